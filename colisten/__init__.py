@@ -1,0 +1,1 @@
+"""Colisten: the open recommender for audiobooks, podcasts and whatever a platform adds next."""

@@ -1,0 +1,1 @@
+"""Neighbourhoods streamed out of Neo4j: adjacency back ends, the sampler, PyG adapters."""

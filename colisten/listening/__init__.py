@@ -1,0 +1,1 @@
+"""The listening contract: reading, checking, importing, synthesising and splitting data."""

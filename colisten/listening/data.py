@@ -1,0 +1,76 @@
+"""What `listening/` gives to every other room: checked data, ids turned into dense rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Codes, Int32s
+
+
+@dataclass(frozen=True)
+class ListeningData:
+    """A folder of checked Parquet files.
+
+    - `interactions.parquet`: `user` int32, `item` int32, `signal` uint8 (place in `signals`), `timestamp` int64 s or
+      null, `value` float32 or null; ordered by user, then time.
+    - `items.parquet`: `item` int32 (= its place in the file; over all types, kept for life), `item_id`, `item_type`,
+      `row` int32 (dense within its type, kept for life), `title`, `description`, `language`, `genres`, `creators`,
+      `published`, `retired` (no longer in the catalogue: keeps its rows, is never recommended).
+    - `users.parquet`: `user` int32 (= its place in the file), `user_id`, `taste` list[float32] or null, then one column
+      per feature of the users table, numeric or text. Everybody who has an interaction or a row in that table.
+    - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
+    - `summary.json`: `item_types`, `signals`, `strong`, `counts`, `rejected` (reason → rows).
+    """
+
+    root: Path
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.root / "summary.json").read_text())
+        return found
+
+    @property
+    def interactions(self) -> Path:
+        """The interactions file; scan it, since it may be larger than memory."""
+        return self.root / "interactions.parquet"
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        return pl.read_parquet(self.root / "items.parquet")
+
+    @cached_property
+    def users(self) -> pl.DataFrame:
+        return pl.read_parquet(self.root / "users.parquet")
+
+    @cached_property
+    def item_types(self) -> tuple[str, ...]:
+        """All item types, in the order of their codes."""
+        return tuple(self.summary["item_types"])
+
+    @cached_property
+    def type_of(self) -> Codes:
+        """Type code of every item, uint8 [items]."""
+        codes = self.items["item_type"].cast(pl.Enum(list(self.item_types))).to_physical()
+        return codes.to_numpy().astype(np.uint8)
+
+    @cached_property
+    def row_of(self) -> Int32s:
+        """Row within its type of every item, int32 [items]."""
+        return self.items["row"].to_numpy()
+
+    @cached_property
+    def signals(self) -> tuple[str, ...]:
+        """All signals, strong ones first: a signal's code is its place here."""
+        return tuple(self.summary["signals"])
+
+    @property
+    def strong(self) -> int:
+        """How many of `signals` are strong: codes below this are."""
+        return int(self.summary["strong"])

@@ -1,0 +1,1 @@
+"""Qdrant collections, profiles and recommending."""

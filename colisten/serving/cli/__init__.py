@@ -1,0 +1,1 @@
+"""The `colisten` command: one module per command, joined at a thin group."""

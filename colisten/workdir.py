@@ -1,0 +1,144 @@
+"""The working folder: where each room keeps what it made, and how files come to be there whole.
+
+W/colisten.json      format number: a folder of another version is refused, never half-read
+W/settings.json      the settings of the last run, without secrets
+W/listening/         checked interactions, items, users; rejected rows
+W/edges/             the co-listening edges as Parquet
+W/neo4j/             the managed server: data, logs, password (0600)
+W/features/          text vectors, cached by content
+W/gnn/  W/towers/    models (safetensors, JSON) and item vectors
+W/index/             the embedded vector index, one folder per published collection
+W/profiles.sqlite    what is known of each listener
+W/stages/            one JSON per finished stage: the fingerprint of what it was made from
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from colisten.errors import WorkdirError
+
+FORMAT = 1
+"""Raised whenever the layout changes so that an older or newer Colisten would misread it."""
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """A working folder that has been checked to be ours and of this format."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path, *, create: bool = False) -> Self:
+        """Check the folder's stamp, or lay one down in a new or empty folder if `create`.
+
+        Raises:
+            WorkdirError: missing, not a Colisten folder, or written by another version.
+        """
+        stamp = root / "colisten.json"
+        if stamp.exists():
+            _check_format(stamp)
+            return cls(root)
+        if not create:
+            raise WorkdirError(
+                f"{root} is not a Colisten working folder: run `colisten run --data DIR --workdir {root}` first."
+            )
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise WorkdirError(f"{root} exists and is not a Colisten working folder: name an empty or new folder.")
+        root.mkdir(parents=True, exist_ok=True)
+        write_json(stamp, {"format": FORMAT})
+        return cls(root)
+
+    @property
+    def listening(self) -> Path:
+        return self.root / "listening"
+
+    @property
+    def edges(self) -> Path:
+        return self.root / "edges"
+
+    @property
+    def neo4j(self) -> Path:
+        return self.root / "neo4j"
+
+    @property
+    def features(self) -> Path:
+        return self.root / "features"
+
+    @property
+    def gnn(self) -> Path:
+        return self.root / "gnn"
+
+    @property
+    def towers(self) -> Path:
+        return self.root / "towers"
+
+    @property
+    def index(self) -> Path:
+        return self.root / "index"
+
+    @property
+    def profiles(self) -> Path:
+        return self.root / "profiles.sqlite"
+
+    @property
+    def stages(self) -> Path:
+        return self.root / "stages"
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "settings.json"
+
+
+def _check_format(stamp: Path) -> None:
+    try:
+        found = json.loads(stamp.read_text())["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkdirError(f"{stamp} cannot be read: move the folder away and run again.") from error
+    if found != FORMAT:
+        raise WorkdirError(
+            f"{stamp.parent} has the format {found} of another Colisten version (this one writes {FORMAT}): "
+            "name another --workdir, or use the version that made it."
+        )
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success it takes its place in one step, on error it vanishes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        draft.chmod(0o600)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Like `replacing_file`, for a folder that is written whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield draft
+        shutil.rmtree(path, ignore_errors=True)
+        draft.replace(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON so that a reader sees the old file or the new one, never a part."""
+    with replacing_file(path) as draft:
+        draft.write_text(json.dumps(value, indent=1) + "\n")
