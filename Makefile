@@ -1,0 +1,25 @@
+# Everything a contributor needs; CI runs the same recipes. uv is fetched into .uv/ where it is missing.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+export PYTHONUNBUFFERED := 1
+
+.PHONY: demo test check lock bench
+
+demo: $(UV)  ## the whole path on data it makes: graph, training, index, recommendations
+	$(UV) run --no-dev colisten demo
+
+test: $(UV)  ## all tests, with a real Neo4j and the real Qdrant engine
+	$(UV) run pytest
+
+check: $(UV)  ## lint, format, types
+	$(UV) run ruff check .
+	$(UV) run ruff format --check .
+	$(UV) run mypy
+
+lock: $(UV)  ## newest versions of everything, written down in pyproject.toml and jars.lock
+	$(UV) run scripts/lock.py
+
+bench: $(UV)  ## the figures that the docs quote; minutes to hours
+	$(UV) run benchmarks/loader.py
+
+.uv/bin/uv:
+	python3 -m pip install --quiet --target .uv uv

@@ -1,0 +1,36 @@
+"""Options that many commands share, and the settings they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from colisten.settings import Settings
+from colisten.workdir import Workdir
+
+workdir_option = click.option(
+    "--workdir", "-w", type=click.Path(path_type=Path, file_okay=False), default=Path("colisten-work"),
+    envvar="COLISTEN_WORKDIR", show_default=True, show_envvar=True, help="Folder that holds everything Colisten makes.",
+)  # fmt: skip
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; `colisten config` lists them."
+)
+
+
+def formatted(command: click.decorators.FC) -> click.decorators.FC:
+    """Give a listing `--json`, `--csv` and `--table`; the choice arrives as `style`."""
+    for style, text in (
+        ("table", "A table for people."),
+        ("csv", "CSV with a header."),
+        ("json", "One JSON object a line."),
+    ):
+        command = click.option(f"--{style}", "style", flag_value=style, help=text)(command)
+    return command
+
+
+def opened(workdir: Path, overrides: Iterable[str] = (), *, create: bool = False) -> tuple[Workdir, Settings]:
+    """The working folder and the settings that hold for it."""
+    folder = Workdir.open(workdir, create=create)
+    return folder, Settings.load(overrides, kept=folder.settings)

@@ -1,0 +1,105 @@
+"""Stages with memory: a stage whose inputs did not change is skipped, a killed one runs again.
+
+Each finished stage leaves `W/stages/NAME.json` with a fingerprint of what it was made from (settings, the outputs of
+earlier stages, its own version) and a digest of what it made. Later stages look at that digest, so that work which
+ended in the same result as before is where rebuilding stops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from colisten.errors import WorkdirError
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.workdir import Workdir, write_json
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage is given."""
+
+    workdir: Workdir
+    settings: Settings
+    progress: Progress
+    source: str
+    """Where the listening data lies: a folder or an object-store prefix."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from listening data to a published index."""
+
+    name: str
+    title: str
+    after: tuple[str, ...]
+    """Stages whose output this one is made from."""
+    inputs: Callable[[Context], object]
+    """What else it depends on, as JSON-able values: settings, versions, files outside."""
+    make: Callable[[Context], str]
+    """Do the work, whole or not at all, and return a digest of the result."""
+    standing: Callable[[Context], bool]
+    """Is the result of an earlier run still there?"""
+
+
+def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[str] = frozenset()) -> list[str]:
+    """Run what is not up to date, in order; returns the names of the stages that ran.
+
+    Raises:
+        WorkdirError: a stage was asked for before the ones it is made from, or another process is at work here.
+    """
+    ran = []
+    with _alone(context.workdir):
+        for stage in stages:
+            fingerprint = _fingerprint(stage, context)
+            record = _record(context.workdir, stage.name)
+            if stage.name not in force and record.get("fingerprint") == fingerprint and stage.standing(context):
+                context.progress.say(f"{stage.title}: up to date")
+                continue
+            context.progress.say(f"{stage.title} …")
+            began = time.monotonic()
+            digest = stage.make(context)
+            seconds = round(time.monotonic() - began, 1)
+            kept = {"fingerprint": fingerprint, "digest": digest, "seconds": seconds, "finished": round(time.time())}
+            write_json(context.workdir.stages / f"{stage.name}.json", kept)
+            context.progress.say(f"{stage.title}: done in {seconds} s")
+            ran.append(stage.name)
+    return ran
+
+
+def digest_of(*parts: object) -> str:
+    """A short hash of JSON-able values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _fingerprint(stage: Stage, context: Context) -> str:
+    earlier = [_record(context.workdir, name).get("digest") for name in stage.after]
+    missing = [name for name, digest in zip(stage.after, earlier, strict=True) if digest is None]
+    if missing:
+        raise WorkdirError(f"{stage.title} needs {' and '.join(missing)} first: `colisten run` does all in order.")
+    return digest_of(stage.name, earlier, stage.inputs(context))
+
+
+def _record(workdir: Workdir, name: str) -> dict[str, Any]:
+    path = workdir.stages / f"{name}.json"
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+@contextmanager
+def _alone(workdir: Workdir) -> Iterator[None]:
+    try:
+        with FileLock(workdir.root / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise WorkdirError(f"Another process is building in {workdir.root}: wait for it or stop it.") from None

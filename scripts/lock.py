@@ -1,0 +1,31 @@
+"""Pin the newest version of every package in pyproject.toml (`make lock`).
+
+uv.lock itself is not kept, since it names the hosts of one particular index; the versions are what matters.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+PROJECT = Path("pyproject.toml")
+PINS = re.compile(r"\[tool\.uv\]\nconstraint-dependencies = \[\n.*?\]\n", re.DOTALL)
+
+
+def main() -> None:
+    """Resolve without pins, then write what was found as pins."""
+    text = PINS.sub("", PROJECT.read_text()).rstrip() + "\n"
+    PROJECT.write_text(text)
+    subprocess.run(["uv", "lock", "--upgrade"], check=True)
+    packages = tomllib.loads(Path("uv.lock").read_text())["package"]
+    pins = sorted({f"{package['name']}=={package['version']}" for package in packages if "version" in package})
+    own = tomllib.loads(text)["project"]["name"]
+    lines = "".join(f'    "{pin}",\n' for pin in pins if not pin.startswith(f"{own}=="))
+    PROJECT.write_text(f"{text}\n[tool.uv]\nconstraint-dependencies = [\n{lines}]\n")
+    print(f"{len(pins)} versions pinned in {PROJECT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from colisten.errors import SettingsError
+from colisten.settings import Settings, keys
+from colisten.workdir import write_json
+
+
+def test_the_strongest_source_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_json(
+        tmp_path / "kept.json", {"seed": 1, "gnn": {"dim": 8, "batch_size": 16, "max_epochs": 2}, "target": "podcast"}
+    )
+    Path("colisten.toml").write_text("seed = 2\n[gnn]\ndim = 9\nbatch_size = 17\n")
+    monkeypatch.setenv("COLISTEN_SEED", "3")
+    monkeypatch.setenv("COLISTEN_GNN_DIM", "10")
+    settings = Settings.load(["seed=4"], kept=tmp_path / "kept.json")
+    assert (settings.seed, settings.gnn.dim, settings.gnn.batch_size) == (4, 10, 17)
+    assert (settings.gnn.max_epochs, settings.target) == (2, "podcast")
+
+
+def test_names_are_given_with_commas() -> None:
+    settings = Settings.load(["signals.strong=purchase", "signals.weak=coupon, campaign", "gnn.fan_out=5,3"])
+    assert settings.signals.used == ("purchase", "coupon", "campaign")
+    assert settings.gnn.fan_out == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("gnn.dmi=3", "did you mean 'gnn.dim'"),
+        ("targt=movie", "did you mean 'target'"),
+        ("gnn.dim=wide", "'gnn.dim' cannot be used"),
+        ("gnn.validation=0.9", "'gnn.validation' cannot be used"),
+        ("seed", "key=value"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(word: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load([word])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_secrets_and_addresses_are_never_kept() -> None:
+    settings = Settings.load(["neo4j.uri=bolt://db", "neo4j.password=hush", "qdrant.api_key=hush", "seed=9"])
+    assert "hush" not in repr(settings)
+    kept = settings.to_keep()
+    assert "hush" not in str(kept)
+    assert "bolt" not in str(kept)
+    assert kept["seed"] == 9
+
+
+def test_every_key_has_a_place() -> None:
+    assert {"target", "signals.strong", "gnn.fan_out", "neo4j.uri", "qdrant.url"} <= set(keys())
