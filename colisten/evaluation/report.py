@@ -1,0 +1,125 @@
+"""Recommenders side by side on one split: figures by segment with intervals, as JSON and as tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from colisten.evaluation.held_out import HeldOut, read_held_out
+from colisten.evaluation.intervals import bootstrap, interval, standard_error
+from colisten.evaluation.scores import DEPTH, ItemVectors, Scores, score
+from colisten.progress import Progress
+
+Recommend = Callable[[Sequence[str], int, str], pl.DataFrame]
+"""(user ids, k, item type) → `user_id`, `item_id`, `item_type`, `score`, `rank`."""
+
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `colisten evaluate` says of one item type."""
+
+    item_type: str
+    k: int
+    counts: dict[str, int]
+    scores: dict[str, Scores]
+    seconds: dict[str, float]
+    segments: dict[str, Any]
+    """Segment → `users`, and per recommender and metric `mean`, `se`, `low`, `high` (95 %, bootstrap over users)."""
+    differences: dict[str, Any]
+    """The same shape: each further recommender less the first, user by user."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as plain values."""
+        return {
+            "item_type": self.item_type,
+            "k": self.k,
+            "counts": self.counts,
+            "segments": self.segments,
+            "differences": self.differences,
+            "lists": {name: found.lists for name, found in self.scores.items()},
+            "faults": {name: asdict(found.faults) for name, found in self.scores.items()},
+            "seconds": self.seconds,
+        }
+
+
+def evaluate(
+    split: Path,
+    recommenders: Mapping[str, Recommend],
+    *,
+    k: int = 10,
+    seed: int = 7,
+    vectors: ItemVectors | None = None,
+    progress: Progress,
+) -> list[Report]:
+    """Judge `recommenders`, the first one against all others, on every item type that `split` holds out.
+
+    Raises:
+        DataError: the split or a table of recommendations cannot be read.
+    """
+    return [_report(part, recommenders, k, seed, vectors, progress) for part in read_held_out(split)]
+
+
+def _report(
+    held_out: HeldOut,
+    recommenders: Mapping[str, Recommend],
+    k: int,
+    seed: int,
+    vectors: ItemVectors | None,
+    progress: Progress,
+) -> Report:
+    users = held_out.users.to_list()
+    scores: dict[str, Scores] = {}
+    seconds: dict[str, float] = {}
+    with progress.task(f"evaluating {held_out.item_type}", total=len(recommenders)) as task:
+        for name, recommend in recommenders.items():
+            start = time.perf_counter()
+            scores[name] = score(held_out, recommend(users, DEPTH, held_out.item_type), k, vectors)
+            seconds[name] = round(time.perf_counter() - start, 3)
+            for sentence in scores[name].faults.sentences():
+                progress.say(f"{name}: {sentence}")
+            task.advance(note=name)
+    segments, differences = _compare(scores, seed)
+    counts = {
+        "users": len(users),
+        "pairs": len(held_out.pairs),
+        "catalogue": len(held_out.catalogue),
+        "training_listeners": held_out.listeners,
+    }
+    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences)
+
+
+def _compare(scores: Mapping[str, Scores], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = list(scores)
+    segments: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
+    for segment, table in scores[names[0]].accuracy.items():
+        metrics = table.columns[1:]
+        values = np.stack([scores[name].accuracy[segment].select(metrics).to_numpy() for name in names], axis=1)
+        draws = bootstrap(values.reshape(len(table), -1), DRAWS, np.random.default_rng(seed))
+        means = draws.reshape(DRAWS, len(names), len(metrics))
+        segments[segment] = {"users": len(table)} | {
+            name: _figures(values[:, i], means[:, i], metrics) for i, name in enumerate(names)
+        }
+        differences[segment] = {
+            name: _figures(values[:, i] - values[:, 0], means[:, i] - means[:, 0], metrics)
+            for i, name in enumerate(names)
+            if i
+        }
+    return segments, differences
+
+
+def _figures(values: Any, means: Any, metrics: Sequence[str]) -> dict[str, dict[str, float]]:
+    columns = (values.mean(axis=0), standard_error(values), *interval(means))
+    names = ("mean", "se", "low", "high")
+    return {
+        metric: {name: round(float(column[i]), 6) for name, column in zip(names, columns, strict=True)}
+        for i, metric in enumerate(metrics)
+    }

@@ -1,0 +1,42 @@
+"""A report as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from colisten.evaluation.report import Report
+
+
+def accuracy_table(report: Report, metrics: Sequence[str] = ()) -> Table:
+    """Recommenders × segments: the mean of each metric with its 95 % interval."""
+    k = report.k
+    shown = metrics or (f"hr@{k}", f"ndcg@{k}", f"recall@{k}", "mrr@100")
+    counts = report.counts
+    table = Table(
+        "segment", "recommender", *shown,
+        title=f"{report.item_type}: {counts['users']:,} users, {counts['pairs']:,} held-out streams",
+        caption="mean over users, 95 % bootstrap interval",
+    )  # fmt: skip
+    for segment, found in report.segments.items():
+        for place, name in enumerate(report.scores):
+            label = f"{segment} ({found['users']:,})" if place == 0 else ""
+            table.add_row(label, name, *(_cell(found[name][metric]) for metric in shown))
+        table.add_section()
+    return table
+
+
+def _cell(figure: dict[str, float]) -> str:
+    return f"{figure['mean']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def lists_table(report: Report) -> Table:
+    """Recommenders × what their lists are like: coverage, concentration, popularity, variety."""
+    names = list(next(iter(report.scores.values())).lists)
+    table = Table("recommender", *names, "ties", title=f"{report.item_type}: the lists themselves")
+    for name, found in report.scores.items():
+        table.add_row(
+            name, *(f"{found.lists.get(figure, float('nan')):.3f}" for figure in names), str(found.faults.users_tied)
+        )
+    return table
