@@ -55,6 +55,11 @@ class Signals(_Section):
         return self.strong + self.weak
 
 
+class Listening(_Section):
+    memory_mb: int = Field(2048, ge=64)
+    """Memory that checking and importing data may take; what needs more goes to disk."""
+
+
 class Graph(_Section):
     """How listening becomes edges."""
 
@@ -66,6 +71,8 @@ class Graph(_Section):
     """Edges kept per item and edge type, strongest first; 0 keeps all (the paper)."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What computes the edges."""
+    memory_mb: int = Field(2048, ge=128)
+    """Memory of that engine; what does not fit spills to disk."""
 
 
 class Neo4j(_Section):
@@ -94,6 +101,8 @@ class Text(_Section):
     """Sentence encoder: the packaged one (offline), a local folder, or a hub model, such as the paper's multilingual
     kind, `sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2`."""
     batch_size: int = Field(128, ge=1)
+    max_tokens: int = Field(128, ge=1)
+    """Words and word pieces read of each text."""
 
 
 class Gnn(_Section):
@@ -173,6 +182,7 @@ class Settings(BaseSettings):
     recipe: Literal["default", "paper"] = "default"
     seed: int = 7
     signals: Signals = Signals()
+    listening: Listening = Listening()
     graph: Graph = Graph()
     neo4j: Neo4j = Neo4j()
     text: Text = Text()

@@ -1,0 +1,158 @@
+"""The checks of single rows, in SQL: each table becomes `checked_<table>`, where `reason` says why a row is rejected.
+
+A row has at most one reason, the first that applies; `row` is the row as it came, as JSON, kept only for rejected ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+
+from colisten.errors import DataError
+from colisten.listening.contract import (
+    INTERACTIONS,
+    ITEMS,
+    USERS,
+    Column,
+    Table,
+    form_of,
+    literal,
+    present,
+    quoted,
+    reading,
+)  # fmt: skip
+from colisten.listening.raw import FILE, LINE
+
+_YEAR_2100 = 4_102_444_800
+NO_ITEM = "item_id is not in the catalogue"
+OTHER_TYPE = "item_type contradicts the catalogue"
+OTHER_TYPE_BEFORE = "item_type is another than in an earlier import (a new type needs a new item_id)"
+TWICE = "user_id was there before"
+
+Rules = list[tuple[str, str]]
+"""Pairs of a reason and the SQL condition under which it applies, in order."""
+
+
+def check_items(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
+    """Fill `checked_items`: the columns of the contract, then `file`, `line`, `reason`, `row`.
+
+    Needs `earlier_items`: a row number belongs to a type for life, so an item that changes its type is set aside.
+    """
+    _check(
+        db, ITEMS, columns, [*_basic(ITEMS, columns), (OTHER_TYPE_BEFORE, "earlier_type <> item_type")],
+        join="LEFT JOIN (SELECT item_id AS earlier_id, item_type AS earlier_type FROM earlier_items) "
+        "ON item_id = earlier_id",
+    )  # fmt: skip
+
+
+def check_users(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Fill `checked_users` likewise, with the feature columns, and return the names of those.
+
+    Raises:
+        DataError: a feature is neither numbers nor text, or has a name that is taken.
+    """
+    features = tuple(name for name in columns if name.lower() not in USERS.column_names)
+    if not columns:
+        db.execute("CREATE TABLE checked_users (user_id VARCHAR, taste FLOAT[], file VARCHAR, line BIGINT, "
+                   "reason VARCHAR, row VARCHAR)")  # fmt: skip
+        return features
+    rules = _basic(USERS, columns)
+    rules.append((TWICE, f"row_number() OVER (PARTITION BY user_id ORDER BY {quoted(FILE)}, {quoted(LINE)}) > 1"))
+    rules.append(("taste has another length than most", "len(taste) <> mode(len(taste)) OVER ()"))
+    _check(db, USERS, columns, rules, extra=[_feature(name, columns[name]) for name in features])
+    return features
+
+
+def check_interactions(
+    db: duckdb.DuckDBPyConnection, columns: Mapping[str, str], *, taste: Sequence[str], ignored: Sequence[str]
+) -> None:
+    """Fill `checked_interactions`; needs `numbered_items` (item, item_id, item_type, retired).
+
+    `item` is null for items of a `taste` type, and `ignored` is true for rows whose signal is to be left out, which
+    are not checked further.
+    """
+    tastes, left_out = _among("item_type", taste), _among("signal", ignored)
+    rules = _basic(INTERACTIONS, columns)
+    rules += [
+        ("timestamp is before 1970", "timestamp < 0"),
+        ("timestamp is after 2100 (seconds are expected)", f"timestamp > {_YEAR_2100}"),
+        (NO_ITEM, f"catalogue_type IS NULL AND NOT {tastes}"),
+        (OTHER_TYPE, "catalogue_type <> item_type"),
+    ]
+    _check(
+        db, INTERACTIONS, columns, [(reason, f"NOT {left_out} AND ({condition})") for reason, condition in rules],
+        extra=[f"{left_out} AS ignored"],
+        join="LEFT JOIN (SELECT item, item_id AS known_id, item_type AS catalogue_type FROM numbered_items "
+        "WHERE NOT retired UNION ALL SELECT NULL, item_id, item_type FROM checked_items "
+        f"WHERE reason IS NULL AND {tastes}) ON item_id = known_id",
+        joined=("item",),
+    )  # fmt: skip
+
+
+def _check(
+    db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str], rules: Rules,
+    *, extra: Sequence[str] = (), join: str = "", joined: Sequence[str] = (),
+) -> None:  # fmt: skip
+    parsed = [f"{reading(table, column, columns.get(column.name))} AS {column.name}" for column in table.columns]
+    original = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in columns)
+    cases = " ".join(f"WHEN {condition} THEN {literal(reason)}" for reason, condition in rules)
+    names = ", ".join([*(column.name for column in table.columns), *joined])
+    db.execute(f"""
+        CREATE TABLE checked_{table.name} AS
+        SELECT {names}, {"".join(part + ", " for part in extra)}
+            {quoted(FILE)} AS file, {quoted(LINE)} AS line,
+            CASE {cases} END AS reason, CASE WHEN reason IS NOT NULL THEN to_json(original)::VARCHAR END AS row
+        FROM (SELECT {", ".join(parsed)}, struct_pack({original}) AS original, {quoted(FILE)}, {quoted(LINE)}
+              FROM raw_{table.name}) {join}""")
+    _complain_where_nothing_reads(db, table, columns)
+
+
+def _basic(table: Table, columns: Mapping[str, str]) -> Rules:
+    """What is missing, and what is there but cannot be read."""
+    ids = [column.name for column in table.columns if column.required and column.name not in ("title", "timestamp")]
+    unread = [column for column in table.columns if column.name in columns and column.kind.fallible]
+    return [(f"{name} is missing", f"{name} IS NULL") for name in ids] + [
+        (_unreadable(column), f"{column.name} IS NULL AND {_came(column, columns)} IS NOT NULL") for column in unread
+    ]
+
+
+def _unreadable(column: Column) -> str:
+    return f"{column.name} is not {column.kind.noun}"
+
+
+def _came(column: Column, columns: Mapping[str, str]) -> str:
+    """SQL of the value as it came, from the original row."""
+    sql = present(column.name, columns[column.name])
+    return sql.replace(quoted(column.name), f"original.{quoted(column.name)}")
+
+
+def _among(column: str, names: Sequence[str]) -> str:
+    """SQL, never null: is the column one of the names?"""
+    return f"coalesce({column} IN ({', '.join(map(literal, names))}), false)" if names else "false"
+
+
+def _feature(name: str, sql_type: str) -> str:
+    """SQL of a feature out of the original row: numbers as DOUBLE, all else that has an order as text."""
+    form = form_of(sql_type)
+    if name.lower() == "user":
+        raise DataError("The column 'user' of users has a name that Colisten needs: rename it.")
+    if form not in {"integer", "fraction", "text", "truth", "time", "null"}:
+        raise DataError(f"The column {name!r} of users is {sql_type}: a feature is numbers or text, so leave it out.")
+    target = "DOUBLE" if form in {"integer", "fraction"} else "VARCHAR"
+    value = present(name, sql_type).replace(quoted(name), f"original.{quoted(name)}")
+    return f"({value})::{target} AS {quoted(name)}"
+
+
+def _complain_where_nothing_reads(db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str]) -> None:
+    for column in table.columns:
+        if column.name not in columns or not column.kind.fallible:
+            continue
+        read, failed = db.execute(
+            f"SELECT count({column.name}), count(*) FILTER (reason = ?) FROM checked_{table.name}",
+            [_unreadable(column)],
+        ).fetchone() or (0, 0)
+        if failed and not read:
+            raise DataError(
+                f"No value of the column {column.name!r} of {table.name} is {column.kind.noun}: is it the right column?"
+            )

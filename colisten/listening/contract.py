@@ -1,0 +1,162 @@
+"""The listening contract: which tables there are, which columns they have, and how a value is read from SQL.
+
+A column of kind *time*, say, may come as integer seconds, as a timestamp or as text; `Kind.forms` holds one SQL
+expression for each form, so that a Parquet file and a CSV file with the same content are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from colisten.errors import DataError
+
+_INTEGERS = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG", "HUGE")} | {
+    "INTEGER",
+    "UINTEGER",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a column of some meaning is read: what it should be, in words, its DuckDB type, and the SQL per form that
+    it may come in. `fallible`: a value that is there may still be none."""
+
+    noun: str
+    sql_type: str
+    forms: Mapping[str, str]
+    fallible: bool = True
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; `required` ones must be there, though a single value may be missing."""
+
+    name: str
+    kind: Kind
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the contract; `extra`: further columns are features, not ignored."""
+
+    name: str
+    columns: tuple[Column, ...]
+    required: bool = True
+    extra: bool = False
+    column_names: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "column_names", frozenset(column.name for column in self.columns))
+
+
+_FINITE = "CASE WHEN isnan({c}) THEN NULL ELSE {c} END"
+_LIST = "nullif(list_filter({c}::VARCHAR[], lambda x: x IS NOT NULL AND x <> ''), []::VARCHAR[])"
+_SPLIT = """nullif(list_filter(list_transform(
+    coalesce(CASE WHEN {c} LIKE '[%' THEN TRY(from_json({c}, '["VARCHAR"]')) END, string_split({c}, '|')),
+    lambda x: trim(x)), lambda x: x IS NOT NULL AND x <> ''), []::VARCHAR[])"""
+_MOMENT = "coalesce(TRY_CAST({c} AS BIGINT), TRY(CAST(epoch(TRY_CAST({c} AS TIMESTAMPTZ)) AS BIGINT)))"
+_DAY = "coalesce(TRY_CAST({c} AS DATE), TRY_CAST({c} || '-01' AS DATE), TRY_CAST({c} || '-01-01' AS DATE))"
+
+_NUMBER = "CASE WHEN isfinite(TRY_CAST({c} AS FLOAT)) THEN TRY_CAST({c} AS FLOAT) END"
+_NUMBERS = """CASE
+    WHEN len(list_filter(TRY_CAST({c} AS FLOAT[]), lambda x: isfinite(x))) = len(TRY_CAST({c} AS FLOAT[]))
+    THEN TRY_CAST({c} AS FLOAT[]) END"""
+_WHOLE = "TRY_CAST({c} AS BIGINT)"
+
+IDENTIFIER = Kind("text", "VARCHAR", {"text": "{c}", "integer": "{c}"}, fallible=False)
+TEXT = Kind("text", "VARCHAR", {"text": "{c}", "integer": "{c}", "fraction": "{c}"}, fallible=False)
+TEXTS = Kind("a list of text", "VARCHAR[]", {"text": _SPLIT, "texts": _LIST, "numbers": _LIST}, fallible=False)
+TIME = Kind(
+    "seconds or a time",
+    "BIGINT",
+    {"integer": _WHOLE, "fraction": _WHOLE, "text": _MOMENT, "time": "TRY(CAST(epoch({c}) AS BIGINT))"},
+)
+NUMBER = Kind("a finite number", "FLOAT", {"integer": _NUMBER, "fraction": _NUMBER, "text": _NUMBER})
+DATE = Kind(
+    "a date", "DATE", {"time": "TRY_CAST({c} AS DATE)", "text": _DAY, "integer": _DAY.replace("{c}", "({c}::VARCHAR)")}
+)
+NUMBERS = Kind("a list of finite numbers", "FLOAT[]", {"text": _NUMBERS, "numbers": _NUMBERS})
+
+INTERACTIONS = Table(
+    "interactions",
+    (
+        Column("user_id", IDENTIFIER, required=True),
+        Column("item_id", IDENTIFIER, required=True),
+        Column("item_type", IDENTIFIER, required=True),
+        Column("signal", IDENTIFIER, required=True),
+        Column("timestamp", TIME, required=True),
+        Column("value", NUMBER),
+    ),
+)
+ITEMS = Table(
+    "items",
+    (
+        Column("item_id", IDENTIFIER, required=True),
+        Column("item_type", IDENTIFIER, required=True),
+        Column("title", TEXT, required=True),
+        Column("description", TEXT),
+        Column("language", TEXT),
+        Column("genres", TEXTS),
+        Column("creators", TEXTS),
+        Column("published", DATE),
+    ),
+)
+USERS = Table(
+    "users", (Column("user_id", IDENTIFIER, required=True), Column("taste", NUMBERS)), required=False, extra=True
+)
+TABLES = (ITEMS, USERS, INTERACTIONS)
+
+
+def quoted(name: str) -> str:
+    """`name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def form_of(sql_type: str) -> str:
+    """The form that a column of this DuckDB type comes in; "other" suits no kind."""
+    name = sql_type.upper().split("(")[0]
+    if name.endswith("]"):
+        inner = form_of(sql_type[: sql_type.rindex("[")])
+        return {"text": "texts", "integer": "numbers", "fraction": "numbers"}.get(inner, "other")
+    if name in _INTEGERS:
+        return "integer"
+    if name.startswith(("TIMESTAMP", "DATE")):
+        return "time"
+    forms = {"FLOAT": "fraction", "DOUBLE": "fraction", "DECIMAL": "fraction", '"NULL"': "null",
+             "VARCHAR": "text", "ENUM": "text", "UUID": "text", "BOOLEAN": "truth"}  # fmt: skip
+    return forms.get(name, "other")
+
+
+def present(name: str, sql_type: str) -> str:
+    """SQL of the column where empty text and NaN are missing values."""
+    column, form = quoted(name), form_of(sql_type)
+    if form == "text":
+        return f"nullif({column}::VARCHAR, '')"
+    return _FINITE.format(c=column) if form == "fraction" and sql_type in {"FLOAT", "DOUBLE"} else column
+
+
+def reading(table: Table, column: Column, sql_type: str | None) -> str:
+    """SQL that reads the column as its kind, NULL where a value is missing or cannot be read.
+
+    `sql_type` is the DuckDB type it came with, None where there is no such column.
+
+    Raises:
+        DataError: no value of this type can be what the column should be.
+    """
+    if sql_type is None or form_of(sql_type) == "null":
+        return f"NULL::{column.kind.sql_type}"
+    form = form_of(sql_type)
+    if form not in column.kind.forms:
+        raise DataError(
+            f"The column {column.name!r} of {table.name} should hold {column.kind.noun}, but its type is {sql_type}: "
+            "write it with another type."
+        )
+    sql = column.kind.forms[form].format(c=f"({present(column.name, sql_type)})")
+    return f"({sql})::{column.kind.sql_type}"

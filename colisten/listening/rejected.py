@@ -1,0 +1,63 @@
+"""The rows set aside, each with its file, its row number there, and the reason."""
+
+from __future__ import annotations
+
+import duckdb
+
+from colisten.listening.contract import TABLES, literal
+
+
+def collect_rejected(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `rejected` (table_name, file, line, reason, row) from the checked tables and what was no CSV row at all."""
+    db.execute("CREATE TABLE rejected (table_name VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, row VARCHAR)")
+    for table in TABLES:
+        name = literal(table.name)
+        malformed = _malformed(db, table.name)
+        db.execute(f"CREATE TEMP TABLE broken AS {malformed}")
+        db.execute(f"INSERT INTO rejected SELECT {name}, * FROM broken")
+        db.execute(f"""
+            INSERT INTO rejected
+            SELECT {name}, file, {_row_number(db, table.name)}, reason, row FROM checked_{table.name} AS checked
+            WHERE reason IS NOT NULL""")
+        db.execute("DROP TABLE broken")
+
+
+def _malformed(db: duckdb.DuckDBPyConnection, table: str) -> str:
+    """SQL of (file, line, reason, row) of the CSV rows that DuckDB could not split into the columns."""
+    names = _scans(db, table)
+    if not names:
+        return "SELECT ''::VARCHAR AS file, 0::BIGINT AS line, ''::VARCHAR AS reason, ''::VARCHAR AS row LIMIT 0"
+    return " UNION ALL ".join(
+        f"SELECT file_path AS file, (line - 1)::BIGINT AS line, "
+        f"'no CSV row of these columns: ' || lower(mode(error_type::VARCHAR)) AS reason, "
+        f"to_json({{'text': any_value(csv_line)}})::VARCHAR AS row "
+        f"FROM {name} JOIN {name}_scan USING (scan_id, file_id) GROUP BY file_path, line"
+        for name in names
+    )
+
+
+def _scans(db: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    found = db.execute(
+        "SELECT DISTINCT table_name FROM duckdb_tables() WHERE regexp_full_match(table_name, ?) ORDER BY 1",
+        [f"malformed_{table}_[0-9]+"],
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def _row_number(db: duckdb.DuckDBPyConnection, table: str) -> str:
+    """SQL of the 1-based row within its file.
+
+    Parquet tells it. Of CSV files we know the place among all rows that could be split, over all files of a scan: the
+    first one of the file is taken off and the broken rows before it are added back.
+    """
+    if not _scans(db, table):
+        return "line"
+    db.execute(f"""
+        CREATE OR REPLACE TEMP TABLE first_rows AS
+        SELECT file, min(line) AS first_row FROM checked_{table} GROUP BY file""")
+    db.execute("""
+        CREATE OR REPLACE TEMP TABLE broken_rows AS
+        SELECT file, line - row_number() OVER (PARTITION BY file ORDER BY line) AS readable_before FROM broken""")
+    own = "(line - (SELECT first_row FROM first_rows WHERE first_rows.file = checked.file) + 1)"
+    before = f"(SELECT count(*) FROM broken_rows WHERE broken_rows.file = checked.file AND readable_before < {own})"
+    return f"{own} + {before}"
