@@ -1,0 +1,97 @@
+"""A Neo4j server as the rest sees it: where it is, who asks, and a driver that is known to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+from neo4j import Driver, GraphDatabase
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    ConfigurationError,
+    DriverError,
+    Neo4jError,
+    UnsupportedServerProduct,
+)
+from pydantic import SecretStr
+
+from colisten.errors import GraphError
+
+_OLDEST = (5, 7)
+"""The first Neo4j that lets a client silence notifications; also the first whose Cypher we need."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to reach a server. Small and picklable: a worker process opens its own driver from it."""
+
+    uri: str
+    user: str
+    password: SecretStr
+
+    @property
+    def place(self) -> str:
+        """The address without any credentials, fit to be shown."""
+        parts = urlsplit(self.uri)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def connect(endpoint: Endpoint) -> Driver:
+    """Open a driver and check by one exchange that the server answers, knows the user and is new enough.
+
+    Raises:
+        GraphError: it is not, does not or cannot; the sentence never shows the password.
+    """
+    driver = _driver(endpoint)
+    try:
+        _check_version(driver.get_server_info().agent, endpoint)
+    except BaseException as error:
+        driver.close()
+        if isinstance(error, DriverError | Neo4jError):
+            raise GraphError(_sentence(error, endpoint)) from error
+        raise
+    return driver
+
+
+def _driver(endpoint: Endpoint) -> Driver:
+    try:
+        return GraphDatabase.driver(
+            endpoint.uri,
+            auth=(endpoint.user, endpoint.password.get_secret_value()),
+            user_agent=f"colisten/{version('colisten')}",
+            connection_timeout=10,
+            # That a label does not exist yet or a query plan is dear is no news to the user of a command.
+            notifications_min_severity="OFF",
+            telemetry_disabled=True,
+        )
+    except (ConfigurationError, ValueError) as error:
+        raise GraphError(
+            f"{endpoint.place!r} is not the address of a Neo4j server: set neo4j.uri to something like "
+            "neo4j://host:7687 (neo4j+s:// for an encrypted one)."
+        ) from error
+
+
+def _check_version(agent: str, endpoint: Endpoint) -> None:
+    numbers = agent.partition("/")[2].split(".")[:2]
+    if all(number.isdecimal() for number in numbers) and tuple(map(int, numbers)) < _OLDEST:
+        raise GraphError(_too_old(endpoint))
+
+
+def _too_old(endpoint: Endpoint) -> str:
+    return (
+        f"The server at {endpoint.place} is not a Neo4j of version {_OLDEST[0]}.{_OLDEST[1]} or newer: upgrade it, "
+        "or leave neo4j.uri empty to use the managed one."
+    )
+
+
+def _sentence(error: DriverError | Neo4jError, endpoint: Endpoint) -> str:
+    if isinstance(error, UnsupportedServerProduct | ConfigurationError):
+        return _too_old(endpoint)
+    if isinstance(error, AuthError) or (isinstance(error, ClientError) and "Security" in (error.code or "")):
+        return (
+            f"Neo4j at {endpoint.place} does not let in the user {endpoint.user!r} with this password: "
+            "check neo4j.user and COLISTEN_NEO4J_PASSWORD."
+        )
+    return f"No Neo4j answers at {endpoint.place}: check that it runs and that neo4j.uri is right."

@@ -1,0 +1,88 @@
+"""The managed server's `neo4j.conf`: loopback, Bolt and HTTP only, nothing reported to anybody."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from colisten.errors import GraphError
+from colisten.settings import Neo4j
+from colisten.workdir import replacing_file
+
+LOOPBACK = "127.0.0.1"
+
+
+class Ports(NamedTuple):
+    """Where the server listens."""
+
+    bolt: int
+    http: int
+
+
+def write_conf(file: Path, options: Neo4j) -> Ports:
+    """Write the configuration for a start and tell the ports in it: those set, else the last ones, else free ones.
+
+    Raises:
+        GraphError: a port that is set is taken.
+    """
+    last = read_ports(file)
+    bolt = _port("neo4j.bolt_port", options.bolt_port, last.bolt)
+    http = _port("neo4j.http_port", options.http_port, last.http, but=bolt)
+    lines = {
+        "server.default_listen_address": LOOPBACK,
+        "server.default_advertised_address": LOOPBACK,
+        "server.bolt.enabled": "true",
+        "server.bolt.listen_address": f"{LOOPBACK}:{bolt}",
+        "server.bolt.advertised_address": f"{LOOPBACK}:{bolt}",
+        "server.http.enabled": "true",
+        "server.http.listen_address": f"{LOOPBACK}:{http}",
+        "server.http.advertised_address": f"{LOOPBACK}:{http}",
+        "server.https.enabled": "false",
+        "dbms.usage_report.enabled": "false",
+        "server.memory.pagecache.size": f"{options.memory_mb // 2}m",
+        "db.logs.query.enabled": "OFF",
+        # The graph can be built again from its edges: keep no logs for replay, and no 256 MB of each in advance.
+        "db.tx_log.preallocate": "false",
+        "db.tx_log.rotation.retention_policy": "keep_none",
+        # A stop waits ten seconds for idle connections by default.
+        "internal.dbms.bolt.netty_server_shutdown_quiet_period": "0",
+        "internal.dbms.bolt.netty_server_shutdown_timeout": "1s",
+        "internal.server.bolt.thread_pool_shutdown_wait_time": "1s",
+    }
+    with replacing_file(file) as draft:
+        draft.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+    return Ports(bolt, http)
+
+
+def read_ports(file: Path) -> Ports:
+    """The ports of the last start; zeros if there was none."""
+    if not file.exists():
+        return Ports(0, 0)
+    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    return Ports(*(int(lines[f"server.{kind}.listen_address"].rpartition(":")[2]) for kind in ("bolt", "http")))
+
+
+def _port(key: str, wanted: int, last: int, but: int = 0) -> int:
+    if wanted:
+        if wanted == but or not _is_free(wanted):
+            raise GraphError(f"Port {wanted} is taken: set {key} to another one, or to 0 for any that is free.")
+        return wanted
+    return last if last and last != but and _is_free(last) else _any_free()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _any_free() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,31 @@
+"""Why a start failed, from what the server wrote last."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from colisten.errors import ColistenError, GraphError, OutOfSpaceError
+
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+\s+(?P<level>[A-Z]+)\s+(?P<text>.*)")
+
+
+def why_it_failed(home: Path) -> ColistenError:
+    """The error to raise for a server of `home` that did not come up."""
+    said = [line for name in ("logs/console.log", "logs/neo4j.log") for line in _lines(home / name)]
+    if any("No space left on device" in line for line in said):
+        return OutOfSpaceError(f"No space is left for Neo4j in {home}: free some and run again.")
+    if any("Address already in use" in line for line in said):
+        return GraphError("Another program took Neo4j's port while it started: run the command again.")
+    return GraphError(f"Neo4j did not start in {home}: {_last_problem(said)} (more in {home / 'logs'}).")
+
+
+def _lines(log: Path) -> list[str]:
+    return [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
+
+
+def _last_problem(said: list[str]) -> str:
+    causes = [line.strip() for line in said if line.lstrip().startswith("Caused by:")]
+    stamped = [match for line in said if (match := _STAMP.match(line))]
+    errors = [match["text"] for match in stamped if match["level"] == "ERROR"]
+    return (causes or errors or said or ["it ended without a word"])[-1].rstrip(".")

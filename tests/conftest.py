@@ -1,0 +1,61 @@
+"""What tests of every room share: one Neo4j for the whole session, wiped for each test that asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from neo4j import Driver
+from pydantic import SecretStr
+
+from colisten.graph_store.connection import find_endpoint
+from colisten.graph_store.endpoint import Endpoint, connect
+from colisten.graph_store.server.managed import ManagedServer
+from colisten.progress import Progress
+from colisten.settings import Neo4j, Settings
+from colisten.workdir import Workdir
+
+
+@pytest.fixture(scope="session")
+def graph_workdir(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
+    """A working folder for the whole session; its managed Neo4j is that of `neo4j_endpoint`."""
+    return Workdir.open(tmp_path_factory.mktemp("graph") / "W", create=True)
+
+
+@pytest.fixture(scope="session")
+def neo4j_endpoint(graph_workdir: Workdir) -> Iterator[Endpoint]:
+    """A real server: that of COLISTEN_NEO4J_URI (with _USER, _PASSWORD), else a managed one."""
+    given = {key: os.environ.get(f"COLISTEN_NEO4J_{key.upper()}") for key in ("uri", "user", "password")}
+    options = Neo4j.model_validate({"memory_mb": 512} | {key: value for key, value in given.items() if value})
+    progress = Progress(quiet=True)
+    yield find_endpoint(Settings(neo4j=options), graph_workdir, progress)
+    ManagedServer(graph_workdir.neo4j, options, progress).stop()
+
+
+@pytest.fixture(scope="session")
+def neo4j_settings(neo4j_endpoint: Endpoint) -> Settings:
+    """Settings that name the session's server, whatever the working folder."""
+    password = SecretStr(neo4j_endpoint.password.get_secret_value())
+    return Settings(neo4j=Neo4j(uri=neo4j_endpoint.uri, user=neo4j_endpoint.user, password=password))
+
+
+@pytest.fixture
+def neo4j_driver(neo4j_endpoint: Endpoint) -> Iterator[Driver]:
+    """A driver to the session's server, its database empty: no nodes, no constraints, no indexes of anybody's."""
+    with connect(neo4j_endpoint) as driver:
+        wipe(driver)
+        yield driver
+
+
+def wipe(driver: Driver) -> None:
+    """Empty the database as far as a user can see."""
+    with driver.session() as session:
+        session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS").consume()
+        for kind, query in (
+            ("CONSTRAINT", "SHOW CONSTRAINTS YIELD name"),
+            ("INDEX", "SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'"),
+        ):
+            for name in [record["name"] for record in session.run(query)]:
+                session.run(f"DROP {kind} `{name}`").consume()
