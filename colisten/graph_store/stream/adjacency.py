@@ -1,0 +1,87 @@
+"""What both back ends offer, and all that the sampler needs: who is next to whom, row by row."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from colisten.arrays import Codes, Floats, Int32s, Int64s
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths: row `i` is `items[indptr[i]:indptr[i + 1]]`."""
+
+    indptr: Int64s
+    items: Int32s
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some of the rows that were asked for, where they lie: nothing is copied."""
+
+    asked: Int64s
+    """[r] places in the request."""
+    start: Int64s
+    """[r] where each row begins in the pools below; its length is the sum of the item's degrees."""
+    items: Int32s
+    weights: Floats
+
+
+class Adjacency(ABC):
+    """The neighbours of every item, each row ordered by node type, then item."""
+
+    version: str
+    """Changes when the graph changes."""
+    node_types: tuple[str, ...]
+    node_type: Codes
+    """[items] place in `node_types`: the model's node types (item types, rare ones grouped)."""
+    degrees: Int32s
+    """[items, node types] how many neighbours of each node type."""
+    together: int = 1
+    """Batches worth sampling together, so that a row that several need is read once."""
+
+    @abstractmethod
+    def rows(self, items: Int64s) -> Iterator[Rows]:
+        """The rows of distinct `items`, in pieces, in any order; a piece is valid until the next one is asked for."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files, connections and threads; harmless when repeated."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def neighbours(self, items: Int64s) -> Ragged:
+        """The whole rows of distinct `items`, copied together."""
+        length = self.degrees[items].sum(axis=1, dtype=np.int64)
+        indptr = offsets(length)
+        out = Ragged(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
+        for rows in self.rows(items):
+            taken = spans(rows.start, length[rows.asked])
+            put = spans(indptr[rows.asked], length[rows.asked])
+            out.items[put] = rows.items[taken]
+            out.weights[put] = rows.weights[taken]
+        return out
+
+
+def offsets(lengths: Int64s | Int32s) -> Int64s:
+    """[n + 1] running sum of `lengths`, from zero."""
+    out = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=out[1:])
+    return out
+
+
+def spans(start: Int64s, length: Int64s) -> Int64s:
+    """The places `start[i], …, start[i] + length[i] - 1` of all spans, one after the other."""
+    ends = np.cumsum(length)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(start - ends + length, length)

@@ -1,0 +1,16 @@
+"""Loops over neighbours, compiled: they run outside the interpreter lock, so that threads sample side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile `function` at its first call, kept on disk beside the module; integer overflow wraps."""
+    return cast("Callable[_P, _R]", numba.njit(nogil=True, cache=True, error_model="numpy")(function))

@@ -1,0 +1,36 @@
+"""Building rows out of edges: each edge is put down at both of its ends, then each row is ordered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from colisten.arrays import Codes, Floats, Int32s, Int64s
+from colisten.graph_store.stream.compiled import compiled
+
+
+@compiled
+def count_ends(degrees: Int32s, node_type: Codes, src: Int32s, dst: Int32s) -> None:
+    """Add both ends of every edge to `degrees` [items, node types]."""
+    for i in range(len(src)):
+        degrees[src[i], node_type[dst[i]]] += 1
+        degrees[dst[i], node_type[src[i]]] += 1
+
+
+@compiled
+def scatter(cursor: Int64s, src: Int32s, dst: Int32s, weight: Floats, items: Int32s, weights: Floats) -> None:
+    """Put every edge down at both ends; `cursor` [items] is the next free place of each row."""
+    for i in range(len(src)):
+        for item, other in ((src[i], dst[i]), (dst[i], src[i])):
+            items[cursor[item]] = other
+            weights[cursor[item]] = weight[i]
+            cursor[item] += 1
+
+
+@compiled
+def order_rows(indptr: Int64s, node_type: Codes, items: Int32s, weights: Floats) -> None:
+    """Order each row by node type, then item, in place."""
+    for row in range(len(indptr) - 1):
+        low, high = indptr[row], indptr[row + 1]
+        order = np.argsort((node_type[items[low:high]].astype(np.int64) << 32) | items[low:high])
+        items[low:high] = items[low:high][order]
+        weights[low:high] = weights[low:high][order]

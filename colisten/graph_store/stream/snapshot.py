@@ -1,0 +1,110 @@
+"""The snapshot back end: all rows in memory-mapped files, made once per graph version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from colisten.arrays import Codes, Floats, Int32s, Int64s
+from colisten.errors import GraphError
+from colisten.graph_store.stream.adjacency import Adjacency, Rows, offsets
+from colisten.graph_store.stream.csr import count_ends, order_rows, scatter
+from colisten.workdir import replacing_folder, write_json
+
+EdgeArrays = tuple[Int32s, Int32s, Floats]
+"""(src, dst, weight) of some edges, each edge once."""
+
+
+class SnapshotAdjacency(Adjacency):
+    """Rows one after the other: `items[indptr[i]:indptr[i + 1]]` and their `weights`."""
+
+    def __init__(
+        self, indptr: Int64s, items: Int32s, weights: Floats, *, degrees: Int32s, node_type: Codes,
+        node_types: tuple[str, ...], version: str,
+    ) -> None:  # fmt: skip
+        self.indptr, self.items, self.weights = indptr, items, weights
+        self.degrees, self.node_type, self.node_types, self.version = degrees, node_type, node_types, version
+        self._folder: Path | None = None
+
+    def rows(self, items: Int64s) -> Iterator[Rows]:
+        yield Rows(np.arange(len(items)), self.indptr[items], self.items, self.weights)
+
+    def close(self) -> None:
+        """The files stay mapped for as long as an array of them is in use."""
+
+    @classmethod
+    def from_edges(
+        cls, src: Int32s, dst: Int32s, weight: Floats, *, node_type: Codes, node_types: tuple[str, ...],
+        version: str = "",
+    ) -> Self:  # fmt: skip
+        """A snapshot in memory, from arrays of edges, each edge once."""
+        degrees = np.zeros((len(node_type), len(node_types)), np.int32)
+        count_ends(degrees, node_type, src, dst)
+        indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
+        items, weights = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+        _put(indptr, [(src, dst, weight)], node_type, items, weights)
+        return cls(indptr, items, weights, degrees=degrees, node_type=node_type, node_types=node_types, version=version)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Map the files of a folder made by `write_snapshot`.
+
+        Raises:
+            GraphError: the folder is missing or is no snapshot.
+        """
+        try:
+            about = json.loads((folder / "snapshot.json").read_text())
+            arrays = {
+                name: np.load(folder / f"{name}.npy", mmap_mode="r")
+                for name in ("indptr", "items", "weights", "degrees", "node_type")
+            }
+        except (OSError, ValueError) as error:
+            raise GraphError(f"{folder} holds no snapshot of the graph: export it from Neo4j again.") from error
+        opened = cls(**arrays, node_types=tuple(about["node_types"]), version=about["version"])
+        opened._folder = folder
+        return opened
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._folder is not None:
+            return type(self).open, (self._folder,)
+        return super().__reduce__()  # type: ignore[return-value]
+
+
+def write_snapshot(
+    folder: Path, edges: Iterable[EdgeArrays], *, degrees: Int32s, node_type: Codes, node_types: tuple[str, ...],
+    version: str,
+) -> SnapshotAdjacency:  # fmt: skip
+    """Write a snapshot from a stream of edges whose `degrees` are known, in bounded memory, whole or not at all.
+
+    Raises:
+        GraphError: the stream holds other edges than the degrees promise: the graph changed meanwhile.
+    """
+    indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
+    with replacing_folder(folder) as draft:
+        for name, array in (("indptr", indptr), ("degrees", degrees), ("node_type", node_type)):
+            np.save(draft / f"{name}.npy", array)
+        size = (int(indptr[-1]),)
+        items = np.lib.format.open_memmap(draft / "items.npy", mode="w+", dtype=np.int32, shape=size)
+        weights = np.lib.format.open_memmap(draft / "weights.npy", mode="w+", dtype=np.float32, shape=size)
+        _put(indptr, edges, node_type, items, weights)
+        items.flush()
+        weights.flush()
+        write_json(draft / "snapshot.json", {"version": version, "node_types": list(node_types)})
+    return SnapshotAdjacency.open(folder)
+
+
+def _put(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, items: Int32s, weights: Floats) -> None:
+    cursor = indptr[:-1].copy()
+    ends = 0
+    for src, dst, weight in edges:
+        ends += 2 * len(src)
+        if ends > len(items):
+            break
+        scatter(cursor, src, dst, weight, items, weights)
+    if ends != len(items) or not np.array_equal(cursor, indptr[1:]):
+        raise GraphError("The graph changed while it was being exported: run the export again.")
+    order_rows(indptr, node_type, items, weights)
