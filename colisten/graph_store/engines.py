@@ -1,0 +1,110 @@
+"""The two engines that compute an Ibis expression over Parquet files into one ordered Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import ibis
+import polars as pl
+
+from colisten.errors import GraphError, OutOfSpaceError
+from colisten.progress import Progress
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Expression = Callable[[Mapping[str, ibis.Table]], ibis.Table]
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def run_on_duckdb(
+    expression: Expression, files: Mapping[str, Path], out: Path, *, memory_mb: int, spill: Path, progress: Progress
+) -> None:
+    """Compute in at most `memory_mb`; what does not fit spills to the folder `spill`.
+
+    Raises:
+        GraphError: not even spilling helped, or the files cannot be read.
+        OutOfSpaceError: the disk is full.
+    """
+    connection = ibis.duckdb.connect(memory_limit=f"{memory_mb}MB", temp_directory=str(spill))
+    connection.raw_sql("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+    try:
+        tables = {name: connection.read_parquet(path, table_name=name) for name, path in files.items()}
+        with ThreadPoolExecutor(1) as pool:
+            _watch(pool.submit(connection.to_parquet, expression(tables), out), connection.con, progress)
+    except duckdb.OutOfMemoryException as error:
+        raise _out_of_room(error) from error
+    except duckdb.IOException as error:
+        raise _out_of_room(error) if "space" in str(error) else GraphError(f"DuckDB failed: {error}.") from error
+    finally:
+        connection.disconnect()
+
+
+def _watch(work: Future[None], connection: duckdb.DuckDBPyConnection, progress: Progress) -> None:
+    """Show how far DuckDB got until `work` is done; an interrupt here stops it there."""
+    shown = 0.0
+    with progress.task("co-listening edges", total=100) as task:
+        try:
+            while not wait([work], _SECONDS_BETWEEN_LOOKS).done:
+                far = connection.query_progress()
+                task.advance(max(far - shown, 0))
+                shown = max(far, shown)
+        except BaseException:
+            connection.interrupt()
+            raise
+    work.result()
+
+
+def _out_of_room(error: Exception) -> Exception:
+    if "temp" in str(error) or "space" in str(error):
+        return OutOfSpaceError(f"The disk filled up while edges were computed: free some space ({error}).")
+    return GraphError(f"Edges do not fit in graph.memory_mb: raise it, or lower graph.items_per_user ({error}).")
+
+
+def run_on_spark(
+    expression: Expression, files: Mapping[str, Path], out: Path, *, memory_mb: int, spill: Path, progress: Progress
+) -> None:
+    """Compute on the running Spark session, on the cluster that Spark's own configuration names, or locally.
+
+    Raises:
+        GraphError: Spark or its Java is missing.
+    """
+    with progress.task("co-listening edges on Spark"), _spark(memory_mb, spill) as session:
+        connection = ibis.pyspark.connect(session)
+        tables = {name: connection.read_parquet(path.resolve(), table_name=name) for name, path in files.items()}
+        parts = spill.resolve() / "parts"
+        connection.to_parquet_dir(expression(tables), parts)
+        pl.scan_parquet(sorted(parts.glob("part-*.parquet"))).sink_parquet(out)
+
+
+@contextmanager
+def _spark(memory_mb: int, spill: Path) -> Iterator[SparkSession]:
+    try:
+        from pyspark.errors import PySparkRuntimeError
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise GraphError(
+            'Spark is not installed: run pip install "colisten[spark]", or set graph.engine=duckdb.'
+        ) from error
+    running = SparkSession.getActiveSession()
+    builder = SparkSession.builder.appName("colisten").config("spark.driver.memory", f"{memory_mb}m")
+    quiet = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
+    try:
+        session = running or quiet.config("spark.local.dir", str(spill.resolve())).getOrCreate()
+    except PySparkRuntimeError as error:
+        raise GraphError(
+            "Spark does not start: it needs Java 17 or later with the module jdk.incubator.vector (set JAVA_HOME), "
+            "or set graph.engine=duckdb."
+        ) from error
+    if running is None:
+        session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        if running is None:
+            session.stop()

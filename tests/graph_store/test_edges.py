@@ -1,0 +1,189 @@
+"""The edges against a brute-force oracle in plain Python, and Spark against DuckDB."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from colisten import settings
+from colisten.graph_store.edges import build_edges
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from tests.graph_store.worlds import Listen, listening
+
+QUIET = Progress(quiet=True)
+
+
+def edges_of(data: ListeningData, **options: object) -> pl.DataFrame:
+    graph = settings.Graph.model_validate(options)
+    build_edges(data, graph, data.root.parent / "edges", QUIET)
+    return pl.read_parquet(data.root.parent / "edges/edges.parquet")
+
+
+def capped(data: ListeningData, cap: int) -> dict[int, set[int]]:
+    """User → items, as the documentation of the cap reads."""
+    retired = set(data.items.filter("retired")["item"])
+    latest: dict[int, dict[int, int | None]] = defaultdict(dict)
+    for user, item, signal, time, _ in pl.read_parquet(data.interactions).rows():
+        if signal < data.strong and item not in retired:
+            times = [t for t in (latest[user].get(item), time) if t is not None]
+            latest[user][item] = max(times, default=None)
+
+    def order(user: int, item: int, time: int | None) -> tuple[int, int, int]:
+        mixed = (item * 48_271 + user * 69_621 + 1) % (2**31 - 1)
+        return (1, 0, mixed**2 % (2**31 - 1)) if time is None else (0, -time, mixed**2 % (2**31 - 1))
+
+    return {u: set(sorted(heard, key=lambda i, u=u, h=heard: order(u, i, h[i]))[:cap]) for u, heard in latest.items()}
+
+
+def oracle(
+    data: ListeningData, *, cap: int, min_listeners: int, top_k: int
+) -> dict[tuple[int, int], tuple[int, float]]:
+    heard = capped(data, cap)
+    n = Counter(item for items in heard.values() for item in items)
+    kind = data.items["item_type"].to_list()
+    place = {item: (kind[item], row) for item, row in data.items.select("item", "row").rows()}
+    graph = nx.Graph()
+    for items in heard.values():
+        for a, b in itertools.combinations(items, 2):
+            graph.add_edge(a, b, listeners=graph.get_edge_data(a, b, {"listeners": 0})["listeners"] + 1)
+    kept = {}
+    for a, b, found in graph.edges(data=True):
+        if found["listeners"] >= min_listeners:
+            weight = float(np.float32(found["listeners"] / np.sqrt(np.float64(n[a] * n[b]))))
+            kept[min(a, b, key=place.get), max(a, b, key=place.get)] = (found["listeners"], weight)
+    if not top_k:
+        return kept
+    groups = defaultdict(list)
+    for (a, b), (listeners, weight) in kept.items():
+        for node, other in ((a, b), (b, a)):
+            groups[node, kind[other]].append((-weight, -listeners, place[other], (a, b)))
+    strongest = {pair for group in groups.values() for *_, pair in sorted(group)[:top_k]}
+    return {pair: kept[pair] for pair in strongest}
+
+
+listens = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(0, 9), st.sampled_from([0, 0, 0, 1]), st.none() | st.integers(0, 3)),
+    max_size=60,
+)
+
+
+@given(listens, st.integers(2, 5), st.integers(1, 2), st.integers(0, 3))
+@examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_edges_equal_the_oracle(
+    tmp_path_factory: pytest.TempPathFactory, heard: list[Listen], cap: int, least: int, top_k: int
+) -> None:
+    types = ["podcast", "b", "a", "podcast", "a", "b", "a", "podcast", "a", "b"]
+    data = listening(tmp_path_factory.mktemp("world") / "data", types, heard, retired=[4])
+    found = edges_of(data, items_per_user=cap, min_listeners=least, top_k=top_k)
+    wanted = oracle(data, cap=cap, min_listeners=least, top_k=top_k)
+    assert {(a, b): (n, w) for a, b, _, _, n, w in found.rows()} == wanted
+    assert dict(found.schema) == {
+        "src": pl.Int32, "dst": pl.Int32, "src_type": pl.String, "dst_type": pl.String,
+        "listeners": pl.Int32, "weight": pl.Float32,
+    }  # fmt: skip
+    assert found.equals(found.sort("src_type", "dst_type", "src", "dst"))
+
+
+def test_edges_of_a_crowd_equal_the_oracle(tmp_path: Path) -> None:
+    data = crowd(tmp_path)
+    found = edges_of(data, items_per_user=20, min_listeners=2, top_k=4)
+    wanted = oracle(data, cap=20, min_listeners=2, top_k=4)
+    assert len(wanted) > 300
+    assert {(a, b): (n, w) for a, b, _, _, n, w in found.rows()} == wanted
+
+
+def crowd(folder: Path, users: int = 150, items: int = 90) -> ListeningData:
+    rng = np.random.default_rng(3)
+    popular = rng.zipf(1.4, size=users * 40) % items
+    who = rng.integers(0, users, size=popular.size)
+    when = rng.integers(0, 50, size=popular.size)
+    signal = (rng.random(popular.size) < 0.2).astype(int)
+    rows = [
+        (int(u), int(i), int(s), None if t > 40 else int(t))
+        for u, i, s, t in zip(who, popular, signal, when, strict=True)
+    ]
+    types = [("audiobook", "podcast", "Frozen 'Grocery'")[i % 3] for i in range(items)]
+    return listening(folder / "data", types, rows, retired=[5, 50])
+
+
+def test_cap_keeps_the_latest_and_puts_unknown_times_last(tmp_path: Path) -> None:
+    data = listening(tmp_path / "data", ["a"] * 4, [(0, 0, 0, 5), (0, 1, 0, None), (0, 2, 0, 9), (0, 3, 0, 1)])
+    assert edges_of(data, items_per_user=2).select("src", "dst").rows() == [(0, 2)]
+    assert edges_of(data, items_per_user=3).select("src", "dst").rows() == [(0, 2), (0, 3), (2, 3)]
+
+
+def test_cap_among_equal_times_does_not_favour_low_numbers(tmp_path: Path) -> None:
+    data = listening(tmp_path / "data", ["a"] * 40, [(u, i, 0, None) for u in range(60) for i in range(40)])
+    kept = edges_of(data, items_per_user=4, top_k=0)
+    ends = pl.concat([kept["src"], kept["dst"]])
+    assert ends.n_unique() == 40
+    assert 15 < float(ends.mean()) < 25
+
+
+def test_order_of_rows_changes_nothing(tmp_path: Path) -> None:
+    data = crowd(tmp_path)
+    first = edges_of(data, items_per_user=10, top_k=3)
+    shuffled = pl.read_parquet(data.interactions).sample(fraction=1, shuffle=True, seed=1)
+    shuffled.write_parquet(data.interactions)
+    assert edges_of(data, items_per_user=10, top_k=3).equals(first)
+
+
+def test_summary_counts_what_the_file_holds(tmp_path: Path) -> None:
+    data = listening(
+        tmp_path / "data", ["a", "a", "b", "b", "b"], [(0, 0, 0, 1), (0, 1, 0, 1), (0, 2, 0, 1)], retired=[4]
+    )
+    summary = build_edges(data, settings.Graph(), tmp_path / "edges", QUIET)
+    assert summary.edges == {("a", "a"): 1, ("a", "b"): 2}
+    assert summary.degree == {("a", "a"): 1.0, ("a", "b"): 1.0, ("b", "a"): 1.0}
+    assert summary.items == {"a": 2, "b": 2}
+    assert summary.isolated == {"a": 0, "b": 1}
+    assert summary.total == 3
+
+
+def test_no_listening_gives_an_empty_file(tmp_path: Path) -> None:
+    data = listening(tmp_path / "data", ["a", "b"], [])
+    assert edges_of(data).is_empty()
+
+
+def test_nothing_is_left_behind_when_the_engine_fails(tmp_path: Path) -> None:
+    data = listening(tmp_path / "data", ["a", "b"], [(0, 0, 0, 1)])
+    (tmp_path / "data/interactions.parquet").write_bytes(b"not parquet")
+    with pytest.raises(Exception, match="interactions"):
+        edges_of(data)
+    assert list((tmp_path / "edges").iterdir()) == []
+
+
+def java_for_spark() -> str | None:
+    """The home of a Java that Spark can run on: 17 or later, with the vector module."""
+    for home in (os.environ.get("JAVA_HOME"), *sorted(map(str, Path("/usr/lib/jvm").glob("*")))):
+        java = Path(home or "/nowhere") / "bin/java"
+        if java.exists():
+            listed = subprocess.run([java, "--list-modules"], capture_output=True, text=True, check=False).stdout
+            if any(f"jdk.incubator.vector@{version}" in listed for version in range(17, 30)):
+                return str(java.parents[1])
+    return None
+
+
+def test_spark_gives_the_same_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    home = java_for_spark()
+    if home is None:
+        pytest.skip("no Java 17 or later with jdk.incubator.vector on this machine")
+    monkeypatch.setenv("JAVA_HOME", home)
+    data = crowd(tmp_path)
+    on_duckdb = edges_of(data, items_per_user=12, top_k=3, engine="duckdb")
+    on_spark = edges_of(data, items_per_user=12, top_k=3, engine="spark")
+    assert on_spark.height > 200
+    assert on_spark.equals(on_duckdb)
