@@ -32,8 +32,8 @@ class Excluded(NamedTuple):
 
 
 @compiled
-def _slot(key: int, size: int) -> int:
-    return int(mix(np.uint64(key)) & np.uint64(size - 1))
+def _slot(key: int, size: int) -> np.int64:
+    return np.int64(mix(np.uint64(key)) & np.uint64(size - 1))
 
 
 @compiled

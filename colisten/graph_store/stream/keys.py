@@ -29,9 +29,9 @@ def mix(key: np.uint64) -> np.uint64:
 
 
 @compiled
-def below(key: np.uint64, bound: int) -> int:
+def below(key: np.uint64, bound: int) -> np.int64:
     """An integer in [0, bound), bound < 2³²; the bias is below bound / 2³²."""
-    return int(((key >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
+    return np.int64(((key >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
 
 
 @compiled

@@ -91,7 +91,7 @@ class NeighbourSampler:
         degrees = self.adjacency.degrees[items]
         if self.refill:
             length: Int64s = degrees.sum(axis=1, dtype=np.int64)
-            return np.minimum(length, fan_out * degrees.shape[1])
+            return np.minimum(length, np.int64(fan_out * degrees.shape[1]))
         room: Int64s = np.minimum(degrees, fan_out).sum(axis=1, dtype=np.int64)
         return room
 
