@@ -77,7 +77,7 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
 
 def digest_of(*parts: object) -> str:
     """A short hash of JSON-able values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()[:16]
 
 
 def _fingerprint(stage: Stage, context: Context) -> str:
