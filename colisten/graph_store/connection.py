@@ -32,4 +32,4 @@ def open_driver(settings: Settings, workdir: Workdir, progress: Progress) -> Dri
     Raises:
         GraphError: see `find_endpoint` and `connect`.
     """
-    return connect(find_endpoint(settings, workdir, progress))
+    return connect(find_endpoint(settings, workdir, progress), settings.neo4j.database)

@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from neo4j import Driver, GraphDatabase
 from neo4j.exceptions import (
-    AuthError,
-    ClientError,
     ConfigurationError,
     DriverError,
     Neo4jError,
@@ -38,19 +36,27 @@ class Endpoint:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def connect(endpoint: Endpoint) -> Driver:
-    """Open a driver and check by one exchange that the server answers, knows the user and is new enough.
+class UnreachableError(GraphError):
+    """No server answers."""
+
+
+def connect(endpoint: Endpoint, database: str | None = None) -> Driver:
+    """Open a driver and check by one exchange that the server answers, knows the user (and the database) and is new
+    enough.
 
     Raises:
+        UnreachableError: nobody answers.
         GraphError: it is not, does not or cannot; the sentence never shows the password.
     """
     driver = _driver(endpoint)
     try:
-        _check_version(driver.get_server_info().agent, endpoint)
-    except BaseException as error:
+        with driver.session(database=database) as session:
+            _check_version(session.run("RETURN 1").consume().server.agent, endpoint)
+    except (DriverError, Neo4jError) as error:
         driver.close()
-        if isinstance(error, DriverError | Neo4jError):
-            raise GraphError(_sentence(error, endpoint)) from error
+        raise _kind(error, endpoint, database) from error
+    except GraphError:
+        driver.close()
         raise
     return driver
 
@@ -86,12 +92,15 @@ def _too_old(endpoint: Endpoint) -> str:
     )
 
 
-def _sentence(error: DriverError | Neo4jError, endpoint: Endpoint) -> str:
+def _kind(error: DriverError | Neo4jError, endpoint: Endpoint, database: str | None) -> GraphError:
+    code = error.code or "" if isinstance(error, Neo4jError) else ""
     if isinstance(error, UnsupportedServerProduct | ConfigurationError):
-        return _too_old(endpoint)
-    if isinstance(error, AuthError) or (isinstance(error, ClientError) and "Security" in (error.code or "")):
-        return (
+        return GraphError(_too_old(endpoint))
+    if ".Security." in code:
+        return GraphError(
             f"Neo4j at {endpoint.place} does not let in the user {endpoint.user!r} with this password: "
             "check neo4j.user and COLISTEN_NEO4J_PASSWORD."
         )
-    return f"No Neo4j answers at {endpoint.place}: check that it runs and that neo4j.uri is right."
+    if code.endswith("DatabaseNotFound"):
+        return GraphError(f"Neo4j at {endpoint.place} has no database {database!r}: create it, or set neo4j.database.")
+    return UnreachableError(f"No Neo4j answers at {endpoint.place}: check that it runs and that neo4j.uri is right.")

@@ -45,7 +45,8 @@ class Jar:
     @classmethod
     def parse(cls, line: str) -> Self:
         coordinates, sha256, size = line.split()
-        return cls(*coordinates.split(":"), sha256=sha256, size=int(size))
+        group, artifact, version, *classifier = coordinates.split(":")
+        return cls(group, artifact, version, "".join(classifier), sha256, int(size))
 
 
 def locked() -> tuple[Jar, ...]:

