@@ -1,0 +1,119 @@
+"""Who chooses what: in each period, every listener takes the items with the highest preference plus chance.
+
+Adding Gumbel noise to log preferences and taking the largest is drawing without replacement in proportion to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from colisten.arrays import Bools, Floats, Int64s
+from colisten.listening.synth.catalogue import Catalogue
+from colisten.listening.synth.people import People
+
+PERIODS = 4
+"""Tastes and what is new change from one to the next."""
+_TASTE = 10.0
+"""How strongly taste decides against fame: log odds between the best and an unrelated item."""
+_DRIFT = 0.12
+"""Share of the way to another taste that people go in all days."""
+_NOVELTY = 0.8
+"""Log odds that an item gains while it is new."""
+_USERS_AT_ONCE = 2048
+_TINY = np.finfo(np.float32).tiny
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Log preference = users @ items.T + bias, up to a constant per user and type."""
+
+    users: Floats
+    """[users, types, F]"""
+    items: Floats
+    """[items, F]"""
+    bias: Floats
+    """[items]"""
+
+    def of(self, users: Int64s, kind: int, items: Int64s) -> Floats:
+        """Float32 [users, items] for items of one type."""
+        scores: Floats = self.users[users, kind] @ self.items[items].T + self.bias[items]
+        return scores
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Pairs of a user and an item that came to mind: most are streamed, the others only looked at."""
+
+    user: Int64s
+    item: Int64s
+    streamed: Bools
+    earliest: Floats
+    """Day before which neither of them was there, at most `latest`."""
+    latest: Floats
+
+
+def preferences(catalogue: Catalogue, people: People, days: int, period: int) -> Preferences:
+    """What everybody prefers in a period."""
+    moved = people.likes + _DRIFT * period / (PERIODS - 1) * people.drift[:, None, :]
+    moved = _TASTE * moved / np.linalg.norm(moved, axis=2, keepdims=True)
+    tongue = np.repeat(people.language[:, None, :], moved.shape[1], axis=1)
+    spoken = np.eye(tongue.shape[2], dtype=np.float32)[catalogue.language]
+    begin = period * days / PERIODS
+    new = (catalogue.day > begin - days / PERIODS) & (catalogue.day > 0)
+    return Preferences(
+        np.concatenate([moved, tongue], axis=2).astype(np.float32),
+        np.concatenate([catalogue.place, spoken], axis=1),
+        (catalogue.fame + _NOVELTY * new).astype(np.float32),
+    )
+
+
+def choose(
+    catalogue: Catalogue, people: People, days: int, looked: Floats, rng: np.random.Generator
+) -> Iterator[Choices]:
+    """All choices, in pieces; per type, `looked` items come to mind for each that is streamed. None is chosen twice."""
+    users = np.arange(len(people.joined))
+    liked = [preferences(catalogue, people, days, period) for period in range(PERIODS)]
+    for kind in range(len(catalogue.types)):
+        items = np.flatnonzero(catalogue.type_of == kind)
+        listeners = users[people.joined[:, kind] < days]
+        for start in range(0, len(listeners), _USERS_AT_ONCE):
+            block = listeners[start : start + _USERS_AT_ONCE]
+            taken = np.zeros((len(block), len(items)), bool)
+            for period in range(PERIODS):
+                span = period * days / PERIODS, (period + 1) * days / PERIODS
+                scores = liked[period].of(block, kind, items)
+                yield _pick(catalogue, people, span, kind, block, items, taken, scores, float(looked[kind]), rng)
+
+
+def _pick(
+    catalogue: Catalogue, people: People, span: tuple[float, float], kind: int, users: Int64s, items: Int64s,
+    taken: Bools, scores: Floats, looked: float, rng: np.random.Generator,
+) -> Choices:  # fmt: skip
+    begin, end = span
+    joined = people.joined[users, kind]
+    wanted = rng.poisson(people.rate[users, kind] / PERIODS * np.clip((end - joined) / (end - begin), 0, 1))
+    wanted = np.maximum(wanted, (joined >= begin) & (joined < end))  # whoever takes it up streams something
+    both = wanted + rng.poisson(wanted * looked)
+    scores = scores - np.log(np.maximum(rng.standard_exponential(scores.shape, dtype=np.float32), _TINY))
+    scores[taken | (catalogue.day[items] >= end)[None, :]] = -np.inf
+    best = _largest(scores, int(both.max(initial=0)))
+    chosen = (np.arange(best.shape[1]) < both[:, None]) & np.isfinite(np.take_along_axis(scores, best, axis=1))
+    row, column = np.nonzero(chosen)
+    place = best[row, column]
+    taken[row, place] = True
+    earliest = np.maximum(np.maximum(begin, joined[row]), catalogue.day[items[place]])
+    return Choices(users[row], items[place], column < wanted[row], earliest, np.full(len(row), end, np.float32))
+
+
+def _largest(scores: Floats, count: int) -> Int64s:
+    """Columns of the `count` largest in each row, largest first."""
+    count = min(count, scores.shape[1])
+    if not count:
+        return np.empty((len(scores), 0), np.int64)
+    best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+    largest: Int64s = np.take_along_axis(best, order, axis=1)
+    return largest
