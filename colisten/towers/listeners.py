@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from colisten.arrays import Codes, Int32s, Int64s
+import numpy as np
+
+from colisten.arrays import Bools, Codes, Int32s, Int64s
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,21 @@ class Listeners:
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
+
+    @cached_property
+    def owners(self) -> Int64s:
+        """[e] the user of each event, as a place among these users."""
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    def keep(self, mask: Bools) -> Listeners:
+        """The same users with only the events where `mask` [e] is true."""
+        kept = np.concatenate([[0], np.cumsum(mask)])[self.indptr]
+        return Listeners(kept, self.items[mask], self.signals[mask], self.timestamps[mask], self.features)
+
+    def take(self, users: Int64s) -> Listeners:
+        """Some of these users, in the order given."""
+        lengths = np.diff(self.indptr)[users]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        events = np.arange(indptr[-1]) + np.repeat(self.indptr[users] - indptr[:-1], lengths)
+        features = {name: [values[user] for user in users] for name, values in self.features.items()}
+        return Listeners(indptr, self.items[events], self.signals[events], self.timestamps[events], features)

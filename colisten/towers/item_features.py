@@ -1,0 +1,65 @@
+"""What the item tower sees, and what an item puts into a listener's history."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Codes, Floats, Int64s
+from colisten.listening.data import ListeningData
+
+TEXT_WIDTH = 64
+"""Principal components of the text that the towers see."""
+FREQUENT = 64
+"""Most frequent languages, genres and item types that get a place of their own."""
+
+
+def content_of(text: Floats, embeddings: Floats) -> Floats:
+    """Graph embedding beside the text's principal components, each block of unit mean square, [items, width]."""
+    return np.concatenate([_unit_block(embeddings), _unit_block(principal(text, TEXT_WIDTH))], axis=1)
+
+
+def item_features(data: ListeningData, content: Floats) -> Floats:
+    """Item type, language and genres as flags, beside the content; [items, width]."""
+    items = data.items
+    places = [_flags(items[name], len(items)) for name in ("item_type", "language", "genres") if name in items.columns]
+    return np.concatenate([*places, content], axis=1, dtype=np.float32)
+
+
+def type_groups(types: Codes, target: int, streams: Int64s, groups: int) -> Codes:
+    """[items] 0 for the target type, then one group for each of the most streamed types, the last for the rest."""
+    per_type = np.bincount(types, weights=streams, minlength=int(types.max(initial=0)) + 1)
+    if 0 <= target < len(per_type):
+        per_type[target] = np.inf
+    place = np.empty(len(per_type), np.int64)
+    place[np.argsort(-per_type, kind="stable")] = np.arange(len(per_type))
+    return np.minimum(place, groups - 1).astype(np.uint8)[types]
+
+
+def principal(vectors: Floats, width: int) -> Floats:
+    """The `width` strongest principal components (all, where there are fewer), signs fixed."""
+    centred = vectors - vectors.mean(axis=0, keepdims=True)
+    _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
+    axes = axes[:, ::-1][:, :width]
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]) if axes.size else 1.0
+    components: Floats = (centred @ (axes * signs)).astype(np.float32)
+    return components
+
+
+def _unit_block(block: Floats) -> Floats:
+    if not block.size:
+        return block
+    scale = max(float(np.sqrt(np.mean(np.square(block)))), 1e-9)
+    return (block / scale).astype(np.float32)
+
+
+def _flags(column: pl.Series, items: int) -> Floats:
+    """[items, frequent values] 1 where the item has the value; a list may have several."""
+    long = pl.DataFrame({"item": np.arange(items), "value": column}).drop_nulls("value")
+    if column.dtype == pl.List(pl.String):
+        long = long.explode("value").drop_nulls("value")
+    frequent = long["value"].value_counts().sort(["count", "value"], descending=[True, False]).head(FREQUENT)
+    found = long.join(frequent.select("value").with_row_index("place"), on="value")
+    flags = np.zeros((items, len(frequent)), np.float32)
+    flags[found["item"].to_numpy(), found["place"].to_numpy()] = 1
+    return flags

@@ -1,0 +1,34 @@
+"""Listening data → arrays: the one place of this room that reads Parquet."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Int32s
+from colisten.listening.data import ListeningData
+from colisten.towers.listeners import Listeners
+
+
+def listeners_of(data: ListeningData, users: Int32s | None = None) -> Listeners:
+    """Everything known of `users` (all of them if None), in the order given.
+
+    Only these users' interactions are read into memory, 13 bytes an event.
+    """
+    table = data.users
+    chosen = np.arange(len(table), dtype=np.int32) if users is None else np.asarray(users, np.int32)
+    events = pl.scan_parquet(data.interactions).select("user", "item", "signal", "timestamp")
+    if users is not None:
+        events = events.filter(pl.col("user").is_in(np.unique(chosen).tolist()))
+        table = table[chosen]
+    found = events.collect().sort("user", maintain_order=True)
+    all_users = Listeners(
+        np.searchsorted(found["user"].to_numpy(), np.arange(len(data.users) + 1)).astype(np.int64),
+        found["item"].to_numpy(),
+        found["signal"].to_numpy(),
+        found["timestamp"].fill_null(-1).to_numpy(),
+        {},
+    )
+    events_of = all_users if users is None else all_users.take(chosen.astype(np.int64))
+    features = {name: table[name].to_list() for name in table.columns if name not in ("user", "user_id")}
+    return Listeners(events_of.indptr, events_of.items, events_of.signals, events_of.timestamps, features)

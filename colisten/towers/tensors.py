@@ -1,0 +1,25 @@
+"""Safetensors files opened without reading them: only the rows that are used are paged in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "|u1", "I32": "<i4", "I64": "<i8", "BOOL": "|b1"}
+
+
+def mapped(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """All tensors of a file as read-only memory maps (format: 8 bytes of length, a JSON header, the bytes)."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    whole = np.memmap(path, np.uint8, "r", offset=8 + length)
+    return {
+        name: whole[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        for name, entry in header.items()
+    }

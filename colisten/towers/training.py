@@ -1,0 +1,155 @@
+"""Training of the two towers on (user, item heard) pairs; its cost grows with their number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colisten.arrays import Bools, Floats, Int64s
+from colisten.progress import Progress
+from colisten.settings import Towers
+from colisten.towers.batches import Examples, Pairs, pairs_of
+from colisten.towers.listeners import Listeners
+from colisten.towers.model import TwoTowers, in_batch_loss
+from colisten.towers.user_features import UserFeatures
+
+COLD_DRAWS = 0.1
+"""Share of draws that forget the user's target-type history, so that the tower learns to do without."""
+NOBODY_DRAWS = 0.05
+"""Share of draws that forget everything: what nobody in particular would hear."""
+_SHARD_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What the towers learn from."""
+
+    listeners: Listeners
+    features: UserFeatures
+    item_features: Floats
+    """[items, width], without popularity."""
+    is_target: Bools
+    """[items]"""
+    settings: Towers
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        return pairs_of(self.listeners, self.features.bags.strong)
+
+    @cached_property
+    def popularity(self) -> Int64s:
+        """[items] how many users heard each."""
+        return np.bincount(self.pairs.items, minlength=len(self.is_target))
+
+    @cached_property
+    def other_share(self) -> float:
+        """Chance of a pair of another type to be drawn in an epoch."""
+        target = int(self.is_target[self.pairs.items].sum())
+        others = len(self.pairs) - target
+        if not target or not others:
+            return 1.0
+        return min(1.0, self.settings.other_types * target / others)
+
+    @cached_property
+    def log_q(self) -> Floats:
+        """[items] log of the share of draws that are of this item."""
+        draws = self.popularity * np.where(self.is_target, 1.0, self.other_share)
+        log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
+        return log_q
+
+    def item_inputs(self, items: Int64s, own: int) -> Tensor:
+        """Features of items with the logarithm of their popularity; `own` listeners are not counted (the label's)."""
+        popularity = np.log1p(np.maximum(self.popularity[items] - own, 0)).astype(np.float32)
+        return torch.from_numpy(np.concatenate([self.item_features[items], popularity[:, None]], axis=1))
+
+    def shards(self) -> Iterator[tuple[Examples, Pairs]]:
+        """Users in groups whose histories fit memory, with their pairs."""
+        bags = self.features.bags.count * self.features.content.shape[1] * 4
+        size = max(1, _SHARD_BYTES // max(bags, 1))
+        if size >= len(self.listeners):
+            yield self._whole, self.pairs
+            return
+        for first in range(0, len(self.listeners), size):
+            users = np.arange(first, min(first + size, len(self.listeners)))
+            mine = (self.pairs.users >= first) & (self.pairs.users <= users[-1])
+            pairs = self.pairs.where(mine)
+            yield Examples(self.features, self.listeners.take(users)), Pairs(pairs.users - first, pairs.items)
+
+    @cached_property
+    def _whole(self) -> Examples:
+        return Examples(self.features, self.listeners)
+
+
+class Training:
+    """One run of the optimiser; call `epoch` until `settings.epochs` are done."""
+
+    def __init__(self, data: TrainingSet, seed: int, epochs: int) -> None:
+        self.data = data
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)
+        s = data.settings
+        item_width = data.item_features.shape[1] + 1
+        self.model = TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=s.learning_rate, weight_decay=0.01)
+        draws = (data.log_q.size and self._draws()) or 0
+        self.steps = max(1, -(-draws // s.batch_size)) * epochs
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, s.learning_rate, self.steps + 8)
+
+    def _draws(self) -> int:
+        target = self.data.is_target[self.data.pairs.items]
+        return int(target.sum() + (~target).sum() * self.data.other_share)
+
+    def epoch(self, progress: Progress, title: str) -> float:
+        """Each target pair once and a share of the others, in random batches; returns the mean loss."""
+        self.model.train()
+        losses: list[float] = []
+        with progress.task(title, self._draws()) as task:
+            for examples, pairs in self.data.shards():
+                drawn = self.data.is_target[pairs.items] | (self.rng.random(len(pairs)) < self.data.other_share)
+                order = self.rng.permutation(np.flatnonzero(drawn))
+                for first in range(0, len(order), self.data.settings.batch_size):
+                    batch = pairs.where(order[first : first + self.data.settings.batch_size])
+                    losses.append(self._step(examples, batch))
+                    task.advance(len(batch), f"loss {losses[-1]:.3f}")
+        return float(np.mean(losses))
+
+    def _step(self, examples: Examples, pairs: Pairs) -> float:
+        loss = self.loss(examples, pairs)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.optimizer.step()
+        if self.schedule.last_epoch < self.steps + 7:
+            self.schedule.step()
+        return float(loss.detach())
+
+    def loss(self, examples: Examples, pairs: Pairs) -> Tensor:
+        """In-batch softmax over the batch's items."""
+        forget, nobody = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
+        users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, nobody)))
+        items = self.model.item(self.data.item_inputs(pairs.items, own=1))
+        log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.logq else None
+        blocked = torch.from_numpy(examples.no_negatives(pairs))
+        return in_batch_loss(users @ items.T / self.data.settings.temperature, log_q, blocked)
+
+    @torch.inference_mode()
+    def user_vectors(self, features: Floats) -> Floats:
+        """Vectors of users whose features are given, divided by the temperature."""
+        self.model.eval()
+        vectors: Floats = self.model.user(torch.from_numpy(features)).numpy() / self.data.settings.temperature
+        return vectors
+
+    @torch.inference_mode()
+    def item_vectors(self, items: Int64s) -> Floats:
+        self.model.eval()
+        parts = [
+            self.model.item(self.data.item_inputs(chunk, own=0))
+            for chunk in np.array_split(items, len(items) // 65536 + 1)
+        ]
+        vectors: Floats = torch.cat(parts).numpy()
+        return vectors
