@@ -1,0 +1,1 @@
+"""Published item vectors in Qdrant: a server, or the engine embedded in this process."""

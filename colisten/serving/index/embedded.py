@@ -1,0 +1,226 @@
+"""The Qdrant engine in this process, over a folder that many processes may read while one publishes.
+
+W/index/ALIAS.json        {"collection": NAME}: what readers use, replaced in one step
+W/index/NAME/shard/       a finished collection: segments of the engine, in the server's format
+W/index/NAME/ready.json   the breadth its searches need
+W/index/.NAME.…/          a draft; renamed when it is finished, removed when it is not
+
+The engine locks only its write-ahead log. Shards here have none (a draft that was killed is of no use), so any number
+of processes may open one: opening and closing replaces small files by equal ones and changes no byte in place.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qdrant_edge as edge
+from filelock import FileLock, Timeout
+
+from colisten.arrays import Floats, Int64s
+from colisten.errors import IndexStoreError, OutOfSpaceError
+from colisten.serving.index.collection import EVERYTHING, FILTERED, Conditions, Hits, Layout, is_name
+from colisten.workdir import write_json
+
+_DISTANCES = {"towers": edge.Distance.Dot, "hgnn": edge.Distance.Cosine}
+
+
+class EmbeddedCollection:
+    """An opened shard."""
+
+    def __init__(self, name: str, folder: Path, breadth: int | None) -> None:
+        self.name = name
+        self.breadth = breadth
+        with _engine():
+            self._shard = edge.EdgeShard.load(str(folder))
+
+    def count(self, conditions: Conditions = EVERYTHING) -> int:
+        with _engine():
+            return int(self._shard.count(edge.CountRequest(filter=_filter(conditions), exact=True)))
+
+    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, breadth: int | None) -> Hits:
+        wanted = _filter(conditions)
+        params = edge.SearchParams(exact=breadth is None, hnsw_ef=breadth)
+        requests = [
+            edge.QueryRequest(
+                limit=limit, query=edge.Query.Nearest(vector, using=using), filter=wanted, params=params,
+                with_payload=False,
+            )
+            for vector in vectors
+        ]  # fmt: skip
+        with _engine():
+            return Hits.of(self._shard.query_batch(edge.QueryBatchRequest(requests)), limit)
+
+    def vectors(self, using: str, items: Sequence[int]) -> dict[int, Floats]:
+        with _engine():
+            found = self._shard.retrieve(list(items), False, [using])
+        return {_number(record): _vector(record, using) for record in found}
+
+    def payloads(self, items: Sequence[int]) -> dict[int, dict[str, Any]]:
+        with _engine():
+            found = self._shard.retrieve(list(items), True, False)
+        return {_number(record): record.payload or {} for record in found}
+
+    def close(self) -> None:
+        with _engine():
+            self._shard.close()
+
+
+class EmbeddedDraft:
+    """A shard being written in a hidden folder."""
+
+    def __init__(self, name: str, folder: Path, layout: Layout) -> None:
+        self.name = name
+        self.finished = False
+        self._folder = folder
+        self._collection: EmbeddedCollection | None = None
+        (folder / "shard").mkdir()
+        with _engine():
+            self._shard = edge.EdgeShard.create(str(folder / "shard"), _config(layout))
+            for field in FILTERED:
+                self._shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+
+    def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
+        points = [
+            edge.Point(item, {name: rows[place] for name, rows in vectors.items()}, payload)
+            for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))
+        ]
+        with _engine():
+            self._shard.update(edge.UpdateOperation.upsert_points(points))
+
+    def build(self) -> EmbeddedCollection:
+        with _engine():
+            self._shard.flush()
+            self._shard.close()
+        command = [sys.executable, "-m", "colisten.serving.index.optimise", str(self._folder / "shard")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise _named(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
+        self._collection = EmbeddedCollection(self.name, self._folder / "shard", None)
+        return self._collection
+
+    def finish(self, breadth: int | None) -> None:
+        write_json(self._folder / "ready.json", {"breadth": breadth})
+        self.finished = True
+
+    def close(self) -> None:
+        if self._collection is not None:
+            self._collection.close()
+
+
+class EmbeddedIndex:
+    """The collections in `W/index/`."""
+
+    def __init__(self, root: Path, alias: str) -> None:
+        self.alias = alias
+        self._root = root
+
+    def ready(self) -> list[str]:
+        return sorted(
+            path.parent.name for path in self._root.glob("*/ready.json") if is_name(self.alias, path.parent.name)
+        )
+
+    def live(self) -> str | None:
+        try:
+            return str(json.loads((self._root / f"{self.alias}.json").read_text())["collection"])
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def draft(self, name: str, layout: Layout) -> Iterator[EmbeddedDraft]:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            folder = Path(tempfile.mkdtemp(dir=self._root, prefix=f".{name}."))
+            try:
+                draft = EmbeddedDraft(name, folder, layout)
+                yield draft
+                draft.close()
+                if draft.finished:
+                    folder.replace(self._root / name)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def open(self, name: str | None = None) -> EmbeddedCollection:
+        chosen = name or self.live()
+        if chosen is None:
+            raise IndexStoreError("No index is published yet: run `colisten run` or `colisten index publish` first.")
+        try:
+            breadth = json.loads((self._root / chosen / "ready.json").read_text())["breadth"]
+            return EmbeddedCollection(chosen, self._root / chosen / "shard", breadth)
+        except (IndexStoreError, FileNotFoundError) as error:
+            if name is None and self.live() != chosen:  # a publish removed it after we read its name
+                return self.open()
+            raise IndexStoreError(
+                f"The index {chosen} cannot be opened: publish again (`colisten index publish`)."
+            ) from error
+
+    def switch(self, name: str) -> None:
+        write_json(self._root / f"{self.alias}.json", {"collection": name})
+
+    def drop(self, name: str) -> None:
+        shutil.rmtree(self._root / name, ignore_errors=True)
+
+    def clean(self) -> None:
+        with self._alone():
+            for folder in self._root.glob(f".{self.alias}-*"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._root.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self._root / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise IndexStoreError("Another process is publishing to this index: wait for it or stop it.") from None
+
+
+def _config(layout: Layout) -> edge.EdgeConfig:
+    return edge.EdgeConfig(
+        vectors={name: edge.EdgeVectorParams(width, _DISTANCES[name]) for name, width in layout.widths.items()},
+        hnsw_config=edge.HnswIndexConfig(m=32 if layout.graph else 0, ef_construct=200, full_scan_threshold=1000),
+        optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1000),
+        wal_enabled=False,
+    )
+
+
+def _number(record: edge.Record) -> int:
+    assert isinstance(record.id, int)
+    return record.id
+
+
+def _vector(record: edge.Record, using: str) -> Floats:
+    assert isinstance(record.vector, dict)
+    return np.asarray(record.vector[using], np.float32)
+
+
+def _filter(conditions: Conditions) -> edge.Filter | None:
+    must: list[edge.ConditionType] = [
+        edge.FieldCondition(field, match=edge.MatchAny(values)) for field, values in conditions.fields()
+    ]
+    return edge.Filter(must=must) if must else None
+
+
+@contextmanager
+def _engine() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the engine raises nothing more specific
+        raise _named([str(error)]) from error
+
+
+def _named(said: Sequence[str]) -> IndexStoreError | OutOfSpaceError:
+    sentence = " ".join(said).rstrip(".")
+    if "No space left" in sentence:
+        return OutOfSpaceError(
+            "No space is left on the disk: free some and publish again; the live index is as it was."
+        )
+    return IndexStoreError(f"The embedded vector index failed: {sentence}.")

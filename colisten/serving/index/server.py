@@ -1,0 +1,210 @@
+"""A Qdrant server, through qdrant-client: gRPC where its port answers, else REST.
+
+A collection is a draft until its metadata says `ready`; the alias is Qdrant's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from grpc import RpcError
+from qdrant_client import QdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException
+
+from colisten.arrays import Floats, Int64s
+from colisten.errors import IndexStoreError
+from colisten.serving.index.collection import EVERYTHING, FILTERED, Conditions, Hits, Layout, is_name
+from colisten.settings import Qdrant
+
+_DISTANCES = {"towers": models.Distance.DOT, "hgnn": models.Distance.COSINE}
+_SECONDS_BETWEEN_LOOKS = 0.5
+_LOOKS_AT_REST = 10
+
+
+def connect(settings: Qdrant) -> QdrantClient:
+    """A client of `settings.url` that has been answered.
+
+    Raises:
+        IndexStoreError: the server cannot be reached or refuses the key.
+    """
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    try:
+        client = QdrantClient(url=settings.url, api_key=key, prefer_grpc=True, timeout=60)
+        client.get_collections()
+    except (RpcError, ApiException, QdrantException):
+        with _reaching():
+            client = QdrantClient(url=settings.url, api_key=key, timeout=60)
+            client.get_collections()
+    return client
+
+
+class ServerCollection:
+    """A collection on the server."""
+
+    def __init__(self, client: QdrantClient, name: str, breadth: int | None) -> None:
+        self.name = name
+        self.breadth = breadth
+        self._client = client
+
+    def count(self, conditions: Conditions = EVERYTHING) -> int:
+        with _reaching():
+            return self._client.count(self.name, count_filter=_filter(conditions), exact=True).count
+
+    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, breadth: int | None) -> Hits:
+        wanted = _filter(conditions)
+        params = models.SearchParams(exact=breadth is None, hnsw_ef=breadth)
+        requests = [
+            models.QueryRequest(query=vector, using=using, filter=wanted, limit=limit, params=params)
+            for vector in vectors.tolist()
+        ]
+        with _reaching():
+            found = self._client.query_batch_points(self.name, requests)
+        return Hits.of([answer.points for answer in found], limit)
+
+    def vectors(self, using: str, items: Sequence[int]) -> dict[int, Floats]:
+        with _reaching():
+            found = self._client.retrieve(self.name, list(items), with_payload=False, with_vectors=[using])
+        return {int(p.id): np.asarray(p.vector[using], np.float32) for p in found if isinstance(p.vector, dict)}
+
+    def payloads(self, items: Sequence[int]) -> dict[int, dict[str, Any]]:
+        with _reaching():
+            found = self._client.retrieve(self.name, list(items), with_payload=True)
+        return {int(point.id): point.payload or {} for point in found}
+
+
+class ServerDraft:
+    """A collection on the server that is not ready yet."""
+
+    def __init__(self, client: QdrantClient, name: str, layout: Layout) -> None:
+        self.name = name
+        self.finished = False
+        self._client = client
+        self._layout = layout
+        with _reaching():
+            client.create_collection(
+                name,
+                vectors_config={
+                    vector: models.VectorParams(size=width, distance=_DISTANCES[vector])
+                    for vector, width in layout.widths.items()
+                },
+                hnsw_config=models.HnswConfigDiff(
+                    m=32 if layout.graph else 0, ef_construct=200, full_scan_threshold=1000
+                ),
+                optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
+                metadata={"ready": False},
+            )
+            for field in FILTERED:
+                client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD)
+
+    def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
+        lists = {name: rows.tolist() for name, rows in vectors.items()}
+        points = [
+            models.PointStruct(id=item, vector={name: rows[place] for name, rows in lists.items()}, payload=payload)
+            for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))
+        ]
+        with _reaching():
+            self._client.upsert(self.name, points, wait=True)
+
+    def build(self) -> ServerCollection:
+        if self._layout.graph:
+            self._build_graph()
+        return ServerCollection(self._client, self.name, None)
+
+    def finish(self, breadth: int | None) -> None:
+        with _reaching():
+            self._client.update_collection(self.name, metadata={"ready": True, "breadth": breadth})
+        self.finished = True
+
+    def _build_graph(self) -> None:
+        """Start indexing and wait until nothing moves; green alone is no sign, the status is green before it begins."""
+        with _reaching():
+            self._client.update_collection(
+                self.name, optimizers_config=models.OptimizersConfigDiff(indexing_threshold=10_000)
+            )
+            indexed, still = -1, 0
+            while still < _LOOKS_AT_REST:
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                info = self._client.get_collection(self.name)
+                if info.status == models.CollectionStatus.RED:
+                    raise IndexStoreError("Qdrant could not index the collection: its log says why.")
+                moved = info.status != models.CollectionStatus.GREEN or info.indexed_vectors_count != indexed
+                indexed, still = info.indexed_vectors_count or 0, 0 if moved else still + 1
+
+
+class ServerIndex:
+    """The collections of one alias on a server."""
+
+    def __init__(self, client: QdrantClient, alias: str) -> None:
+        self.alias = alias
+        self._client = client
+
+    def ready(self) -> list[str]:
+        return [name for name in self._names() if self._metadata(name).get("ready")]
+
+    def live(self) -> str | None:
+        with _reaching():
+            aliases = self._client.get_aliases().aliases
+        return next((found.collection_name for found in aliases if found.alias_name == self.alias), None)
+
+    @contextmanager
+    def draft(self, name: str, layout: Layout) -> Iterator[ServerDraft]:
+        draft = ServerDraft(self._client, name, layout)
+        try:
+            yield draft
+        finally:
+            if not draft.finished:
+                self.drop(name)
+
+    def open(self, name: str | None = None) -> ServerCollection:
+        chosen = name or self.live()
+        if chosen is None:
+            raise IndexStoreError("No index is published yet: run `colisten run` or `colisten index publish` first.")
+        return ServerCollection(self._client, chosen, self._metadata(chosen).get("breadth"))
+
+    def switch(self, name: str) -> None:
+        changes: list[models.AliasOperations] = []
+        if self.live() is not None:
+            changes.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self.alias)))
+        create = models.CreateAlias(collection_name=name, alias_name=self.alias)
+        with _reaching():
+            self._client.update_collection_aliases([*changes, models.CreateAliasOperation(create_alias=create)])
+
+    def drop(self, name: str) -> None:
+        with _reaching():
+            self._client.delete_collection(name)
+
+    def clean(self) -> None:
+        for name in set(self._names()) - set(self.ready()):
+            self.drop(name)
+
+    def _names(self) -> list[str]:
+        with _reaching():
+            found = self._client.get_collections().collections
+        return sorted(each.name for each in found if is_name(self.alias, each.name))
+
+    def _metadata(self, name: str) -> dict[str, Any]:
+        with _reaching():
+            return self._client.get_collection(name).config.metadata or {}
+
+
+def _filter(conditions: Conditions) -> models.Filter | None:
+    must: list[models.Condition] = [
+        models.FieldCondition(key=field, match=models.MatchAny(any=values)) for field, values in conditions.fields()
+    ]
+    return models.Filter(must=must) if must else None
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Turn what the client raises, over REST or gRPC, into one sentence (which never holds the key)."""
+    try:
+        yield
+    except (RpcError, ApiException, QdrantException, ValueError) as error:
+        details = error.details() if isinstance(error, RpcError) and hasattr(error, "details") else str(error)
+        said = " ".join(str(details).split())[:300]
+        raise IndexStoreError(f"Qdrant cannot be used: {said}. Check COLISTEN_QDRANT_URL and _API_KEY.") from error

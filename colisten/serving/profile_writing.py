@@ -1,0 +1,138 @@
+"""Listening data → `W/profiles.sqlite`, user by user in bounded memory, put in place in one step."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Codes, Int64s
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress, Task
+from colisten.serving.profiles import RETIRED, named
+from colisten.workdir import replacing_file
+
+_EVENTS_AT_ONCE = 1_000_000
+_SCHEMA = """
+CREATE TABLE users (
+    user INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE,
+    items BLOB NOT NULL, signals BLOB NOT NULL, timestamps BLOB NOT NULL, features TEXT NOT NULL, taste BLOB
+);
+CREATE TABLE items (
+    item INTEGER PRIMARY KEY, item_id TEXT NOT NULL UNIQUE, item_type TEXT NOT NULL, title TEXT,
+    retired INTEGER NOT NULL, listeners INTEGER NOT NULL
+);
+CREATE INDEX items_by_title ON items (title COLLATE NOCASE);
+CREATE TABLE vocabulary (field TEXT NOT NULL, value TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (field, value));
+CREATE TABLE facts (key TEXT PRIMARY KEY, value NOT NULL);
+"""
+
+
+def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
+    """Write everything that recommending needs to know of users and items.
+
+    Raises:
+        OutOfSpaceError: the disk is full; an earlier file is left as it was.
+    """
+    with replacing_file(path) as draft:
+        connection = sqlite3.connect(draft, isolation_level=None)
+        try:
+            connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + _SCHEMA)
+            with progress.task("writing profiles", len(data.users)) as task:
+                for rows in _user_rows(data, task):
+                    connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", _item_rows(data))
+            connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", _vocabulary(data.items))
+            connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise named(path, error) from error
+        finally:
+            connection.close()
+
+
+def _user_rows(data: ListeningData, task: Task) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """Rows of the users table, a range of users at a time: as many as have about a million events."""
+    users = data.users
+    ends = _ends(data)
+    first = 0
+    while first < len(users):
+        begin = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, begin + _EVENTS_AT_ONCE, side="right")))
+        last = min(last, first + _EVENTS_AT_ONCE // 10, len(users))
+        yield _rows_of(users[first:last], _events(data, begin, int(ends[last - 1])), ends[first:last] - begin)
+        task.advance(last - first)
+        first = last
+
+
+def _ends(data: ListeningData) -> Int64s:
+    """[users] where each user's events end in the file, which is ordered by user."""
+    counts = pl.scan_parquet(data.interactions).group_by("user").len().collect(engine="streaming")
+    lengths = np.zeros(len(data.users), np.int64)
+    lengths[counts["user"].to_numpy()] = counts["len"].to_numpy()
+    return np.cumsum(lengths)
+
+
+def _events(data: ListeningData, begin: int, end: int) -> pl.DataFrame:
+    return (
+        pl.scan_parquet(data.interactions)
+        .slice(begin, end - begin)
+        .select("item", "signal", pl.col("timestamp").fill_null(-1))
+        .collect()
+    )
+
+
+def _rows_of(users: pl.DataFrame, events: pl.DataFrame, ends: Int64s) -> Iterator[tuple[Any, ...]]:
+    columns = [events[name].to_numpy() for name in ("item", "signal", "timestamp")]
+    features = users.drop("user", "user_id", "taste", strict=False)
+    known = (
+        json.dumps({name: v for name, v in row.items() if v is not None}) for row in features.iter_rows(named=True)
+    )
+    tastes = users["taste"] if "taste" in users.columns else pl.Series([None] * len(users))
+    begin = 0
+    for user, user_id, end, described, taste in zip(
+        users["user"].to_list(), users["user_id"].to_list(), ends.tolist(), known, tastes.to_list(), strict=True
+    ):
+        vector = None if taste is None else np.asarray(taste, np.float32).tobytes()
+        yield user, user_id, *(part[begin:end].tobytes() for part in columns), described, vector
+        begin = end
+
+
+def _item_rows(data: ListeningData) -> Iterator[tuple[Any, ...]]:
+    strong = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
+    heard = strong.group_by("item").agg(listeners=pl.len()).collect(engine="streaming")
+    table = data.items.join(heard, on="item", how="left", maintain_order="left")
+    columns = pl.col("item", "item_id", "item_type", "title", "retired")
+    return table.select(columns, pl.col("listeners").fill_null(0)).iter_rows()
+
+
+def _vocabulary(items: pl.DataFrame) -> Iterator[tuple[str, str, int]]:
+    for field in ("item_type", "language", "genres"):
+        if field in items.columns:
+            values = items.filter(~pl.col("retired")).select(pl.col(field)).lazy()
+            if items[field].dtype == pl.List:
+                values = values.explode(field)
+            for value, count in values.drop_nulls().group_by(field).len().collect().iter_rows():
+                yield field, value, count
+
+
+def _facts(data: ListeningData) -> dict[str, str | bytes]:
+    latest = pl.scan_parquet(data.interactions).select(pl.col("timestamp").max()).collect().item()
+    kinds = {name: "number" if kind.is_numeric() else "text" for name, kind in data.users.schema.items()}
+    facts = {
+        "signals": data.signals,
+        "strong": data.strong,
+        "item_types": data.item_types,
+        "features": {name: kind for name, kind in kinds.items() if name not in ("user", "user_id", "taste")},
+        "latest": -1 if latest is None else latest,
+    }
+    return {key: json.dumps(value) for key, value in facts.items()} | {"types": _types(data).tobytes()}
+
+
+def _types(data: ListeningData) -> Codes:
+    return np.where(data.items["retired"].to_numpy(), RETIRED, data.type_of).astype(np.uint8)

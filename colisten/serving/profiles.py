@@ -1,0 +1,179 @@
+"""What is known of each listener, in one file: `W/profiles.sqlite`, readable by its owner alone.
+
+- `users`: one row per user: events as blobs (items int32, signals uint8, timestamps int64), features as JSON,
+  taste as float32.
+- `items`: id ↔ number, type and title of every item ever seen; `vocabulary`: values that filters may ask for.
+- `facts`: signals, item types, the kind of each feature, the newest timestamp.
+
+Opened with the standard library and NumPy alone: this is on the path of every recommendation.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from colisten.arrays import Codes
+from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
+from colisten.towers.listeners import Listeners
+
+RETIRED = 255
+"""Type code of an item that is no longer in the catalogue."""
+_EMPTY = (b"", b"", b"", "{}", None)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What holds for all profiles."""
+
+    signals: tuple[str, ...]
+    strong: int
+    """How many of `signals` are strong: codes below this are."""
+    item_types: tuple[str, ...]
+    features: Mapping[str, str]
+    """Columns of the users table: `number` or `text`."""
+    latest: int
+    """Newest timestamp of the data, seconds; -1 where it has none."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item as people name it."""
+
+    item: int
+    item_id: str
+    item_type: str
+    title: str | None
+    retired: bool
+
+
+class Profiles:
+    """An open profile store. Use it as a context manager, or `close` it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open `W/profiles.sqlite`.
+
+        Raises:
+            WorkdirError: there is none yet.
+        """
+        if not path.exists():
+            raise WorkdirError(f"There are no profiles in {path.parent}: run `colisten run` first.")
+        return cls(path, sqlite3.connect(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @cached_property
+    def facts(self) -> Facts:
+        found = {
+            key: json.loads(value) for key, value in self._all("SELECT key, value FROM facts WHERE key <> 'types'")
+        }
+        return Facts(
+            tuple(found["signals"]), found["strong"], tuple(found["item_types"]), found["features"], found["latest"]
+        )
+
+    @cached_property
+    def type_of(self) -> Codes:
+        """Code of each item's type (place in `facts.item_types`) or RETIRED, uint8 [items]."""
+        ((blob,),) = self._all("SELECT value FROM facts WHERE key = 'types'")
+        return np.frombuffer(blob, np.uint8)
+
+    def read(self, user_ids: Sequence[str]) -> tuple[Listeners, list[str]]:
+        """The users in the order asked for, and those among them that nothing is known of (they get no events)."""
+        query = (
+            "SELECT user_id, items, signals, timestamps, features, taste FROM users "
+            "WHERE user_id IN (SELECT value FROM json_each(?))"
+        )
+        found = {row[0]: row[1:] for row in self._all(query, json.dumps(list(user_ids)))}
+        rows = [found.get(user_id, _EMPTY) for user_id in user_ids]
+        return self._listeners(rows), [user_id for user_id in user_ids if user_id not in found]
+
+    def forget(self, user_id: str) -> bool:
+        """Remove a user and overwrite the bytes where they were; was there anything to remove?"""
+        with _sqlite(self._path), self._connection:
+            self._connection.execute("PRAGMA secure_delete = ON")
+            removed = self._connection.execute("DELETE FROM users WHERE user_id = ?", (user_id,)).rowcount
+        return removed > 0
+
+    def items(self, numbers: Sequence[int]) -> dict[int, Item]:
+        """Items by number."""
+        query = (
+            "SELECT item, item_id, item_type, title, retired FROM items WHERE item IN (SELECT value FROM json_each(?))"
+        )
+        return {row[0]: Item(*row) for row in self._all(query, json.dumps([int(number) for number in numbers]))}
+
+    def item_ids(self) -> list[str]:
+        """All ids; an item's number is its place."""
+        return [item_id for (item_id,) in self._all("SELECT item_id FROM items ORDER BY item")]
+
+    def find(self, word: str) -> Item | None:
+        """The item with this id; else the most heard one with this title, whatever its capitals."""
+        query = (
+            "SELECT item, item_id, item_type, title, retired FROM items "
+            "WHERE item_id = :word OR title = :word COLLATE NOCASE "
+            "ORDER BY item_id = :word DESC, retired, listeners DESC LIMIT 1"
+        )
+        return next((Item(*row) for row in self._all(query, {"word": word})), None)
+
+    def titles(self) -> list[str]:
+        """Every title, for suggestions."""
+        return [
+            title for (title,) in self._all("SELECT DISTINCT title FROM items WHERE title IS NOT NULL AND NOT retired")
+        ]
+
+    def vocabulary(self, field: str) -> list[str]:
+        """Values of `item_type`, `language` or `genres`, most frequent first."""
+        query = "SELECT value FROM vocabulary WHERE field = ? ORDER BY items DESC, value"
+        return [value for (value,) in self._all(query, field)]
+
+    def _listeners(self, rows: Sequence[tuple[Any, ...]]) -> Listeners:
+        features = [json.loads(row[3]) for row in rows]
+        columns: dict[str, list[object]] = {name: [f.get(name) for f in features] for name in self.facts.features}
+        columns["taste"] = [None if row[4] is None else np.frombuffer(row[4], np.float32).tolist() for row in rows]
+        lengths = [len(row[1]) for row in rows]
+        return Listeners(
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            np.frombuffer(b"".join(row[0] for row in rows), np.int32),
+            np.frombuffer(b"".join(row[1] for row in rows), np.uint8),
+            np.frombuffer(b"".join(row[2] for row in rows), np.int64),
+            columns,
+        )
+
+    def _all(self, query: str, parameters: object = ()) -> list[tuple[Any, ...]]:
+        given = (parameters,) if isinstance(parameters, str) else parameters
+        with _sqlite(self._path):
+            return self._connection.execute(query, given).fetchall()  # type: ignore[arg-type]  # a tuple or a mapping
+
+
+@contextmanager
+def _sqlite(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise named(path, error) from error
+
+
+def named(path: Path, error: sqlite3.Error) -> ColistenError:
+    """The error in one sentence."""
+    if "disk is full" in str(error):
+        return OutOfSpaceError("No space is left on the disk: free some and run again; the profiles are as they were.")
+    return WorkdirError(f"{path} cannot be used ({error}): run `colisten run` to write it anew.")

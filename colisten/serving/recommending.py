@@ -1,0 +1,156 @@
+"""Who asks → what they are recommended. No torch, no polars: one small matrix product and one search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from colisten.arrays import Floats, Int32s
+from colisten.errors import IndexStoreError
+from colisten.serving.index.collection import Collection, Conditions
+from colisten.serving.index.opening import open_index
+from colisten.serving.profiles import Item, Profiles
+from colisten.serving.ranking import Heard, Ranked, rank
+from colisten.serving.wishes import Wish, conditions_of, described, item_named
+from colisten.settings import Settings
+from colisten.towers.encoder import UserEncoder
+from colisten.towers.listeners import Listeners
+from colisten.workdir import Workdir
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """An answer, row by row: users in the order asked for, best items first."""
+
+    user_ids: Sequence[str]
+    """[r] empty strings for somebody with no account."""
+    items: Sequence[Item]
+    scores: Floats
+    ranks: Int32s
+    unknown: Sequence[str]
+    """Users never seen before: theirs is the cold-start answer."""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """`user_id`, `item_id`, `item_type`, `score`, `rank`."""
+        for user_id, item, score, place in zip(
+            self.user_ids, self.items, self.scores.tolist(), self.ranks.tolist(), strict=True
+        ):
+            yield {
+                "user_id": user_id,
+                "item_id": item.item_id,
+                "item_type": item.item_type,
+                "score": score,
+                "rank": place,
+            }
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """Everything a recommendation is made from, opened once."""
+
+    profiles: Profiles
+    encoder: UserEncoder
+    collection: Collection
+    target: str
+
+    @classmethod
+    def open(cls, workdir: Workdir, settings: Settings) -> Self:
+        """Open the live index, the user tower that belongs to it, and the profiles.
+
+        Raises:
+            IndexStoreError: nothing is published, Qdrant cannot be used, or the index is from another working folder.
+            WorkdirError: there are no profiles.
+        """
+        profiles = Profiles.open(workdir.profiles)
+        collection = open_index(workdir, settings).open()
+        folder = workdir.index / "towers" / collection.name
+        if not folder.exists():
+            raise IndexStoreError(
+                f"The live index {collection.name} was published from another working folder: publish from this one, "
+                "or set qdrant.alias to a name of its own."
+            )
+        return cls(profiles, UserEncoder.load(folder), collection, settings.target)
+
+    def recommend(self, user_ids: Sequence[str], wish: Wish) -> Recommendations:
+        """Answer for users by id, known or not.
+
+        Raises:
+            SettingsError: the wish names a type, language or genre that no item has.
+        """
+        ranked, unknown = self.rank(user_ids, wish)
+        return self._named(user_ids, ranked, unknown)
+
+    def recommend_for(self, likes: Sequence[str], features: Mapping[str, object], wish: Wish) -> Recommendations:
+        """Answer for somebody with no account, who likes these items (ids or titles).
+
+        Raises:
+            SettingsError: no such item, or nothing was learned about a feature.
+        """
+        facts = self.profiles.facts
+        items = np.unique([item_named(word, self.profiles).item for word in likes]).astype(np.int32)
+        known = {name: [value] for name, value in described(features, self.profiles).items()}
+        listener = Listeners(
+            np.array([0, len(items)], np.int64), items, np.zeros(len(items), np.uint8),
+            np.full(len(items), facts.latest, np.int64), known,
+        )  # fmt: skip
+        return self._named([""], self._rank(listener, wish, self._conditions(wish)), [])
+
+    def similar(self, word: str, wish: Wish) -> Recommendations:
+        """The items nearest to one (an id or a title) by what is listened to together, by cosine of `hgnn` vectors.
+
+        Raises:
+            SettingsError: no such item.
+            IndexStoreError: the item is not in the live index.
+        """
+        item = item_named(word, self.profiles)
+        vector = self.collection.vectors("hgnn", [item.item]).get(item.item)
+        if vector is None:
+            raise IndexStoreError(
+                f"{item.title or item.item_id!r} is not in the live index: it left the catalogue, or publish again."
+            )
+        conditions = self._conditions(
+            Wish(item_type=wish.item_type or item.item_type, languages=wish.languages, genres=wish.genres)
+        )
+        hits = self.collection.search("hgnn", vector[None], wish.k + 1, conditions, self.collection.breadth)
+        kept = (hits.items[0] >= 0) & (hits.items[0] != item.item)
+        items, scores = hits.items[0][kept][: wish.k], hits.scores[0][kept][: wish.k]
+        ranked = Ranked(np.zeros(len(items), np.int64), items, scores, np.arange(1, len(items) + 1, dtype=np.int32))
+        return self._named([""], ranked, [])
+
+    def rank(self, user_ids: Sequence[str], wish: Wish) -> tuple[Ranked, list[str]]:
+        """Like `recommend`, in numbers, and the unknown users."""
+        listeners, unknown = self.profiles.read(user_ids)
+        return self._rank(listeners, wish, self._conditions(wish)), unknown
+
+    def _rank(self, listeners: Listeners, wish: Wish, conditions: Conditions) -> Ranked:
+        bags = self.encoder.features.bags
+        learned = (listeners.items < len(bags.group_of)) & (listeners.signals < bags.signals)
+        vectors = self.encoder.encode(listeners.keep(learned))  # profiles may be a day ahead of the live index
+        heard = Heard(np.empty(0, np.int64), np.empty(0, np.int64))
+        if not wish.include_heard:
+            heard = self._heard(listeners, conditions)
+        return rank(self.collection, vectors, heard, wish.k, conditions)
+
+    def _heard(self, listeners: Listeners, conditions: Conditions) -> Heard:
+        """Everything streamed, of the types that are asked for."""
+        types, facts = self.profiles.type_of, self.profiles.facts
+        wanted = [facts.item_types.index(name) for name in conditions.item_types]
+        strong = (listeners.signals < facts.strong) & np.isin(types[listeners.items], wanted)
+        keys = np.unique(listeners.owners[strong] * len(types) + listeners.items[strong])
+        return Heard(*np.divmod(keys, len(types)))
+
+    def _conditions(self, wish: Wish) -> Conditions:
+        return conditions_of(wish, self.target, self.profiles)
+
+    def _named(self, user_ids: Sequence[str], ranked: Ranked, unknown: Sequence[str]) -> Recommendations:
+        items = self.profiles.items(np.unique(ranked.items).tolist())
+        return Recommendations(
+            [user_ids[user] for user in ranked.users.tolist()],
+            [items[item] for item in ranked.items.tolist()],
+            ranked.scores,
+            ranked.ranks,
+            unknown,
+        )
