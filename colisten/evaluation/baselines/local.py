@@ -1,0 +1,72 @@
+"""Regressions of each item on its nearest items alone: a small dense problem per item, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import sparse
+
+from colisten.arrays import Floats
+from colisten.evaluation.baselines.item_knn import neighbours
+from colisten.evaluation.baselines.ranking import places
+
+Solver = Callable[[Floats, Floats], Floats]
+"""(Gram matrices [b, c, c], right-hand sides [b, c]) → weights [b, c]; unused places are all zero in both."""
+
+_BATCH = 64
+
+
+def ridge(penalty: float) -> Solver:
+    """w = (G + λI)⁻¹ r."""
+
+    def solve(grams: Floats, rights: Floats) -> Floats:
+        eye = np.eye(grams.shape[1], dtype=np.float32) * penalty
+        return np.linalg.solve(grams + eye, rights[..., None])[..., 0]
+
+    return solve
+
+
+def non_negative(penalty: float, sparsity: float, sweeps: int) -> Solver:
+    """argmin over w ≥ 0 of ½ wᵀ(G + λI)w − rᵀw + μ Σw, by cyclic coordinate descent on all problems side by side."""
+
+    def solve(grams: Floats, rights: Floats) -> Floats:
+        curvature = np.einsum("bii->bi", grams) + penalty
+        weights = np.zeros_like(rights)
+        slope = rights - sparsity
+        for i in np.tile(np.arange(rights.shape[1]), sweeps):
+            old = weights[:, i].copy()
+            weights[:, i] = np.maximum(old + slope[:, i] / curvature[:, i], 0)
+            step = weights[:, i] - old
+            slope -= grams[:, i] * step[:, None]
+            slope[:, i] -= penalty * step
+        return weights
+
+    return solve
+
+
+def solve_locally(matrix: sparse.csr_matrix, candidates: int, solver: Solver) -> sparse.csc_matrix:
+    """Weights [items, items] whose column j predicts column j of `matrix` from its `candidates` nearest by cosine.
+
+    64 items at a time: the Gram matrix of their candidates together is all that is held beside the result.
+    """
+    near = neighbours(matrix, candidates, shrink=0.0)
+    near.sort_indices()
+    columns = matrix.tocsc()
+    blocks = [_solve(columns, near[:, at : at + _BATCH], at, solver) for at in range(0, near.shape[1], _BATCH)]
+    return sparse.csc_matrix(sparse.hstack(blocks, format="csc", dtype=np.float32))
+
+
+def _solve(columns: sparse.csc_matrix, near: sparse.csc_matrix, start: int, solver: Solver) -> sparse.csc_matrix:
+    width = int(np.diff(near.indptr).max(initial=0))
+    own = np.arange(near.shape[1])
+    union, local = np.unique(np.r_[near.indices, own + start], return_inverse=True)
+    gram = np.pad((columns[:, union].T @ columns[:, union]).toarray(), (0, 1))
+    place = np.full((len(own), width), len(union))
+    column = np.repeat(own, np.diff(near.indptr))
+    row = places(column)
+    place[column, row] = local[: len(near.indices)]
+    grams = gram[place[:, :, None], place[:, None, :]]
+    rights = gram[place, local[len(near.indices) :, None]]
+    weights = solver(grams, rights)[column, row]
+    return sparse.csc_matrix((weights, near.indices, near.indptr), shape=near.shape)

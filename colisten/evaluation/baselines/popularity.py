@@ -1,0 +1,31 @@
+"""The same list for everybody: what most users streamed, of late if wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Floats, Int64s
+from colisten.evaluation.baselines.baseline import Baseline
+from colisten.evaluation.baselines.history import read_history
+from colisten.listening.data import ListeningData
+
+_DAY = 86_400
+
+
+@dataclass
+class Popularity(Baseline):
+    """Score of an item: the users who streamed it in the last `days` of the data; 0 days (or no times): ever."""
+
+    days: int = 0
+
+    def learn(self, data: ListeningData) -> None:
+        last = pl.scan_parquet(data.interactions).select(pl.col("timestamp").max()).collect().item()
+        recent = self.days > 0 and last is not None
+        seen = read_history(data, since=last - self.days * _DAY) if recent else self.history
+        self._listeners = seen.listeners
+
+    def scores(self, users: Int64s, items: Int64s) -> Floats:
+        return np.broadcast_to(self._listeners[items], (len(users), len(items)))
