@@ -112,6 +112,8 @@ class Gnn(_Section):
     """Width of the hidden layer and of the item embeddings."""
     fan_out: Counts = (10, 10)
     """Neighbours drawn per edge type, one number a hop (and layer)."""
+    aggregate: Literal["max", "mean"] = "max"
+    """What a node takes from its neighbours of one type: element-wise maximum (paper eq. 2) or weighted mean."""
     node_types: int = Field(4, ge=1)
     """Item types with weights of their own: the target and the most streamed ones; the rest share theirs."""
     balance: bool = True
@@ -120,8 +122,8 @@ class Gnn(_Section):
     """Max-margin (paper eq. 4) or in-batch softmax."""
     margin: float = Field(0.3, gt=0)
     temperature: float = Field(0.1, gt=0)
-    negatives: int = Field(5, ge=1)
-    """Random negatives per positive edge under the margin loss."""
+    negatives: int = Field(256, ge=1)
+    """Items drawn at random per node type and batch, that each positive of the type is held against."""
     batch_size: int = Field(512, ge=2)
     edges_per_epoch: int = Field(40_000, ge=1)
     """At most so many supervision edges in one epoch."""
@@ -166,6 +168,8 @@ class Qdrant(_Section):
     """The name that readers use; each publish makes a new collection behind it."""
     keep: int = Field(2, ge=1)
     """Collections kept, the live one included, so that `index rollback` has somewhere to go."""
+    exact_up_to: int = Field(500_000, ge=0)
+    """Items up to which searches are exact (20 ms at 250,000); beyond, an HNSW graph of measured recall."""
 
 
 class Settings(BaseSettings):

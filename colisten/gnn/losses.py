@@ -1,0 +1,24 @@
+"""The two losses, on scores of one contrast: [r] positives, [r, c] others, and which of them are no negatives."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def margin_loss(positive: Tensor, others: Tensor, joined: Tensor, margin: float) -> Tensor:
+    """[r] mean over a row's negatives of max(0, negative − positive + margin), paper eq. 4; 0 without negatives."""
+    short = (others - positive[:, None] + margin).relu().masked_fill(joined, 0.0)
+    return short.sum(dim=1) / (~joined).sum(dim=1).clamp(min=1)
+
+
+def softmax_loss(positive: Tensor, others: Tensor, joined: Tensor, log_chance: Tensor, temperature: float) -> Tensor:
+    """[r] −log softmax of the positive against the row's negatives.
+
+    A negative that is drawn often stands for few: subtracting the log of its chance (logQ; Yi et al. 2019, Bengio &
+    Senécal 2008) makes the sum over those drawn an unbiased estimate of the sum over all items. The positive is there
+    by certainty, so it is not corrected.
+    """
+    negatives = (others / temperature - log_chance).masked_fill(joined, float("-inf"))
+    all_scores = torch.cat([positive[:, None] / temperature, negatives], dim=1)
+    return all_scores.logsumexp(dim=1) - positive / temperature

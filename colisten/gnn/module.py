@@ -1,0 +1,103 @@
+"""One epoch after another as Lightning runs them: which batches, which loss, which optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from colisten.arrays import Floats
+from colisten.gnn.batches import BatchStream, Features, Placed, TrainingBatch
+from colisten.gnn.hgnn import HGNN
+from colisten.gnn.losses import margin_loss, softmax_loss
+from colisten.gnn.supervision import Contrasts, Edges, chance_of_positive, draw_epoch, edges_per_type, share_out
+from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.exclude import HeldOut
+from colisten.graph_store.stream.sampler import NeighbourSampler
+from colisten.settings import Gnn
+
+_VALIDATION = 1 << 40
+"""An epoch number that training never reaches: what is random in the validation batches comes from it."""
+
+
+@dataclass(frozen=True)
+class _Anew:
+    """An iterable that begins anew each time."""
+
+    begin: Callable[[], Iterator[TrainingBatch]]
+
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        return self.begin()
+
+
+class HgnnTraining(LightningModule):
+    """All that is random depends on the seed and the epoch alone, so a resumed run goes on as it would have.
+
+    The held-out edges pass no message and give no supervision, and a batch's own pairs pass none in that batch.
+    """
+
+    def __init__(self, model: HGNN, adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> None:
+        super().__init__()
+        self.model, self.options, self.random_seed = model, options, seed
+        self.sampler = NeighbourSampler(adjacency, options.fan_out, held_out=HeldOut(options.validation, seed))
+        counts = edges_per_type(adjacency)
+        total = min(options.edges_per_epoch, sum(counts.values()))
+        self.shares = share_out(counts, total, balance=options.balance)
+        self.held_out_edges = self._draw_held_out()
+        self.streams = {unknown: self._stream(text, unknown) for unknown in (self.sampler.held_out, None)}
+
+    def _draw_held_out(self) -> Edges:
+        shares = {pair: max(1, round(count * self.options.validation)) for pair, count in self.shares.items()}
+        return draw_epoch(self.sampler, shares, self._rng(_VALIDATION), held_out=True)
+
+    def _stream(self, text: Floats, unknown: HeldOut | None) -> BatchStream:
+        options, adjacency = self.options, self.sampler.adjacency
+        members = tuple(np.flatnonzero(adjacency.node_type == code) for code in range(len(adjacency.node_types)))
+        chance = chance_of_positive(adjacency, self.shares)
+        contrasts = Contrasts(adjacency, members, chance, options.negatives, options.loss == "softmax", unknown)
+        features = Features(text, adjacency.degrees)
+        return BatchStream(self.sampler, contrasts, features, options.batch_size, options.prefetch)
+
+    def _rng(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng((self.random_seed, epoch))
+
+    def edges_of(self, epoch: int) -> Edges:
+        """The supervision edges of an epoch: another draw in each."""
+        return draw_epoch(self.sampler, self.shares, self._rng(epoch))
+
+    def train_dataloader(self) -> _Anew:
+        epoch, stream = self.current_epoch, self.streams[self.sampler.held_out]
+        return _Anew(lambda: stream(self.edges_of(epoch), (self.random_seed, epoch)))
+
+    def val_dataloader(self) -> _Anew:
+        return _Anew(lambda: self.streams[None](self.held_out_edges, (self.random_seed, _VALIDATION)))
+
+    def loss(self, batch: TrainingBatch) -> Tensor:
+        """[rows] of all contrasts together."""
+        vectors = self.model(batch.graph)
+        return torch.cat([self._contrast_loss(vectors, contrast) for contrast in batch.contrasts])
+
+    def _contrast_loss(self, vectors: Tensor, contrast: Placed) -> Tensor:
+        anchor = vectors[contrast.anchor]
+        positive = (anchor * vectors[contrast.positive]).sum(dim=1)
+        others = anchor @ vectors[contrast.others].T
+        if self.options.loss == "margin":
+            return margin_loss(positive, others, contrast.joined, self.options.margin)
+        return softmax_loss(positive, others, contrast.joined, contrast.log_chance, self.options.temperature)
+
+    def training_step(self, batch: TrainingBatch) -> Tensor:
+        rows = self.loss(batch)
+        loss = rows.mean()
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(rows))
+        return loss
+
+    def validation_step(self, batch: TrainingBatch) -> None:
+        rows = self.loss(batch)
+        self.log("validation", rows.mean(), batch_size=len(rows))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=self.options.learning_rate)

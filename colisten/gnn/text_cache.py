@@ -1,0 +1,84 @@
+"""Text vectors kept by content, so that no text is encoded twice."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from colisten.arrays import Floats
+
+
+def digest(text: str) -> bytes:
+    """The key of a text."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+class TextCache:
+    """Vectors by encoder and text digest in one SQLite file; what has been added survives a kill."""
+
+    def __init__(self, connection: sqlite3.Connection, encoder: str) -> None:
+        self._connection = connection
+        self._encoder = encoder
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, encoder: str) -> Iterator[TextCache]:
+        """The cache at `path`, which is made where missing; `encoder` is a fingerprint."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, digest BLOB, vector BLOB, "
+                "PRIMARY KEY (encoder, digest)) WITHOUT ROWID"
+            )
+            yield cls(connection, encoder)
+        finally:
+            connection.close()
+
+    def missing(self, digests: Iterable[bytes]) -> list[int]:
+        """Places in `digests` of those that have no vector yet."""
+        self._ask(digests)
+        found = self._connection.execute(
+            "SELECT place FROM asked LEFT JOIN vectors v ON v.encoder = ? AND v.digest = asked.digest "
+            "WHERE v.digest IS NULL ORDER BY place",
+            (self._encoder,),
+        )
+        return [place for (place,) in found]
+
+    def add(self, digests: Sequence[bytes], vectors: Floats) -> None:
+        """Keep the vectors of some texts; committed when this returns."""
+        rows = [(self._encoder, key, vector.tobytes()) for key, vector in zip(digests, vectors, strict=True)]
+        with self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+
+    def vectors(self, digests: Iterable[bytes], width: int) -> Floats:
+        """[digests, width] the vector of each; all must be there."""
+        count = self._ask(digests)
+        out = np.empty((count, width), np.float32)
+        found = self._connection.execute(
+            "SELECT place, vector FROM asked JOIN vectors v ON v.encoder = ? AND v.digest = asked.digest",
+            (self._encoder,),
+        )
+        for place, vector in found:
+            out[place] = np.frombuffer(vector, np.float32)
+        return out
+
+    def width(self) -> int | None:
+        """Width of this encoder's vectors, if there are any."""
+        found = self._connection.execute(
+            "SELECT length(vector) FROM vectors WHERE encoder = ? LIMIT 1", (self._encoder,)
+        ).fetchone()
+        return found[0] // np.float32().itemsize if found else None
+
+    def _ask(self, digests: Iterable[bytes]) -> int:
+        with self._connection:
+            self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, digest BLOB)")
+            self._connection.execute("DELETE FROM asked")
+            self._connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(digests))
+        return int(self._connection.execute("SELECT count(*) FROM asked").fetchone()[0])

@@ -1,0 +1,100 @@
+"""Training of the HGNN from beginning to end: resumed where it was killed, stopped early, best weights kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+from colisten.arrays import Floats
+from colisten.errors import GraphError
+from colisten.gnn.batches import Features
+from colisten.gnn.hgnn import HGNN, Shape
+from colisten.gnn.model_files import save_model
+from colisten.gnn.module import HgnnTraining
+from colisten.gnn.training_log import EpochReport
+from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.progress import Progress
+from colisten.settings import Gnn
+
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+
+def train_hgnn(
+    adjacency: Adjacency, text: Floats, options: Gnn, *, seed: int, folder: Path, progress: Progress
+) -> HGNN:
+    """Train on the streamed graph and save the best model in `folder`; `text` is float32 [items, width].
+
+    A run that was killed goes on after its last whole epoch if nothing that it depends on has changed.
+    `folder/training.jsonl` has one line per epoch.
+
+    Raises:
+        GraphError: the graph has no edges.
+    """
+    if not adjacency.degrees.any():
+        raise GraphError("The graph has no edges to learn from: lower graph.min_listeners, or add listening data.")
+    model = _new_model(adjacency, text, options, seed)
+    training = HgnnTraining(model, adjacency, text, options, seed)
+    checkpoints = folder / "checkpoints" / _fingerprint(adjacency, text, options, seed)
+    best = _fit(training, checkpoints, folder / "training.jsonl", progress)
+    training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
+    save_model(model, folder, adjacency.node_types)
+    shutil.rmtree(checkpoints.parent)
+    return model.eval()
+
+
+def _new_model(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> HGNN:
+    width = Features(text, adjacency.degrees).width
+    shape = Shape(width, len(adjacency.node_types), options.dim, len(options.fan_out), options.aggregate)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return HGNN(shape)
+
+
+def _fingerprint(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> str:
+    """What a checkpoint must have been made from to be gone on with."""
+    made_from = [adjacency.version, adjacency.node_types, options.model_dump(mode="json"), seed]
+    digest = hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16)
+    for array in (adjacency.node_type, text):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _fit(training: HgnnTraining, checkpoints: Path, log: Path, progress: Progress) -> Path:
+    """Run Lightning; gives the checkpoint of the best epoch."""
+    options = training.options
+    last = checkpoints / "last.ckpt"
+    if not last.exists():
+        shutil.rmtree(checkpoints.parent, ignore_errors=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("")
+    watched = "validation" if len(training.held_out_edges[0]) else "loss"
+    best = ModelCheckpoint(checkpoints, "best", monitor=watched, enable_version_counter=False)
+    with progress.task("training the graph model", total=options.max_epochs) as task, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = Trainer(
+            accelerator="gpu" if torch.cuda.is_available() else "cpu",
+            devices=1,
+            max_epochs=options.max_epochs,
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            callbacks=[
+                best,
+                ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False),
+                EarlyStopping(watched, patience=options.patience),
+                EpochReport(log, task),
+            ],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(training, ckpt_path=last if last.exists() else None, weights_only=True)
+    return Path(best.best_model_path)
