@@ -127,13 +127,22 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Like `replacing_file`, for a folder that is written whole."""
+    """Like `replacing_file`, for a folder that is written whole.
+
+    The old folder steps aside under a hidden name; a kill between the two renames is repaired by the next call.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        old.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
     draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield draft
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            path.replace(old)
         draft.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

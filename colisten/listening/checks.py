@@ -22,7 +22,7 @@ from colisten.listening.contract import (
     quoted,
     reading,
 )  # fmt: skip
-from colisten.listening.raw import FILE, LINE
+from colisten.listening.raw import FILE, LINE, Raw, one_row
 
 _YEAR_2100 = 4_102_444_800
 NO_ITEM = "item_id is not in the catalogue"
@@ -46,22 +46,27 @@ def check_items(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> No
     )  # fmt: skip
 
 
-def check_users(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> tuple[str, ...]:
-    """Fill `checked_users` likewise, with the feature columns, and return the names of those.
+def check_users(db: duckdb.DuckDBPyConnection, raw: Raw) -> dict[str, str]:
+    """Fill `checked_users` likewise, with all feature columns in one struct `features`.
+
+    Returns, per feature, the SQL that takes it from `features`: as DOUBLE or VARCHAR; one from CSV is DOUBLE if every
+    value is a number.
 
     Raises:
         DataError: a feature is neither numbers nor text, or has a name that is taken.
     """
-    features = tuple(name for name in columns if name.lower() not in USERS.column_names)
-    if not columns:
+    features = {name: kind for name, kind in raw.columns.items() if name.lower() not in USERS.column_names}
+    if not raw.columns:
         db.execute("CREATE TABLE checked_users (user_id VARCHAR, taste FLOAT[], file VARCHAR, line BIGINT, "
                    "reason VARCHAR, row VARCHAR)")  # fmt: skip
-        return features
-    rules = _basic(USERS, columns)
+        return {}
+    rules = _basic(USERS, raw.columns)
     rules.append((TWICE, f"row_number() OVER (PARTITION BY user_id ORDER BY {quoted(FILE)}, {quoted(LINE)}) > 1"))
     rules.append(("taste has another length than most", "len(taste) <> mode(len(taste)) OVER ()"))
-    _check(db, USERS, columns, rules, extra=[_feature(name, columns[name]) for name in features])
-    return features
+    packed = ", ".join(f"{quoted(name)} := original.{quoted(name)}" for name in features)
+    extra = [f"struct_pack({packed}) AS features"] if features else []
+    _check(db, USERS, raw.columns, rules, extra=extra)
+    return {name: _feature(db, name, kind, typed=raw.typed) for name, kind in features.items()}
 
 
 def check_interactions(
@@ -132,26 +137,31 @@ def _among(column: str, names: Sequence[str]) -> str:
     return f"coalesce({column} IN ({', '.join(map(literal, names))}), false)" if names else "false"
 
 
-def _feature(name: str, sql_type: str) -> str:
-    """SQL of a feature out of the original row: numbers as DOUBLE, all else that has an order as text."""
+def _feature(db: duckdb.DuckDBPyConnection, name: str, sql_type: str, *, typed: bool) -> str:
+    """SQL of a feature out of the struct: numbers as DOUBLE, all else that has an order as text."""
     form = form_of(sql_type)
     if name.lower() == "user":
         raise DataError("The column 'user' of users has a name that Colisten needs: rename it.")
     if form not in {"integer", "fraction", "text", "truth", "time", "null"}:
         raise DataError(f"The column {name!r} of users is {sql_type}: a feature is numbers or text, so leave it out.")
-    target = "DOUBLE" if form in {"integer", "fraction"} else "VARCHAR"
-    value = present(name, sql_type).replace(quoted(name), f"original.{quoted(name)}")
-    return f"({value})::{target} AS {quoted(name)}"
+    value = present(name, sql_type).replace(quoted(name), f"features.{quoted(name)}")
+    number = f"TRY_CAST({value} AS DOUBLE)"
+    if form in {"integer", "fraction"} or (not typed and _all_numbers(db, value, number)):
+        return f"CASE WHEN isfinite({number}) THEN {number} END"
+    return f"({value})::VARCHAR"
+
+
+def _all_numbers(db: duckdb.DuckDBPyConnection, value: str, number: str) -> bool:
+    told, numbers = one_row(db, f"SELECT count({value}), count({number}) FROM checked_users WHERE reason IS NULL")
+    return bool(told == numbers > 0)
 
 
 def _complain_where_nothing_reads(db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str]) -> None:
     for column in table.columns:
         if column.name not in columns or not column.kind.fallible:
             continue
-        read, failed = db.execute(
-            f"SELECT count({column.name}), count(*) FILTER (reason = ?) FROM checked_{table.name}",
-            [_unreadable(column)],
-        ).fetchone() or (0, 0)
+        failing = f"count(*) FILTER (reason = {literal(_unreadable(column))})"
+        read, failed = one_row(db, f"SELECT count({column.name}), {failing} FROM checked_{table.name}")
         if failed and not read:
             raise DataError(
                 f"No value of the column {column.name!r} of {table.name} is {column.kind.noun}: is it the right column?"

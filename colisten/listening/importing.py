@@ -42,7 +42,7 @@ def _write(checked: Staged, draft: Path, settings: Settings, progress: Progress)
         task.advance(note="items")
         _number_users(checked)
         make_taste(checked.db, settings)
-        features = "".join(f", {quoted(name)}" for name in checked.features)
+        features = "".join(f", {sql} AS {quoted(name)}" for name, sql in checked.features.items())
         _save(
             checked,
             f"SELECT numbered_users.user, user_id, coalesce(kept_users.taste, made_taste.taste) AS taste{features} "
@@ -100,15 +100,12 @@ def _summary(checked: Staged, draft: Path, settings: Settings) -> dict[str, obje
             "SELECT count(*) FROM checked_interactions WHERE reason IS NULL AND NOT ignored AND item IS NULL"
         ),
     }
-    reasons = checked.db.execute(
-        "SELECT reason, count(*) AS rows FROM rejected GROUP BY reason ORDER BY rows DESC, reason"
-    ).fetchall()
     return {
         "item_types": list(item_types(checked.db)),
         "signals": list(settings.signals.used),
         "strong": len(settings.signals.strong),
         "counts": rows,
-        "rejected": dict(reasons),
+        "rejected": checked.rejected,
     }
 
 

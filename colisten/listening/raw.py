@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -15,6 +17,16 @@ from colisten.listening.files import Source
 
 FILE, LINE = "source file", "source line"
 """Columns that every view has beside its own; blanks keep them apart from those of the data."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A table as it came."""
+
+    columns: Mapping[str, str]
+    """Its columns with their DuckDB types; none where the table is not there."""
+    typed: bool
+    """Whether the types mean something: all is text in CSV."""
 
 
 @contextmanager
@@ -47,8 +59,14 @@ def _one_sentence(source: Source) -> Iterator[None]:
         raise DataError(f"The data in {source.url} cannot be read: {first}") from error
 
 
-def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table) -> dict[str, str]:
-    """Make the view `raw_<table>` and return its columns with their DuckDB types; none where there are no files.
+def one_row(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    """The row that a query answers with, all of it fetched: DuckDB does nothing else on a half-read connection."""
+    row: tuple[Any, ...] = db.execute(sql).fetchall()[0]
+    return row
+
+
+def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table) -> Raw:
+    """Make the view `raw_<table>`, unless there are no files of an optional table.
 
     Raises:
         DataError: a required table or column is missing.
@@ -57,8 +75,9 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table) -> d
     if not files:
         if table.required:
             raise DataError(f"There is no {table.name}.parquet or {table.name}.csv in {source.url}.")
-        return {}
-    scan = _parquet(files) if files[0].endswith(".parquet") else _csv(source, table, files)
+        return Raw({}, typed=True)
+    typed = files[0].endswith(".parquet")
+    scan = _parquet(files) if typed else _csv(source, table, files)
     db.execute(f"CREATE VIEW raw_{table.name} AS {scan}")
     described = db.execute(f"DESCRIBE raw_{table.name}").fetchall()
     columns = {name: sql_type for name, sql_type, *_ in described if name not in (FILE, LINE)}
@@ -67,7 +86,7 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table) -> d
         raise DataError(
             f"{table.name} in {source.url} lacks the column {missing[0]!r}: it has {', '.join(columns) or 'none'}."
         )
-    return columns
+    return Raw(columns, typed)
 
 
 def _parquet(files: list[str]) -> str:

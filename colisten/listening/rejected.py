@@ -8,16 +8,20 @@ from colisten.listening.contract import TABLES, literal
 
 
 def collect_rejected(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `rejected` (table_name, file, line, reason, row) from the checked tables and what was no CSV row at all."""
-    db.execute("CREATE TABLE rejected (table_name VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, row VARCHAR)")
+    """Make `rejected` (table_name, file, line, reason, row, broken); `broken`: what was no CSV row at all."""
+    db.execute(
+        "CREATE TABLE rejected (table_name VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, row VARCHAR, "
+        "broken BOOLEAN)"
+    )
     for table in TABLES:
         name = literal(table.name)
         malformed = _malformed(db, table.name)
         db.execute(f"CREATE TEMP TABLE broken AS {malformed}")
-        db.execute(f"INSERT INTO rejected SELECT {name}, * FROM broken")
+        db.execute(f"INSERT INTO rejected SELECT {name}, *, true FROM broken")
         db.execute(f"""
             INSERT INTO rejected
-            SELECT {name}, file, {_row_number(db, table.name)}, reason, row FROM checked_{table.name} AS checked
+            SELECT {name}, file, {_row_number(db, table.name)}, reason, row, false
+            FROM checked_{table.name} AS checked
             WHERE reason IS NOT NULL""")
         db.execute("DROP TABLE broken")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import duckdb
 from colisten.listening import checks, numbering, whole
 from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS
 from colisten.listening.files import Source
-from colisten.listening.raw import database, open_table
+from colisten.listening.raw import database, one_row, open_table
 from colisten.listening.rejected import collect_rejected
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -23,17 +23,24 @@ class Staged:
     """A checked source.
 
     `db` holds `checked_items`, `checked_users`, `checked_interactions` (all rows, with `reason`), `numbered_items`
-    (what items.parquet will be) and `rejected` (file, line, reason, row).
+    (what items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: no CSV row at all).
     """
 
     db: duckdb.DuckDBPyConnection
-    features: tuple[str, ...]
-    """Feature columns of users."""
+    features: Mapping[str, str]
+    """Feature columns of users: name and SQL on `checked_users`."""
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Rows set aside per reason, most first."""
+        found = self.db.execute(
+            "SELECT reason, count(*) AS rows FROM rejected GROUP BY reason ORDER BY rows DESC, reason"
+        )
+        return dict(found.fetchall())
 
     def number(self, sql: str) -> int:
         """The one number that a query answers with."""
-        row = self.db.execute(sql).fetchone()
-        return int(row[0]) if row else 0
+        return int(one_row(self.db, sql)[0])
 
 
 @contextmanager
@@ -47,17 +54,17 @@ def staged(
     """
     opened = Source.open(source)
     with database(scratch, opened, settings.listening.memory_mb) as db, progress.task("checking", len(TABLES)) as task:
-        columns = {table.name: open_table(db, opened, table) for table in TABLES}
+        raw = {table.name: open_table(db, opened, table) for table in TABLES}
         numbering.read_earlier(db, earlier)
-        checks.check_items(db, columns[ITEMS.name])
+        checks.check_items(db, raw[ITEMS.name].columns)
         whole.refuse_bad_catalogue(db, settings)
         numbering.number_items(db, settings.taste)
         whole.refuse_too_many_types(numbering.item_types(db))
         task.advance(note="items")
-        features = checks.check_users(db, columns[USERS.name])
+        features = checks.check_users(db, raw[USERS.name])
         task.advance(note="users")
         checks.check_interactions(
-            db, columns[INTERACTIONS.name], taste=settings.taste, ignored=settings.signals.ignored
+            db, raw[INTERACTIONS.name].columns, taste=settings.taste, ignored=settings.signals.ignored
         )
         whole.refuse_bad_signals(db, settings)
         task.advance(note="interactions")

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import svds
 
 from colisten.arrays import Floats
 from colisten.listening.contract import literal
+from colisten.listening.raw import one_row
 from colisten.settings import Settings
 
 WIDTH = 32
@@ -19,8 +20,7 @@ WIDTH = 32
 def make_taste(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Make `made_taste` (user, taste) from the strong signals on taste items; empty if the users table brings taste."""
     db.execute("CREATE TABLE made_taste (user INTEGER, taste FLOAT[])")
-    brought = db.execute("SELECT count(taste) FROM kept_users").fetchone()
-    if not settings.taste or (brought and brought[0]):
+    if not settings.taste or one_row(db, "SELECT count(taste) FROM kept_users")[0]:
         return
     strong = ", ".join(map(literal, settings.signals.strong))
     counts = db.execute(f"""

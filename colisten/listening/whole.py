@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import duckdb
 
 from colisten.errors import DataError
+from colisten.listening.raw import one_row
 from colisten.settings import Settings
 
 MOST_ITEM_TYPES = 255
@@ -24,10 +25,11 @@ def refuse_bad_catalogue(db: duckdb.DuckDBPyConnection, settings: Settings) -> N
     twice = db.execute(
         "SELECT item_id, count(*) AS times, count(*) OVER () AS ids FROM checked_items WHERE reason IS NULL "
         "GROUP BY item_id HAVING times > 1 ORDER BY item_id LIMIT 1"
-    ).fetchone()
+    ).fetchall()
     if twice:
+        name, times, ids = twice[0]
         raise DataError(
-            f"The item_id {twice[0]!r} stands {twice[1]} times in items ({twice[2]} ids are there more than once): "
+            f"The item_id {name!r} stands {times} times in items ({ids} ids are there more than once): "
             "leave one row for each item, over all types."
         )
     query = "SELECT DISTINCT item_type FROM checked_items WHERE reason IS NULL ORDER BY 1"
@@ -74,12 +76,8 @@ def refuse_bad_signals(db: duckdb.DuckDBPyConnection, settings: Settings) -> Non
 
 
 def _refuse_empty(db: duckdb.DuckDBPyConnection, table: str) -> None:
-    counted = db.execute(f"SELECT count(*), count(reason) FROM checked_{table}").fetchone()
-    rows, rejected = counted or (0, 0)
+    rows, rejected, reason = one_row(db, f"SELECT count(*), count(reason), mode(reason) FROM checked_{table}")
     if not rows:
         raise DataError(f"{table} has no rows.")
     if rows == rejected:
-        reason = db.execute(f"SELECT mode(reason) FROM checked_{table}").fetchone()
-        raise DataError(
-            f"Not one of the {rows:,} rows of {table} is usable, most often because {(reason or ('?',))[0]}."
-        )
+        raise DataError(f"Not one of the {rows:,} rows of {table} is usable, most often because {reason}.")

@@ -23,14 +23,17 @@ def make_events(
     """The interactions file, ordered by time, and per choice which weak signals went with it."""
     moment = choices.earliest + rng.random(len(choices.user)) * np.maximum(choices.latest - choices.earliest, 0)
     streams = _streams(catalogue, choices, moment, days, rng)
-    considered = {"user": choices.user, "item": choices.item, "streamed": choices.streamed}
+    kind_of = catalogue.type_of[choices.item]
+    went_before = {signal: np.zeros(len(kind_of), bool) for kind in catalogue.types for signal in kind.weak}
     parts = [streams]
-    for kind, signal in [(place, signal) for place, kind in enumerate(catalogue.types) for signal in kind.weak]:
-        given = _deal(choices.streamed, catalogue.type_of[choices.item] == kind, *ODDS[signal], rng)
-        considered[signal] = considered.get(signal, False) | given
-        lead = rng.exponential(_LEAD_DAYS, given.sum())
-        day = np.maximum(moment[given] - lead, choices.earliest[given] * 0.98 + 0.02 * moment[given])
-        parts.append(_frame(choices.user[given], choices.item[given], signal, day, None))
+    for place, kind in enumerate(catalogue.types):
+        for signal in kind.weak:
+            given = _deal(choices.streamed, kind_of == place, *ODDS[signal], rng)
+            went_before[signal] |= given
+            lead = rng.exponential(_LEAD_DAYS, given.sum())
+            day = np.maximum(moment[given] - lead, choices.earliest[given] * 0.98 + 0.02 * moment[given])
+            parts.append(_frame(choices.user[given], choices.item[given], signal, day, None))
+    considered = {"user": choices.user, "item": choices.item, "streamed": choices.streamed, **went_before}
     events = pl.concat(parts).sort("timestamp", "user", "item", "signal")
     return _named(events, catalogue), pl.DataFrame(considered)
 

@@ -95,5 +95,5 @@ def _table(age: Reals, country: Int64s, core: Floats, rng: np.random.Generator) 
         "country": np.array(list(_COUNTRIES))[country],
         "plan": rng.choice(["free", "premium", "family"], size=users, p=[0.3, 0.5, 0.2]),
         "months_here": rng.integers(0, 120, users),
-        "taste": pl.Series(list(music.astype(np.float32)), dtype=pl.List(pl.Float32)),
+        "taste": pl.Series(music.astype(np.float32)).cast(pl.List(pl.Float32)),
     })  # fmt: skip

@@ -1,0 +1,94 @@
+"""What `colisten data check` tells: the data's size, what was set aside, and whether it is fit to learn from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from colisten.listening.raw import one_row
+from colisten.listening.staging import Staged, staged
+from colisten.progress import Progress
+from colisten.settings import Settings
+
+_USED = "FROM checked_interactions WHERE reason IS NULL AND NOT ignored"
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """The state of some listening data; every share is in 0…1."""
+
+    rows: Mapping[str, int]
+    """Rows read per table, broken ones included."""
+    users: int
+    """Users with a usable interaction or row."""
+    items: Mapping[str, int]
+    """Items per type, taste types left out."""
+    interactions: Mapping[str, int]
+    """Usable interactions per item type."""
+    signals: Mapping[str, int]
+    """Usable interactions per signal; ignored signals are not among them."""
+    ignored: int
+    rejected: Mapping[str, int]
+    """Rows set aside per reason, most first."""
+    first: int | None
+    """Second (UTC) of the first interaction; None where no time is known."""
+    last: int | None
+    health: Mapping[str, float]
+    """Shares that say how well models can do."""
+
+
+def check_data(source: str, settings: Settings, progress: Progress) -> DataReport:
+    """Check the data in `source` as an import would, and write nothing.
+
+    Raises:
+        DataError: the data cannot be used as a whole.
+    """
+    with tempfile.TemporaryDirectory() as scratch, staged(source, Path(scratch), settings, progress) as checked:
+        return _report(checked)
+
+
+def _report(checked: Staged) -> DataReport:
+    read = {name: checked.number(f"SELECT count(*) FROM checked_{name}") + checked.number(
+        f"SELECT count(*) FROM rejected WHERE table_name = '{name}' AND broken"
+    ) for name in ("interactions", "items", "users")}  # fmt: skip
+    first, last = one_row(checked.db, f"SELECT min(timestamp), max(timestamp) {_USED}")
+    return DataReport(
+        rows=read,
+        users=checked.number(
+            f"""SELECT count(*) FROM (
+                SELECT user_id {_USED} UNION SELECT user_id FROM checked_users WHERE reason IS NULL)"""
+        ),
+        items=_counts(checked, "SELECT item_type, count(*) FROM numbered_items GROUP BY item_type"),
+        interactions=_counts(checked, f"SELECT item_type, count(*) {_USED} GROUP BY item_type"),
+        signals=_counts(checked, f"SELECT signal, count(*) {_USED} GROUP BY signal"),
+        ignored=checked.number("SELECT count(*) FROM checked_interactions WHERE ignored"),
+        rejected=checked.rejected,
+        first=first,
+        last=last,
+        health=_health(checked),
+    )
+
+
+def _counts(checked: Staged, sql: str) -> dict[str, int]:
+    return dict(checked.db.execute(f"{sql} ORDER BY 2 DESC, 1").fetchall())
+
+
+def _health(checked: Staged) -> dict[str, float]:
+    found = checked.db.execute(f"""
+        WITH used AS (SELECT * {_USED}),
+        heard AS (SELECT DISTINCT item FROM used),
+        active AS (SELECT count(DISTINCT item_id) AS different FROM used GROUP BY user_id)
+        SELECT
+            (SELECT avg((title IS NULL)::INT) FROM numbered_items) AS "items without title",
+            (SELECT avg((description IS NULL)::INT) FROM numbered_items) AS "items without description",
+            (SELECT avg((genres IS NULL)::INT) FROM numbered_items) AS "items without genres",
+            (SELECT avg((item NOT IN (SELECT item FROM heard WHERE item IS NOT NULL))::INT) FROM numbered_items)
+                AS "items without interactions",
+            (SELECT avg((different = 1)::INT) FROM active) AS "users with a single item",
+            (SELECT avg((timestamp IS NULL)::INT) FROM used) AS "interactions without time",
+            (SELECT max(rows) / sum(rows) FROM (SELECT count(*) AS rows FROM used GROUP BY item_type))
+                AS "interactions of the largest type" """)
+    names = [column[0] for column in found.description or ()]
+    return {name: float(share or 0) for name, share in zip(names, found.fetchall()[0], strict=True)}

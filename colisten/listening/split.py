@@ -1,0 +1,178 @@
+"""Splitting data into what a recommender may see and what it is judged by.
+
+`OUT/train/` is again a folder of the contract; `OUT/test.parquet` (user_id, item_id) holds the hidden strong
+interactions with the target type, of items that the user had not streamed before; `OUT/users.csv` the users in it, one
+id a line; `OUT/split.json` what was done.
+
+By time, nothing at or after the cut is in `train/interactions.parquet`. Items and users are handed on whole: an
+item that nobody has heard yet is part of the catalogue, and has to be found by its text.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from colisten.errors import DataError
+from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS, literal, quoted, reading
+from colisten.listening.files import Source
+from colisten.listening.raw import FILE, LINE, database, one_row, open_table
+from colisten.settings import Settings
+from colisten.workdir import replacing_folder
+
+_SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class ByDays:
+    """Hide the last `days` before the end of the data; rows without a time are left out."""
+
+    days: float
+
+
+@dataclass(frozen=True)
+class ByQuantile:
+    """Cut where this share of the strong interactions with the target type has passed."""
+
+    quantile: float = 0.8
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """For data without times: hide a share of everybody's target items, weak signals on them included.
+
+    For a share of `cold` users all they did with the target type is hidden, if they did anything else.
+    """
+
+    share: float = 0.2
+    cold: float = 0.1
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What split.json says; `strong` joined by commas, `cut` in seconds (0 for a hold-out), `train` rows."""
+
+    target: str
+    strong: str
+    cut: float
+    test_users: int
+    test_pairs: int
+    train: int
+
+
+def split_data(source: str, out: Path, settings: Settings, how: ByDays | ByQuantile | HoldOut) -> SplitSummary:
+    """Split the data in `source` for `settings.target` and write it to `out`, replacing it in one step.
+
+    Raises:
+        DataError: the data cannot be read, has no times to cut by, or nothing is left to test.
+    """
+    opened = Source.open(source)
+    with replacing_folder(out) as draft, tempfile.TemporaryDirectory(dir=draft) as scratch:
+        train = draft / "train"
+        train.mkdir()
+        with database(Path(scratch), opened, settings.listening.memory_mb) as db:
+            _open(db, opened, train, settings)
+            cut = _hold_out(db, how, settings.seed) if isinstance(how, HoldOut) else _cut(db, how)
+            summary = _save(db, draft, cut, settings)
+    return summary
+
+
+def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: Settings) -> None:
+    """Make `events` (with `wanted`: strong and of the target type) and hand items and users on as they came."""
+    columns = {table.name: open_table(db, source, table).columns for table in TABLES}
+    for table in (ITEMS, USERS):
+        if columns[table.name]:
+            own = f"SELECT * EXCLUDE ({quoted(FILE)}, {quoted(LINE)}) FROM raw_{table.name}"
+            _copy(db, own, train / f"{table.name}.parquet")
+    have = columns[INTERACTIONS.name]
+    parsed = ", ".join(
+        f"{reading(INTERACTIONS, column, have.get(column.name))} AS {column.name}" for column in INTERACTIONS.columns
+    )
+    strong = ", ".join(map(literal, settings.signals.strong))
+    db.execute(f"""
+        CREATE TABLE events AS
+        SELECT *, item_type = {literal(settings.target)} AS of_target, of_target AND signal IN ({strong}) AS wanted
+        FROM (SELECT {parsed} FROM raw_interactions)""")
+    if not _number(db, "SELECT count(*) FROM events WHERE wanted"):
+        raise DataError(
+            f"There is no {' or '.join(settings.signals.strong)} of the target type {settings.target!r} to split: "
+            "set target and signals.strong to what the data has."
+        )
+
+
+def _cut(db: duckdb.DuckDBPyConnection, how: ByDays | ByQuantile) -> float:
+    """Make the views `seen` and `later`; everything at or after the returned second is later."""
+    timed = _number(db, "SELECT count(timestamp) FROM events")
+    untimed = _number(db, "SELECT count(*) FROM events") - timed
+    if not timed or (untimed and isinstance(how, ByQuantile)):
+        raise DataError(f"{untimed:,} interactions have no time, so no time can cut them: use a hold-out instead.")
+    if isinstance(how, ByDays):
+        cut = float(_number(db, "SELECT max(timestamp) FROM events") - how.days * _SECONDS_A_DAY)
+    else:
+        times = db.execute("SELECT timestamp FROM events WHERE wanted").fetchnumpy()["timestamp"]
+        cut = float(pl.Series(np.asarray(times)).quantile(how.quantile) or 0)
+    db.execute(f"CREATE VIEW seen AS SELECT rowid, * FROM events WHERE timestamp < {cut!r}")
+    db.execute(f"CREATE VIEW later AS FROM events WHERE timestamp >= {cut!r}")
+    return cut
+
+
+def _hold_out(db: duckdb.DuckDBPyConnection, how: HoldOut, seed: int) -> float:
+    """Make the views `seen` and `later` from pairs drawn at random."""
+    rng = np.random.default_rng(seed)
+    pairs = db.sql("SELECT DISTINCT user_id, item_id FROM events WHERE wanted ORDER BY ALL").to_arrow_table()
+    drawn = pl.DataFrame(pairs)
+    users = drawn.select("user_id").unique(maintain_order=True)
+    chance = users.with_columns(cold=pl.Series(rng.random(len(users)) < how.cold))
+    others = pl.DataFrame(db.sql("SELECT DISTINCT user_id FROM events WHERE NOT of_target").to_arrow_table())
+    cold = chance.filter("cold").join(others, on="user_id", how="semi").select("user_id")
+    hidden = drawn.filter(
+        pl.Series(rng.random(len(drawn)) < how.share) | drawn["user_id"].is_in(cold["user_id"].implode())
+    )
+    db.register("hidden_pairs", hidden.to_arrow())
+    db.register("cold_users", cold.to_arrow())
+    db.execute("CREATE TABLE hidden AS FROM hidden_pairs")
+    db.execute("CREATE TABLE cold AS FROM cold_users")
+    db.execute("""
+        CREATE VIEW seen AS
+        SELECT rowid, * FROM events
+        WHERE (user_id, item_id) NOT IN (SELECT (user_id, item_id) FROM hidden)
+            AND NOT (of_target AND user_id IN (FROM cold))""")
+    db.execute("CREATE VIEW later AS FROM events SEMI JOIN hidden USING (user_id, item_id)")
+    return 0.0
+
+
+def _save(db: duckdb.DuckDBPyConnection, draft: Path, cut: float, settings: Settings) -> SplitSummary:
+    db.execute("""
+        CREATE TABLE test AS
+        SELECT DISTINCT user_id, item_id FROM later
+        ANTI JOIN (SELECT user_id, item_id FROM seen WHERE wanted) USING (user_id, item_id)
+        SEMI JOIN (SELECT user_id FROM seen) USING (user_id)
+        SEMI JOIN (SELECT item_id::VARCHAR AS item_id FROM raw_items) USING (item_id)
+        WHERE wanted ORDER BY user_id, item_id""")
+    _copy(db, "SELECT * EXCLUDE (rowid, of_target, wanted) FROM seen ORDER BY rowid",
+          draft / "train" / "interactions.parquet")  # fmt: skip
+    _copy(db, "FROM test ORDER BY ALL", draft / "test.parquet")
+    users = pl.DataFrame(db.sql("SELECT DISTINCT user_id FROM test ORDER BY user_id").to_arrow_table())
+    users.write_csv(draft / "users.csv", include_header=False)
+    summary = SplitSummary(
+        settings.target, ",".join(settings.signals.strong), cut, len(users),
+        _number(db, "SELECT count(*) FROM test"), _number(db, "SELECT count(*) FROM seen"),
+    )  # fmt: skip
+    if not summary.test_pairs:
+        raise DataError("After the cut nobody known streamed anything new of the target type: cut earlier.")
+    (draft / "split.json").write_text(json.dumps(asdict(summary)))
+    return summary
+
+
+def _copy(db: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
+    db.execute(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _number(db: duckdb.DuckDBPyConnection, sql: str) -> int:
+    return int(one_row(db, sql)[0])
