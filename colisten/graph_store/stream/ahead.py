@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(function: Callable[[T], R], inputs: Iterable[T], *, threads: int, depth: int) -> Iterator[R]:
+def ahead(function: Callable[[T], R], inputs: Iterable[T], *, threads: int, depth: int) -> Generator[R, None, None]:
     """`map(function, inputs)`, with up to `depth` results under way or waiting on `threads` threads.
 
     An error in `function` is raised where its result would have come. Closing the iterator (or dropping it) waits for

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def batch_key(seed: int, epoch: int, index: int) -> np.uint64:
@@ -34,13 +36,34 @@ def stream(
     """`finish(batch, its neighbourhood)` for each batch, in order; sampling and `finish` run `prefetch` batches ahead.
 
     What comes out does not depend on the number of threads or their timing, nor on how many batches are sampled
-    together (`Adjacency.together`).
+    together (`Adjacency.together`). Closing the iterator leaves no thread behind.
     """
-
-    def work(group: Sequence[B]) -> list[R]:
-        return [finish(*each) for each in zip(group, sampler.sample_together(group), strict=True)]
-
     together = sampler.adjacency.together
-    depth = -(-prefetch // together)
-    groups = (batches[at : at + together] for at in range(0, len(batches), together))
-    return chain.from_iterable(ahead(work, groups, threads=min(depth, os.cpu_count() or 1), depth=depth))
+    threads = max(1, min(prefetch, os.cpu_count() or 1))
+
+    def finished(place: tuple[int, Future[list[Neighbourhood]]]) -> R:
+        at, sampled = place
+        return finish(batches[at], sampled.result()[at % together])
+
+    with ThreadPoolExecutor(threads if together == 1 else 1, thread_name_prefix="colisten-sample") as sampling:
+
+        def places() -> Iterator[tuple[int, Future[list[Neighbourhood]]]]:
+            starts = range(0, len(batches), together)
+            groups = (sampling.submit(sampler.sample_together, batches[at : at + together]) for at in starts)
+            for start, sampled in zip(starts, _one_early(groups), strict=True):
+                for at in range(start, min(start + together, len(batches))):
+                    yield at, sampled
+
+        try:
+            with closing(ahead(finished, places(), threads=threads, depth=prefetch)) as results:
+                yield from results
+        finally:
+            sampling.shutdown(cancel_futures=True)
+
+
+def _one_early(values: Iterator[T]) -> Iterator[T]:
+    """The same values, each taken before the one ahead of it is given."""
+    held = next(values, None)
+    while held is not None:
+        given, held = held, next(values, None)
+        yield given

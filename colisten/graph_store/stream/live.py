@@ -1,0 +1,131 @@
+"""The live back end: rows read from Neo4j when needed, over several connections, and kept while there is room."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Self
+
+import numpy as np
+
+from colisten.arrays import Codes, Int64s
+from colisten.errors import GraphError
+from colisten.graph_store.endpoint import Endpoint
+from colisten.graph_store.stream.adjacency import Adjacency, Ragged, Rows, offsets
+from colisten.graph_store.stream.ahead import ahead
+from colisten.graph_store.stream.bolt import Reader
+from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
+from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_version
+from colisten.graph_store.stream.csr import order_rows
+
+_ENDS_PER_QUERY = 20_000
+_SECONDS_BETWEEN_VERSIONS = 5.0
+_TOGETHER = 16
+
+
+class LiveAdjacency(Adjacency):
+    """Neighbours straight from Neo4j.
+
+    `cache_mb` bounds everything kept per item and per edge; what is under way comes on top (some 20,000 neighbours per
+    connection, or the longest row). Closing it closes connections; it opens them again when asked for rows.
+    """
+
+    def __init__(self, reader: Reader, catalogue: Catalogue, cache_mb: int) -> None:
+        self.version = catalogue.version
+        self.node_types, self.node_type = catalogue.node_types, catalogue.node_type
+        self.degrees = catalogue.degrees
+        self._length: Int64s = catalogue.degrees.sum(axis=1, dtype=np.int64)
+        self._reader, self._catalogue, self._cache_mb = reader, catalogue, cache_mb
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        items, types = self.degrees.shape
+        room = (self._cache_mb * 2**20 - items * (4 * types + 8 * 3 + 4 + 1)) // ENTRY_BYTES
+        entries = max(0, min(room, self._catalogue.ends))
+        self.together = 1 if entries == self._catalogue.ends else _TOGETHER
+        self._cache = RowCache(items, entries)
+        self._reading = threading.Lock()
+        self._checked = time.monotonic()
+
+    @classmethod
+    def open(
+        cls, endpoint: Endpoint, *, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
+        cache_mb: int = 512, connections: int = 4, database: str = "neo4j",
+    ) -> Self:  # fmt: skip
+        """Read what there is (versions, degrees: no edges). Without `node_type` [items], labels tell the node types.
+
+        Raises:
+            GraphError: see `read_catalogue`.
+        """
+        reader = Reader(endpoint, database=database, connections=connections)
+        return cls(reader, read_catalogue(reader, node_type, node_types), cache_mb)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._reader, self._catalogue, self._cache_mb)
+
+    def rows(self, items: Int64s) -> Iterator[Rows]:
+        self._check_version()
+        asked = np.arange(len(items))
+        kept = (self._cache.start[items] >= 0) | (self._length[items] == 0)
+        yield self._kept(asked[kept], items)
+        if kept.all():
+            return
+        # One at a time: what another thread reads meanwhile is likely what this one needs.
+        with self._reading:
+            late = asked[~kept]
+            kept = self._cache.start[items[late]] >= 0
+            yield self._kept(late[kept], items)
+            yield from self._read(late[~kept], items)
+
+    def _kept(self, asked: Int64s, items: Int64s) -> Rows:
+        return Rows(asked, self._cache.start[items[asked]], self._cache.items, self._cache.weights)
+
+    def _read(self, asked: Int64s, items: Int64s) -> Iterator[Rows]:
+        piece = np.cumsum(self._length[items[asked]]) // _ENDS_PER_QUERY
+        pieces = np.split(asked, np.flatnonzero(np.diff(piece)) + 1) if len(asked) else []
+        connections = self._reader.connections
+        for part, row in zip(
+            pieces,
+            ahead(self._fetch, (items[part] for part in pieces), threads=connections, depth=connections + 2),
+            strict=True,
+        ):
+            self._cache.put(items[part], self._length[items[part]], row.items, row.weights)
+            yield Rows(part, row.indptr[:-1], row.items, row.weights)
+
+    def _fetch(self, items: Int64s) -> Ragged:
+        """Whole rows by one query, put in order."""
+        pattern = self._catalogue.pattern
+        query = (
+            "UNWIND $ids AS i MATCH (a) WHERE id(a) = i "
+            f"RETURN [(a)-[:{pattern}]-(b) | id(b)], [(a)-[r:{pattern}]-() | r.weight]"
+        )
+        rows = self._reader.read(query, ids=self._catalogue.node_id[items].tolist())
+        length = self._length[items]
+        if [len(row[0]) for row in rows] != length.tolist():
+            raise self._changed()
+        indptr = offsets(length)
+        ids = np.fromiter(chain.from_iterable(row[0] for row in rows), np.int64, int(indptr[-1]))
+        found = Ragged(
+            indptr,
+            self._catalogue.item_of[ids],
+            np.fromiter(chain.from_iterable(row[1] for row in rows), np.float32, int(indptr[-1])),
+        )
+        order_rows(indptr, self.node_type, found.items, found.weights)
+        return found
+
+    def _check_version(self) -> None:
+        if time.monotonic() - self._checked > _SECONDS_BETWEEN_VERSIONS:
+            self._checked = time.monotonic()
+            if read_version(self._reader) != self.version:
+                raise self._changed()
+
+    def _changed(self) -> GraphError:
+        return GraphError(
+            f"The graph in Neo4j is no longer version {self.version!r} that this run began with: "
+            "run again, or stream from a snapshot while the graph is being changed."
+        )
+
+    def close(self) -> None:
+        self._reader.close()
