@@ -16,7 +16,7 @@ from colisten.graph_store.stream.ahead import ahead
 
 
 class Reader:
-    """Runs read queries. Picklable, and of use on both sides of a fork: a driver belongs to the process it opened in."""
+    """Runs read queries. Picklable, of use on both sides of a fork: a driver belongs to the process it opened in."""
 
     def __init__(self, endpoint: Endpoint, *, database: str = "neo4j", connections: int = 4) -> None:
         self.endpoint = endpoint

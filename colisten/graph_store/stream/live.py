@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from colisten.arrays import Codes, Int64s
+from colisten.arrays import Codes, Floats, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency, Ragged, Rows, offsets
@@ -23,6 +23,7 @@ from colisten.graph_store.stream.csr import order_rows
 _ENDS_PER_QUERY = 20_000
 _SECONDS_BETWEEN_VERSIONS = 5.0
 _TOGETHER = 16
+_ITEMS_PER_QUERY = 2_000
 
 
 class LiveAdjacency(Adjacency):
@@ -114,6 +115,21 @@ class LiveAdjacency(Adjacency):
         )
         order_rows(indptr, self.node_type, found.items, found.weights)
         return found
+
+    def read_property(self, name: str) -> Floats:
+        """A number, or a list of equally many numbers, that every item carries in Neo4j: float32 [items, width].
+
+        Raises:
+            GraphError: an item lacks it, or it is of another kind.
+        """
+        query = "UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN n[$name]"
+        pieces = np.array_split(self._catalogue.node_id, 1 + len(self.node_type) // _ITEMS_PER_QUERY)
+        given = ({"ids": piece.tolist(), "name": name} for piece in pieces)
+        try:
+            found = [np.array(rows, np.float32) for rows in self._reader.read_many(query, given)]
+            return np.concatenate(found).reshape(len(self.node_type), -1)
+        except (TypeError, ValueError) as error:
+            raise GraphError(f"Not every item has {name!r} as a number or a list of one length.") from error
 
     def _check_version(self) -> None:
         if time.monotonic() - self._checked > _SECONDS_BETWEEN_VERSIONS:

@@ -64,7 +64,13 @@ class NeighbourSampler:
         return self.sample_together([Batch(seeds, key_of(rng), without)])[0]
 
     def sample_together(self, batches: Sequence[Batch]) -> list[Neighbourhood]:
-        """The same neighbourhoods as one by one, but a row that several batches need is read once."""
+        """The same neighbourhoods as one by one, but a row that several batches need is read once.
+
+        Raises:
+            ValueError: the seeds of a batch are not distinct.
+        """
+        if any(len(np.unique(batch.seeds)) < len(batch.seeds) for batch in batches):
+            raise ValueError("the seeds of a batch are distinct items: use numpy.unique")
         growing = [Growing(batch.seeds) for batch in batches]
         excluded = exclude([batch.without for batch in batches], self.held_out, len(self.adjacency.node_type))
         place = self._tables.pop() if self._tables else np.full(len(self.adjacency.node_type), -1, np.int32)
