@@ -103,4 +103,9 @@ def _kind(error: DriverError | Neo4jError, endpoint: Endpoint, database: str | N
         )
     if code.endswith("DatabaseNotFound"):
         return GraphError(f"Neo4j at {endpoint.place} has no database {database!r}: create it, or set neo4j.database.")
+    if code.endswith("DatabaseUnavailable"):
+        return GraphError(
+            f"Neo4j at {endpoint.place} runs, but its database did not come up: its logs tell why; if it is the "
+            "managed one, run `colisten db stop`, delete neo4j in the working folder and build the graph again."
+        )
     return UnreachableError(f"No Neo4j answers at {endpoint.place}: check that it runs and that neo4j.uri is right.")

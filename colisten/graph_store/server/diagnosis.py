@@ -25,7 +25,7 @@ def _lines(log: Path) -> list[str]:
 
 
 def _last_problem(said: list[str]) -> str:
-    causes = [line.strip() for line in said if line.lstrip().startswith("Caused by:")]
+    causes = [line.partition("Caused by:")[2].strip() for line in said if line.lstrip().startswith("Caused by:")]
     stamped = [match for line in said if (match := _STAMP.match(line))]
     errors = [match["text"] for match in stamped if match["level"] == "ERROR"]
     return (causes or errors or said or ["it ended without a word"])[-1].rstrip(".")

@@ -15,7 +15,8 @@ from colisten.graph_store.server.jars import Jar
 from colisten.workdir import replacing_file
 
 _SIDE_BY_SIDE = 16
-_ATTEMPTS = 4
+_WAITS = (0, 1, 3)
+"""Seconds before each attempt."""
 
 
 def repositories() -> dict[str, str]:
@@ -58,17 +59,31 @@ def _fetch_one(client: httpx.Client, bases: tuple[str, ...], jar: Jar, folder: P
 
 
 def _first_that_has_it(client: httpx.Client, bases: tuple[str, ...], jar: Jar, draft: Path) -> str:
-    problem = ""
-    for attempt in range(_ATTEMPTS):
-        time.sleep(attempt**2)
+    problems: list[httpx.HTTPError] = []
+    for wait in _WAITS:
+        time.sleep(wait)
+        problems = []
         for base in bases:
             try:
                 return _stream(client, f"{base}/{jar.path}", draft)
-            except httpx.HTTPStatusError as error:
-                problem = f"HTTP status {error.response.status_code}"
-            except httpx.TransportError as error:
-                problem = str(error) or type(error).__name__
-    raise GraphError(f"Neo4j's {jar.name} cannot be downloaded ({problem}): check the network and run again.")
+            except httpx.HTTPError as error:
+                problems.append(error)
+        if not any(map(_may_pass, problems)):
+            break
+    reason = _reason(problems[-1])
+    raise GraphError(f"Neo4j's {jar.name} cannot be downloaded ({reason}): check the network and run again.")
+
+
+def _may_pass(error: httpx.HTTPError) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500 or error.response.status_code in (408, 425, 429)
+    return True
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP status {error.response.status_code}"
+    return str(error) or type(error).__name__
 
 
 def _stream(client: httpx.Client, address: str, draft: Path) -> str:

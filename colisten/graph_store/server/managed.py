@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
-from colisten.errors import GraphError
+from colisten.errors import GraphError, OutOfSpaceError
 from colisten.graph_store.endpoint import Endpoint, UnreachableError, connect
 from colisten.graph_store.server import process
 from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
@@ -25,6 +26,7 @@ from colisten.settings import Neo4j
 from colisten.workdir import replacing_file
 
 _USER = "neo4j"
+_SPARE = 64 << 20
 _SECONDS_TO_START = 180
 _SECONDS_TO_WAIT = 600
 
@@ -97,8 +99,7 @@ class ManagedServer:
 
     def status(self) -> Status:
         """Whether it runs and where, and what it takes of memory and disk."""
-        data = self.folder / "data"
-        store = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+        store = sum(map(_size, (self.folder / "data").rglob("*")))
         running = process.find(self.folder)
         if running is None:
             return Status(False, None, None, None, None, store)
@@ -107,8 +108,8 @@ class ManagedServer:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._lock:
                 yield
         except Timeout as error:
@@ -125,6 +126,8 @@ class ManagedServer:
 
     def _launch(self) -> None:
         self._check_version()
+        if psutil.disk_usage(str(self.folder)).free < _SPARE:  # one that runs out of disk does not end but hangs
+            raise OutOfSpaceError(f"Less than {_SPARE >> 20} MB are left for Neo4j in {self.folder}: free some first.")
         jars = installed_jars(self._progress)
         write_conf(self._conf, self._options)
         self._ensure_password()
@@ -173,3 +176,10 @@ class ManagedServer:
         except (OSError, UnreachableError):
             return False
         return True
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size if file.is_file() else 0
+    except FileNotFoundError:  # a running server drops files as it goes
+        return 0
