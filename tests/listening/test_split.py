@@ -1,0 +1,115 @@
+"""Splits are those of the independent judge, and train holds nothing of the future."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from colisten.errors import DataError
+from colisten.listening.importing import import_data
+from colisten.listening.split import ByDays, ByQuantile, HoldOut, split_data
+from colisten.listening.synth import make_world
+from colisten.progress import Progress
+from colisten.settings import Settings
+
+TABLES = ("test", "train/interactions", "train/items", "train/users")
+
+
+def same(ours, theirs) -> None:
+    for name in TABLES:
+        assert (ours / f"{name}.parquet").exists() == (theirs / f"{name}.parquet").exists()
+        if (theirs / f"{name}.parquet").exists():
+            assert_frame_equal(pl.read_parquet(ours / f"{name}.parquet"), pl.read_parquet(theirs / f"{name}.parquet"))
+    assert (ours / "users.csv").read_text() == (theirs / "users.csv").read_text()
+    assert json.loads((ours / "split.json").read_text()) == json.loads((theirs / "split.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    out = tmp_path_factory.mktemp("split") / "world"
+    make_world(out, users=300, audiobooks=80, podcasts=60)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [(ByDays(14), ["--days", "14"]), (ByQuantile(0.8), []), (HoldOut(0.3, 0.2), ["--holdout", "0.3", "--cold", "0.2"])],
+)
+def test_the_split_is_that_of_the_judge(shared, world, tmp_path, how, words):
+    judge = [sys.executable, str(shared / "judge.py"), "split", str(world), str(tmp_path / "theirs"), *words]
+    subprocess.run(judge, check=True, capture_output=True)
+    summary = split_data(str(world), tmp_path / "ours", Settings.load(), how)
+    same(tmp_path / "ours", tmp_path / "theirs")
+    assert summary.test_users > 20
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "overrides"),
+    [("anime", HoldOut(), ["target=movie"]),
+     ("complete_journey", ByQuantile(), ["target=drug_gm", "signals.strong=purchase"])],
+)  # fmt: skip
+def test_the_fixed_splits_are_met(shared, tmp_path, name, how, overrides):
+    split_data(str(shared / "data" / name), tmp_path / "ours", Settings.load(overrides), how)
+    same(tmp_path / "ours", shared / "data" / name / "split")
+
+
+def test_nothing_of_the_future_is_in_train(world, tmp_path):
+    out = tmp_path / "ours"
+    summary = split_data(str(world), out, Settings.load(), ByDays(14))
+    events = pl.read_parquet(world / "interactions.parquet")
+    train, test = pl.read_parquet(out / "train/interactions.parquet"), pl.read_parquet(out / "test.parquet")
+    assert train["timestamp"].max() < summary.cut == events["timestamp"].max() - 14 * 86_400
+    assert len(train) == events.filter(pl.col("timestamp") < summary.cut).height
+    streamed = train.filter(pl.col("signal") == "stream")
+    assert test.join(streamed, on=["user_id", "item_id"], how="semi").is_empty()
+    assert test.join(train, on="user_id", how="anti").is_empty()
+
+
+def test_a_hold_out_hides_weak_signals_too_and_all_of_cold_users(world, tmp_path):
+    out = tmp_path / "ours"
+    split_data(str(world), out, Settings.load(), HoldOut(0.3, 0.3))
+    train, test = pl.read_parquet(out / "train/interactions.parquet"), pl.read_parquet(out / "test.parquet")
+    assert test.join(train, on=["user_id", "item_id"], how="semi").is_empty()
+    books = train.filter(pl.col("item_type") == "audiobook")
+    cold = test.select("user_id").unique().join(books, on="user_id", how="anti")
+    assert 0.15 < len(cold) / test["user_id"].n_unique() < 0.5
+
+
+def test_train_is_a_folder_of_the_contract(world, tmp_path):
+    split_data(str(world), tmp_path / "ours", Settings.load(), ByDays(14))
+    data = import_data(str(tmp_path / "ours" / "train"), tmp_path / "in", Settings.load(), Progress(quiet=True))
+    assert data.summary["rejected"] == {}
+    assert data.summary["counts"]["items"] == 140
+
+
+def test_csv_is_split_like_parquet(world, tmp_path):
+    source = tmp_path / "csv"
+    source.mkdir()
+    pl.read_parquet(world / "interactions.parquet").write_csv(source / "interactions.csv")
+    pl.read_parquet(world / "items.parquet").with_columns(
+        pl.col("genres", "creators").list.join("|")
+    ).write_csv(source / "items.csv")  # fmt: skip
+    for name, place in (("a", world), ("b", source)):
+        split_data(str(place), tmp_path / name, Settings.load(), HoldOut())
+    for name in TABLES[:2]:
+        assert_frame_equal(
+            pl.read_parquet(tmp_path / "a" / f"{name}.parquet"), pl.read_parquet(tmp_path / "b" / f"{name}.parquet")
+        )
+
+
+def test_what_cannot_be_split_says_so(desk, make_event, tmp_path):
+    desk.write([make_event(timestamp=None), make_event(item_id="other", timestamp=None)])
+    source, out = str(desk.source), tmp_path / "none"
+    with pytest.raises(DataError, match="2 interactions have no time, so no time can cut them: use a hold-out"):
+        split_data(source, out, Settings.load(), ByDays(14))
+    with pytest.raises(DataError, match="no play of the target type 'audiobook' to split"):
+        split_data(source, out, Settings.load(["signals.strong=play"]), HoldOut())
+    desk.write([make_event(timestamp=1), make_event(item_id="other", timestamp=2)])
+    with pytest.raises(DataError, match="nobody known streamed anything new"):
+        split_data(source, out, Settings.load(), ByDays(14))
+    assert not out.exists()

@@ -1,0 +1,176 @@
+"""The made-up world has the figures that the paper reports of the real one (section 3, appendix B)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+
+from colisten.listening.synth import ItemType, make_world, true_preferences
+from colisten.listening.synth.world import audiobook_type
+
+DAYS, SECONDS = 104, 86_400
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    out = tmp_path_factory.mktemp("synth") / "world"
+    make_world(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def events(world):
+    return pl.read_parquet(world / "interactions.parquet")
+
+
+@pytest.fixture(scope="module")
+def streams(events):
+    return events.filter(pl.col("signal") == "stream")
+
+
+def top_share(values: pl.Series, share: float, among: int) -> float:
+    ordered = values.sort(descending=True).to_numpy()
+    return float(ordered[: round(share * among)].sum() / ordered.sum())
+
+
+def hours(streams: pl.DataFrame, kind: str, by: str) -> pl.Series:
+    return streams.filter(pl.col("item_type") == kind).group_by(by).agg(pl.col("value").sum())["value"]
+
+
+def test_it_has_the_size_of_the_demo(events):
+    assert 130_000 < len(events) < 180_000
+    span = events["timestamp"].max() - events["timestamp"].min()
+    assert (DAYS - 1) * SECONDS < span < DAYS * SECONDS
+
+
+def test_few_audiobooks_and_few_people_make_most_hours(streams):
+    assert 0.70 < top_share(hours(streams, "audiobook", "item_id"), 0.2, 800) < 0.88
+    people = hours(streams, "audiobook", "user_id")
+    assert 0.70 < top_share(people, 0.25, len(people)) < 0.80
+
+
+def test_podcasts_are_more_plentiful_and_come_first(streams):
+    first = streams.group_by("user_id", "item_type").agg(pl.col("timestamp").min()).pivot("item_type", index="user_id")
+    books = first.filter(pl.col("audiobook").is_not_null())
+    assert (books["podcast"] < books["audiobook"]).fill_null(False).mean() > 0.7
+    count = dict(streams["item_type"].value_counts().iter_rows())
+    assert count["podcast"] > 4 * count["audiobook"]
+
+
+def test_weak_signals_have_the_odds_of_the_paper(world):
+    books = pl.read_parquet(world / "truth" / "considered.parquet").filter(pl.col("item") < 800)
+    with_stream, without = books.filter("streamed"), books.filter(~pl.col("streamed"))
+    for signal, ratio in {"follow": 2.18, "preview": 1.18, "intent": 1.13}.items():
+        yes, no = with_stream[signal].mean(), without[signal].mean()
+        assert yes / (1 - yes) / (no / (1 - no)) == pytest.approx(ratio, rel=0.01)
+
+
+def test_weak_signals_go_before_the_stream(events):
+    pair = ["user_id", "item_id"]
+    first = events.filter(pl.col("signal") == "stream").group_by(pair).agg(start=pl.col("timestamp").min())
+    weak = events.filter(pl.col("signal") != "stream").join(first, on=pair)
+    assert len(weak) > 1000
+    assert (weak["timestamp"] <= weak["start"]).all()
+    assert events.filter(pl.col("signal") != "stream")["value"].is_null().all()
+
+
+def test_nothing_is_heard_before_it_is_published_and_some_items_never(world, streams):
+    items = pl.read_parquet(world / "items.parquet")
+    heard = streams.join(items.select("item_id", "published"), on="item_id")
+    assert (pl.DataFrame({"d": pl.from_epoch(heard["timestamp"], "s").dt.date() >= heard["published"]})["d"]).all()
+    late = items.filter(pl.col("published") > pl.date(2024, 1, 1))
+    assert 0.05 < len(late) / len(items) < 0.2
+    assert not set(items["item_id"]) <= set(streams["item_id"])
+
+
+def test_titles_and_descriptions_are_varied_and_carry_the_topic(world):
+    items = pl.read_parquet(world / "items.parquet")
+    assert items["description"].n_unique() > 0.95 * len(items)
+    assert items["title"].n_unique() > 0.75 * len(items)
+    crime = items.filter(pl.col("genres").list.contains("Mystery & Crime"))["description"].str.to_lowercase()
+    assert crime.str.contains("crime|murder|detective|trial|evidence|sleuth|snow|jury|village|witness").mean() > 0.6
+
+
+def test_users_have_demographics_and_a_taste(world):
+    users = pl.read_parquet(world / "users.parquet")
+    assert users.columns == ["user_id", "age", "country", "plan", "months_here", "taste"]
+    assert users["taste"].dtype == pl.List(pl.Float32)
+    assert set(users["taste"].list.len()) == {16}
+    assert 0 < users["age"].null_count() < 0.1 * len(users)
+
+
+def hit_rates(world, kind: str) -> dict[str, float]:
+    """HR@10 on the last 14 days of popularity and of the truth, for everybody and for cold users (-1: unknown)."""
+    events = pl.read_parquet(world / "interactions.parquet").filter(pl.col("item_type") == kind)
+    cut = events["timestamp"].max() - 14 * SECONDS
+    strong = events.filter(pl.col("signal") == "stream").select("user_id", "item_id", "timestamp")
+    before = strong.filter(pl.col("timestamp") < cut).unique(["user_id", "item_id"])
+    after = strong.filter(pl.col("timestamp") >= cut).join(before, on=["user_id", "item_id"], how="anti")
+    truth = true_preferences(world)
+    user_of = {name: place for place, name in enumerate(truth.user_ids)}
+    item_of = {name: place for place, name in enumerate(truth.item_ids)}
+    test_users = after["user_id"].unique().sort()
+    place = {name: row for row, name in enumerate(test_users)}
+    scores = truth.scores(np.array([user_of[name] for name in test_users]))
+    popular = np.zeros(len(item_of))
+    for name, rows in before["item_id"].value_counts().iter_rows():
+        popular[item_of[name]] = rows
+    wanted = np.zeros(scores.shape, bool)
+    wanted[[place[u] for u in after["user_id"]], [item_of[i] for i in after["item_id"]]] = True
+    seen = before.filter(pl.col("user_id").is_in(test_users.implode()))
+    rates = {}
+    for model, values in (("truth", scores), ("popularity", np.tile(popular, (len(scores), 1)))):
+        values[:, truth.type_of != truth.item_types.index(kind)] = -np.inf
+        values[[place[u] for u in seen["user_id"]], [item_of[i] for i in seen["item_id"]]] = -np.inf
+        best = np.argsort(-values, axis=1)[:, :10]
+        rates[model] = float(np.take_along_axis(wanted, best, axis=1).any(axis=1).mean())
+    return rates
+
+
+@pytest.mark.parametrize("kind", ["audiobook", "podcast"])
+def test_popularity_is_a_serious_baseline_and_far_from_the_truth(world, kind):
+    rates = hit_rates(world, kind)
+    assert rates["popularity"] > 0.15
+    assert rates["truth"] > 2 * rates["popularity"]
+
+
+def test_podcasts_tell_the_taste_in_audiobooks(world, streams):
+    """The mean place of somebody's podcasts is nearer to their audiobooks than to random ones."""
+    truth = true_preferences(world)
+    places = pl.DataFrame({"item_id": truth.item_ids, "place": truth.preferences.items[:, :32].tolist()})
+    heard = streams.unique(["user_id", "item_id"]).join(places, on="item_id")
+    mean = {
+        kind: dict(
+            heard.filter(pl.col("item_type") == kind).group_by("user_id").agg(pl.col("place")).iter_rows()
+        ) for kind in ("audiobook", "podcast")
+    }  # fmt: skip
+    both = sorted(mean["audiobook"].keys() & mean["podcast"].keys())
+    left, right = (np.array([np.mean(mean[kind][user], axis=0) for user in both]) for kind in ("audiobook", "podcast"))
+    left, right = (m / np.linalg.norm(m, axis=1, keepdims=True) for m in (left, right))
+    alike = (left * right).sum(axis=1).mean()
+    chance = (left * right[np.random.default_rng(0).permutation(len(both))]).sum(axis=1).mean()
+    assert alike > chance + 0.3
+
+
+def test_the_same_seed_gives_the_same_world_and_another_another(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        make_world(tmp_path / name, users=50, audiobooks=30, podcasts=20, seed=seed)
+    read = {name: [(tmp_path / name / f"{f}.parquet").read_bytes() for f in ("interactions", "items", "users")]
+            for name in "abc"}  # fmt: skip
+    assert read["a"] == read["b"]
+    assert all(one != other for one, other in zip(read["a"], read["c"], strict=True))
+
+
+def test_a_third_item_type_is_an_argument(tmp_path, desk):
+    articles = dataclasses.replace(audiobook_type(50), name="article", weak=("preview",), hours=0.1)
+    assert isinstance(articles, ItemType)
+    make_world(tmp_path / "w", users=200, audiobooks=60, podcasts=40, more_types=[articles])
+    events = pl.read_parquet(tmp_path / "w" / "interactions.parquet")
+    assert set(events.filter(pl.col("item_type") == "article")["signal"]) == {"stream", "preview"}
+    data = desk.imported(source=str(tmp_path / "w"))
+    assert data.item_types == ("article", "audiobook", "podcast")
+    assert data.summary["rejected"] == {}
+    assert true_preferences(tmp_path / "w").scores(np.arange(3)).shape == (3, 150)
