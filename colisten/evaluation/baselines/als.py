@@ -23,12 +23,14 @@ class ALS(Baseline):
     seed: int = 7
 
     def learn(self, data: ListeningData) -> None:
-        from implicit.cpu.als import AlternatingLeastSquares  # of the optional part colisten[baselines]
+        from implicit.cpu.als import AlternatingLeastSquares  # both of the optional part colisten[baselines]
+        from threadpoolctl import threadpool_limits
 
-        model = AlternatingLeastSquares(
-            self.factors, self.penalty, alpha=self.alpha, iterations=self.iterations, random_state=self.seed
-        )
-        model.fit(self.history.streams, show_progress=False)
+        with threadpool_limits(1, "blas"):  # the library runs its own threads
+            model = AlternatingLeastSquares(
+                self.factors, self.penalty, alpha=self.alpha, iterations=self.iterations, random_state=self.seed
+            )
+            model.fit(self.history.streams, show_progress=False)
         self._users: Floats = model.user_factors
         self._items: Floats = model.item_factors
 

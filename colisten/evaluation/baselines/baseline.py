@@ -52,9 +52,10 @@ class Baseline(ABC):
         items = self.history.items(item_type)
         rows = self.history.rows(users)
         block = max(1, _BYTES // (4 * max(1, len(items))))
-        parts = [self._block(rows[at : at + block], items, k) for at in range(0, len(rows), block)]
+        starts = range(0, max(1, len(rows)), block)
+        parts = [self._block(rows[at : at + block], items, k) for at in starts]
         who, what, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
-        at = np.repeat(np.arange(0, len(rows), block), [len(part[0]) for part in parts]) + who
+        at = np.repeat(np.array(starts), [len(part[0]) for part in parts]) + who
         return pl.DataFrame(
             {
                 "user_id": pl.Series(users, dtype=pl.String)[at],

@@ -1,0 +1,227 @@
+"""Each baseline against an independent computation, and what all of them promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.linear_model import ElasticNet
+
+from colisten.errors import DataError
+from colisten.evaluation.baselines import baseline as baseline_module
+from colisten.evaluation.baselines.als import ALS
+from colisten.evaluation.baselines.baseline import Baseline
+from colisten.evaluation.baselines.ease import EASE, exact
+from colisten.evaluation.baselines.item_knn import ItemKNN, neighbours
+from colisten.evaluation.baselines.local import non_negative, ridge, solve_locally
+from colisten.evaluation.baselines.popularity import Popularity
+from colisten.evaluation.baselines.ranking import strongest, top_k
+from colisten.evaluation.baselines.slim import SLIM
+from colisten.evaluation.baselines.text_knn import TextKNN
+from colisten.listening.data import ListeningData
+
+from . import worlds
+
+BY_LISTENING: list[Callable[[], Baseline]] = [Popularity, ItemKNN, EASE, SLIM, lambda: ALS(factors=4)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> ListeningData:
+    folder = tmp_path_factory.mktemp("baselines")
+    split = worlds.random_split(folder / "split", users=80, items=30)
+    return worlds.import_split(split, folder / "listening", "target=book")
+
+
+@pytest.fixture(scope="module")
+def heard(data: ListeningData) -> np.ndarray:
+    pairs = pl.read_parquet(data.interactions)
+    found = np.zeros((len(data.users), len(data.items)), dtype=np.float32)
+    found[pairs["user"].to_numpy(), pairs["item"].to_numpy()] = 1
+    return found
+
+
+def random_matrix(seed: int, shape: tuple[int, int] = (60, 25), density: float = 0.3) -> np.ndarray:
+    return (np.random.default_rng(seed).random(shape) < density).astype(np.float32)
+
+
+def everybody(data: ListeningData) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(len(data.users)), np.arange(len(data.items))
+
+
+@pytest.mark.parametrize("make", BY_LISTENING)
+def test_lists_hold_unheard_items_of_the_type_best_first(make: Callable[[], Baseline], data: ListeningData) -> None:
+    users = [*data.users["user_id"], "nobody", "u'); DROP"]
+    found = make().fit(data).recommend(users, 5, "book")
+    assert found.columns == ["user_id", "item_id", "item_type", "score", "rank"]
+    books = data.items.filter(pl.col("item_type") == "book")["item_id"]
+    assert found["item_id"].is_in(books.implode()).all()
+    pairs = pl.read_parquet(data.interactions).join(data.users.select("user", "user_id"), on="user")
+    pairs = pairs.join(data.items.select("item", "item_id"), on="item")
+    assert found.join(pairs, on=["user_id", "item_id"], how="semi").is_empty()
+    assert found["user_id"].unique(maintain_order=True).to_list() == users
+    for rows in found.partition_by("user_id"):
+        assert rows["rank"].to_list() == list(range(1, len(rows) + 1))
+        assert rows["score"].is_sorted(descending=True)
+        assert rows["item_id"].n_unique() == len(rows)
+
+
+def test_blocks_of_users_change_nothing(data: ListeningData, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = data.users["user_id"].to_list()
+    whole = EASE().fit(data).recommend(users, 5, "book")
+    monkeypatch.setattr(baseline_module, "_BYTES", 4 * 10 * 7)
+    assert EASE().fit(data).recommend(users, 5, "book").equals(whole)
+
+
+def test_more_than_there_are_gives_all_that_there_are(data: ListeningData, heard: np.ndarray) -> None:
+    books = data.items["item_type"].to_numpy() == "book"
+    found = Popularity().fit(data).recommend(data.users["user_id"].to_list(), 1000, "book")
+    assert len(found) == (heard[:, books] == 0).sum()
+
+
+def test_no_users_no_rows_and_no_such_type(data: ListeningData) -> None:
+    model = Popularity().fit(data)
+    assert model.recommend([], 5, "book").is_empty()
+    with pytest.raises(DataError, match="no item type 'film'"):
+        model.recommend(["u001"], 5, "film")
+
+
+def test_popularity_counts_listeners_and_may_forget(data: ListeningData, heard: np.ndarray) -> None:
+    users, items = everybody(data)
+    assert (Popularity().fit(data).scores(users, items) == heard.sum(axis=0)).all()
+    pairs = pl.read_parquet(data.interactions)
+    late = pairs.filter(pl.col("timestamp") >= pairs["timestamp"].max() - 2 * 86_400)
+    counts = np.bincount(late["item"].to_numpy(), minlength=len(items))
+    recent = Popularity(days=2).fit(data).scores(users[:1], items)[0]
+    assert (recent == counts).all()
+    assert (recent < heard.sum(axis=0)).any()
+
+
+@pytest.mark.parametrize(("k", "shrink", "idf"), [(3, 0.0, False), (5, 10.0, True)])
+def test_item_knn(k: int, shrink: float, idf: bool, data: ListeningData, heard: np.ndarray) -> None:
+    weight = 1 / np.log(2 + heard.sum(axis=1, keepdims=True)) if idf else 1
+    weighed = heard * weight
+    length = np.linalg.norm(weighed, axis=0)
+    cosine = weighed.T @ weighed / (length[:, None] * length + shrink + 1e-12)
+    np.fill_diagonal(cosine, 0)
+    for column in cosine.T:
+        column[np.argsort(-column, kind="stable")[k:]] = 0
+    found = ItemKNN(k=k, shrink=shrink, idf=idf).fit(data).scores(*everybody(data))
+    assert found == pytest.approx(heard @ cosine, abs=1e-5)
+
+
+def test_ease_is_the_ridge_regression_of_each_item_on_all_others() -> None:
+    matrix = random_matrix(1)
+    weights = exact(sparse.csr_matrix(matrix), 5.0)
+    for j in range(matrix.shape[1]):
+        others = np.delete(np.arange(matrix.shape[1]), j)
+        gram = matrix[:, others].T @ matrix[:, others] + 5.0 * np.eye(len(others))
+        expected = np.linalg.solve(gram, matrix[:, others].T @ matrix[:, j])
+        assert weights[others, j] == pytest.approx(expected, abs=1e-4)
+        assert weights[j, j] == 0
+
+
+def test_local_regressions_with_every_candidate_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = sparse.csr_matrix(random_matrix(2, (200, 70), 0.4))
+    local = solve_locally(matrix, 70, ridge(5.0))
+    assert local.toarray() == pytest.approx(exact(matrix, 5.0), abs=1e-4)
+
+
+def test_local_regressions_use_their_candidates_only() -> None:
+    matrix = sparse.csr_matrix(random_matrix(3))
+    weights, near = solve_locally(matrix, 4, ridge(5.0)), neighbours(matrix, 4, 0.0)
+    for j in range(matrix.shape[1]):
+        mine = near[:, j].nonzero()[0]
+        dense = matrix[:, mine].toarray()
+        expected = np.linalg.solve(dense.T @ dense + 5.0 * np.eye(len(mine)), dense.T @ matrix[:, j].toarray())
+        assert weights[mine, j].toarray() == pytest.approx(expected, abs=1e-4)
+        assert set(weights[:, j].nonzero()[0]) <= set(mine)
+
+
+@pytest.mark.parametrize(("penalty", "sparsity"), [(5.0, 0.5), (2.0, 1.5)])
+def test_slim_minimises_what_elastic_net_minimises(penalty: float, sparsity: float) -> None:
+    matrix = random_matrix(4)
+    users, items = matrix.shape
+    weights = solve_locally(sparse.csr_matrix(matrix), items, non_negative(penalty, sparsity, 200)).toarray()
+    for j in range(items):
+        others = np.delete(np.arange(items), j)
+        alpha = (penalty + sparsity) / users
+        net = ElasticNet(
+            alpha=alpha, l1_ratio=sparsity / (penalty + sparsity), positive=True, fit_intercept=False, tol=1e-7,
+            max_iter=10_000,
+        )  # fmt: skip
+        expected = net.fit(matrix[:, others].astype(float), matrix[:, j].astype(float)).coef_
+        assert weights[others, j] == pytest.approx(expected, abs=1e-3)
+
+
+def test_slim_weights_are_never_negative(data: ListeningData) -> None:
+    assert (SLIM().fit(data).scores(*everybody(data)) >= 0).all()
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_text_knn(k: int, data: ListeningData, heard: np.ndarray) -> None:
+    text = np.random.default_rng(5).normal(size=(len(data.items), 6)).astype(np.float32)
+    unit = text / np.linalg.norm(text, axis=1, keepdims=True)
+    alike = unit @ unit.T
+    if k:
+        np.fill_diagonal(alike, 0)
+        alike = np.maximum(alike, 0)
+        for column in alike.T:
+            column[np.argsort(-column, kind="stable")[k:]] = 0
+    found = TextKNN(text, k=k).fit(data).scores(*everybody(data))
+    assert found == pytest.approx(heard @ alike, abs=1e-4)
+
+
+def test_als_repeats_itself_and_tells_heard_from_unheard(data: ListeningData, heard: np.ndarray) -> None:
+    first, again = (ALS(factors=8, seed=3).fit(data).scores(*everybody(data)) for _ in range(2))
+    assert first == pytest.approx(again, abs=1e-3)
+    assert first[heard == 1].mean() > first[heard == 0].mean() + 0.2
+
+
+def test_weak_signals_count_only_where_wanted(tmp_path: Path) -> None:
+    split = worlds.random_split(tmp_path / "split")
+    file = split / "train" / "interactions.parquet"
+    pairs = pl.read_parquet(file)
+    some = pl.int_range(pl.len()) % 4 == 0
+    pairs.with_columns(signal=pl.when(some).then(pl.lit("follow")).otherwise("signal")).write_parquet(file)
+    data = worlds.import_split(split, tmp_path / "listening", "target=book", "signals.weak=follow")
+    items = everybody(data)[1]
+    strong = Popularity().fit(data)
+    assert strong.history.streams.nnz == len(pairs) - len(pairs.filter(some))
+    assert strong.history.weak.nnz == len(pairs.filter(some))
+    assert not np.allclose(EASE(weak=1.0).fit(data).scores(*everybody(data)), EASE().fit(data).scores(*everybody(data)))
+    assert strong.scores(np.array([0]), items).sum() == strong.history.streams.nnz
+
+
+def test_retired_items_are_not_recommended(data: ListeningData, tmp_path: Path) -> None:
+    for name in ("interactions.parquet", "users.parquet", "summary.json"):
+        (tmp_path / name).write_bytes((data.root / name).read_bytes())
+    popular = Popularity().fit(data).recommend(["nobody"], 1, "book")["item_id"][0]
+    data.items.with_columns(retired=pl.col("item_id") == popular).write_parquet(tmp_path / "items.parquet")
+    found = Popularity().fit(ListeningData(tmp_path)).recommend(["nobody"], 1000, "book")["item_id"]
+    assert popular not in found.to_list()
+    assert len(found) == data.items.filter(pl.col("item_type") == "book").height - 1
+
+
+def test_ties_go_to_the_earlier_column_and_to_the_more_heard_item(data: ListeningData) -> None:
+    rows, columns = top_k(np.zeros((2, 5), dtype=np.float32), 3)
+    assert columns.tolist() == [0, 1, 2] * 2
+    assert rows.tolist() == [0] * 3 + [1] * 3
+    unknown = EASE().fit(data).recommend(["nobody"], 4, "book")
+    assert unknown["item_id"].to_list() == Popularity().fit(data).recommend(["nobody"], 4, "book")["item_id"].to_list()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_top_k_and_strongest_agree_with_sorting(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 6, size=(9, 15)).astype(np.float32)
+    _, columns = top_k(scores, 4)
+    assert (columns.reshape(9, 4) == np.argsort(-scores, axis=1, kind="stable")[:, :4]).all()
+    kept = strongest(sparse.csc_matrix(scores), 3).toarray()
+    expected = np.zeros_like(scores)
+    best = np.argsort(-scores, axis=0, kind="stable")[:3]
+    np.put_along_axis(expected, best, np.take_along_axis(scores, best, 0), 0)
+    assert (kept == expected).all()
