@@ -11,13 +11,11 @@ from torch import Tensor
 
 from colisten.arrays import Floats, Int32s, Int64s
 from colisten.gnn.subgraph import Subgraph, subgraph
-from colisten.gnn.supervision import Contrast, Contrasts, Edges
-from colisten.graph_store.stream.ahead import ahead
-from colisten.graph_store.stream.keys import key_of
+from colisten.gnn.supervision import Contrast, Contrasts, Edges, joined
+from colisten.graph_store.stream.exclude import HeldOut
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
-
-_THREADS = 2
+from colisten.graph_store.stream.streaming import batch_key, stream
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,13 @@ class Features:
 
 
 @dataclass(frozen=True)
+class _Asked(Batch):
+    """A batch that is to be sampled, and what its loss will compare."""
+
+    contrasts: tuple[Contrast, ...] = ()
+
+
+@dataclass(frozen=True)
 class BatchStream:
     """Makes batches of edges. What a batch holds depends on its edges, the seed and its place, not on threads."""
 
@@ -69,41 +74,37 @@ class BatchStream:
     features: Features
     batch_size: int
     prefetch: int
+    unknown: HeldOut | None
+    """Edges that do not count as joined (see `supervision.joined`)."""
 
-    def __call__(self, edges: Edges, seed: tuple[int, ...]) -> Iterator[TrainingBatch]:
+    def __call__(self, edges: Edges, seed: int, epoch: int) -> Iterator[TrainingBatch]:
         """All edges once, `batch_size` at a time; those of a batch pass no message in it."""
-        cuts = [slice(start, start + self.batch_size) for start in range(0, len(edges[0]), self.batch_size)]
-        jobs = [(place, (edges[0][cut], edges[1][cut])) for place, cut in enumerate(cuts)]
-        together = max(1, self.sampler.adjacency.together)
-        groups = [jobs[start : start + together] for start in range(0, len(jobs), together)]
-        depth = -(-self.prefetch // together)
-        for batches in ahead(lambda group: self._make(group, seed), groups, threads=_THREADS, depth=depth):
-            yield from batches
+        cuts = range(0, len(edges[0]), self.batch_size)
+        parts = [(edges[0][cut : cut + self.batch_size], edges[1][cut : cut + self.batch_size]) for cut in cuts]
+        asked = [self._ask(part, batch_key(seed, epoch, place)) for place, part in enumerate(parts)]
+        return stream(self.sampler, asked, self._finish, prefetch=self.prefetch)
 
-    def _make(self, jobs: list[tuple[int, Edges]], seed: tuple[int, ...]) -> list[TrainingBatch]:
-        rngs = [np.random.default_rng((*seed, place)) for place, _ in jobs]
-        contrasts = [self.contrasts.of(edges, rng) for (_, edges), rng in zip(jobs, rngs, strict=True)]
-        seeds = [_items_of(found) for found in contrasts]
-        asked = [
-            Batch(items, key_of(rng), without=edges) for items, rng, (_, edges) in zip(seeds, rngs, jobs, strict=True)
-        ]
-        found = self.sampler.sample_together(asked)
-        return [
-            TrainingBatch(self._subgraph(around), tuple(_placed(contrast, items) for contrast in made))
-            for around, made, items in zip(found, contrasts, seeds, strict=True)
-        ]
+    def _ask(self, edges: Edges, key: np.uint64) -> _Asked:
+        contrasts = self.contrasts.draw(edges, np.random.default_rng(key))
+        items = [items for c in contrasts for items in (c.anchor, c.positive, c.others)]
+        return _Asked(np.unique(np.concatenate(items)), key, without=edges, contrasts=tuple(contrasts))
 
-    def _subgraph(self, around: Neighbourhood) -> Subgraph:
+    def _finish(self, asked: _Asked, around: Neighbourhood) -> TrainingBatch:
         adjacency = self.sampler.adjacency
-        kind = adjacency.node_type[around.nodes]
-        return subgraph(around, kind, len(adjacency.node_types), self.features.of(around.nodes))
+        graph = subgraph(around, adjacency, self.features.of)
+        order = np.argsort(graph.seeds)
 
+        def places(items: Int64s) -> Tensor:
+            return torch.from_numpy(order[np.searchsorted(graph.seeds, items, sorter=order)])
 
-def _items_of(contrasts: list[Contrast]) -> Int64s:
-    return np.unique(np.concatenate([items for c in contrasts for items in (c.anchor, c.positive, c.others)]))
-
-
-def _placed(contrast: Contrast, seeds: Int64s) -> Placed:
-    places = {name: np.searchsorted(seeds, getattr(contrast, name)) for name in ("anchor", "positive", "others")}
-    others = {"log_chance": contrast.log_chance, "joined": contrast.joined}
-    return Placed(**{name: torch.from_numpy(value) for name, value in (places | others).items()})
+        placed = [
+            Placed(
+                anchor=places(contrast.anchor),
+                positive=places(contrast.positive),
+                others=places(contrast.others),
+                log_chance=torch.from_numpy(contrast.log_chance),
+                joined=torch.from_numpy(joined(adjacency, contrast, self.unknown)),
+            )
+            for contrast in asked.contrasts
+        ]
+        return TrainingBatch(graph, tuple(placed))

@@ -58,9 +58,9 @@ class HgnnTraining(LightningModule):
         options, adjacency = self.options, self.sampler.adjacency
         members = tuple(np.flatnonzero(adjacency.node_type == code) for code in range(len(adjacency.node_types)))
         chance = chance_of_positive(adjacency, self.shares)
-        contrasts = Contrasts(adjacency, members, chance, options.negatives, options.loss == "softmax", unknown)
+        contrasts = Contrasts(adjacency.node_type, members, chance, options.negatives, options.loss == "softmax")
         features = Features(text, adjacency.degrees)
-        return BatchStream(self.sampler, contrasts, features, options.batch_size, options.prefetch)
+        return BatchStream(self.sampler, contrasts, features, options.batch_size, options.prefetch, unknown)
 
     def _rng(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng((self.random_seed, epoch))
@@ -71,10 +71,10 @@ class HgnnTraining(LightningModule):
 
     def train_dataloader(self) -> _Anew:
         epoch, stream = self.current_epoch, self.streams[self.sampler.held_out]
-        return _Anew(lambda: stream(self.edges_of(epoch), (self.random_seed, epoch)))
+        return _Anew(lambda: stream(self.edges_of(epoch), self.random_seed, epoch))
 
     def val_dataloader(self) -> _Anew:
-        return _Anew(lambda: self.streams[None](self.held_out_edges, (self.random_seed, _VALIDATION)))
+        return _Anew(lambda: self.streams[None](self.held_out_edges, self.random_seed, _VALIDATION))
 
     def loss(self, batch: TrainingBatch) -> Tensor:
         """[rows] of all contrasts together."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -31,8 +30,6 @@ class Contrast:
     others: Int64s
     log_chance: Floats
     """[c] log of the probability that an item comes to be among the others."""
-    joined: Bools
-    """[r, c] pairs that are no negatives: joined in the graph, or one and the same item."""
 
 
 def edges_per_type(adjacency: Adjacency) -> dict[EdgeType, int]:
@@ -92,56 +89,47 @@ class Contrasts:
     """Makes the contrasts of a batch of edges, both directions of each.
 
     Others are `negatives` items drawn at random of the positives' node type, and, if `in_batch`, the positives of the
-    whole batch. `held_out` edges count as not joined, so that training learns nothing of them.
+    whole batch.
     """
 
-    adjacency: Adjacency
+    node_type: Codes
     members: tuple[Int64s, ...]
     """Items of each node type."""
     chance: npt.NDArray[np.float64]
     """[items] see `chance_of_positive`."""
     negatives: int
     in_batch: bool
-    held_out: HeldOut | None
 
-    def of(self, edges: Edges, rng: np.random.Generator) -> list[Contrast]:
+    def draw(self, edges: Edges, rng: np.random.Generator) -> list[Contrast]:
         """One contrast per node type of the positives."""
         anchors, positives = np.concatenate(edges), np.concatenate(edges[::-1])
-        kind = self.adjacency.node_type[positives]
-        return list(self._by_type(anchors, positives, kind, rng))
+        kind = self.node_type[positives]
+        return [self._of_type(code, anchors[kind == code], positives[kind == code], rng) for code in np.unique(kind)]
 
-    def _by_type(self, anchors: Int64s, positives: Int64s, kind: Codes, rng: np.random.Generator) -> Iterator[Contrast]:
-        joined = _Joined(self.adjacency, anchors, self.held_out)
-        for code in np.unique(kind):
-            rows = np.flatnonzero(kind == code)
-            members = self.members[code]
-            others = np.sort(rng.choice(members, min(self.negatives, len(members)), replace=False))
-            missed = 1 - len(others) / len(members)
-            if self.in_batch:
-                others = np.union1d(others, positives[rows])
-            chance = 1 - missed * (1 - self.chance[others] * self.in_batch) ** (len(rows) - 1)
-            yield Contrast(
-                anchors[rows], positives[rows], others, np.log(chance).astype(np.float32), joined.mask(rows, others)
-            )
+    def _of_type(self, code: int, anchors: Int64s, positives: Int64s, rng: np.random.Generator) -> Contrast:
+        members = self.members[code]
+        others = rng.choice(members, min(self.negatives, len(members)), replace=False)
+        missed = 1 - len(others) / len(members)
+        if self.in_batch:
+            others = np.union1d(others, positives)
+        chance = 1 - missed * (1 - self.chance[others] * self.in_batch) ** (len(positives) - 1)
+        return Contrast(anchors, positives, others, np.log(chance).astype(np.float32))
 
 
-class _Joined:
-    """Which pairs of anchors and other items are joined."""
+def joined(adjacency: Adjacency, contrast: Contrast, unknown: HeldOut | None) -> Bools:
+    """[r, c] pairs of a contrast that are no negatives: joined in the graph, or one and the same item.
 
-    def __init__(self, adjacency: Adjacency, anchors: Int64s, held_out: HeldOut | None) -> None:
-        self._distinct, self._place = np.unique(anchors, return_inverse=True)
-        rows = adjacency.neighbours(self._distinct)
-        owner, items = np.repeat(np.arange(len(self._distinct)), np.diff(rows.indptr)), rows.items.astype(np.int64)
-        if held_out is not None:
-            known = ~is_held_out(self._distinct[owner], items, held_out.share, held_out.seed)
-            owner, items = owner[known], items[known]
-        self._owner, self._items = owner, items
-
-    def mask(self, rows: Int64s, others: Int64s) -> Bools:
-        """[rows, others] for some of the anchors, and sorted `others`."""
-        out: Bools = self._distinct[:, None] == others
-        at = np.minimum(np.searchsorted(others, self._items), len(others) - 1)
-        hit = others[at] == self._items
-        out[self._owner[hit], at[hit]] = True
-        mask: Bools = out[self._place[rows]]
-        return mask
+    Edges held out by `unknown` count as not joined, so that training learns nothing of them.
+    """
+    anchors, row = np.unique(contrast.anchor, return_inverse=True)
+    around = adjacency.neighbours(anchors)
+    column = np.full(len(adjacency.node_type), -1, np.int32)
+    column[contrast.others] = np.arange(len(contrast.others), dtype=np.int32)
+    hit = column[around.items] >= 0
+    owner, items = np.repeat(np.arange(len(anchors)), np.diff(around.indptr))[hit], around.items[hit].astype(np.int64)
+    if unknown is not None:
+        known = ~is_held_out(anchors[owner], items, unknown.share, unknown.seed)
+        owner, items = owner[known], items[known]
+    out = anchors[:, None] == contrast.others
+    out[owner, column[items]] = True
+    return np.asarray(out[row])
