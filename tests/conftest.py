@@ -16,6 +16,9 @@ from colisten.progress import Progress
 from colisten.settings import Neo4j, Settings
 from colisten.workdir import Workdir
 
+# Tests start servers that live for seconds: Java's second compiler would cost more than it gives.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 
 @pytest.fixture(scope="session")
 def graph_workdir(tmp_path_factory: pytest.TempPathFactory) -> Workdir:

@@ -1,4 +1,4 @@
-"""docker-compose.yml is checked without an engine: what it would start is what we test, and nobody else can reach it."""
+"""docker-compose.yml is checked without an engine: it starts what we test, and nobody else can reach it."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from colisten.settings import Neo4j
 from colisten.workdir import replacing_file
 
 LOOPBACK = "127.0.0.1"
+_SECONDS_TO_LET_GO = 2
+"""A killed server is gone a moment before its ports are free."""
 
 
 class Ports(NamedTuple):
@@ -65,10 +68,19 @@ def read_ports(file: Path) -> Ports:
 
 def _port(key: str, wanted: int, last: int, but: int = 0) -> int:
     if wanted:
-        if wanted == but or not _is_free(wanted):
+        if wanted == but or not _gets_free(wanted):
             raise GraphError(f"Port {wanted} is taken: set {key} to another one, or to 0 for any that is free.")
         return wanted
-    return last if last and last != but and _is_free(last) else _any_free()
+    return last if last and last != but and _gets_free(last) else _any_free()
+
+
+def _gets_free(port: int) -> bool:
+    deadline = time.monotonic() + _SECONDS_TO_LET_GO
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _is_free(port: int) -> bool:

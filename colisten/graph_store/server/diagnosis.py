@@ -17,15 +17,17 @@ def why_it_failed(home: Path) -> ColistenError:
         return OutOfSpaceError(f"No space is left for Neo4j in {home}: free some and run again.")
     if any("Address already in use" in line for line in said):
         return GraphError("Another program took Neo4j's port while it started: run the command again.")
-    return GraphError(f"Neo4j did not start in {home}: {_last_problem(said)} (more in {home / 'logs'}).")
+    return GraphError(f"Neo4j did not start in {home}: {_problem(said)} (more in {home / 'logs'}).")
 
 
 def _lines(log: Path) -> list[str]:
     return [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
 
 
-def _last_problem(said: list[str]) -> str:
+def _problem(said: list[str]) -> str:
     causes = [line.partition("Caused by:")[2].strip() for line in said if line.lstrip().startswith("Caused by:")]
-    stamped = [match for line in said if (match := _STAMP.match(line))]
-    errors = [match["text"] for match in stamped if match["level"] == "ERROR"]
-    return (causes or errors or said or ["it ended without a word"])[-1].rstrip(".")
+    stamped = {line: match for line in said if (match := _STAMP.match(line))}
+    errors = [match["text"] for match in stamped.values() if match["level"] == "ERROR"]
+    by_java_itself = ": ".join([line for line in said if line not in stamped][:2])
+    found = [*causes[-1:], *errors[-1:], by_java_itself or "it ended without a word"]
+    return found[0].rstrip(".")

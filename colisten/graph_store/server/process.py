@@ -24,13 +24,16 @@ def launch(home: Path, jars: Sequence[Path], memory_mb: int) -> None:
     """Start the server of `home` in a session of its own, so that it survives Ctrl-C and the end of this process."""
     for folder in ("run", "logs"):
         (home / folder).mkdir(exist_ok=True)
+    log = home / "logs/neo4j.log"
+    if log.exists():  # so that what it says is of this start
+        log.replace(home / "logs/neo4j.previous.log")
     java = _java(jars, memory_mb, "org.neo4j.server.CommunityEntryPoint")
-    with (home / "logs/console.log").open("wb") as log:
+    with (home / "logs/console.log").open("wb") as console:
         subprocess.run(
             ["/bin/sh", "-c", _NOTE_PID, str(home), *java, _marker(home), f"--config-dir={home / 'conf'}"],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=console,
+            stderr=console,
             start_new_session=True,
             check=True,
         )
@@ -79,8 +82,8 @@ def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[
         check=False,
     )
     if done.returncode:
-        last = (done.stdout.strip().splitlines() or ["it printed nothing"])[-1]
-        raise GraphError(f"neo4j-admin {' '.join(words[:3])} failed: {last.strip()}")
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip() and "--verbose" not in line]
+        raise GraphError(f"neo4j-admin {' '.join(words[:2])} failed: {(lines or ['it printed nothing'])[-1]}")
     return done.stdout
 
 
