@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from rich.console import Console
+from safetensors.numpy import save_file
 
 from colisten.errors import SettingsError
 from colisten.evaluation.baselines.choosing import NAMES, choose, fit
+from colisten.evaluation.baselines.popularity import Popularity
 from colisten.evaluation.report import Report, evaluate
+from colisten.evaluation.run import evaluate_workdir
 from colisten.evaluation.scores import ItemVectors
 from colisten.evaluation.table import accuracy_table, lists_table
 from colisten.progress import Progress
+from colisten.workdir import Workdir
 
 from . import worlds
 
@@ -95,3 +100,16 @@ def test_baselines_are_called_by_name() -> None:
         choose(["esae"], None, QUIET)
     with pytest.raises(SettingsError, match="no text features"):
         choose(["textknn"], None, QUIET)
+
+
+def test_a_working_folder_is_evaluated_whole(tmp_path: Path) -> None:
+    split = worlds.random_split(tmp_path / "split")
+    workdir = Workdir.open(tmp_path / "W", create=True)
+    data = worlds.import_split(split, workdir.listening, "target=book")
+    workdir.features.mkdir()
+    save_file({"text": np.eye(len(data.items), dtype=np.float32)}, workdir.features / "text.safetensors")
+    own = Popularity().fit(data).recommend
+    (found,) = evaluate_workdir(workdir, split, own, ["popularity", "textknn"], progress=QUIET)
+    assert list(found.scores) == ["colisten", "popularity", "textknn"]
+    assert found.differences["all"]["popularity"]["hr@10"] == {"mean": 0, "se": 0, "low": 0, "high": 0}
+    assert found.scores["colisten"].lists["diversity@10"] == pytest.approx(1)

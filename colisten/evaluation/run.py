@@ -1,0 +1,44 @@
+"""What `colisten evaluate` does: Colisten's own recommendations beside the baselines, on one split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.numpy import load_file
+
+from colisten.evaluation.baselines.choosing import choose, fit
+from colisten.evaluation.held_out import read_held_out, refuse_leaks
+from colisten.evaluation.report import Recommend, Report, evaluate
+from colisten.evaluation.scores import ItemVectors
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.workdir import Workdir
+
+
+def evaluate_workdir(
+    workdir: Workdir,
+    split: Path,
+    recommend: Recommend,
+    baselines: Sequence[str],
+    *,
+    k: int = 10,
+    seed: int = 7,
+    progress: Progress,
+) -> list[Report]:
+    """Judge `recommend` first, then the baselines of those names (or `all`), fitted to the same data.
+
+    Diversity is measured over the text features of `workdir`, where it has them.
+
+    Raises:
+        DataError: the split cannot be read, or the working folder has learned from what it hides.
+        SettingsError: an unknown baseline.
+    """
+    data = ListeningData(workdir.listening)
+    refuse_leaks(data, read_held_out(split))
+    stored = workdir.features / "text.safetensors"
+    text = load_file(stored)["text"] if stored.exists() else None
+    fitted = fit(choose(baselines, text, progress), data, progress)
+    recommenders = {"colisten": recommend} | {name: baseline.recommend for name, baseline in fitted.items()}
+    vectors = None if text is None else ItemVectors(data.items["item_id"], text)
+    return evaluate(split, recommenders, k=k, seed=seed, vectors=vectors, progress=progress)
