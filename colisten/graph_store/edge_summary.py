@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from colisten.graph_store import fingerprint
 from colisten.listening.data import ListeningData
 
 EdgeType = tuple[str, str]
 """Two item types, in alphabetical order."""
-
-_PRIME = 2_147_483_647
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class EdgeSummary:
     edges: Mapping[EdgeType, int]
     """Number of edges of each edge type that has any."""
     fingerprints: Mapping[EdgeType, int]
-    """Order-independent hash of each edge type's edges, see `fingerprint`."""
+    """Order-independent hash of each edge type's edges, see `fingerprint.of_frame`."""
     degree: Mapping[tuple[str, str], float]
     """(item type, neighbour's type) → mean number of such neighbours over the items of the type."""
     items: Mapping[str, int]
@@ -40,24 +39,11 @@ class EdgeSummary:
         return sum(self.fingerprints.values())
 
 
-def fingerprint() -> pl.Expr:
-    """A number below 2³¹ - 1 per edge, from `src`, `dst`, `listeners` and `weight` (int64 arithmetic only).
-
-    Summed over edges it is a hash that order does not change. The same arithmetic in Cypher (`schema.FINGERPRINT`)
-    lets the server itself say what it holds.
-    """
-    ends = (pl.col("src").cast(pl.Int64) * 48_271 + pl.col("dst").cast(pl.Int64) * 69_621 + 1) % _PRIME
-    weight = (pl.col("weight").cast(pl.Float64) * 2.0**52).cast(pl.Int64) % _PRIME
-    values = (pl.col("listeners").cast(pl.Int64) * 39_373 + weight) % _PRIME
-    mixed = (ends * ends + values) % _PRIME
-    return (mixed * mixed + ends) % _PRIME
-
-
 def summarise(edges: pl.LazyFrame, data: ListeningData) -> EdgeSummary:
     """Read the figures off an edges file; memory is that of one row per item."""
     kinds = (
         edges.group_by("src_type", "dst_type")
-        .agg(n=pl.len(), fingerprint=fingerprint().sum())
+        .agg(n=pl.len(), fingerprint=fingerprint.of_frame())
         .collect(engine="streaming")
     )
     catalogue = data.items.lazy().filter(~pl.col("retired")).select("item", "item_type")

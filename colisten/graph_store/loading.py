@@ -1,0 +1,141 @@
+"""Loading the co-listening graph into Neo4j: by difference, resumable, checked against the edges file."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from neo4j import Driver
+
+from colisten.errors import GraphError
+from colisten.graph_store.connection import open_driver
+from colisten.graph_store.edge_difference import EdgeChanges, write_edges
+from colisten.graph_store.edge_summary import EdgeSummary, summarise
+from colisten.graph_store.failures import as_graph_error
+from colisten.graph_store.importing import has_store, import_graph
+from colisten.graph_store.marker import Marker, claim, complete, read_marker, remove_graph
+from colisten.graph_store.node_difference import is_same_catalogue, write_nodes
+from colisten.graph_store.nodes import digest, graph_version, nodes_of
+from colisten.graph_store.schema import ensure_schema
+from colisten.graph_store.server.managed import ManagedServer
+from colisten.graph_store.verifying import has_counts, verify
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.settings import Neo4j, Settings
+from colisten.workdir import Workdir
+
+IMPORT_FROM = 250_000
+"""Edges from which the offline importer pays for its start (`benchmarks/graph_load.py`)."""
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """What a load did."""
+
+    way: Literal["unchanged", "import", "transactions"]
+    marker: Marker
+    items: int
+    """Items created or updated."""
+    edges: EdgeChanges
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the database is to hold."""
+
+    nodes: pl.DataFrame
+    edges: Path
+    summary: EdgeSummary
+    marker: Marker
+
+
+def load_graph(
+    data: ListeningData, edges: Path, settings: Settings, workdir: Workdir, progress: Progress, *, replace: bool = False
+) -> LoadSummary:
+    """Make the graph in Neo4j that of `data` and of the edges file `edges`, and check that it is.
+
+    Only what differs is written, and a load that was cut short is gone on with; until it ends, `read_marker` gives
+    None. A first, large load into the managed server goes through the offline importer. `replace` removes a graph of
+    another catalogue first (the managed server's always may be); nodes of others are never touched.
+
+    Raises:
+        GraphError: Neo4j cannot be used, holds somebody else's data or another catalogue, or differs afterwards.
+        OutOfSpaceError: a disk is full.
+    """
+    started = time.monotonic()
+    wanted = _wanted(data, edges)
+    managed = settings.neo4j.uri is None
+    imported = managed and _import_if_empty(wanted, settings, workdir, progress)
+    with open_driver(settings, workdir, progress) as driver, as_graph_error("the graph was loaded"):
+        if not imported and _is_loaded(driver, settings.neo4j.database, wanted.marker):
+            return LoadSummary("unchanged", wanted.marker, 0, EdgeChanges(), time.monotonic() - started)
+        _make_room(driver, settings.neo4j.database, wanted, replace=replace or managed)
+        if imported:
+            items, changes = wanted.nodes.height, EdgeChanges(upserted=wanted.summary.total)
+        else:
+            items, changes = _write_difference(driver, settings.neo4j, wanted, progress)
+        _finish(driver, settings.neo4j, wanted, progress)
+    way: Literal["import", "transactions"] = "import" if imported else "transactions"
+    return LoadSummary(way, wanted.marker, items, changes, time.monotonic() - started)
+
+
+def _wanted(data: ListeningData, edges: Path) -> _Wanted:
+    nodes = nodes_of(data)
+    summary = summarise(pl.scan_parquet(edges), data)
+    marker = Marker(
+        version=graph_version(nodes, summary.fingerprint),
+        catalogue=digest(nodes),
+        built_at=datetime.now(UTC),
+        items=dict(nodes.group_by("item_type").len().sort("item_type").rows()),
+        edges=summary.edges,
+        fingerprint=summary.fingerprint,
+    )
+    return _Wanted(nodes, edges, summary, marker)
+
+
+def _import_if_empty(wanted: _Wanted, settings: Settings, workdir: Workdir, progress: Progress) -> bool:
+    """Import offline if that is faster; false if nothing was done."""
+    if wanted.summary.total < IMPORT_FROM:
+        return False
+    server, database = ManagedServer(workdir.neo4j, settings.neo4j, progress), settings.neo4j.database
+    if has_store(server, database):
+        with open_driver(settings, workdir, progress) as driver:
+            if driver.execute_query("MATCH (n) RETURN n LIMIT 1", database_=database).records:
+                return False
+    import_graph(server, database, wanted.nodes, wanted.edges, tuple(wanted.marker.edges), progress)
+    return True
+
+
+def _is_loaded(driver: Driver, database: str, marker: Marker) -> bool:
+    known = read_marker(driver, database)
+    same = known and (known.version, known.catalogue) == (marker.version, marker.catalogue)
+    return bool(same) and has_counts(driver, database, marker)
+
+
+def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool) -> None:
+    """Claim the database for this catalogue, before anything is written."""
+    claim(driver, database)
+    if not is_same_catalogue(driver, database, wanted.nodes):
+        if not replace:
+            raise GraphError(
+                f"The Neo4j database {database!r} holds the co-listening graph of another catalogue: set "
+                "neo4j.database to another one, or load with --replace to put this graph in its place."
+            )
+        remove_graph(driver, database)
+        claim(driver, database)
+    ensure_schema(driver, database, wanted.marker.items)
+
+
+def _write_difference(driver: Driver, options: Neo4j, wanted: _Wanted, progress: Progress) -> tuple[int, EdgeChanges]:
+    items = write_nodes(driver, options.database, wanted.nodes, batch=options.batch, progress=progress)
+    return items, write_edges(driver, options.database, wanted.edges, batch=options.batch, progress=progress)
+
+
+def _finish(driver: Driver, options: Neo4j, wanted: _Wanted, progress: Progress) -> None:
+    verify(driver, options.database, wanted.marker, wanted.summary, connections=options.connections, progress=progress)
+    complete(driver, options.database, wanted.marker)

@@ -1,0 +1,103 @@
+"""The `(:CoListeningGraph)` node: whose database this is, which graph it holds, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from neo4j import Driver
+
+from colisten.errors import GraphError
+from colisten.graph_store.edge_summary import EdgeType
+from colisten.graph_store.schema import GRAPH, ITEM, PREFIX
+
+NAME = "co-listening"
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What the graph in the database says of itself."""
+
+    version: str
+    """Names items and edges; see `nodes.graph_version`."""
+    catalogue: str
+    """Checksum of all properties of all items."""
+    built_at: datetime
+    items: Mapping[str, int]
+    """Nodes of each item type, retired ones included."""
+    edges: Mapping[EdgeType, int]
+    """Relationships of each edge type that has any."""
+    fingerprint: int
+    """Hash of all edges; see `fingerprint`."""
+
+
+def read_marker(driver: Driver, database: str) -> Marker | None:
+    """What the database says of its graph; None while there is none, or one that was not loaded to its end."""
+    query = f"MATCH (g:{GRAPH} {{name: $name, complete: true}}) RETURN g"
+    found = driver.execute_query(query, name=NAME, database_=database).records
+    if not found:
+        return None
+    about = found[0]["g"]
+    edge_types = zip(about["edge_sources"], about["edge_destinations"], strict=True)
+    return Marker(
+        version=about["version"],
+        catalogue=about["catalogue"],
+        built_at=about["built_at"].to_native(),
+        items=dict(zip(about["item_types"], about["item_counts"], strict=True)),
+        edges=dict(zip(edge_types, about["edge_counts"], strict=True)),
+        fingerprint=about["fingerprint"],
+    )
+
+
+def claim(driver: Driver, database: str) -> None:
+    """Mark the graph as ours and as being loaded; nothing else may be trusted until `complete` says so.
+
+    Raises:
+        GraphError: the database holds nodes of somebody else.
+    """
+    query = f"MERGE (g:{GRAPH} {{name: $name}}) SET g.complete = false"
+    if not _is_ours(driver, database):
+        nodes = driver.execute_query("MATCH (n) RETURN count(n) AS nodes", database_=database).records[0]["nodes"]
+        if nodes:
+            raise GraphError(
+                f"The Neo4j database {database!r} holds {nodes:,} nodes that Colisten did not write, and they stay as "
+                "they are: set neo4j.database or neo4j.uri to an empty database."
+            )
+    driver.execute_query(query, name=NAME, database_=database)
+
+
+def _is_ours(driver: Driver, database: str) -> bool:
+    query = f"MATCH (g:{GRAPH} {{name: $name}}) RETURN g.name"
+    return bool(driver.execute_query(query, name=NAME, database_=database).records)
+
+
+def complete(driver: Driver, database: str, marker: Marker) -> None:
+    """Say that the graph is whole, and what it is."""
+    sources, destinations = ([pair[end] for pair in marker.edges] for end in (0, 1))
+    about = {
+        "version": marker.version, "catalogue": marker.catalogue, "built_at": marker.built_at.astimezone(UTC),
+        "item_types": list(marker.items), "item_counts": list(marker.items.values()),
+        "edge_sources": sources, "edge_destinations": destinations, "edge_counts": list(marker.edges.values()),
+        "fingerprint": marker.fingerprint, "complete": True,
+    }  # fmt: skip
+    query = f"MATCH (g:{GRAPH} {{name: $name}}) SET g += $about"
+    driver.execute_query(query, name=NAME, about=about, database_=database)
+
+
+def remove_graph(driver: Driver, database: str) -> None:
+    """Delete our relationships, items and mark; nodes and relationships of others stay.
+
+    An item that somebody else's relationship holds on to cannot be deleted without it.
+
+    Raises:
+        neo4j.exceptions.Neo4jError: an item is held by a relationship that is not ours.
+    """
+    with driver.session(database=database) as session:
+        session.run(f"MATCH (g:{GRAPH} {{name: $name}}) SET g.complete = false", name=NAME).consume()
+        for query in (
+            f"MATCH (:{ITEM})-[r]->(:{ITEM}) WHERE type(r) STARTS WITH '{PREFIX}' CALL (r) {{ DELETE r }}",
+            f"MATCH (n:{ITEM}) WHERE n.item IS NOT NULL CALL (n) {{ DELETE n }}",
+            f"MATCH (n:{GRAPH} {{name: '{NAME}'}}) CALL (n) {{ DELETE n }}",
+        ):
+            session.run(f"{query} IN TRANSACTIONS OF 10000 ROWS").consume()

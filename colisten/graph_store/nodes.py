@@ -1,0 +1,48 @@
+"""The items as they stand in the graph: one row of properties each, the same on both ways of writing."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import polars as pl
+
+from colisten.listening.data import ListeningData
+
+LIST_SEPARATOR = "\x1f"
+"""Separates the elements of a list in the importer's files; it is taken out of texts."""
+_TEXTS = ("title", "language")
+_LISTS = ("genres", "creators")
+_ROWS_AT_ONCE = 100_000
+
+
+def nodes_of(data: ListeningData) -> pl.DataFrame:
+    """`item`, `id`, `item_type`, `row`, `title`, `language`, `genres`, `creators`, `published`, `retired`, `listeners`.
+
+    `listeners` counts the distinct users of strong signals. Empty texts and lists are null, which Neo4j does not store.
+    """
+    heard = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
+    listeners = heard.group_by("item").agg(listeners=pl.col("user").n_unique().cast(pl.Int64))
+    items = data.items.lazy().join(listeners, on="item", how="left", maintain_order="left")
+    text, element = pl.col(*_TEXTS).replace("", None), pl.element().str.replace_all(LIST_SEPARATOR, " ", literal=True)
+    lists = pl.col(*_LISTS).list.eval(element)
+    return items.select(
+        "item", pl.col("item_id").alias("id"), "item_type", "row",
+        text.str.replace_all(LIST_SEPARATOR, " ", literal=True),
+        pl.when(lists.list.len() > 0).then(lists).name.keep(),
+        "published", "retired", pl.col("listeners").fill_null(0),
+    ).collect(engine="streaming")  # fmt: skip
+
+
+def digest(nodes: pl.DataFrame) -> str:
+    """A checksum of rows as they stand, in their order."""
+    found = blake2b(digest_size=16)
+    for piece in nodes.iter_slices(_ROWS_AT_ONCE):
+        found.update(piece.write_ndjson().encode())
+    return found.hexdigest()
+
+
+def graph_version(nodes: pl.DataFrame, edges: int) -> str:
+    """The name of a graph: which items it joins (their numbers, ids, types) and the hash of its edges."""
+    return blake2b(
+        f"{digest(nodes.select('item', 'id', 'item_type', 'row'))} {edges}".encode(), digest_size=16
+    ).hexdigest()

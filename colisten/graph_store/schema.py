@@ -1,0 +1,83 @@
+"""How item types are named in Neo4j, and the constraints and indexes the graph stands on.
+
+Item types come from data and may be any text. A *plain* one (`audiobook`, `drug_gm`) becomes `:Audiobook`, `:DrugGm`;
+any other (`Frozen "Grocery"`) keeps its letters and gets a checksum, so that two types never share a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from neo4j import Driver
+
+ITEM = "Item"
+"""Label of every item, beside that of its type."""
+GRAPH = "CoListeningGraph"
+"""Label of the one node that says what graph this is."""
+TITLES = "colisten_titles"
+"""The full-text index over titles."""
+PREFIX = "CO_LISTENED_"
+
+_PLAIN = re.compile(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*")
+_TAKEN = {"item", "co_listening_graph"}
+
+
+def label_of(item_type: str) -> str:
+    """The label of an item type: `audiobook` → `Audiobook`. Different types have different labels."""
+    words = _words(item_type)
+    label = "".join(word.capitalize() for word in words)
+    return label if _is_plain(item_type) else f"{label}_{_checksum(item_type)}"
+
+
+def relationship_of(one: str, other: str) -> str:
+    """The relationship type of an unordered pair of item types: `CO_LISTENED_AUDIOBOOK_PODCAST`.
+
+    Different pairs have different names: names of several words are held apart by two underscores, as in
+    `CO_LISTENED_DRUG_GM__GROCERY`.
+    """
+    names = [_upper(item_type) for item_type in sorted((one, other))]
+    return PREFIX + ("__" if any("_" in name for name in names) else "_").join(names)
+
+
+def quoted(name: str) -> str:
+    """A label or relationship type, fit to stand in Cypher whatever it holds."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def ensure_schema(driver: Driver, database: str, item_types: Iterable[str]) -> None:
+    """Create what is missing of the constraints and indexes, and wait until they serve."""
+    statements = [
+        f"CREATE CONSTRAINT colisten_graph IF NOT EXISTS FOR (g:{GRAPH}) REQUIRE g.name IS UNIQUE",
+        f"CREATE CONSTRAINT colisten_item IF NOT EXISTS FOR (n:{ITEM}) REQUIRE n.item IS UNIQUE",
+        f"CREATE CONSTRAINT colisten_id IF NOT EXISTS FOR (n:{ITEM}) REQUIRE n.id IS UNIQUE",
+        f"CREATE FULLTEXT INDEX {TITLES} IF NOT EXISTS FOR (n:{ITEM}) ON EACH [n.title]",
+    ]
+    for label in map(label_of, item_types):
+        constraint = quoted(f"colisten_row_{label}")
+        statements.append(
+            f"CREATE CONSTRAINT {constraint} IF NOT EXISTS FOR (n:{quoted(label)}) REQUIRE n.row IS UNIQUE"
+        )
+    with driver.session(database=database) as session:
+        for statement in statements:
+            session.run(statement).consume()
+        session.run("CALL db.awaitIndexes(600)").consume()
+
+
+def _is_plain(item_type: str) -> bool:
+    return bool(_PLAIN.fullmatch(item_type)) and item_type not in _TAKEN
+
+
+def _words(item_type: str) -> list[str]:
+    return re.findall(r"[^\W_]+", item_type)[:8] or ["type"]
+
+
+def _upper(item_type: str) -> str:
+    name = "_".join(_words(item_type)).upper()
+    return name if _is_plain(item_type) else f"{name}_{_checksum(item_type)}"
+
+
+def _checksum(item_type: str) -> str:
+    """Digits, which no word of a plain type begins with."""
+    return f"{int.from_bytes(blake2b(item_type.encode(), digest_size=8).digest()) % 10**10:010}"
