@@ -13,6 +13,7 @@ from sklearn.linear_model import ElasticNet
 
 from colisten.errors import DataError
 from colisten.evaluation.baselines import baseline as baseline_module
+from colisten.evaluation.baselines import local as local_module
 from colisten.evaluation.baselines.als import ALS
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.ease import EASE, exact
@@ -124,7 +125,9 @@ def test_ease_is_the_ridge_regression_of_each_item_on_all_others() -> None:
         assert weights[j, j] == 0
 
 
-def test_local_regressions_with_every_candidate_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whole", [0, 12_000])
+def test_local_regressions_with_every_candidate_are_exact(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_module, "_WHOLE", whole)
     matrix = sparse.csr_matrix(random_matrix(2, (200, 70), 0.4))
     local = solve_locally(matrix, 70, ridge(5.0))
     assert local.toarray() == pytest.approx(exact(matrix, 5.0), abs=1e-4)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from colisten.arrays import Floats
+from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.item_knn import neighbours
 from colisten.evaluation.baselines.ranking import places
 
@@ -15,6 +15,8 @@ Solver = Callable[[Floats, Floats], Floats]
 """(Gram matrices [b, c, c], right-hand sides [b, c]) → weights [b, c]; unused places are all zero in both."""
 
 _BATCH = 64
+_WHOLE = 12_000
+"""Up to so many items the Gram matrix is computed once and whole."""
 
 
 def ridge(penalty: float) -> Solver:
@@ -48,20 +50,31 @@ def non_negative(penalty: float, sparsity: float, sweeps: int) -> Solver:
 def solve_locally(matrix: sparse.csr_matrix, candidates: int, solver: Solver) -> sparse.csc_matrix:
     """Weights [items, items] whose column j predicts column j of `matrix` from its `candidates` nearest by cosine.
 
-    64 items at a time: the Gram matrix of their candidates together is all that is held beside the result.
+    64 items at a time; of a large catalogue, only the Gram matrix of their candidates is held beside the result.
     """
     near = neighbours(matrix, candidates, shrink=0.0)
     near.sort_indices()
-    columns = matrix.tocsc()
-    blocks = [_solve(columns, near[:, at : at + _BATCH], at, solver) for at in range(0, near.shape[1], _BATCH)]
+    gram = _gram_of(matrix)
+    blocks = [_solve(gram, near[:, at : at + _BATCH], at, solver) for at in range(0, near.shape[1], _BATCH)]
     return sparse.csc_matrix(sparse.hstack(blocks, format="csc", dtype=np.float32))
 
 
-def _solve(columns: sparse.csc_matrix, near: sparse.csc_matrix, start: int, solver: Solver) -> sparse.csc_matrix:
+def _gram_of(matrix: sparse.csr_matrix) -> Callable[[Int64s], Floats]:
+    """XᵀX between some columns of `matrix`, float32 [n, n]."""
+    columns = matrix.tocsc()
+    if matrix.shape[1] > _WHOLE:
+        return lambda some: np.asarray((columns[:, some].T @ columns[:, some]).toarray())
+    whole = (columns.T @ columns).toarray()
+    return lambda some: np.asarray(whole[np.ix_(some, some)])
+
+
+def _solve(
+    gram_of: Callable[[Int64s], Floats], near: sparse.csc_matrix, start: int, solver: Solver
+) -> sparse.csc_matrix:
     width = int(np.diff(near.indptr).max(initial=0))
     own = np.arange(near.shape[1])
     union, local = np.unique(np.r_[near.indices, own + start], return_inverse=True)
-    gram = np.pad((columns[:, union].T @ columns[:, union]).toarray(), (0, 1))
+    gram = np.pad(gram_of(union), (0, 1))
     place = np.full((len(own), width), len(union))
     column = np.repeat(own, np.diff(near.indptr))
     row = places(column)
