@@ -43,6 +43,7 @@ def database(scratch: Path, source: Source, memory_mb: int) -> Iterator[duckdb.D
     }  # fmt: skip
     with _one_sentence(source), duckdb.connect(str(scratch / "checks.duckdb"), config=config) as db:
         db.execute("SET TimeZone = 'UTC'")
+        db.execute("SET enable_progress_bar = false")  # it would be drawn on stdout
         if not source.local:
             db.register_filesystem(source.system)
         yield db

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from colisten.listening.files import Source
+from colisten.listening.raw import database, one_row
 from colisten.listening.synth import make_world
 
 FILES = ("interactions", "items", "users")
@@ -141,3 +143,8 @@ def test_numbers_in_csv_features_are_numbers(desk):
     desk.write().text("users.csv", 'user_id,age,band,taste\nu,34,65+,"[1, 2.5]"\nv,,20-30,\n')
     users = desk.imported().users
     assert users.select("age", "band", "taste").rows() == [(34.0, "65+", [1.0, 2.5]), (None, "20-30", None)]
+
+
+def test_long_work_draws_no_bar_on_stdout(desk, tmp_path):
+    with database(tmp_path, Source.open(str(desk.write().source)), 256) as db:
+        assert one_row(db, "SELECT current_setting('enable_progress_bar')") == (False,)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 
@@ -131,3 +134,29 @@ def test_a_failed_import_leaves_the_earlier_one(desk, make_event):
         desk.imported()
     assert before.summary["counts"]["interactions"] == 1
     assert len(pl.read_parquet(desk.out / "interactions.parquet")) == 1
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+from colisten.errors import OutOfSpaceError
+from colisten.listening.importing import import_data
+from colisten.progress import Progress
+from colisten.settings import Settings
+try:
+    import_data(sys.argv[1], Path(sys.argv[2]) / "out", Settings.load(), Progress(quiet=True))
+except OutOfSpaceError as error:
+    print(error, list(Path(sys.argv[2]).iterdir()))
+"""
+
+
+def test_no_space_left(desk, make_event, tmp_path):
+    desk.write([make_event(user_id=f"user {n}", value=n / 7) for n in range(20_000)])
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=512k none {disk}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    words = ["unshare", "-rm", "sh", "-c", f'{mount} && "$@"', "sh", sys.executable, "-c", FULL_DISK]
+    found = subprocess.run([*words, str(desk.source), str(disk)], check=True, capture_output=True, text=True)
+    assert found.stdout == "The disk is full: checking spills to it; free some space and run again. []\n"

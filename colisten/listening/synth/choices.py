@@ -76,36 +76,42 @@ def choose(
     """All choices, in pieces; per type, `looked` items come to mind for each that is streamed. None is chosen twice."""
     users = np.arange(len(people.joined))
     liked = [preferences(catalogue, people, days, period) for period in range(PERIODS)]
+    spans = [(period * days / PERIODS, (period + 1) * days / PERIODS) for period in range(PERIODS)]
     for kind in range(len(catalogue.types)):
         items = np.flatnonzero(catalogue.type_of == kind)
         listeners = users[people.joined[:, kind] < days]
         for start in range(0, len(listeners), _USERS_AT_ONCE):
             block = listeners[start : start + _USERS_AT_ONCE]
             taken = np.zeros((len(block), len(items)), bool)
-            for period in range(PERIODS):
-                span = period * days / PERIODS, (period + 1) * days / PERIODS
-                scores = liked[period].of(block, kind, items)
-                yield _pick(catalogue, people, span, kind, block, items, taken, scores, float(looked[kind]), rng)
+            for preferred, span in zip(liked, spans, strict=True):
+                wanted, both = _appetite(people, span, kind, block, float(looked[kind]), rng)
+                scores = preferred.of(block, kind, items)
+                scores[taken | (catalogue.day[items] >= span[1])] = -np.inf
+                row, place, rank = _draw(scores, both, rng)
+                taken[row, place] = True
+                there = np.maximum(people.joined[block[row], kind], catalogue.day[items[place]])
+                latest = np.full(len(row), span[1], np.float32)
+                yield Choices(block[row], items[place], rank < wanted[row], np.maximum(span[0], there), latest)
 
 
-def _pick(
-    catalogue: Catalogue, people: People, span: tuple[float, float], kind: int, users: Int64s, items: Int64s,
-    taken: Bools, scores: Floats, looked: float, rng: np.random.Generator,
-) -> Choices:  # fmt: skip
+def _appetite(
+    people: People, span: tuple[float, float], kind: int, users: Int64s, looked: float, rng: np.random.Generator
+) -> tuple[Int64s, Int64s]:
+    """How many items each user streams in a period, and how many come to mind."""
     begin, end = span
     joined = people.joined[users, kind]
     wanted = rng.poisson(people.rate[users, kind] / PERIODS * np.clip((end - joined) / (end - begin), 0, 1))
     wanted = np.maximum(wanted, (joined >= begin) & (joined < end))  # whoever takes it up streams something
-    both = wanted + rng.poisson(wanted * looked)
-    scores = scores - np.log(np.maximum(rng.standard_exponential(scores.shape, dtype=np.float32), _TINY))
-    scores[taken | (catalogue.day[items] >= end)[None, :]] = -np.inf
-    best = _largest(scores, int(both.max(initial=0)))
-    chosen = (np.arange(best.shape[1]) < both[:, None]) & np.isfinite(np.take_along_axis(scores, best, axis=1))
-    row, column = np.nonzero(chosen)
-    place = best[row, column]
-    taken[row, place] = True
-    earliest = np.maximum(np.maximum(begin, joined[row]), catalogue.day[items[place]])
-    return Choices(users[row], items[place], column < wanted[row], earliest, np.full(len(row), end, np.float32))
+    return wanted, wanted + rng.poisson(wanted * looked)
+
+
+def _draw(scores: Floats, counts: Int64s, rng: np.random.Generator) -> tuple[Int64s, Int64s, Int64s]:
+    """Draw `counts` columns in each row without replacement, in proportion to exp(scores): rows, columns, ranks."""
+    noisy = scores - np.log(np.maximum(rng.standard_exponential(scores.shape, dtype=np.float32), _TINY))
+    best = _largest(noisy, int(counts.max(initial=0)))
+    possible = np.isfinite(np.take_along_axis(noisy, best, axis=1))
+    row, rank = np.nonzero(possible & (np.arange(best.shape[1]) < counts[:, None]))
+    return row, best[row, rank], rank
 
 
 def _largest(scores: Floats, count: int) -> Int64s:
