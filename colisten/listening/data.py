@@ -26,7 +26,10 @@ class ListeningData:
     - `users.parquet`: `user` int32 (= its place in the file), `user_id`, `taste` list[float32] or null, then one column
       per feature of the users table, numeric or text. Everybody who has an interaction or a row in that table.
     - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
-    - `summary.json`: `item_types`, `signals`, `strong`, `counts`, `rejected` (reason → rows).
+    - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
+      `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors).
+
+    Empty text, empty lists and NaN are null everywhere; a title may be null too. Features are float64 or text.
     """
 
     root: Path
