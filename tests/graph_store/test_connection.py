@@ -77,7 +77,7 @@ def test_the_database_comes_empty(neo4j_driver: Driver) -> None:
     assert neo4j_driver.execute_query("SHOW CONSTRAINTS YIELD name RETURN name").records == []
     neo4j_driver.execute_query("CREATE CONSTRAINT left_over FOR (n:Left) REQUIRE n.i IS UNIQUE")
     neo4j_driver.execute_query("CREATE INDEX left_too FOR (n:Left) ON (n.j)")
-    neo4j_driver.execute_query("UNWIND range(1, 30000) AS i CREATE (:Left {i: i})-[:TO]->(:Left)")
+    neo4j_driver.execute_query("UNWIND range(1, 6000) AS i CREATE (:Left {i: i})-[:TO]->(:Left)")
 
 
 test_the_database_comes_empty_again = test_the_database_comes_empty

@@ -28,6 +28,6 @@ def _problem(said: list[str]) -> str:
     causes = [line.partition("Caused by:")[2].strip() for line in said if line.lstrip().startswith("Caused by:")]
     stamped = {line: match for line in said if (match := _STAMP.match(line))}
     errors = [match["text"] for match in stamped.values() if match["level"] == "ERROR"]
-    by_java_itself = ": ".join([line for line in said if line not in stamped][:2])
+    by_java_itself = ": ".join([line for line in said if line not in stamped and "JAVA_TOOL_OPTIONS" not in line][:2])
     found = [*causes[-1:], *errors[-1:], by_java_itself or "it ended without a word"]
     return found[0].rstrip(".")

@@ -110,6 +110,7 @@ class ManagedServer:
     def _alone(self) -> Iterator[None]:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / "logs").mkdir(exist_ok=True)
             with self._lock:
                 yield
         except Timeout as error:

@@ -22,8 +22,7 @@ _NOTE_PID = 'cd "$0" && { "$@" & echo $! > run/pid; }'
 
 def launch(home: Path, jars: Sequence[Path], memory_mb: int) -> None:
     """Start the server of `home` in a session of its own, so that it survives Ctrl-C and the end of this process."""
-    for folder in ("run", "logs"):
-        (home / folder).mkdir(exist_ok=True)
+    (home / "run").mkdir(exist_ok=True)
     log = home / "logs/neo4j.log"
     if log.exists():  # so that what it says is of this start
         log.replace(home / "logs/neo4j.previous.log")
@@ -66,7 +65,7 @@ def stop(home: Path) -> bool:
 
 
 def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[str]) -> str:
-    """Run `neo4j-admin` on the stopped server of `home` and return what it printed.
+    """Run `neo4j-admin` on the stopped server of `home` and return what it printed, also kept in `logs/admin.log`.
 
     Raises:
         GraphError: it failed; with the last line it printed.
@@ -81,9 +80,13 @@ def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[
         text=True,
         check=False,
     )
+    log = home / "logs/admin.log"
+    log.write_text(done.stdout)
     if done.returncode:
-        lines = [line.strip() for line in done.stdout.splitlines() if line.strip() and "--verbose" not in line]
-        raise GraphError(f"neo4j-admin {' '.join(words[:2])} failed: {(lines or ['it printed nothing'])[-1]}")
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        telling = [line for line in lines if not line.startswith(("at ", "WARNING", "Run with"))]
+        last = (telling or ["it printed nothing"])[-1].rstrip(".")
+        raise GraphError(f"neo4j-admin {' '.join(words[:2])} failed: {last} (all it said is in {log}).")
     return done.stdout
 
 
