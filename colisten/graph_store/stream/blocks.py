@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from colisten.arrays import Int64s
 from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.csr import cuts
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.streaming import stream
@@ -18,7 +20,7 @@ def blocks(adjacency: Adjacency, *, edges_at_once: int = 500_000, prefetch: int 
     A block has at most `edges_at_once` edges, or a single item with more; memory is bounded by that. One pass gives
     the next layer for every item from the last one; passes = layers.
     """
-    ends = np.cumsum(adjacency.degrees.sum(axis=1, dtype=np.int64) + 1)
-    cuts = np.flatnonzero(np.diff(ends // edges_at_once)) + 1
-    batches = [Batch(seeds, np.uint64(0)) for seeds in np.split(np.arange(len(ends)), cuts)]
+    length: Int64s = np.maximum(adjacency.degrees.sum(axis=1, dtype=np.int64), 1)
+    pieces = np.split(np.arange(len(length)), cuts(length, edges_at_once))
+    batches = [Batch(seeds, np.uint64(0)) for seeds in pieces]
     yield from stream(NeighbourSampler(adjacency, (-1,)), batches, lambda _, block: block, prefetch=prefetch)

@@ -17,6 +17,20 @@ def count_ends(degrees: Int32s, node_type: Codes, src: Int32s, dst: Int32s) -> N
 
 
 @compiled
+def cuts(lengths: Int64s, at_most: int) -> Int64s:
+    """Where to cut consecutive rows so that a piece holds `at_most` entries, or one longer row."""
+    found = np.empty(len(lengths), np.int64)
+    count, held = 0, 0
+    for i in range(len(lengths)):
+        if held > 0 and held + lengths[i] > at_most:
+            found[count] = i
+            count += 1
+            held = 0
+        held += lengths[i]
+    return found[:count]
+
+
+@compiled
 def scatter(cursor: Int64s, src: Int32s, dst: Int32s, weight: Floats, items: Int32s, weights: Floats) -> None:
     """Put every edge down at both ends; `cursor` [items] is the next free place of each row."""
     for i in range(len(src)):

@@ -18,7 +18,7 @@ from colisten.graph_store.stream.ahead import ahead
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
 from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_version
-from colisten.graph_store.stream.csr import order_rows
+from colisten.graph_store.stream.csr import cuts, order_rows
 
 _ENDS_PER_QUERY = 20_000
 _SECONDS_BETWEEN_VERSIONS = 5.0
@@ -84,8 +84,7 @@ class LiveAdjacency(Adjacency):
         return Rows(asked, self._cache.start[items[asked]], self._cache.items, self._cache.weights)
 
     def _read(self, asked: Int64s, items: Int64s) -> Iterator[Rows]:
-        piece = np.cumsum(self._length[items[asked]]) // _ENDS_PER_QUERY
-        pieces = np.split(asked, np.flatnonzero(np.diff(piece)) + 1) if len(asked) else []
+        pieces = np.split(asked, cuts(self._length[items[asked]], _ENDS_PER_QUERY)) if len(asked) else []
         connections = self._reader.connections
         for part, row in zip(
             pieces,
@@ -126,10 +125,12 @@ class LiveAdjacency(Adjacency):
         pieces = np.array_split(self._catalogue.node_id, 1 + len(self.node_type) // _ITEMS_PER_QUERY)
         given = ({"ids": piece.tolist(), "name": name} for piece in pieces)
         try:
-            found = [np.array(rows, np.float32) for rows in self._reader.read_many(query, given)]
-            return np.concatenate(found).reshape(len(self.node_type), -1)
+            found = np.concatenate([np.array(rows, np.float32) for rows in self._reader.read_many(query, given)])
+            if np.isnan(found).any():
+                raise ValueError
         except (TypeError, ValueError) as error:
-            raise GraphError(f"Not every item has {name!r} as a number or a list of one length.") from error
+            raise GraphError(f"Not every item has {name!r} as a number or as a list of one length.") from error
+        return found.reshape(len(self.node_type), -1)
 
     def _check_version(self) -> None:
         if time.monotonic() - self._checked > _SECONDS_BETWEEN_VERSIONS:

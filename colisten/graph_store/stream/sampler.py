@@ -20,7 +20,7 @@ from colisten.graph_store.stream.supervision import edges_of_type
 
 Draw = Literal["uniform", "weighted", "top"]
 _HOW = {"uniform": UNIFORM, "weighted": WEIGHTED, "top": TOP}
-_ALL = 1 << 40
+_ALL = 1 << 30
 
 
 @dataclass(frozen=True)

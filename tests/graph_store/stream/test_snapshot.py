@@ -1,0 +1,66 @@
+"""Snapshots: rows as networkx has them, files that survive a round trip, and refusals."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from colisten.errors import GraphError
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency, write_snapshot
+from tests.graph_store.stream.graphs import Graph, random_graph
+
+worlds = st.builds(random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds)
+def test_rows_hold_the_neighbours_ordered_by_type_then_item(graph: Graph) -> None:
+    adjacency, truth = graph.adjacency(), graph.networkx()
+    rows = adjacency.neighbours(np.arange(len(graph.node_type)))
+    for item in range(len(graph.node_type)):
+        row = slice(rows.indptr[item], rows.indptr[item + 1])
+        expected = sorted(truth[item], key=lambda other: (truth.nodes[other]["kind"], other))
+        assert rows.items[row].tolist() == expected
+        assert rows.weights[row].tolist() == pytest.approx([truth.edges[item, other]["weight"] for other in expected])
+        kinds = [truth.nodes[other]["kind"] for other in expected]
+        assert adjacency.degrees[item].tolist() == np.bincount(kinds, minlength=len(graph.node_types)).tolist()
+
+
+def written(folder: Path, graph: Graph, degrees: np.ndarray) -> SnapshotAdjacency:  # type: ignore[type-arg]
+    pieces = [(graph.src[at : at + 70], graph.dst[at : at + 70], graph.weight[at : at + 70])
+              for at in range(0, len(graph.src), 70)]  # fmt: skip
+    return write_snapshot(
+        folder, pieces, degrees=degrees, node_type=graph.node_type, node_types=graph.node_types, version="v1"
+    )
+
+
+def test_files_hold_what_memory_holds(tmp_path: Path) -> None:
+    graph = random_graph(100, 900, 1)
+    truth = graph.adjacency()
+    found = written(tmp_path / "graph", graph, truth.degrees)
+    moved = pickle.loads(pickle.dumps(found))  # noqa: S301 as multiprocessing does
+    for each in (found, moved):
+        assert (each.version, each.node_types) == ("v1", graph.node_types)
+        assert isinstance(each.items, np.memmap)
+        for name in ("indptr", "items", "weights", "degrees", "node_type"):
+            np.testing.assert_array_equal(getattr(each, name), getattr(truth, name))
+
+
+@pytest.mark.parametrize("more", [1, -1])
+def test_edges_that_break_the_degrees_leave_nothing_behind(tmp_path: Path, more: int) -> None:
+    graph = random_graph(100, 900, 1)
+    degrees = graph.adjacency().degrees
+    degrees[5, 0] += more
+    with pytest.raises(GraphError, match="changed while"):
+        written(tmp_path / "graph", graph, degrees)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_snapshot_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="no snapshot"):
+        SnapshotAdjacency.open(tmp_path)
