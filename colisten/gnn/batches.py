@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from colisten.arrays import Floats, Int32s, Int64s
+from colisten.arrays import Int64s
+from colisten.gnn.features import Features
 from colisten.gnn.subgraph import Subgraph, subgraph
 from colisten.gnn.supervision import Contrast, Contrasts, Edges, joined
 from colisten.graph_store.stream.exclude import HeldOut
@@ -43,26 +44,12 @@ class TrainingBatch:
 
 
 @dataclass(frozen=True)
-class Features:
-    """What the model is told of each item: its text, and how many neighbours of each node type it has."""
-
-    text: Floats
-    degrees: Int32s
-
-    @property
-    def width(self) -> int:
-        return int(self.text.shape[1] + self.degrees.shape[1])
-
-    def of(self, items: Int64s) -> Floats:
-        """[items, width]"""
-        return np.concatenate([self.text[items], np.log1p(self.degrees[items], dtype=np.float32)], axis=1)
-
-
-@dataclass(frozen=True)
 class _Asked(Batch):
     """A batch that is to be sampled, and what its loss will compare."""
 
     contrasts: tuple[Contrast, ...] = ()
+    alone: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
+    """Seeds that hear nobody."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +63,8 @@ class BatchStream:
     prefetch: int
     unknown: HeldOut | None
     """Edges that do not count as joined (see `supervision.joined`)."""
+    alone: float
+    """Share of seeds treated as if they had no edges, so that the model learns what to make of such items."""
 
     def __call__(self, edges: Edges, seed: int, epoch: int) -> Iterator[TrainingBatch]:
         """All edges once, `batch_size` at a time; those of a batch pass no message in it."""
@@ -85,13 +74,15 @@ class BatchStream:
         return stream(self.sampler, asked, self._finish, prefetch=self.prefetch)
 
     def _ask(self, edges: Edges, key: np.uint64) -> _Asked:
-        contrasts = self.contrasts.draw(edges, np.random.default_rng(key))
-        items = [items for c in contrasts for items in (c.anchor, c.positive, c.others)]
-        return _Asked(np.unique(np.concatenate(items)), key, without=edges, contrasts=tuple(contrasts))
+        rng = np.random.default_rng(key)
+        contrasts = tuple(self.contrasts.draw(edges, rng))
+        seeds = np.unique(np.concatenate([items for c in contrasts for items in (c.anchor, c.positive, c.others)]))
+        alone = seeds[rng.random(len(seeds)) < self.alone]
+        return _Asked(seeds, key, without=edges, contrasts=contrasts, alone=alone)
 
     def _finish(self, asked: _Asked, around: Neighbourhood) -> TrainingBatch:
         adjacency = self.sampler.adjacency
-        graph = subgraph(around, adjacency, self.features.of)
+        graph = subgraph(_silenced(around, asked.alone), adjacency, lambda items: self.features.of(items, asked.alone))
         order = np.argsort(graph.seeds)
 
         def places(items: Int64s) -> Tensor:
@@ -108,3 +99,16 @@ class BatchStream:
             for contrast in asked.contrasts
         ]
         return TrainingBatch(graph, tuple(placed))
+
+
+def _silenced(around: Neighbourhood, alone: Int64s) -> Neighbourhood:
+    """Without the messages to some items."""
+    keep = ~np.isin(around.nodes, alone)[around.dst]
+    per_hop = np.split(keep, np.cumsum(around.edges_per_hop)[:-1])
+    return replace(
+        around,
+        src=around.src[keep],
+        dst=around.dst[keep],
+        weight=around.weight[keep],
+        edges_per_hop=tuple(int(hop.sum()) for hop in per_hop),
+    )

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
 from colisten.arrays import Floats
-from colisten.gnn.batches import Features
+from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN
 from colisten.gnn.model_files import load_model
 from colisten.gnn.subgraph import subgraph

@@ -11,7 +11,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from colisten.arrays import Floats
-from colisten.gnn.batches import BatchStream, Features, Placed, TrainingBatch
+from colisten.gnn.batches import BatchStream, Placed, TrainingBatch
+from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN
 from colisten.gnn.losses import margin_loss, softmax_loss
 from colisten.gnn.supervision import Contrasts, Edges, chance_of_positive, draw_epoch, edges_per_type, share_out
@@ -48,19 +49,20 @@ class HgnnTraining(LightningModule):
         total = min(options.edges_per_epoch, sum(counts.values()))
         self.shares = share_out(counts, total, balance=options.balance)
         self.held_out_edges = self._draw_held_out()
-        self.streams = {unknown: self._stream(text, unknown) for unknown in (self.sampler.held_out, None)}
+        self.training_stream = self._stream(text, unknown=self.sampler.held_out, alone=options.alone)
+        self.validation_stream = self._stream(text, unknown=None, alone=0.0)
 
     def _draw_held_out(self) -> Edges:
         shares = {pair: max(1, round(count * self.options.validation)) for pair, count in self.shares.items()}
         return draw_epoch(self.sampler, shares, self._rng(_VALIDATION), held_out=True)
 
-    def _stream(self, text: Floats, unknown: HeldOut | None) -> BatchStream:
+    def _stream(self, text: Floats, *, unknown: HeldOut | None, alone: float) -> BatchStream:
         options, adjacency = self.options, self.sampler.adjacency
         members = tuple(np.flatnonzero(adjacency.node_type == code) for code in range(len(adjacency.node_types)))
         chance = chance_of_positive(adjacency, self.shares)
         contrasts = Contrasts(adjacency.node_type, members, chance, options.negatives, options.loss == "softmax")
         features = Features(text, adjacency.degrees)
-        return BatchStream(self.sampler, contrasts, features, options.batch_size, options.prefetch, unknown)
+        return BatchStream(self.sampler, contrasts, features, options.batch_size, options.prefetch, unknown, alone)
 
     def _rng(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng((self.random_seed, epoch))
@@ -70,11 +72,11 @@ class HgnnTraining(LightningModule):
         return draw_epoch(self.sampler, self.shares, self._rng(epoch))
 
     def train_dataloader(self) -> _Anew:
-        epoch, stream = self.current_epoch, self.streams[self.sampler.held_out]
-        return _Anew(lambda: stream(self.edges_of(epoch), self.random_seed, epoch))
+        epoch = self.current_epoch
+        return _Anew(lambda: self.training_stream(self.edges_of(epoch), self.random_seed, epoch))
 
     def val_dataloader(self) -> _Anew:
-        return _Anew(lambda: self.streams[None](self.held_out_edges, self.random_seed, _VALIDATION))
+        return _Anew(lambda: self.validation_stream(self.held_out_edges, self.random_seed, _VALIDATION))
 
     def loss(self, batch: TrainingBatch) -> Tensor:
         """[rows] of all contrasts together."""

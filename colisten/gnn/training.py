@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from colisten.arrays import Floats
 from colisten.errors import GraphError
-from colisten.gnn.batches import Features
+from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Shape
 from colisten.gnn.model_files import save_model
 from colisten.gnn.module import HgnnTraining

@@ -1,0 +1,198 @@
+"""Training for real, on graphs that take a second or two."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from colisten.arrays import Bools, Floats
+from colisten.errors import GraphError, WorkdirError
+from colisten.gnn.batches import TrainingBatch
+from colisten.gnn.embedding import embed_items
+from colisten.gnn.hgnn import HGNN
+from colisten.gnn.model_files import load_model
+from colisten.gnn.module import HgnnTraining
+from colisten.gnn.subgraph import Subgraph
+from colisten.gnn.training import train_hgnn
+from colisten.gnn.training_log import EpochReport
+from colisten.graph_store.stream.keys import held_out
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency
+from colisten.progress import Progress
+from colisten.settings import Gnn
+from tests.gnn import worlds
+
+Step = Callable[[HgnnTraining, TrainingBatch], object]
+QUIET = Progress(quiet=True)
+
+
+def _train(world: tuple[SnapshotAdjacency, Floats], folder: Path, seed: int = 1, **changes: object) -> HGNN:
+    options = Gnn.model_validate(worlds.QUICK.model_dump() | changes)
+    return train_hgnn(*world, options, seed=seed, folder=folder, progress=QUIET)
+
+
+def _log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("loss", ["margin", "softmax"])
+@pytest.mark.parametrize("aggregate", ["max", "mean"])
+def test_two_communities_are_told_apart(tmp_path: Path, loss: str, aggregate: str) -> None:
+    adjacency, text, community = worlds.cliques()
+    _train((adjacency, text), tmp_path, loss=loss, aggregate=aggregate, validation=0.02)
+    losses = [line["loss"] for line in _log(tmp_path)]
+    assert losses[-1] < 0.1 * losses[0]
+    vectors = embed_items(adjacency, text, tmp_path, QUIET)
+    scores = vectors @ vectors.T
+    together = community[:, None] == community
+    apart = scores[~together]
+    np.fill_diagonal(together, False)
+    assert (scores[together][:, None] > apart).mean() > 0.999
+
+
+def _messages(graph: Subgraph, items: int) -> Bools:
+    """[items, items] whether the first hears the second."""
+    heard = np.repeat(np.arange(len(graph.rows) - 1), np.diff(graph.rows.numpy())) // graph.types
+    out = np.zeros((items, items), np.bool_)
+    out[graph.nodes[heard], graph.nodes[graph.columns.numpy() // graph.types]] = True
+    return out
+
+
+def test_no_batch_hears_of_its_own_pairs_nor_of_held_out_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adjacency = worlds.random_graph(120, 2500, [0] * 60 + [1] * 60, worlds.TYPES)
+    text = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
+    seen: list[tuple[str, TrainingBatch]] = []
+    for step in ("training_step", "validation_step"):
+        monkeypatch.setattr(HgnnTraining, step, _watched(step, getattr(HgnnTraining, step), seen))
+    _train((adjacency, text), tmp_path, validation=0.2, max_epochs=3, fan_out=(8, 8))
+    everything = worlds.joined(adjacency)
+    first, second = np.nonzero(everything)
+    hidden = np.zeros_like(everything)
+    hidden[first, second] = held_out(first, second, 0.2, 1)
+    assert 0.1 < hidden.sum() / everything.sum() < 0.3
+    for step, batch in seen:
+        messages = _messages(batch.graph, 120)
+        assert not (messages & ~everything).any()
+        assert not (messages & hidden).any()
+        pairs = _pairs(batch, 120)
+        assert (pairs & everything).sum() == pairs.sum() > 0
+        assert not (messages & (pairs | pairs.T)).any()
+        assert (pairs & hidden).any() == (step == "validation_step")
+        assert step == "validation_step" or not (_masked(batch, 120) & hidden).any()
+    heard = np.logical_or.reduce([_messages(batch.graph, 120) for _, batch in seen])
+    supervised = np.logical_or.reduce([_pairs(batch, 120) for step, batch in seen if step == "training_step"])
+    assert (heard & supervised).any()  # a pair is kept from its own batch alone: other batches do hear of it
+
+
+def _watched(name: str, step: Step, seen: list[tuple[str, TrainingBatch]]) -> Step:
+    def watched(self: HgnnTraining, batch: TrainingBatch) -> object:
+        seen.append((name, batch))
+        return step(self, batch)
+
+    return watched
+
+
+def _pairs(batch: TrainingBatch, items: int) -> Bools:
+    out = np.zeros((items, items), np.bool_)
+    for contrast in batch.contrasts:
+        out[batch.graph.seeds[contrast.anchor], batch.graph.seeds[contrast.positive]] = True
+    return out
+
+
+def _masked(batch: TrainingBatch, items: int) -> Bools:
+    out = np.zeros((items, items), np.bool_)
+    for contrast in batch.contrasts:
+        row, column = np.nonzero(contrast.joined.numpy())
+        out[batch.graph.seeds[contrast.anchor[row]], batch.graph.seeds[contrast.others[column]]] = True
+    return out
+
+
+def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:
+    adjacency = worlds.random_graph(80, 500, [0] * 40 + [1] * 40, worlds.TYPES)
+    text = np.random.default_rng(0).normal(size=(80, 16)).astype(np.float32)
+    model = _train((adjacency, text), tmp_path, learning_rate=0.03, patience=3, validation=0.2, max_epochs=50)
+    validation = [line["validation"] for line in _log(tmp_path)]
+    assert len(validation) == int(np.argmin(validation)) + 1 + 3 < 50
+    options = Gnn.model_validate(worlds.QUICK.model_dump() | {"validation": 0.2})
+    training = HgnnTraining(model, adjacency, text, options, 1)
+    with torch.no_grad():
+        rows = torch.cat([training.loss(batch) for batch in training.val_dataloader()])
+    assert float(rows.mean()) == pytest.approx(min(validation), abs=1e-4)
+
+
+def _weights(model: HGNN) -> Iterator[torch.Tensor]:
+    return iter(model.state_dict().values())
+
+
+def test_the_seed_decides_and_threads_do_not(tmp_path: Path) -> None:
+    world = worlds.cliques()[:2]
+    runs = [
+        _train(world, tmp_path / str(place), seed=seed, prefetch=prefetch, max_epochs=3)
+        for place, (seed, prefetch) in enumerate([(1, 0), (1, 4), (2, 0)])
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(_weights(runs[0]), _weights(runs[1]), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(_weights(runs[0]), _weights(runs[2]), strict=True))
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds.cliques()[:2]
+    whole = _train(world, tmp_path / "whole", max_epochs=6)
+    original = EpochReport.on_train_epoch_start
+
+    def killed(self: EpochReport, trainer, pl_module) -> None:  # type: ignore[no-untyped-def]
+        if trainer.current_epoch == 3:
+            raise KilledError
+        original(self, trainer, pl_module)
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(EpochReport, "on_train_epoch_start", killed)
+        _train(world, tmp_path / "killed", max_epochs=6)
+    resumed = _train(world, tmp_path / "killed", max_epochs=6)
+    assert [line["epoch"] for line in _log(tmp_path / "killed")] == [0, 1, 2, 3, 4, 5]
+    assert all(torch.equal(a, b) for a, b in zip(_weights(whole), _weights(resumed), strict=True))
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
+        "model.json", "model.safetensors", "training.jsonl",
+    ]  # fmt: skip
+
+
+def test_other_settings_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = worlds.cliques()[:2]
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(EpochReport, "on_validation_end", killed)
+        _train(world, tmp_path, max_epochs=2)
+    _train(world, tmp_path, max_epochs=2, learning_rate=2e-2)
+    assert [line["epoch"] for line in _log(tmp_path)] == [0, 1]
+
+
+def test_a_graph_without_edges_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="no edges"):
+        _train((worlds.graph([], [0, 1]), np.ones((2, 4), np.float32)), tmp_path)
+
+
+@pytest.mark.parametrize("edges", [[(0, 1)], [(0, 1), (1, 2), (2, 3)]])
+@pytest.mark.parametrize("loss", ["margin", "softmax"])
+def test_a_handful_of_edges_trains(tmp_path: Path, edges: list[tuple[int, int]], loss: str) -> None:
+    world = worlds.graph(edges, [0, 1, 2, 0], ("audiobook", "podcast", "radio play")), np.eye(4, dtype=np.float32)
+    _train(world, tmp_path, max_epochs=2, loss=loss)
+    assert np.isfinite(embed_items(*world, tmp_path, QUIET)).all()
+
+
+def test_a_saved_model_is_read_back_and_checked(tmp_path: Path) -> None:
+    with pytest.raises(WorkdirError, match="no trained graph model"):
+        load_model(tmp_path, worlds.TYPES)
+    model = _train(worlds.cliques()[:2], tmp_path, max_epochs=1)
+    assert all(
+        torch.equal(a, b) for a, b in zip(_weights(model), _weights(load_model(tmp_path, worlds.TYPES)), strict=True)
+    )
+    with pytest.raises(WorkdirError, match="other item types"):
+        load_model(tmp_path, ("audiobook",))
