@@ -16,7 +16,7 @@ from colisten.towers.user_features import UserFeatures
 
 @dataclass(frozen=True)
 class Pairs:
-    """Distinct (user, item) of strong signals."""
+    """Distinct (user, item)."""
 
     users: Int64s
     items: Int64s
@@ -28,9 +28,13 @@ class Pairs:
         return Pairs(self.users[chosen], self.items[chosen])
 
 
-def pairs_of(listeners: Listeners, strong: int) -> Pairs:
-    """What each user has heard, once an item, ordered by user."""
-    heard = listeners.signals < strong
+ANY = 256
+"""Above every signal code."""
+
+
+def pairs_of(listeners: Listeners, signals: int) -> Pairs:
+    """Distinct (user, item) of events with signal codes below `signals`, ordered."""
+    heard = listeners.signals < signals
     keys = distinct((listeners.owners[heard] << 32) | listeners.items[heard])
     return Pairs(keys >> 32, keys & 0xFFFFFFFF)
 
@@ -41,6 +45,7 @@ class Examples:
 
     features: UserFeatures
     listeners: Listeners
+    ruled_out: tuple[int, ...] = ()
 
     @cached_property
     def history(self) -> History:
@@ -83,12 +88,14 @@ class Examples:
 
     @cached_property
     def _heard(self) -> tuple[Int64s, Int64s]:
-        """Where each user's strong items begin, and the items."""
-        pairs = pairs_of(self.listeners, self.features.bags.strong)
+        """Where each user's items begin that are not to be recommended, and the items."""
+        signals = self.listeners.signals
+        gone = (signals < self.features.bags.strong) | np.isin(signals, self.ruled_out)
+        pairs = pairs_of(self.listeners.keep(gone), ANY)
         return np.searchsorted(pairs.users, np.arange(len(self.listeners) + 1)), pairs.items
 
     def no_negatives(self, pairs: Pairs) -> Bools:
-        """[pairs, pairs] true where the column's item was heard by the row's user, its own label included."""
+        """[pairs, pairs] true where the row's user would never be recommended the column's item, the label included."""
         begin, heard = self._heard
         items, column = np.unique(pairs.items, return_inverse=True)
         place = np.full(len(self.features.content), -1)

@@ -1,19 +1,20 @@
-"""The user tower where a recommendation is answered: NumPy only, opened in milliseconds."""
+"""Listeners → user vectors where a recommendation is answered: NumPy only, opened in milliseconds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from colisten.arrays import Floats
+from colisten.arrays import Bools, Codes, Floats
 from colisten.towers.columns import from_json, to_json
 from colisten.towers.history import Bags
 from colisten.towers.listeners import Listeners
+from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart, scaled
 from colisten.towers.tensors import mapped
 from colisten.towers.user_features import UserFeatures
 
@@ -23,22 +24,28 @@ _USERS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class UserEncoder:
-    """Listeners → vectors; the score of an item is the dot product with its row of `items.safetensors`."""
+    """The score of an item is the dot product of the user's vector with its row of `items.safetensors`."""
 
-    features: UserFeatures
-    layers: Sequence[tuple[Floats, Floats]]
-    """Weight [out, in] and bias [out] of each layer of the user tower."""
-    temperature: float
+    parts: Mapping[str, Part]
+    """In the order in which they lie in the vectors."""
+    spreads: Mapping[str, Floats]
+    warm: Mapping[str, float]
+    """Weight of each part for users with some event of the target type."""
+    cold: Mapping[str, float]
+    is_target: Bools
+    """[items]"""
+    ruled_out: tuple[int, ...]
+    """Codes of weak signals whose items are left out of a user's list, like heard ones."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Open `W/towers/`."""
         spec = json.loads((folder / "spec.json").read_text())
         tensors = mapped(folder / "towers.safetensors")
-        bags = Bags(**spec["bags"], group_of=tensors["group_of"])
-        columns = tuple(from_json(column) for column in spec["columns"])
-        layers = [(tensors[f"user.layers.{i}.weight"], tensors[f"user.layers.{i}.bias"]) for i in range(spec["layers"])]
-        return cls(UserFeatures(columns, bags, tensors["content"]), layers, spec["temperature"])
+        parts = {name: _part(name, spec, tensors) for name in spec["weights"]["warm"]}
+        spreads = {name: np.asarray(tensors[f"spread.{name}"]) for name in parts}
+        is_target = tensors["group_of"] == 0 if spec["has_target"] else np.zeros(len(tensors["group_of"]), bool)
+        return cls(parts, spreads, **spec["weights"], is_target=is_target, ruled_out=tuple(spec["ruled_out"]))
 
     def encode(self, listeners: Listeners) -> Floats:
         """User vectors, float32 [users, dim], also for somebody without any history.
@@ -52,18 +59,32 @@ class UserEncoder:
         everyone = np.arange(len(listeners))
         return np.concatenate([self._encode(listeners.take(everyone[i : i + _USERS_AT_ONCE])) for i in starts])
 
+    def left_out(self, signals: Codes, strong: int) -> Bools:
+        """[events] is the event's item, heard or ruled out, never recommended to its user?"""
+        return (signals < strong) | np.isin(signals, self.ruled_out)
+
     def _encode(self, listeners: Listeners) -> Floats:
-        x = self.features.encode(listeners)
-        for weight, bias in self.layers[:-1]:
-            x = np.maximum(x @ weight.T + bias, 0)
-        weight, bias = self.layers[-1]
-        x = x @ weight.T + bias
-        vectors: Floats = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) / np.float32(self.temperature)
-        return vectors
+        warm = np.zeros(len(listeners), bool)
+        warm[listeners.owners[self.is_target[listeners.items]]] = True
+        blocks = []
+        for name, part in self.parts.items():
+            weight = np.where(warm, self.warm[name], self.cold[name]).astype(np.float32)
+            blocks.append(scaled(part.encode(listeners), self.spreads[name]) * weight[:, None])
+        return np.concatenate(blocks, axis=1)
 
 
-def spec_of(features: UserFeatures) -> dict[str, Any]:
-    """The layout of the features, as `load` reads it back."""
-    bags = features.bags
-    named = {name: getattr(bags, name) for name in ("strong", "signals", "groups", "days", "now")}
-    return {"format": FORMAT, "columns": [to_json(c) for c in features.columns], "bags": named}
+def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any]) -> Part:
+    if name == "popular":
+        return PopularPart()
+    if name == "linear":
+        return LinearPart(tensors["from_items"], spec["linear"]["signals"])
+    bags = Bags(**spec["bags"], group_of=tensors["group_of"])
+    columns = tuple(from_json(column) for column in spec["columns"])
+    layers = [(tensors[f"user.layers.{i}.weight"], tensors[f"user.layers.{i}.bias"]) for i in range(spec["layers"])]
+    return TowerPart(UserFeatures(columns, bags, tensors["content"]), layers)
+
+
+def features_spec(features: UserFeatures) -> dict[str, Any]:
+    """The layout of the user tower's features, as `load` reads it back."""
+    named = {name: getattr(features.bags, name) for name in ("strong", "signals", "groups", "days", "now")}
+    return {"columns": [to_json(column) for column in features.columns], "bags": named}

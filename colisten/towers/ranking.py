@@ -1,51 +1,80 @@
-"""How well vectors rank what was hidden, for choices made on validation."""
+"""How well scores rank what was hidden, for choices made on validation."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from colisten.arrays import Floats, Int64s
-from colisten.towers.batches import Pairs, pairs_of
+from colisten.arrays import Bools, Floats, Int64s
+from colisten.towers.batches import ANY, Pairs, pairs_of
 from colisten.towers.holdout import HoldOut
 
-CUT = 10
+_CUTS = (10, 100)
+_CELLS = 1 << 23
+"""Scores held at once."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Rank `candidates` for each asked user, what they have heard left out."""
+    """Rank `candidates` for each asked user, leaving out what may not be recommended."""
 
     candidates: Int64s
     """[c] items of the target type."""
-    heard: Pairs
+    left_out: Pairs
+    """Users are places among the asked, items places among the candidates; so in `truth`."""
     truth: Pairs
-    """Users are places among the asked, items places among the candidates."""
-    users: int
+    warm: Bools
+    """[users]"""
+
+    def __len__(self) -> int:
+        return len(self.warm)
 
     @classmethod
-    def of(cls, held: HoldOut, candidates: Int64s, strong: int, items: int) -> Task:
-        place = np.full(items, -1)
+    def of(cls, held: HoldOut, is_target: Bools, strong: int, ruled_out: tuple[int, ...]) -> Task:
+        candidates = np.flatnonzero(is_target)
+        place = np.full(len(is_target), -1)
         place[candidates] = np.arange(len(candidates))
-        heard = pairs_of(held.kept.take(held.users), strong)
-        known = place[heard.items] >= 0
-        return cls(
-            candidates,
-            Pairs(heard.users[known], place[heard.items[known]]),
-            Pairs(held.truth.users, place[held.truth.items]),
-            len(held.users),
-        )
+        asked = held.kept.take(held.users)
+        gone = asked.keep((asked.signals < strong) | np.isin(asked.signals, ruled_out))
+        gone_pairs = pairs_of(gone, ANY)
+        known = place[gone_pairs.items] >= 0
+        left_out = Pairs(gone_pairs.users[known], place[gone_pairs.items[known]])
+        return cls(candidates, left_out, Pairs(held.truth.users, place[held.truth.items]), held.warm)
+
+    def pieces(self) -> Iterator[tuple[slice, Task]]:
+        """The task for some users at a time, as many as scores of all candidates fit memory."""
+        size = max(1, _CELLS // max(len(self.candidates), 1))
+        for first in range(0, len(self), size):
+            users = slice(first, min(first + size, len(self)))
+            yield (
+                users,
+                Task(self.candidates, self._cut(self.left_out, users), self._cut(self.truth, users), self.warm[users]),
+            )
+
+    @staticmethod
+    def _cut(pairs: Pairs, users: slice) -> Pairs:
+        mine = pairs.where((pairs.users >= users.start) & (pairs.users < users.stop))
+        return Pairs(mine.users - users.start, mine.items)
 
     def ndcg(self, scores: Floats) -> Floats:
-        """NDCG@10 of each user; `scores` [users, candidates] are changed: what was heard falls to −inf."""
-        scores[self.heard.users, self.heard.items] = -np.inf
+        """The mean of NDCG@10 and NDCG@100 of each user: the deeper one sees more hits, so that its noise is less.
+
+        `scores` [users, candidates] are changed: what is left out falls to −inf.
+        """
+        scores[self.left_out.users, self.left_out.items] = -np.inf
         label = scores[self.truth.users, self.truth.items]
-        cut = min(CUT, scores.shape[1])
-        top = -np.partition(-scores, cut - 1, axis=1)[:, :cut]
+        depth = min(max(_CUTS), scores.shape[1])
+        top = -np.partition(-scores, depth - 1, axis=1)[:, :depth]
         rank = (top[self.truth.users] > label[:, None]).sum(axis=1)
-        gain = np.where(rank < CUT, 1 / np.log2(rank + 2), 0)
-        found = np.bincount(self.truth.users, gain, minlength=self.users)
-        labels = np.bincount(self.truth.users, minlength=self.users)
-        ideal = np.cumsum(1 / np.log2(np.arange(CUT) + 2))
-        return (found / ideal[np.clip(labels, 1, CUT) - 1]).astype(np.float32)
+        labels = np.bincount(self.truth.users, minlength=len(self))
+        found = [self._ndcg_at(rank, labels, cut) for cut in _CUTS]
+        mean: Floats = np.mean(found, axis=0, dtype=np.float32)
+        return mean
+
+    def _ndcg_at(self, rank: Int64s, labels: Int64s, cut: int) -> Floats:
+        gain = np.where(rank < cut, 1 / np.log2(rank + 2), 0)
+        ideal = np.cumsum(1 / np.log2(np.arange(cut) + 2))
+        total = np.bincount(self.truth.users, gain, minlength=len(self))
+        return (total / ideal[np.clip(labels, 1, cut) - 1]).astype(np.float32)

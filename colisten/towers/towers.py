@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
-from colisten.arrays import Bools, Codes, Floats
+from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.batches import pairs_of
-from colisten.towers.columns import fit_columns
-from colisten.towers.encoder import spec_of
-from colisten.towers.history import Bags
+from colisten.towers.data import Material
+from colisten.towers.export import Fitted, export
 from colisten.towers.holdout import HoldOut, hold_out
-from colisten.towers.item_features import content_of, item_features, type_groups
-from colisten.towers.listeners import Listeners
+from colisten.towers.linear import Linear, LinearTrials, fit_linear
+from colisten.towers.mixing import Weights, choose_weights
+from colisten.towers.model import TwoTowers
+from colisten.towers.popularity import HALF_LIVES, log_popularity
 from colisten.towers.ranking import Task
-from colisten.towers.reading import listeners_of
-from colisten.towers.training import Training, TrainingSet
-from colisten.towers.user_features import UserFeatures
-from colisten.workdir import replacing_folder, write_json
+from colisten.towers.training import Training
+
+FINISHING_EPOCHS, FINISHING_PACE = 2, 0.3
+"""After validation the towers go on over all data, at a slower pace, instead of starting anew."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run came to."""
+    """What was chosen, and what validation said; also kept as `chosen` in `spec.json`."""
 
     epochs: int
-    """Epochs of the exported towers, chosen on validation."""
-    validation: tuple[float, ...]
-    """NDCG@10 on the validation slice after each epoch; empty where nothing could be held out."""
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """Items as the towers see them."""
-
-    features: Floats
-    content: Floats
-    types: Codes
-    is_target: Bools
-
-    @classmethod
-    def of(cls, data: ListeningData, text: Floats, embeddings: Floats, target: str) -> Catalogue:
-        code = data.item_types.index(target) if target in data.item_types else -1
-        content = content_of(text, embeddings)
-        return cls(item_features(data, content), content, data.type_of, data.type_of == code)
+    linear: dict[str, Any] | None
+    """`signals` (codes below it count as history), `penalty`, `rank`; None where nothing could be held out."""
+    half_life: int
+    """Days, of popularity; 0: all time."""
+    warm: Weights
+    cold: Weights
+    validation: dict[str, dict[str, float]]
+    """Mean of NDCG@10 and NDCG@100 on hidden pairs, for warm and cold users: each part alone, and the mix."""
 
 
 def train_towers(
@@ -64,57 +52,96 @@ def train_towers(
         embeddings: float32 [items, width ≥ 0], item embeddings of the graph network.
         out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float32 [items, dim]).
     """
-    everybody = listeners_of(data)
-    catalogue = Catalogue.of(data, text, embeddings, settings.target)
-    held = hold_out(everybody, catalogue.is_target, data.strong, np.random.default_rng(settings.seed))
-    validation: tuple[float, ...] = ()
+    material = Material.of(data, text, embeddings, settings)
+    rng = np.random.default_rng(settings.seed)
+    held = hold_out(material.everybody, material.is_target, material.strong, rng)
     if len(held.users):
-        validation = _validate(training_set(data, held.kept, catalogue, settings), held, settings, progress)
-    epochs = int(np.argmax(validation)) + 1 if validation else settings.towers.epochs
-    run = Training(training_set(data, everybody, catalogue, settings), settings.seed, epochs)
-    for epoch in range(epochs):
-        run.epoch(progress, f"training the towers, epoch {epoch + 1} of {epochs}")
-    trained = Trained(epochs, validation)
-    _export(run, trained, settings, out)
+        model, linear, trained = _choose(material, held, settings, progress)
+    else:
+        model, linear, trained = None, None, _unchosen(settings)
+    fitted = _finish(material, model, linear, trained, settings, progress)
+    export(fitted, asdict(trained), out)
+    progress.say(_summary(trained))
     return trained
 
 
-def training_set(data: ListeningData, listeners: Listeners, catalogue: Catalogue, settings: Settings) -> TrainingSet:
-    """Fit the features on what `listeners` shows, and nothing else."""
-    streams = np.bincount(pairs_of(listeners, data.strong).items, minlength=len(catalogue.types))
-    target = int(catalogue.types[catalogue.is_target][0]) if catalogue.is_target.any() else -1
-    groups = type_groups(catalogue.types, target, streams, settings.gnn.node_types)
-    now = int(listeners.timestamps.max(initial=0))
-    bags = Bags(
-        data.strong, len(data.signals), int(groups.max(initial=0)) + 1, groups, settings.towers.history_days, now
-    )
-    features = UserFeatures(fit_columns(listeners.features), bags, catalogue.content)
-    return TrainingSet(listeners, features, catalogue.features, catalogue.is_target, settings.towers)
-
-
-def _validate(data: TrainingSet, held: HoldOut, settings: Settings, progress: Progress) -> tuple[float, ...]:
-    run = Training(data, settings.seed, settings.towers.epochs)
-    task = Task.of(held, np.flatnonzero(data.is_target), data.features.bags.strong, len(data.is_target))
-    users = data.features.encode(held.kept.take(held.users))
-    found: list[float] = []
-    for epoch in range(settings.towers.epochs):
-        run.epoch(progress, f"trying the towers on validation, epoch {epoch + 1} of {settings.towers.epochs}")
-        scores = run.user_vectors(users) @ run.item_vectors(task.candidates).T
-        found.append(float(task.ndcg(scores).mean()))
-    return tuple(found)
-
-
-def _export(run: Training, trained: Trained, settings: Settings, out: Path) -> None:
-    features = run.data.features
-    weights = {name: value.numpy() for name, value in run.model.state_dict().items()}
-    spec: dict[str, Any] = spec_of(features) | {
-        "temperature": settings.towers.temperature,
-        "layers": len(settings.towers.hidden) + 1,
-        "chosen": {"epochs": trained.epochs, "validation_ndcg": trained.validation},
+def _choose(
+    material: Material, held: HoldOut, settings: Settings, progress: Progress
+) -> tuple[TwoTowers, Linear, Trained]:
+    task = Task.of(held, material.is_target, material.strong, material.ruled_out)
+    trials = LinearTrials(held, task, material.is_target, progress)
+    choice, gain = trials.choose((material.strong, material.signals))
+    linear = trials.cut(fit_linear(held.kept, material.is_target, choice, settings.seed, progress), gain)
+    half_life, popular = _choose_half_life(material, held, task)
+    run = Training(material.training_set(held.kept, settings), settings.seed, settings.towers.epochs)
+    asked = held.kept.take(held.users)
+    epochs = _train(run, task, run.data.features.encode(asked), progress)
+    users = {
+        "towers": run.user_vectors(run.data.features.encode(asked)),
+        "linear": linear.part.encode(asked),
+        "popular": np.ones((len(asked), 1), np.float32),
     }
-    with replacing_folder(out) as draft:
-        save_file(
-            weights | {"content": features.content, "group_of": features.bags.group_of}, draft / "towers.safetensors"
-        )
-        save_file({"vectors": run.item_vectors(np.arange(len(run.data.is_target)))}, draft / "items.safetensors")
-        write_json(draft / "spec.json", spec)
+    items = {
+        "towers": run.item_vectors(task.candidates),
+        "linear": linear.to_items[task.candidates],
+        "popular": popular[task.candidates, None],
+    }
+    warm, cold, validation = choose_weights(task, users, items)
+    return run.model, linear, Trained(epochs, asdict(linear.choice), half_life, warm, cold, validation)
+
+
+def _train(run: Training, task: Task, asked: Floats, progress: Progress) -> int:
+    """Train, and go back to the epoch that validation liked best; returns its number."""
+    best, kept, epochs = (-1.0, 0), run.model.state_dict(), run.data.settings.epochs
+    for epoch in range(1, epochs + 1):
+        run.epoch(progress, f"training the towers, epoch {epoch} of {epochs}")
+        gain = float(task.ndcg(run.user_vectors(asked) @ run.item_vectors(task.candidates).T).mean())
+        if gain > best[0]:
+            best, kept = (gain, epoch), {name: value.clone() for name, value in run.model.state_dict().items()}
+    run.model.load_state_dict(kept)
+    return best[1]
+
+
+def _choose_half_life(material: Material, held: HoldOut, task: Task) -> tuple[int, Floats]:
+    timed = bool((held.kept.timestamps >= 0).any())
+    tried = {
+        days: log_popularity(held.kept, material.strong, len(material.is_target), days)
+        for days in (HALF_LIVES if timed else HALF_LIVES[:1])
+    }
+    gains = {
+        days: task.ndcg(np.tile(popular[task.candidates], (len(task), 1))).mean() for days, popular in tried.items()
+    }
+    best = max(gains, key=lambda days: gains[days])
+    return best, tried[best]
+
+
+def _finish(
+    material: Material,
+    model: TwoTowers | None,
+    linear: Linear | None,
+    trained: Trained,
+    settings: Settings,
+    progress: Progress,
+) -> Fitted:
+    """Everything chosen, fitted once more on all data."""
+    data = material.training_set(material.everybody, settings)
+    epochs, pace = (FINISHING_EPOCHS, FINISHING_PACE) if model else (settings.towers.epochs, 1.0)
+    run = Training(data, settings.seed + 1, epochs, model=model, pace=pace)
+    for epoch in range(1, epochs + 1):
+        run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
+    if linear:
+        linear = fit_linear(material.everybody, material.is_target, linear.choice, settings.seed, progress)
+    popular = log_popularity(material.everybody, material.strong, len(material.is_target), trained.half_life)
+    return Fitted(run, linear, popular, material)
+
+
+def _unchosen(settings: Settings) -> Trained:
+    """Too little data to hold anything out: the towers, with some popularity."""
+    weights = {"towers": 1.0, "popular": 0.2}
+    return Trained(settings.towers.epochs, None, 0, weights, weights, {})
+
+
+def _summary(trained: Trained) -> str:
+    shares = " · ".join(f"{name} {weight:g}" for name, weight in trained.warm.items())
+    found = ", ".join(f"{name} {gain:.3f}" for name, gain in trained.validation.get("warm", {}).items())
+    return f"towers: weights {shares}" + (f" (validation: {found})" if found else "")

@@ -36,6 +36,8 @@ class TrainingSet:
     is_target: Bools
     """[items]"""
     settings: Towers
+    ruled_out: tuple[int, ...]
+    """Signals whose items are no negatives: they are never among what is ranked."""
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -78,28 +80,32 @@ class TrainingSet:
             users = np.arange(first, min(first + size, len(self.listeners)))
             mine = (self.pairs.users >= first) & (self.pairs.users <= users[-1])
             pairs = self.pairs.where(mine)
-            yield Examples(self.features, self.listeners.take(users)), Pairs(pairs.users - first, pairs.items)
+            yield (
+                Examples(self.features, self.listeners.take(users), self.ruled_out),
+                Pairs(pairs.users - first, pairs.items),
+            )
 
     @cached_property
     def _whole(self) -> Examples:
-        return Examples(self.features, self.listeners)
+        return Examples(self.features, self.listeners, self.ruled_out)
 
 
 class Training:
-    """One run of the optimiser; call `epoch` until `settings.epochs` are done."""
+    """One run of the optimiser over `epochs` epochs; call `epoch` so many times."""
 
-    def __init__(self, data: TrainingSet, seed: int, epochs: int) -> None:
+    def __init__(
+        self, data: TrainingSet, seed: int, epochs: int, *, model: TwoTowers | None = None, pace: float = 1.0
+    ) -> None:
         self.data = data
         self.rng = np.random.default_rng(seed)
-        self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
         s = data.settings
         item_width = data.item_features.shape[1] + 1
-        self.model = TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=s.learning_rate, weight_decay=0.01)
-        draws = (data.log_q.size and self._draws()) or 0
-        self.steps = max(1, -(-draws // s.batch_size)) * epochs
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, s.learning_rate, self.steps + 8)
+        self.model = model or TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
+        rate = s.learning_rate * pace
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01)
+        self._last_step = max(1, self._draws() // s.batch_size * epochs)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
 
     def _draws(self) -> int:
         target = self.data.is_target[self.data.pairs.items]
@@ -124,7 +130,7 @@ class Training:
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.optimizer.step()
-        if self.schedule.last_epoch < self.steps + 7:
+        if self.schedule.last_epoch < self._last_step:  # draws vary a little from epoch to epoch
             self.schedule.step()
         return float(loss.detach())
 
@@ -139,9 +145,9 @@ class Training:
 
     @torch.inference_mode()
     def user_vectors(self, features: Floats) -> Floats:
-        """Vectors of users whose features are given, divided by the temperature."""
+        """Vectors of users whose features are given."""
         self.model.eval()
-        vectors: Floats = self.model.user(torch.from_numpy(features)).numpy() / self.data.settings.temperature
+        vectors: Floats = self.model.user(torch.from_numpy(features)).numpy()
         return vectors
 
     @torch.inference_mode()

@@ -51,7 +51,7 @@ def test_features_are_the_mean_of_each_bag(users: list[list[tuple[int, int]]]) -
 @given(events_of_users)
 def test_a_label_is_never_in_its_own_history_under_any_signal(users: list[list[tuple[int, int]]]) -> None:
     people = listeners(users)
-    pairs = pairs_of(people, strong=2)
+    pairs = pairs_of(people, signals=2)
     never = np.zeros(len(pairs), bool)
     found = Examples(UserFeatures((), BAGS, CONTENT), people).user_features(pairs, never, never)
     wanted = [by_hand(users[user], without=item) for user, item in zip(pairs.users, pairs.items, strict=True)]

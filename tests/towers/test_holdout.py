@@ -58,13 +58,18 @@ def test_ndcg_against_a_plain_loop(tmp_path: Path) -> None:
     data, _ = worlds.clustered(tmp_path / "data")
     people, is_target = listeners_of(data), data.type_of == 0
     held = hold_out(people, is_target, 1, np.random.default_rng(0))
-    task = Task.of(held, np.flatnonzero(is_target), 1, len(is_target))
+    task = Task.of(held, is_target, 1, ruled_out=())
     scores = np.random.default_rng(1).normal(size=(len(held.users), int(is_target.sum()))).astype(np.float32)
     found = task.ndcg(scores.copy())
     heard = pairs_of(held.kept, 1)
     for place, user in enumerate(held.users):
         wanted = set(held.truth.items[held.truth.users == place])
         gone = set(heard.items[heard.users == user])
-        order = [i for i in task.candidates[np.argsort(-scores[place])] if i not in gone][:10]
-        gain = sum(1 / np.log2(rank + 2) for rank, item in enumerate(order) if item in wanted)
-        assert found[place] == pytest.approx(gain / sum(1 / np.log2(i + 2) for i in range(min(len(wanted), 10))))
+        order = [i for i in task.candidates[np.argsort(-scores[place])] if i not in gone]
+        gains = []
+        for cut in (10, 100):
+            gain = sum(1 / np.log2(rank + 2) for rank, item in enumerate(order[:cut]) if item in wanted)
+            gains.append(gain / sum(1 / np.log2(i + 2) for i in range(min(len(wanted), cut))))
+        assert found[place] == pytest.approx(np.mean(gains))
+    pieces = np.concatenate([piece.ndcg(scores[some].copy()) for some, piece in task.pieces()])
+    np.testing.assert_array_equal(pieces, found)

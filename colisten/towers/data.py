@@ -1,0 +1,64 @@
+"""Listening data as the towers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from colisten.arrays import Bools, Floats
+from colisten.listening.data import ListeningData
+from colisten.settings import Settings
+from colisten.towers.batches import pairs_of
+from colisten.towers.columns import fit_columns
+from colisten.towers.history import Bags
+from colisten.towers.item_features import content_of, item_features, type_groups
+from colisten.towers.listeners import Listeners
+from colisten.towers.reading import listeners_of
+from colisten.towers.ruling_out import ruled_out
+from colisten.towers.training import TrainingSet
+from colisten.towers.user_features import UserFeatures
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that training starts from."""
+
+    everybody: Listeners
+    features: UserFeatures
+    items: Floats
+    """[items, width] features of the item tower, without popularity."""
+    is_target: Bools
+    """[items]"""
+    signals: int
+    ruled_out: tuple[int, ...]
+
+    @property
+    def strong(self) -> int:
+        return self.features.bags.strong
+
+    @classmethod
+    def of(cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings) -> Material:
+        """Read the listening data and lay out the features."""
+        everybody, types = listeners_of(data), data.type_of
+        target = data.item_types.index(settings.target) if settings.target in data.item_types else -1
+        streams = np.bincount(pairs_of(everybody, data.strong).items, minlength=len(types))
+        groups = type_groups(types, target, streams, settings.gnn.node_types)
+        content = content_of(text, embeddings)
+        bags = Bags(
+            data.strong, len(data.signals), int(groups.max(initial=0)) + 1, groups, settings.towers.history_days, now=0
+        )
+        return cls(
+            everybody,
+            UserFeatures(fit_columns(everybody.features), bags, content),
+            item_features(data, content),
+            types == target,
+            len(data.signals),
+            ruled_out(everybody, data.strong, len(data.signals), len(types)),
+        )
+
+    def training_set(self, listeners: Listeners, settings: Settings) -> TrainingSet:
+        """What the towers learn when they see no more than `listeners`."""
+        bags = replace(self.features.bags, now=int(listeners.timestamps.max(initial=0)))
+        features = replace(self.features, bags=bags)
+        return TrainingSet(listeners, features, self.items, self.is_target, settings.towers, self.ruled_out)

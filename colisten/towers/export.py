@@ -1,0 +1,87 @@
+"""What was trained → `W/towers/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import save_file
+from scipy.sparse import csc_array
+
+from colisten.arrays import Floats
+from colisten.towers.data import Material
+from colisten.towers.encoder import FORMAT, features_spec
+from colisten.towers.linear import Linear
+from colisten.towers.parts import spread_of
+from colisten.towers.training import Training
+from colisten.workdir import replacing_folder, write_json
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All parts, fitted on all data."""
+
+    run: Training
+    linear: Linear | None
+    popular: Floats
+    """[items]"""
+    material: Material
+
+    def item_vectors(self) -> dict[str, Floats]:
+        """Per part, in the order in which they lie in the vectors."""
+        towers = {"towers": self.run.item_vectors(np.arange(len(self.popular)))}
+        linear = {"linear": self.linear.to_items} if self.linear else {}
+        return towers | linear | {"popular": self.popular[:, None]}
+
+
+def export(fitted: Fitted, chosen: Mapping[str, Any], out: Path) -> None:
+    """Write `towers.safetensors`, `items.safetensors`, `weights.parquet` and `spec.json` in one step.
+
+    A part that counts nothing for anybody is left out of the vectors.
+    """
+    counts = {name for name in chosen["warm"] if chosen["warm"][name] or chosen["cold"][name]}
+    parts = {name: vectors for name, vectors in fitted.item_vectors().items() if name in counts}
+    material = fitted.material
+    compared = material.is_target if material.is_target.any() else np.ones_like(material.is_target)
+    spreads = {f"spread.{name}": spread_of(vectors[compared]) for name, vectors in parts.items()}
+    with replacing_folder(out) as draft:
+        save_file(_tensors(fitted, "linear" in parts) | spreads, draft / "towers.safetensors")
+        save_file(
+            {"vectors": np.concatenate(list(parts.values()), axis=1, dtype=np.float32)}, draft / "items.safetensors"
+        )
+        if fitted.linear:
+            _edges(fitted.linear.weights).write_parquet(draft / "weights.parquet")
+        write_json(draft / "spec.json", _spec(fitted, list(parts), chosen))
+
+
+def _tensors(fitted: Fitted, linear: bool) -> dict[str, Any]:
+    features = fitted.run.data.features
+    weights = {name: value.numpy() for name, value in fitted.run.model.state_dict().items()}
+    shared = {"content": features.content, "group_of": features.bags.group_of}
+    from_items = {"from_items": fitted.linear.from_items.astype(np.float32)} if fitted.linear and linear else {}
+    return {name: np.ascontiguousarray(value) for name, value in (weights | shared | from_items).items()}
+
+
+def _spec(fitted: Fitted, parts: list[str], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    features = fitted.run.data.features
+    return features_spec(features) | {
+        "format": FORMAT,
+        "layers": len(fitted.run.data.settings.hidden) + 1,
+        "weights": {segment: {name: chosen[segment][name] for name in parts} for segment in ("warm", "cold")},
+        "linear": {"signals": fitted.linear.choice.signals if fitted.linear else features.bags.strong},
+        "has_target": bool(fitted.material.is_target.any()),
+        "ruled_out": list(fitted.material.ruled_out),
+        "chosen": dict(chosen),
+    }
+
+
+def _edges(weights: csc_array) -> pl.DataFrame:
+    """What the model believes of pairs of items: `src` speaks for `dst`."""
+    pairs = weights.tocoo()
+    return pl.DataFrame(
+        {"src": pairs.row.astype(np.int32), "dst": pairs.col.astype(np.int32), "weight": pairs.data.astype(np.float32)}
+    ).sort("src", "weight", descending=[False, True])

@@ -1,0 +1,83 @@
+"""The parts of a user vector, NumPy alone: the tower, the item–item weights, popularity.
+
+Parts lie side by side in the vectors, so that one dot product adds their scores. How far a part's scores spread over
+the target items differs from user to user; each part is divided by it (a z-score, less the mean, which does not change
+a ranking), then weighted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from colisten.arrays import Floats
+from colisten.towers.history import History, bag_sums, distinct
+from colisten.towers.listeners import Listeners
+from colisten.towers.user_features import UserFeatures
+
+
+class Part(Protocol):
+    """Turns listeners into vectors that are scored against the part's item vectors."""
+
+    def encode(self, listeners: Listeners) -> Floats:
+        """[users, width of the part]."""
+        ...
+
+
+@dataclass(frozen=True)
+class TowerPart:
+    """The user tower: unit vectors."""
+
+    features: UserFeatures
+    layers: Sequence[tuple[Floats, Floats]]
+    """Weight [out, in] and bias [out] of each layer."""
+
+    def encode(self, listeners: Listeners) -> Floats:
+        x = self.features.encode(listeners)
+        for weight, bias in self.layers[:-1]:
+            x = np.maximum(x @ weight.T + bias, 0)
+        weight, bias = self.layers[-1]
+        x = x @ weight.T + bias
+        vectors: Floats = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        return vectors
+
+
+@dataclass(frozen=True)
+class LinearPart:
+    """The sum of what each item of the history says of the others."""
+
+    from_items: Floats
+    """[items, rank]"""
+    signals: int
+    """Events with signal codes below this count."""
+
+    def encode(self, listeners: Listeners) -> Floats:
+        counted = listeners.keep(listeners.signals < self.signals)
+        owners, items = np.divmod(distinct(counted.owners << 32 | counted.items), 1 << 32)
+        history = History(len(listeners), owners, items, np.zeros_like(items), np.zeros_like(items))
+        return bag_sums(history, 1, self.from_items)[0][:, 0]
+
+
+@dataclass(frozen=True)
+class PopularPart:
+    """The same for everybody."""
+
+    def encode(self, listeners: Listeners) -> Floats:
+        return np.ones((len(listeners), 1), np.float32)
+
+
+def spread_of(items: Floats) -> Floats:
+    """[width, width] covariance of item vectors: u spread uᵀ is the variance of the scores of u."""
+    centred = items - items.mean(axis=0, keepdims=True)
+    spread: Floats = (centred.T @ centred / max(len(items), 1)).astype(np.float32)
+    return spread
+
+
+def scaled(vectors: Floats, spread: Floats) -> Floats:
+    """User vectors whose scores have the variance 1; a user with no score at all stays zero."""
+    variance = np.einsum("ij,ij->i", vectors @ spread, vectors)
+    steady: Floats = vectors / np.sqrt(np.maximum(variance, 1e-12))[:, None]
+    return np.where(variance[:, None] > 1e-10, steady, 0).astype(np.float32)
