@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
-from colisten.serving.cli.stages import Context, Stage, digest_of
+from colisten.serving.cli.stages import Context, Stage
+
+if TYPE_CHECKING:
+    from colisten.graph_store.stream.live import LiveAdjacency
 
 
 def file_digest(*paths: Path) -> str:
@@ -54,6 +58,97 @@ def _build_edges(context: Context) -> str:
     return file_digest(context.workdir.edges / FILE)
 
 
+# --- graph -----------------------------------------------------------------------------------------------------------
+
+
+def _load_graph(context: Context) -> str:
+    from colisten.graph_store.edges import FILE
+    from colisten.graph_store.loading import load_graph
+
+    loaded = load_graph(
+        listening_of(context), context.workdir.edges / FILE, context.settings, context.workdir, context.progress
+    )
+    return loaded.marker.version
+
+
+# --- gnn -------------------------------------------------------------------------------------------------------------
+
+
+def _encode_text(context: Context) -> str:
+    from colisten.gnn.text import encode_items
+
+    folder = context.workdir.features
+    encode_items(listening_of(context), context.settings.text, folder, context.progress)
+    return file_digest(folder / "text.safetensors")
+
+
+def _train_gnn(context: Context) -> str:
+    from colisten.gnn.embedding import embed_items
+    from colisten.gnn.text import load_text
+    from colisten.gnn.training import train_hgnn
+
+    settings, folder = context.settings, context.workdir.gnn
+    text = load_text(context.workdir.features)
+    with streaming_graph(context) as adjacency:
+        train_hgnn(adjacency, text, settings.gnn, seed=settings.seed, folder=folder, progress=context.progress)
+        embed_items(adjacency, text, folder, context.progress)
+    return file_digest(folder / "items.safetensors")
+
+
+def streaming_graph(context: Context) -> LiveAdjacency:
+    """The graph as the model sees it, streamed from Neo4j."""
+    from colisten.gnn.node_types import group_types
+    from colisten.graph_store.connection import find_endpoint
+    from colisten.graph_store.stream.live import LiveAdjacency
+
+    settings = context.settings
+    types = group_types(listening_of(context), settings.target, settings.gnn.node_types)
+    return LiveAdjacency.open(
+        find_endpoint(settings, context.workdir, context.progress),
+        node_type=types.of_item,
+        node_types=types.names,
+        cache_mb=settings.gnn.cache_mb,
+        connections=settings.neo4j.connections,
+        database=settings.neo4j.database,
+    )
+
+
+# --- towers ----------------------------------------------------------------------------------------------------------
+
+
+def _train_towers(context: Context) -> str:
+    from colisten.gnn.embedding import load_embeddings
+    from colisten.gnn.text import load_text
+    from colisten.towers.towers import train_towers
+
+    folder = context.workdir.towers
+    text, embeddings = load_text(context.workdir.features), load_embeddings(context.workdir.gnn)
+    train_towers(listening_of(context), text, embeddings, context.settings, folder, context.progress)
+    return file_digest(folder / "towers.safetensors", folder / "items.safetensors")
+
+
+# --- serving ---------------------------------------------------------------------------------------------------------
+
+
+def _write_profiles(context: Context) -> str:
+    from colisten.serving.profile_writing import write_profiles
+
+    write_profiles(listening_of(context), context.workdir.profiles, context.progress)
+    return file_digest(context.workdir.profiles)
+
+
+def _publish(context: Context) -> str:
+    from colisten.serving.publishing import publish
+
+    return publish(context.workdir, listening_of(context), context.settings, context.progress)
+
+
+def _is_published(context: Context) -> bool:
+    from colisten.serving.index.opening import open_index
+
+    return open_index(context.workdir, context.settings).live() is not None
+
+
 STAGES = (
     Stage(
         "listening",
@@ -70,5 +165,53 @@ STAGES = (
         inputs=lambda context: context.settings.graph,
         make=_build_edges,
         standing=lambda context: (context.workdir.edges / "edges.parquet").exists(),
+    ),
+    Stage(
+        "graph",
+        "Loading the graph into Neo4j",
+        after=("listening", "edges"),
+        inputs=lambda context: [context.settings.neo4j.uri, context.settings.neo4j.database],
+        make=_load_graph,
+        standing=lambda context: bool(context.settings.neo4j.uri) or (context.workdir.neo4j / "data").exists(),
+    ),
+    Stage(
+        "text",
+        "Encoding texts",
+        after=("listening",),
+        inputs=lambda context: context.settings.text.encoder,
+        make=_encode_text,
+        standing=lambda context: (context.workdir.features / "text.safetensors").exists(),
+    ),
+    Stage(
+        "gnn",
+        "Training the graph network",
+        after=("graph", "text"),
+        inputs=lambda context: [context.settings.gnn, context.settings.target, context.settings.seed],
+        make=_train_gnn,
+        standing=lambda context: (context.workdir.gnn / "items.safetensors").exists(),
+    ),
+    Stage(
+        "towers",
+        "Training the two towers",
+        after=("listening", "text", "gnn"),
+        inputs=lambda context: [context.settings.towers, context.settings.target, context.settings.seed],
+        make=_train_towers,
+        standing=lambda context: (context.workdir.towers / "items.safetensors").exists(),
+    ),
+    Stage(
+        "profiles",
+        "Writing profiles",
+        after=("listening",),
+        inputs=lambda context: None,
+        make=_write_profiles,
+        standing=lambda context: context.workdir.profiles.exists(),
+    ),
+    Stage(
+        "index",
+        "Publishing the index",
+        after=("gnn", "towers", "profiles"),
+        inputs=lambda context: [context.settings.qdrant.url, context.settings.qdrant.alias],
+        make=_publish,
+        standing=_is_published,
     ),
 )

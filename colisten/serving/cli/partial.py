@@ -1,0 +1,26 @@
+"""Running some stages by name, whether or not their inputs changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from colisten.serving.cli.options import opened
+
+
+def run_only(names: Sequence[str], workdir: Path, overrides: Sequence[str], source: str = "") -> None:
+    """Run the stages `names` in the order of the pipeline; the last of them even if it is up to date.
+
+    Raises:
+        WorkdirError: a stage that they are made from has not run yet.
+    """
+    from colisten.progress import Progress
+    from colisten.serving.cli.pipeline import STAGES
+    from colisten.serving.cli.stages import Context, run_stages
+    from colisten.workdir import write_json
+
+    folder, settings = opened(workdir, overrides, create=bool(source))
+    chosen = [stage for stage in STAGES if stage.name in names]
+    with Progress() as progress:
+        run_stages(chosen, Context(folder, settings, progress, source), force=frozenset(names[-1:]))
+    write_json(folder.settings, settings.to_keep())
