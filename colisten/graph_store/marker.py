@@ -50,6 +50,18 @@ def read_marker(driver: Driver, database: str) -> Marker | None:
     )
 
 
+def require_marker(driver: Driver, database: str) -> Marker:
+    """What the database says of its graph.
+
+    Raises:
+        GraphError: it holds none, or one that was not loaded to its end.
+    """
+    marker = read_marker(driver, database)
+    if marker is None:
+        raise GraphError("Neo4j holds no whole co-listening graph: run `colisten graph build` first.")
+    return marker
+
+
 def claim(driver: Driver, database: str) -> None:
     """Mark the graph as ours and as being loaded; nothing else may be trusted until `complete` says so.
 

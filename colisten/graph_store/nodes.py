@@ -9,7 +9,7 @@ import polars as pl
 from colisten.listening.data import ListeningData
 
 LIST_SEPARATOR = "\x1f"
-"""Separates the elements of a list in the importer's files; it is taken out of texts."""
+"""Separates the elements of a list in the importer's files; it is taken out of them."""
 _TEXTS = ("title", "language")
 _LISTS = ("genres", "creators")
 _ROWS_AT_ONCE = 100_000
@@ -18,16 +18,17 @@ _ROWS_AT_ONCE = 100_000
 def nodes_of(data: ListeningData) -> pl.DataFrame:
     """`item`, `id`, `item_type`, `row`, `title`, `language`, `genres`, `creators`, `published`, `retired`, `listeners`.
 
-    `listeners` counts the distinct users of strong signals. Empty texts and lists are null, which Neo4j does not store.
+    `listeners` counts the distinct users of strong signals. Empty texts and lists become null, which Neo4j does
+    not store.
     """
     heard = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
     listeners = heard.group_by("item").agg(listeners=pl.col("user").n_unique().cast(pl.Int64))
     items = data.items.lazy().join(listeners, on="item", how="left", maintain_order="left")
-    text, element = pl.col(*_TEXTS).replace("", None), pl.element().str.replace_all(LIST_SEPARATOR, " ", literal=True)
-    lists = pl.col(*_LISTS).list.eval(element)
+    element = pl.element().str.replace_all(LIST_SEPARATOR, " ", literal=True)
+    lists = pl.col(*_LISTS).list.eval(element.filter(pl.element() != ""))
     return items.select(
         "item", pl.col("item_id").alias("id"), "item_type", "row",
-        text.str.replace_all(LIST_SEPARATOR, " ", literal=True),
+        pl.col(*_TEXTS).replace("", None),
         pl.when(lists.list.len() > 0).then(lists).name.keep(),
         "published", "retired", pl.col("listeners").fill_null(0),
     ).collect(engine="streaming")  # fmt: skip

@@ -1,0 +1,1 @@
+"""Looking at the graph: figures, one item and its neighbours, and any question in Cypher."""

@@ -1,0 +1,113 @@
+"""One item, and who its listeners also hear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neo4j import Driver, Record
+
+from colisten.graph_store.failures import as_graph_error
+from colisten.graph_store.inspection.cypher import to_plain
+from colisten.graph_store.marker import Marker, require_marker
+from colisten.graph_store.schema import ITEM, TITLES, label_of, relationship_of
+
+_LUCENE = re.compile(r'([+\-!(){}\[\]^"~*?:\\/&|<>=])')
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The other end of an edge."""
+
+    id: str
+    item_type: str
+    title: str | None
+    listeners: int
+    """Listeners of both items."""
+    weight: float
+    """Cosine of the two items' listeners."""
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """An item with its strongest neighbours of each type, strongest first."""
+
+    item_type: str
+    properties: Mapping[str, Any]
+    degrees: Mapping[str, int]
+    """Neighbour's item type → how many there are."""
+    neighbours: Mapping[str, tuple[Neighbour, ...]]
+
+
+@dataclass(frozen=True)
+class Match:
+    """An item whose title fits what was asked."""
+
+    id: str
+    item_type: str
+    title: str
+    score: float
+
+
+def show_item(driver: Driver, database: str, item_id: str, *, k: int = 10) -> ItemView | None:
+    """The item of that id with its `k` strongest neighbours of each type; None where there is none.
+
+    Raises:
+        GraphError: Neo4j cannot be used, or holds no whole graph.
+    """
+    query = f"""
+        MATCH (n:{ITEM} {{id: $id}})
+        CALL (n) {{
+            MATCH (n)-[r]-(m:{ITEM}) WHERE type(r) IN $kinds
+            WITH type(r) AS kind, r, m ORDER BY r.weight DESC, r.listeners DESC, m.item
+            WITH kind, count(*) AS degree, collect([m.id, m.title, r.listeners, r.weight])[..$k] AS strongest
+            RETURN collect([kind, degree, strongest]) AS groups
+        }}
+        RETURN n, labels(n) AS labels, groups
+    """
+    with as_graph_error("the item was read"):
+        marker = require_marker(driver, database)
+        kinds = [relationship_of(*pair) for pair in marker.edges]
+        found = driver.execute_query(query, id=item_id, kinds=kinds, k=k, database_=database).records
+    return _view(found[0], marker) if found else None
+
+
+def find_titles(driver: Driver, database: str, words: str, *, limit: int = 5) -> list[Match]:
+    """Items whose titles fit `words`, best first, small misspellings allowed.
+
+    Raises:
+        GraphError: Neo4j cannot be used, or holds no whole graph.
+    """
+    query = f"""
+        CALL db.index.fulltext.queryNodes('{TITLES}', $search, {{limit: $limit}}) YIELD node, score
+        RETURN node.id AS id, labels(node) AS labels, node.title AS title, score ORDER BY score DESC, node.item
+    """
+    terms = _LUCENE.sub(r"\\\1", words).lower().split()
+    search = " ".join(f"{term}^2 {term}~" for term in terms)
+    if not search:
+        return []
+    with as_graph_error("titles were searched"):
+        marker = require_marker(driver, database)
+        records = driver.execute_query(query, search=search, limit=limit, database_=database).records
+    return [Match(row["id"], _type_of(row["labels"], marker), row["title"], row["score"]) for row in records]
+
+
+def _view(found: Record, marker: Marker) -> ItemView:
+    own = _type_of(found["labels"], marker)
+    other = {relationship_of(*pair): pair[1] if pair[0] == own else pair[0] for pair in marker.edges if own in pair}
+    groups = sorted((other[kind], degree, strongest) for kind, degree, strongest in found["groups"])
+    return ItemView(
+        item_type=own,
+        properties=to_plain(dict(found["n"])),
+        degrees={item_type: degree for item_type, degree, _ in groups},
+        neighbours={
+            item_type: tuple(Neighbour(item_id, item_type, *rest) for item_id, *rest in strongest)
+            for item_type, _, strongest in groups
+        },
+    )
+
+
+def _type_of(labels: list[str], marker: Marker) -> str:
+    return next(item_type for item_type in marker.items if label_of(item_type) in labels)
