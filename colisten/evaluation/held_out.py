@@ -114,7 +114,8 @@ def _of_type(
     test = pairs.filter(pl.col("item_type") == name).drop("item_type")
     warm = mine.select("user_id").unique().collect()["user_id"]
     head = per_item.sort("streams", "item_id", descending=[True, False])["item_id"].head(int(HEAD * len(per_item)))
-    genres = pl.col("genres") if "genres" in items.columns else pl.lit(None, dtype=pl.List(pl.String)).alias("genres")
+    has_genres = items.schema.get("genres") == pl.List(pl.String)
+    genres = pl.col("genres") if has_genres else pl.lit(None, dtype=pl.List(pl.String)).alias("genres")
     catalogue = (
         items.filter(pl.col("item_type") == name).select("item_id", genres).unique("item_id", maintain_order=True)
     )

@@ -27,8 +27,25 @@ def accuracy_table(report: Report, metrics: Sequence[str] = ()) -> Table:
     return table
 
 
-def _cell(figure: dict[str, float]) -> str:
-    return f"{figure['mean']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+def differences_table(report: Report, metrics: Sequence[str] = ()) -> Table:
+    """Each further recommender less the first, user by user; a star where the 95 % interval leaves out zero."""
+    shown = metrics or (f"hr@{report.k}", f"ndcg@{report.k}", "mrr@100")
+    first = next(iter(report.scores))
+    table = Table("segment", f"less {first}", *shown, title=f"{report.item_type}: paired differences to {first}")
+    for segment, found in report.differences.items():
+        for place, (name, figures) in enumerate(found.items()):
+            cells = [_cell(figures[metric], "+.3f") + _star(figures[metric]) for metric in shown]
+            table.add_row(segment if place == 0 else "", name, *cells)
+        table.add_section()
+    return table
+
+
+def _star(figure: dict[str, float]) -> str:
+    return " *" if figure["low"] > 0 or figure["high"] < 0 else ""
+
+
+def _cell(figure: dict[str, float], form: str = ".3f") -> str:
+    return f"{figure['mean']:{form}} [{figure['low']:{form}}, {figure['high']:{form}}]"
 
 
 def lists_table(report: Report) -> Table:

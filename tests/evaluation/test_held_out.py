@@ -63,6 +63,13 @@ def test_each_held_out_type_is_judged_on_its_own(tmp_path: Path) -> None:
     assert not shows.pairs["warm"][0]
 
 
+def test_genres_in_another_form_are_taken_for_none(tmp_path: Path) -> None:
+    split = small(tmp_path / "split")
+    file = split / "train" / "items.parquet"
+    pl.read_parquet(file).with_columns(genres=pl.lit("crime, history")).write_parquet(file)
+    assert read_held_out(split)[0].catalogue["genres"].null_count() == 6
+
+
 @pytest.mark.parametrize("gone", ["split.json", "test.parquet", "train/interactions.parquet", "train/items.parquet"])
 def test_a_split_with_a_part_missing_is_refused(gone: str, tmp_path: Path) -> None:
     split = small(tmp_path / "split")

@@ -19,7 +19,7 @@ from colisten.evaluation.baselines.popularity import Popularity
 from colisten.evaluation.report import Report, evaluate
 from colisten.evaluation.run import evaluate_workdir
 from colisten.evaluation.scores import ItemVectors
-from colisten.evaluation.table import accuracy_table, lists_table
+from colisten.evaluation.table import accuracy_table, differences_table, lists_table
 from colisten.progress import Progress
 from colisten.workdir import Workdir
 
@@ -86,11 +86,12 @@ def test_json_holds_everything(report: Report) -> None:
 
 def test_tables_print_every_recommender(report: Report) -> None:
     console = Console(width=200, file=io.StringIO())
-    console.print(accuracy_table(report), lists_table(report))
+    console.print(accuracy_table(report), lists_table(report), differences_table(report))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert all(name in text for name in report.scores)
-    assert "[" in text
+    assert "paired differences to oracle" in text
+    assert " *" in text, "the oracle is beyond the interval of some baseline"
 
 
 def test_baselines_are_called_by_name() -> None:
