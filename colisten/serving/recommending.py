@@ -126,20 +126,18 @@ class Recommender:
         return self._rank(listeners, wish, self._conditions(wish)), unknown
 
     def _rank(self, listeners: Listeners, wish: Wish, conditions: Conditions) -> Ranked:
-        bags = self.encoder.features.bags
-        learned = (listeners.items < len(bags.group_of)) & (listeners.signals < bags.signals)
-        vectors = self.encoder.encode(listeners.keep(learned))  # profiles may be a day ahead of the live index
+        vectors = self.encoder.encode(listeners)
         heard = Heard(np.empty(0, np.int64), np.empty(0, np.int64))
         if not wish.include_heard:
             heard = self._heard(listeners, conditions)
         return rank(self.collection, vectors, heard, wish.k, conditions)
 
     def _heard(self, listeners: Listeners, conditions: Conditions) -> Heard:
-        """Everything streamed, of the types that are asked for."""
+        """Everything streamed, or turned down by a signal, of the types that are asked for."""
         types, facts = self.profiles.type_of, self.profiles.facts
         wanted = [facts.item_types.index(name) for name in conditions.item_types]
-        strong = (listeners.signals < facts.strong) & np.isin(types[listeners.items], wanted)
-        keys = np.unique(listeners.owners[strong] * len(types) + listeners.items[strong])
+        gone = self.encoder.left_out(listeners.signals, facts.strong) & np.isin(types[listeners.items], wanted)
+        keys = np.unique(listeners.owners[gone] * len(types) + listeners.items[gone])
         return Heard(*np.divmod(keys, len(types)))
 
     def _conditions(self, wish: Wish) -> Conditions:

@@ -34,6 +34,8 @@ class UserEncoder:
     cold: Mapping[str, float]
     is_target: Bools
     """[items]"""
+    signals: int
+    """Signals known in training."""
     ruled_out: tuple[int, ...]
     """Codes of weak signals whose items are left out of a user's list, like heard ones."""
 
@@ -45,14 +47,19 @@ class UserEncoder:
         parts = {name: _part(name, spec, tensors) for name in spec["weights"]["warm"]}
         spreads = {name: np.asarray(tensors[f"spread.{name}"]) for name in parts}
         is_target = tensors["group_of"] == 0 if spec["has_target"] else np.zeros(len(tensors["group_of"]), bool)
-        return cls(parts, spreads, **spec["weights"], is_target=is_target, ruled_out=tuple(spec["ruled_out"]))
+        signals, ruled_out = spec["bags"]["signals"], tuple(spec["ruled_out"])
+        return cls(parts, spreads, **spec["weights"], is_target=is_target, signals=signals, ruled_out=ruled_out)
 
     def encode(self, listeners: Listeners) -> Floats:
         """User vectors, float32 [users, dim], also for somebody without any history.
 
+        Events on items or with signals that are newer than the model are passed over.
+
         Raises:
             DataError: a taste vector has another length than in training.
         """
+        learned = (listeners.items < len(self.is_target)) & (listeners.signals < self.signals)
+        listeners = listeners.keep(learned)
         starts = range(0, max(len(listeners), 1), _USERS_AT_ONCE)
         if len(starts) == 1:
             return self._encode(listeners)

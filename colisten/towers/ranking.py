@@ -61,13 +61,15 @@ class Task:
     def ndcg(self, scores: Floats) -> Floats:
         """The mean of NDCG@10 and NDCG@100 of each user: the deeper one sees more hits, so that its noise is less.
 
-        `scores` [users, candidates] are changed: what is left out falls to −inf.
+        `scores` [users, candidates] are changed: what is left out falls to −inf. Of equal scores the label comes last, so
+        that a part that cannot tell items apart gains nothing.
         """
         scores[self.left_out.users, self.left_out.items] = -np.inf
         label = scores[self.truth.users, self.truth.items]
         depth = min(max(_CUTS), scores.shape[1])
         top = -np.partition(-scores, depth - 1, axis=1)[:, :depth]
-        rank = (top[self.truth.users] > label[:, None]).sum(axis=1)
+        above = top[self.truth.users]
+        rank = np.where(label < above.min(axis=1), depth, (above >= label[:, None]).sum(axis=1) - 1)
         labels = np.bincount(self.truth.users, minlength=len(self))
         found = [self._ndcg_at(rank, labels, cut) for cut in _CUTS]
         mean: Floats = np.mean(found, axis=0, dtype=np.float32)

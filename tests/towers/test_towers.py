@@ -130,6 +130,11 @@ def test_unknown_values_and_nobody_get_vectors_and_nobody_the_popular_items(tmp_
     vectors = load_file(tmp_path / "towers" / "items.safetensors")["vectors"]
     top = np.argsort(-(encoder.encode(NOBODY) @ vectors.T)[0])[:5]
     assert top.mean() < 6, "popularity falls with the item's number"
+    newer = replace(
+        NOBODY, indptr=np.array([0, 2]), items=np.array([30, 2], np.int32), signals=np.array([0, 9], np.uint8)
+    )
+    newer = replace(newer, timestamps=np.array([-1, -1]))
+    np.testing.assert_array_equal(encoder.encode(newer), encoder.encode(NOBODY))
     stranger = replace(NOBODY, features={"country": ["Atlantis"], "age": [None], "shoe size": [44]})
     assert np.isfinite(encoder.encode(stranger)).all()
 

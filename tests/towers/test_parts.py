@@ -1,0 +1,93 @@
+"""Popularity, signals ruled out, and the mix of parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from colisten.towers.batches import Pairs
+from colisten.towers.linear import heard_matrix
+from colisten.towers.listeners import Listeners
+from colisten.towers.mixing import choose_weights
+from colisten.towers.parts import LinearPart, scaled, spread_of
+from colisten.towers.popularity import log_popularity
+from colisten.towers.ranking import Task
+from colisten.towers.ruling_out import ruled_out
+
+
+def listeners(owners: list[int], items: list[int], signals: list[int], times: list[int]) -> Listeners:
+    """Events given in the order of their owners."""
+    indptr = np.searchsorted(owners, np.arange(max(owners) + 2)).astype(np.int64)
+    return Listeners(
+        indptr, np.array(items, np.int32), np.array(signals, np.uint8), np.array(times, np.int64), features={}
+    )
+
+
+def test_popularity_counts_listeners_by_the_age_of_their_last_time() -> None:
+    day = 86_400
+    people = listeners([0, 0, 0, 1, 1], [0, 0, 1, 0, 2], [0, 0, 0, 0, 1], [1, 100 * day, 70 * day, 40 * day, 100 * day])
+    assert log_popularity(people, 1, 4, 0) == pytest.approx(np.log1p([2, 1, 0, 0]))
+    assert log_popularity(people, 1, 4, 30) == pytest.approx(np.log1p([1.25, 0.5, 0, 0]))
+
+
+def signalled(chance_of_both: float) -> Listeners:
+    """100 users hear 5 of 20 items and give signal 1 to 5 others, or to heard ones by chance."""
+    rng = np.random.default_rng(0)
+    events: list[tuple[int, int, int]] = []
+    for user in range(100):
+        order = rng.permutation(20)
+        events += [(user, int(item), 0) for item in order[:5]]
+        both = rng.random(5) < chance_of_both
+        events += [(user, int(a if yes else b), 1) for yes, a, b in zip(both, order[:5], order[5:10], strict=True)]
+    owners, items, signals = (list(column) for column in zip(*events, strict=True))
+    return listeners(owners, items, signals, [-1] * len(owners))
+
+
+@pytest.mark.parametrize(("chance", "wanted"), [(0.0, (1,)), (0.3, ()), (0.9, ())])
+def test_a_signal_after_which_nobody_listens_is_ruled_out(chance: float, wanted: tuple[int, ...]) -> None:
+    assert ruled_out(signalled(chance), strong=1, signals=2, items=20) == wanted
+
+
+def test_little_evidence_rules_nothing_out() -> None:
+    few = signalled(0.0).take(np.arange(5))
+    assert ruled_out(few, strong=1, signals=2, items=20) == ()
+
+
+def test_the_linear_part_sums_each_distinct_item_once() -> None:
+    rng = np.random.default_rng(0)
+    people = signalled(0.5)
+    from_items = rng.normal(size=(20, 4)).astype(np.float32)
+    for signals in (1, 2):
+        wanted = heard_matrix(people, 20, signals).toarray() @ from_items
+        np.testing.assert_allclose(LinearPart(from_items, signals).encode(people), wanted, atol=1e-4)
+
+
+def test_scaled_vectors_give_scores_of_variance_one_and_no_score_stays_none() -> None:
+    rng = np.random.default_rng(0)
+    items, users = rng.normal(2, 3, (50, 6)).astype(np.float32), rng.normal(size=(5, 6)).astype(np.float32)
+    users[3] = 0
+    found = (scaled(users, spread_of(items)) @ items.T).std(axis=1)
+    assert found == pytest.approx([1, 1, 1, 0, 1], abs=1e-4)
+
+
+def test_scores_that_tell_nothing_apart_gain_nothing() -> None:
+    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
+    task = Task(np.arange(300), nothing, Pairs(np.array([0]), np.array([5])), np.ones(1, bool))
+    assert task.ndcg(np.zeros((1, 300), np.float32)) == 0
+
+
+def test_weights_follow_what_ranks_well_apart_for_warm_and_cold_users() -> None:
+    rng = np.random.default_rng(0)
+    users, items = 300, 60
+    truth = Pairs(np.arange(users), rng.integers(0, items, users))
+    warm = np.arange(users) < 150
+    noise = rng.normal(size=(users, items)).astype(np.float32)
+    right = 2 * np.eye(items, dtype=np.float32)[truth.items] + rng.normal(size=(users, items)).astype(np.float32)
+    task = Task(np.arange(items), Pairs(np.empty(0, np.int64), np.empty(0, np.int64)), truth, warm)
+    vectors = {"towers": np.where(warm[:, None], right, noise), "linear": np.where(warm[:, None], noise, right)}
+    vectors["popular"] = np.ones((users, 1), np.float32)
+    eye = np.eye(items, dtype=np.float32)
+    for_warm, for_cold, found = choose_weights(task, vectors, {"towers": eye, "linear": eye, "popular": eye[:, :1]})
+    assert for_warm["towers"] > for_warm["linear"]
+    assert for_cold["linear"] > for_cold["towers"]
+    assert found["warm"]["mix"] >= found["warm"]["towers"] > 2 * found["warm"]["linear"]
