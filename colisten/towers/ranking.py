@@ -61,12 +61,12 @@ class Task:
     def ndcg(self, scores: Floats) -> Floats:
         """The mean of NDCG@10 and NDCG@100 of each user: the deeper one sees more hits, so that its noise is less.
 
-        `scores` [users, candidates] are changed: what is left out falls to −inf. Of equal scores the label comes last, so
-        that a part that cannot tell items apart gains nothing.
+        `scores` [users, candidates] are changed: what is left out falls to −inf. Of equal scores the label comes last,
+        so that a part that cannot tell items apart gains nothing.
         """
         scores[self.left_out.users, self.left_out.items] = -np.inf
         label = scores[self.truth.users, self.truth.items]
-        depth = min(max(_CUTS), scores.shape[1])
+        depth = min(max(_CUTS) + 1, scores.shape[1])
         top = -np.partition(-scores, depth - 1, axis=1)[:, :depth]
         above = top[self.truth.users]
         rank = np.where(label < above.min(axis=1), depth, (above >= label[:, None]).sum(axis=1) - 1)
