@@ -53,17 +53,21 @@ def co_listening(interactions: ibis.Table, items: ibis.Table, *, strong: int, op
     pairs = _pairs(listens, options.min_listeners)
     weighted = _weighted(pairs, listens, places)
     kept = _strongest(weighted, options.top_k) if options.top_k else weighted
-    return kept.select(
+    src, dst = (
+        places.select(**{end: _.place, f"{end}_item": _.item, f"{end}_type": _.item_type}) for end in ("src", "dst")
+    )
+    named = kept.join(src, "src").join(dst, "dst")
+    return named.select(
         src=_.src_item, dst=_.dst_item, src_type=_.src_type, dst_type=_.dst_type,
         listeners=_.listeners.cast("int32"), weight=_.weight,
     ).order_by("src_type", "dst_type", "src", "dst")  # fmt: skip
 
 
 def _places(items: ibis.Table) -> ibis.Table:
-    """Number the items in the order of (type name, row), so that later steps compare integers only."""
-    order = ibis.window(order_by=[items.item_type, items.row])
-    numbered = items.mutate(place=ibis.row_number().over(order).cast("int32"))
-    return numbered.filter(~_.retired).select("item", "item_type", "place")
+    """Number the items in the order of (type name, row), and the types: later steps handle small integers only."""
+    place = ibis.row_number().over(order_by=[items.item_type, items.row]).cast("int32")
+    kind = ibis.dense_rank().over(order_by=items.item_type).cast("int16")
+    return items.mutate(place=place, kind=kind).filter(~_.retired).select("item", "item_type", "place", "kind")
 
 
 def _listens(interactions: ibis.Table, places: ibis.Table, strong: int, cap: int) -> ibis.Table:
@@ -90,12 +94,9 @@ def _pairs(listens: ibis.Table, min_listeners: int) -> ibis.Table:
 
 
 def _weighted(pairs: ibis.Table, listens: ibis.Table, places: ibis.Table) -> ibis.Table:
-    """Join both ends' items and types, and weigh: cosine = listeners / √(n_src · n_dst), in double, kept as float32."""
+    """Weigh by the cosine, listeners / √(n_src · n_dst): in double, kept as float32."""
     counted = places.join(listens.group_by("place").agg(n=_.count()), "place")
-    src, dst = (
-        counted.select(**{end: _.place, f"{end}_item": _.item, f"{end}_type": _.item_type, f"{end}_n": _.n})
-        for end in ("src", "dst")
-    )
+    src, dst = (counted.select(**{end: _.place, f"{end}_kind": _.kind, f"{end}_n": _.n}) for end in ("src", "dst"))
     joined = pairs.join(src, "src").join(dst, "dst")
     cosine = _.listeners.cast("float64") / (_.src_n * _.dst_n).cast("float64").sqrt()
     return joined.mutate(weight=cosine.cast("float32")).drop("src_n", "dst_n")
@@ -105,14 +106,14 @@ def _strongest(edges: ibis.Table, top_k: int) -> ibis.Table:
     """Keep an edge that is among the `top_k` strongest of either end, for the other end's type."""
     # Seen from both ends by unnesting rather than by a union, which would compute all pairs twice.
     ends = edges.mutate(backwards=ibis.array([False, True]).unnest())
-    both = ends.mutate(
+    both = ends.select(
+        "src", "dst", "listeners", "weight",
         node=_.backwards.ifelse(_.dst, _.src),
         neighbour=_.backwards.ifelse(_.src, _.dst),
-        neighbour_type=_.backwards.ifelse(_.src_type, _.dst_type),
-    )
+        kind=_.backwards.ifelse(_.src_kind, _.dst_kind),
+    )  # fmt: skip
     strongest = ibis.window(
-        group_by=[both.node, both.neighbour_type],
-        order_by=[both.weight.desc(), both.listeners.desc(), both.neighbour],
+        group_by=[both.node, both.kind], order_by=[both.weight.desc(), both.listeners.desc(), both.neighbour]
     )
     ranked = both.mutate(rank=ibis.row_number().over(strongest)).filter(_.rank < top_k)
-    return ranked.select(*edges.columns).distinct()
+    return ranked.select("src", "dst", "listeners", "weight").distinct()
