@@ -24,6 +24,9 @@ from colisten.settings import Gnn
 _VALIDATION = 1 << 40
 """An epoch number that training never reaches: what is random in the validation batches comes from it."""
 
+_BATCHES_PER_EPOCH = 10
+"""At least so many: a small graph is learned by smaller steps, not by fewer."""
+
 
 @dataclass(frozen=True)
 class _Anew:
@@ -62,7 +65,8 @@ class HgnnTraining(LightningModule):
         chance = chance_of_positive(adjacency, self.shares)
         contrasts = Contrasts(adjacency.node_type, members, chance, options.negatives, options.loss == "softmax")
         features = Features(text, adjacency.degrees)
-        return BatchStream(self.sampler, contrasts, features, options.batch_size, options.prefetch, unknown, alone)
+        size = min(options.batch_size, -(-sum(self.shares.values()) // _BATCHES_PER_EPOCH))
+        return BatchStream(self.sampler, contrasts, features, size, options.prefetch, unknown, alone)
 
     def _rng(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng((self.random_seed, epoch))

@@ -123,8 +123,6 @@ def test_the_packaged_encoder_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> No
     assert Encoder(OPTIONS).encode(["hello"]).shape == (1, 384)
 
 
-def test_an_encoder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for name in (str(tmp_path), "nobody/has-this-model"):
-        with pytest.raises(SettingsError, match="cannot be loaded"):
-            Encoder(Text(encoder=name))
+def test_an_encoder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be loaded"):
+        Encoder(Text(encoder=str(tmp_path)))

@@ -46,7 +46,7 @@ def cliques(size: int = 24, extra: int = 0) -> tuple[SnapshotAdjacency, Floats, 
     node_type = (np.arange(items) // 2) % 2
     node_type[2 * size :] = 0
     rng = np.random.default_rng(1)
-    text = rng.normal(size=(items, 8)) * 0.5 + np.where(community, 1.0, -1.0)[:, None] * np.eye(8)[0]
+    text = rng.normal(size=(items, 8)) * 0.25 + np.where(community, 1.0, -1.0)[:, None] * np.eye(8)[0]
     return graph(edges, node_type.tolist()), text.astype(np.float32), community
 
 
