@@ -112,26 +112,27 @@ class Gnn(_Section):
     """Width of the hidden layer and of the item embeddings."""
     fan_out: Counts = (10, 10)
     """Neighbours drawn per edge type, one number a hop (and layer)."""
-    aggregate: Literal["max", "mean"] = "max"
+    aggregate: Literal["max", "mean"] = "mean"
     """What a node takes from its neighbours of one type: element-wise maximum (paper eq. 2) or weighted mean."""
     node_types: int = Field(4, ge=1)
     """Item types with weights of their own: the target and the most streamed ones; the rest share theirs."""
     balance: bool = True
     """Draw equally many supervision edges of each edge type (paper 4.1.3); else in proportion to their number."""
-    loss: Literal["margin", "softmax"] = "margin"
-    """Max-margin (paper eq. 4) or in-batch softmax."""
+    loss: Literal["margin", "softmax"] = "softmax"
+    """Max-margin (paper eq. 4) or in-batch softmax, corrected for how often an item is drawn."""
     margin: float = Field(0.3, gt=0)
     temperature: float = Field(0.1, gt=0)
     negatives: int = Field(256, ge=1)
     """Items drawn at random per node type and batch, that each positive of the type is held against."""
     alone: float = Field(0.1, ge=0, lt=1)
     """Share of a batch's items that hear no neighbour in training, so that items without edges are placed well too."""
-    batch_size: int = Field(512, ge=2)
+    batch_size: int = Field(4096, ge=2)
+    """Edges compared in one step; fewer where an epoch would have less than ten steps."""
     edges_per_epoch: int = Field(40_000, ge=1)
     """At most so many supervision edges in one epoch."""
-    learning_rate: float = Field(1e-3, gt=0)
-    max_epochs: int = Field(50, ge=1)
-    patience: int = Field(10, ge=1)
+    learning_rate: float = Field(5e-3, gt=0)
+    max_epochs: int = Field(40, ge=1)
+    patience: int = Field(5, ge=1)
     """Epochs without improvement on the validation edges before training stops."""
     validation: float = Field(0.1, gt=0, lt=0.5)
     """Share of edges held out to stop early."""
