@@ -12,7 +12,7 @@ import duckdb
 import ibis
 import polars as pl
 
-from colisten.errors import GraphError, OutOfSpaceError
+from colisten.errors import ColistenError, GraphError, OutOfSpaceError
 from colisten.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,10 +37,8 @@ def run_on_duckdb(
         tables = {name: connection.read_parquet(path, table_name=name) for name, path in files.items()}
         with ThreadPoolExecutor(1) as pool:
             _watch(pool.submit(connection.to_parquet, expression(tables), out), connection.con, progress)
-    except duckdb.OutOfMemoryException as error:
-        raise _out_of_room(error) from error
-    except duckdb.IOException as error:
-        raise _out_of_room(error) if "space" in str(error) else GraphError(f"DuckDB failed: {error}.") from error
+    except duckdb.Error as error:
+        raise _failure(error) from error
     finally:
         connection.disconnect()
 
@@ -60,10 +58,13 @@ def _watch(work: Future[None], connection: duckdb.DuckDBPyConnection, progress: 
     work.result()
 
 
-def _out_of_room(error: Exception) -> Exception:
-    if "temp" in str(error) or "space" in str(error):
-        return OutOfSpaceError(f"The disk filled up while edges were computed: free some space ({error}).")
-    return GraphError(f"Edges do not fit in graph.memory_mb: raise it, or lower graph.items_per_user ({error}).")
+def _failure(error: duckdb.Error) -> ColistenError:
+    said = str(error).splitlines()[0].rstrip(".")
+    if "No space left" in said or "max_temp_directory_size" in str(error):
+        return OutOfSpaceError(f"The disk filled up while edges were computed: free some space and run again ({said}).")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return GraphError("The edges do not fit in graph.memory_mb: raise it, or lower graph.items_per_user.")
+    return GraphError(f"The edges cannot be computed: {said}; import the listening data again if its files are broken.")
 
 
 def run_on_spark(

@@ -70,16 +70,17 @@ def load_graph(
     started = time.monotonic()
     wanted = _wanted(data, edges)
     managed = settings.neo4j.uri is None
-    imported = managed and _import_if_empty(wanted, settings, workdir, progress)
-    with open_driver(settings, workdir, progress) as driver, as_graph_error("the graph was loaded"):
-        if not imported and _is_loaded(driver, settings.neo4j.database, wanted.marker):
-            return LoadSummary("unchanged", wanted.marker, 0, EdgeChanges(), time.monotonic() - started)
-        _make_room(driver, settings.neo4j.database, wanted, replace=replace or managed)
-        if imported:
-            items, changes = wanted.nodes.height, EdgeChanges(upserted=wanted.summary.total)
-        else:
-            items, changes = _write_difference(driver, settings.neo4j, wanted, progress)
-        _finish(driver, settings.neo4j, wanted, progress)
+    with as_graph_error("the graph was loaded"):
+        imported = managed and _import_if_empty(wanted, settings, workdir, progress)
+        with open_driver(settings, workdir, progress) as driver:
+            if not imported and _is_loaded(driver, settings.neo4j.database, wanted.marker):
+                return LoadSummary("unchanged", wanted.marker, 0, EdgeChanges(), time.monotonic() - started)
+            _make_room(driver, settings.neo4j.database, wanted, replace=replace or managed)
+            if imported:
+                items, changes = wanted.nodes.height, EdgeChanges(upserted=wanted.summary.total)
+            else:
+                items, changes = _write_difference(driver, settings.neo4j, wanted, progress)
+            _finish(driver, settings.neo4j, wanted, progress)
     way: Literal["import", "transactions"] = "import" if imported else "transactions"
     return LoadSummary(way, wanted.marker, items, changes, time.monotonic() - started)
 

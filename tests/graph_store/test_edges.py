@@ -17,6 +17,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from colisten import settings
+from colisten.errors import GraphError
 from colisten.graph_store.edges import build_edges
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
@@ -160,9 +161,16 @@ def test_no_listening_gives_an_empty_file(tmp_path: Path) -> None:
 def test_nothing_is_left_behind_when_the_engine_fails(tmp_path: Path) -> None:
     data = listening(tmp_path / "data", ["a", "b"], [(0, 0, 0, 1)])
     (tmp_path / "data/interactions.parquet").write_bytes(b"not parquet")
-    with pytest.raises(Exception, match="interactions"):
+    with pytest.raises(GraphError, match="import the listening data again"):
         edges_of(data)
     assert list((tmp_path / "edges").iterdir()) == []
+
+
+def test_little_memory_gives_the_same_edges(tmp_path: Path) -> None:
+    listens = [(u, i, 0, None) for u in range(20) for i in range(u, 4000, 4)]
+    data = listening(tmp_path / "data", ["a", "b"] * 2000, listens)
+    roomy = edges_of(data, items_per_user=1000, memory_mb=2048)
+    assert edges_of(data, items_per_user=1000, memory_mb=128).equals(roomy)
 
 
 def java_for_spark() -> str | None:
