@@ -18,6 +18,7 @@ from colisten.serving.profiles import RETIRED, named
 from colisten.workdir import replacing_file
 
 _EVENTS_AT_ONCE = 1_000_000
+_USERS_AT_ONCE = 100_000
 _SCHEMA = """
 CREATE TABLE users (
     user INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE,
@@ -64,7 +65,7 @@ def _user_rows(data: ListeningData, task: Task) -> Iterator[Iterator[tuple[Any, 
     while first < len(users):
         begin = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, begin + _EVENTS_AT_ONCE, side="right")))
-        last = min(last, first + _EVENTS_AT_ONCE // 10, len(users))
+        last = min(last, first + _USERS_AT_ONCE, len(users))
         yield _rows_of(users[first:last], _events(data, begin, int(ends[last - 1])), ends[first:last] - begin)
         task.advance(last - first)
         first = last

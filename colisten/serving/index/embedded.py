@@ -2,11 +2,13 @@
 
 W/index/ALIAS.json        {"collection": NAME}: what readers use, replaced in one step
 W/index/NAME/shard/       a finished collection: segments of the engine, in the server's format
-W/index/NAME/ready.json   the breadth its searches need
+W/index/NAME/ready.json   how many items it holds, and the breadth its searches need
 W/index/.NAME.…/          a draft; renamed when it is finished, removed when it is not
 
 The engine locks only its write-ahead log. Shards here have none (a draft that was killed is of no use), so any number
-of processes may open one: opening and closing replaces small files by equal ones and changes no byte in place.
+of processes may open one: opening and closing replaces small files by equal ones and changes no byte in place. But it
+makes anew what it misses, silently: a folder is renamed before it is removed, and a reader that no longer finds
+`ready.json` after opening throws away what it opened.
 """
 
 from __future__ import annotations
@@ -108,7 +110,8 @@ class EmbeddedDraft:
         return self._collection
 
     def finish(self, breadth: int | None) -> None:
-        write_json(self._folder / "ready.json", {"breadth": breadth})
+        assert self._collection is not None, "build() comes first"
+        write_json(self._folder / "ready.json", {"breadth": breadth, "items": self._collection.count()})
         self.finished = True
 
     def close(self) -> None:
@@ -153,8 +156,12 @@ class EmbeddedIndex:
         if chosen is None:
             raise IndexStoreError("No index is published yet: run `colisten run` or `colisten index publish` first.")
         try:
-            breadth = json.loads((self._root / chosen / "ready.json").read_text())["breadth"]
-            return EmbeddedCollection(chosen, self._root / chosen / "shard", breadth)
+            path = self._root / chosen / "ready.json"
+            ready = json.loads(path.read_text())
+            collection = EmbeddedCollection(chosen, path.parent / "shard", ready["breadth"])
+            if path.exists() and collection.count() == ready["items"]:
+                return collection
+            raise IndexStoreError("Its files are gone, or hold another number of items than were published.")
         except (IndexStoreError, FileNotFoundError) as error:
             if name is None and self.live() != chosen:  # a publish removed it after we read its name
                 return self.open()
@@ -166,11 +173,15 @@ class EmbeddedIndex:
         write_json(self._root / f"{self.alias}.json", {"collection": name})
 
     def drop(self, name: str) -> None:
-        shutil.rmtree(self._root / name, ignore_errors=True)
+        gone = self._root / f".{name}.dropped"
+        (self._root / name).replace(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def clean(self) -> None:
         with self._alone():
-            for folder in self._root.glob(f".{self.alias}-*"):
+            drafts = self._root.glob(f".{self.alias}-*")
+            debris = (folder for folder in self._root.iterdir() if is_name(self.alias, folder.name))
+            for folder in (*drafts, *(folder for folder in debris if not (folder / "ready.json").exists())):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -187,7 +198,7 @@ def _config(layout: Layout) -> edge.EdgeConfig:
     return edge.EdgeConfig(
         vectors={name: edge.EdgeVectorParams(width, _DISTANCES[name]) for name, width in layout.widths.items()},
         hnsw_config=edge.HnswIndexConfig(m=32 if layout.graph else 0, ef_construct=200, full_scan_threshold=1000),
-        optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1000),
+        optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
         wal_enabled=False,
     )
 

@@ -1,0 +1,43 @@
+"""Both back ends for the same tests, and one served working folder for all that only ask."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from qdrant_client import QdrantClient
+
+from colisten.listening.data import ListeningData
+from colisten.serving.index.collection import Index
+from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.index.server import ServerIndex, connect
+from colisten.settings import Qdrant, Settings
+from colisten.workdir import Workdir
+from tests.serving.worlds import served
+
+
+@pytest.fixture(params=["embedded", "client", "server"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    """The embedded engine; the server's adapter over qdrant-client's own memory; and over a server where one runs."""
+    if request.param == "embedded":
+        yield EmbeddedIndex(tmp_path / "index", "colisten")
+        return
+    url = os.environ.get("COLISTEN_QDRANT_URL")
+    if request.param == "server" and not url:
+        pytest.skip("COLISTEN_QDRANT_URL names no Qdrant server")
+    client = connect(Qdrant(url=url)) if request.param == "server" else QdrantClient(":memory:")
+    found = ServerIndex(client, f"test-{uuid.uuid4().hex[:8]}" if request.param == "server" else "colisten")
+    yield found
+    found.clean()
+    for name in found.ready():
+        found.drop(name)
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workdir, ListeningData, Settings]:
+    """A served working folder that no test changes."""
+    return served(tmp_path_factory.mktemp("serving") / "W")

@@ -1,0 +1,123 @@
+"""What a folder must stand: readers in many processes while one publishes, kills at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from colisten.errors import IndexStoreError
+from colisten.serving.index.collection import EVERYTHING, Layout, new_name
+from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.publishing import publish_catalogue
+from colisten.settings import Qdrant
+from tests.serving.worlds import QUIET, catalogue, vectors
+
+READER = """
+import sys
+from pathlib import Path
+import numpy as np
+from colisten.serving.index.collection import EVERYTHING
+from colisten.serving.index.embedded import EmbeddedIndex
+root, seen, reads = Path(sys.argv[1]), set(), 0
+users = np.random.default_rng(3).standard_normal((4, 16), dtype=np.float32)
+while not (root / "stop").exists():
+    collection = EmbeddedIndex(root, "colisten").open()
+    hits = collection.search("towers", users, 20, EVERYTHING, collection.breadth)
+    assert (hits.items >= 0).all() and collection.count() == 1960, (collection.name, hits.items.tolist())
+    seen.add(collection.name)
+    reads += 1
+    if reads % 2:
+        collection.close()
+    print("read", flush=True) if reads == 1 else None
+print(len(seen))
+"""
+PUBLISHER = """
+import sys
+from pathlib import Path
+from colisten.serving.index.collection import new_name
+from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.publishing import publish_catalogue
+from colisten.settings import Qdrant
+from tests.serving.worlds import QUIET, catalogue
+index = EmbeddedIndex(Path(sys.argv[1]), "colisten")
+index.clean()
+print("go", flush=True)
+publish_catalogue(index, new_name("colisten", index.ready()), catalogue(20_000, seed=1), Qdrant(), QUIET)
+"""
+
+
+def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def publish(root: Path, seed: int = 0, **settings: object) -> str:
+    index = EmbeddedIndex(root, "colisten")
+    index.clean()
+    name = new_name("colisten", index.ready())
+    publish_catalogue(index, name, catalogue(2000, seed=seed), Qdrant(**settings), QUIET)
+    return name
+
+
+def test_many_processes_read_while_one_publishes_again_and_again(tmp_path: Path) -> None:
+    publish(tmp_path)
+    readers = [start(READER, tmp_path) for _ in range(3)]
+    assert [reader.stdout.readline() for reader in readers if reader.stdout] == ["read\n"] * 3
+    for seed in range(5):
+        publish(tmp_path, seed, keep=1)
+    (tmp_path / "stop").touch()
+    for reader in readers:
+        out, errors = reader.communicate(timeout=60)
+        assert reader.returncode == 0, errors
+        assert int(out) >= 2
+
+
+def test_a_killed_publish_leaves_the_old_one_live_and_is_cleaned(tmp_path: Path) -> None:
+    name = publish(tmp_path)
+    for seconds in (0.02, 0.3, 0.9):
+        publisher = start(PUBLISHER, tmp_path)
+        assert publisher.stdout is not None
+        assert publisher.stdout.readline() == "go\n"
+        time.sleep(seconds)
+        publisher.send_signal(signal.SIGKILL)
+        publisher.wait()
+        index = EmbeddedIndex(tmp_path, "colisten")
+        if index.live() == name:
+            assert index.open().count() == 1960
+    again = publish(tmp_path, keep=1)
+    index = EmbeddedIndex(tmp_path, "colisten")
+    assert (index.live(), index.ready()) == (again, [again])
+    assert {path.name for path in tmp_path.iterdir()} == {again, "colisten.json", ".lock"}
+
+
+def test_two_publishes_at_once_are_refused(tmp_path: Path) -> None:
+    first = EmbeddedIndex(tmp_path, "colisten")
+    with (
+        first.draft(new_name("colisten", []), Layout({"towers": 4, "hgnn": 4}, graph=False)),
+        pytest.raises(IndexStoreError, match="Another process is publishing"),
+    ):
+        publish(tmp_path)
+    assert publish(tmp_path) == first.live()
+
+
+def test_a_reader_keeps_what_it_opened_when_the_folder_goes(tmp_path: Path) -> None:
+    publish(tmp_path)
+    collection = EmbeddedIndex(tmp_path, "colisten").open()
+    publish(tmp_path, 1, keep=1)
+    hits = collection.search("towers", vectors(2, 16, 3), 20, EVERYTHING, collection.breadth)
+    assert (hits.items >= 0).all()
+
+
+def test_a_damaged_collection_is_one_sentence(tmp_path: Path) -> None:
+    name = publish(tmp_path)
+    for segment in (tmp_path / name / "shard" / "segments").rglob("segment.json"):
+        segment.write_text("{")
+    with pytest.raises(IndexStoreError, match="publish again"):
+        EmbeddedIndex(tmp_path, "colisten").open()

@@ -1,0 +1,82 @@
+"""Every search against NumPy, over both back ends, with and without conditions."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from colisten.arrays import Bools, Floats
+from colisten.errors import IndexStoreError
+from colisten.serving.catalogue import Catalogue
+from colisten.serving.index.collection import Conditions, Hits, Index, new_name
+from colisten.serving.publishing import publish_catalogue
+from colisten.settings import Qdrant
+from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, catalogue, vectors
+
+SOME = (
+    ((), TYPES[:1], TYPES[2:], TYPES[:2]),
+    ((), LANGUAGES[:1], LANGUAGES),
+    ((), GENRES[3:], GENRES[:2]),
+)
+
+
+def fulfils(what: Catalogue, conditions: Conditions) -> Bools:
+    """Row by row in Python: an oracle that shares nothing with the engine."""
+    return np.array(
+        [
+            (not conditions.item_types or row["item_type"] in conditions.item_types)
+            and (not conditions.languages or row["language"] in conditions.languages)
+            and (not conditions.genres or bool(set(row["genres"] or ()) & set(conditions.genres)))
+            for row in what.table.iter_rows(named=True)
+        ]
+    )
+
+
+def check(what: Catalogue, scores: Floats, chosen: Bools, hits: Hits) -> None:
+    for row, found, given in zip(np.where(chosen, scores, -np.inf), hits.items, hits.scores, strict=True):
+        best = np.argsort(-row, kind="stable")[: min(len(found), int(chosen.sum()))]
+        assert found[: len(best)].tolist() == what.items[best].tolist()
+        np.testing.assert_allclose(given[: len(best)], row[best], rtol=1e-4, atol=1e-5)
+        assert (found[len(best) :] == -1).all()
+        assert np.isneginf(given[len(best) :]).all()
+
+
+def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
+    what = catalogue(700)
+    publish_catalogue(index, new_name(index.alias, []), what, Qdrant(), QUIET)
+    collection = index.open()
+    assert collection.breadth is None
+    users = vectors(5, 16, 9)
+    cosine = what.vectors["hgnn"] / np.linalg.norm(what.vectors["hgnn"], axis=1, keepdims=True)
+    taste = users[:, :8] / np.linalg.norm(users[:, :8], axis=1, keepdims=True)
+    for kinds, languages, genres in product(*SOME):
+        conditions = Conditions(kinds, languages, genres)
+        chosen = fulfils(what, conditions)
+        assert collection.count(conditions) == chosen.sum()
+        hits = collection.search("towers", users, 40, conditions, collection.breadth)
+        check(what, users @ what.vectors["towers"].T, chosen, hits)
+        nearest = collection.search("hgnn", users[:, :8], 12, conditions, collection.breadth)
+        check(what, taste @ cosine.T, chosen, nearest)
+
+
+@pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
+def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
+    what = catalogue(3000)
+    publish_catalogue(index, new_name(index.alias, []), what, Qdrant(exact_up_to=1000), QUIET)
+    collection = index.open()
+    assert collection.breadth is not None
+    users = vectors(40, 16, 9)
+    chosen = fulfils(what, Conditions(TYPES[:1], LANGUAGES[:2]))
+    hits = collection.search("towers", users, 50, Conditions(TYPES[:1], LANGUAGES[:2]), collection.breadth)
+    exact = np.where(chosen, users @ what.vectors["towers"].T, -np.inf)
+    best = what.items[np.argsort(-exact, axis=1)[:, :50]]
+    recall = np.mean([len(set(a) & set(b)) / 50 for a, b in zip(best.tolist(), hits.items.tolist(), strict=True)])
+    assert recall >= 0.99
+
+
+def test_a_vector_of_another_width_is_one_sentence(index: Index) -> None:
+    publish_catalogue(index, new_name(index.alias, []), catalogue(60), Qdrant(), QUIET)
+    with pytest.raises(IndexStoreError):
+        index.open().search("towers", vectors(1, 3, 0), 5, Conditions(), None)

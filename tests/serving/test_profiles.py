@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from colisten.errors import WorkdirError
+from colisten.listening.data import ListeningData
+from colisten.serving import profile_writing
+from colisten.serving.profile_writing import write_profiles
+from colisten.serving.profiles import RETIRED, Profiles
+from tests.serving.worlds import GENRES, QUIET, TYPES, listening
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> ListeningData:
+    return listening(tmp_path_factory.mktemp("profiles") / "listening")
+
+
+@pytest.fixture
+def path(data: ListeningData, tmp_path: Path) -> Path:
+    write_profiles(data, tmp_path / "profiles.sqlite", QUIET)
+    return tmp_path / "profiles.sqlite"
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 10**6])
+def test_what_is_read_is_what_was_heard(
+    data: ListeningData, tmp_path: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profile_writing, "_EVENTS_AT_ONCE", at_once)
+    write_profiles(data, tmp_path / "p.sqlite", QUIET)
+    interactions = pl.read_parquet(data.interactions)
+    asked = ["u3", "nobody", "o'brien\"; DROP TABLE users", "silent", "u3"]
+    with Profiles.open(tmp_path / "p.sqlite") as profiles:
+        listeners, unknown = profiles.read(asked)
+        assert unknown == ["nobody"]
+        for place, user_id in enumerate(asked):
+            user = data.users.filter(pl.col("user_id") == user_id)
+            events = interactions.filter(pl.col("user").is_in(user["user"].to_list()))
+            mine = slice(*listeners.indptr[place : place + 2])
+            assert listeners.items[mine].tolist() == events["item"].to_list()
+            assert listeners.signals[mine].tolist() == events["signal"].to_list()
+            assert listeners.timestamps[mine].tolist() == events["timestamp"].to_list()
+            for name in ("age", "country"):
+                assert [listeners.features[name][place]] == (user[name].to_list() or [None])
+            taste = listeners.features["taste"][place]
+            known = next(iter(user["taste"].to_list()), None)
+            assert taste is None if known is None else np.allclose(taste, known)  # type: ignore[arg-type]
+
+
+def test_facts_items_and_vocabulary(data: ListeningData, path: Path) -> None:
+    with Profiles.open(path) as profiles:
+        assert profiles.facts.strong == 1
+        assert profiles.facts.item_types == TYPES
+        assert profiles.facts.features == {"country": "text", "age": "number"}
+        assert profiles.facts.latest == pl.read_parquet(data.interactions)["timestamp"].max()
+        expected = np.where(data.items["retired"].to_numpy(), RETIRED, data.type_of)
+        np.testing.assert_array_equal(profiles.type_of, expected)
+        assert profiles.item_ids() == data.items["item_id"].to_list()
+        found = profiles.find('it\'em "12"')
+        assert found is not None
+        assert found == profiles.items([12])[12]
+        assert profiles.find("tItLe 12") == found
+        assert profiles.find("Title 9999") is None
+        assert set(profiles.vocabulary("genres")) == set(GENRES)
+
+
+def test_forgotten_is_gone_from_the_bytes(path: Path) -> None:
+    name = "o'brien\"; DROP TABLE users"
+    with Profiles.open(path) as profiles:
+        blob = profiles.read([name])[0].timestamps.tobytes()
+        assert name.encode() in path.read_bytes()
+        assert len(blob) > 0
+        assert blob in path.read_bytes()
+        assert profiles.forget(name)
+        assert not profiles.forget(name)
+        assert profiles.read([name, "u3"])[1] == [name]
+    assert name.encode() not in path.read_bytes()
+    assert blob not in path.read_bytes()
+    assert [file.name for file in path.parent.iterdir()] == [path.name], "no journal stays behind"
+
+
+def test_only_the_owner_may_read(path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_missing_or_damaged_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(WorkdirError, match="colisten run"):
+        Profiles.open(tmp_path / "none.sqlite")
+    (tmp_path / "bad.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(WorkdirError, match="colisten run"), Profiles.open(tmp_path / "bad.sqlite") as profiles:
+        profiles.read(["u1"])

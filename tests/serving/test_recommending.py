@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from colisten.errors import IndexStoreError, SettingsError
+from colisten.listening.data import ListeningData
+from colisten.serving.index.opening import open_index
+from colisten.serving.many import recommend_to
+from colisten.serving.profile_writing import write_profiles
+from colisten.serving.publishing import publish, rollback
+from colisten.serving.recommending import Recommendations, Recommender
+from colisten.serving.wishes import Wish
+from colisten.settings import Settings
+from colisten.towers.encoder import UserEncoder
+from colisten.towers.reading import listeners_of
+from colisten.workdir import Workdir
+from tests.serving.worlds import QUIET, trained
+
+World = tuple[Workdir, ListeningData, Settings]
+
+
+@pytest.fixture
+def recommender(world: World) -> Recommender:
+    workdir, _, settings = world
+    return Recommender.open(workdir, settings)
+
+
+def by_hand(world: World, user_id: str, kind: str, *, heard: bool = False) -> dict[str, float]:
+    """The score of every item that may be recommended, in a few lines of NumPy on the files that training wrote."""
+    workdir, data, _ = world
+    user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
+    encoder = UserEncoder.load(workdir.towers)
+    vector = encoder.encode(listeners_of(data, np.array([user], np.int32)))[0]
+    scores = load_file(workdir.towers / "items.safetensors")["vectors"] @ vector
+    events = pl.read_parquet(data.interactions).filter(pl.col("user") == user)
+    gone = events.filter(pl.col("signal").is_in([0, *encoder.ruled_out]))["item"].to_numpy()
+    chosen = ((data.items["item_type"] == kind) & ~data.items["retired"]).to_numpy()
+    if not heard:
+        chosen &= ~np.isin(data.items["item"].to_numpy(), gone)
+    return dict(zip(data.items["item_id"].filter(pl.Series(chosen)), scores[chosen].tolist(), strict=True))
+
+
+def check(found: Recommendations, scores: dict[str, float], k: int) -> None:
+    assert len(set(ids(found))) == len(found.items) == min(k, len(scores))
+    np.testing.assert_allclose(found.scores, [scores[item] for item in ids(found)], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.scores, sorted(scores.values(), reverse=True)[:k], rtol=1e-4, atol=1e-5)
+    assert found.ranks.tolist() == list(range(1, len(found.items) + 1))
+
+
+def ids(found: Recommendations) -> list[str]:
+    return [item.item_id for item in found.items]
+
+
+@pytest.mark.parametrize("user_id", ["u0", "u1", "u30", "o'brien\"; DROP TABLE users", "silent"])
+@pytest.mark.parametrize("kind", ["audiobook", "podcast", "short"])
+def test_the_answer_is_what_numpy_says(world: World, recommender: Recommender, user_id: str, kind: str) -> None:
+    found = recommender.recommend([user_id], Wish(k=20, item_type=kind))
+    check(found, by_hand(world, user_id, kind), 20)
+    assert found.unknown == []
+    again = recommender.recommend([user_id], Wish(k=20, item_type=kind, include_heard=True))
+    check(again, by_hand(world, user_id, kind, heard=True), 20)
+    row = next(found.rows())
+    assert list(row) == ["user_id", "item_id", "item_type", "score", "rank"]
+    assert row["user_id"] == user_id
+    assert row["item_type"] == kind
+
+
+def test_many_users_are_answered_like_each_alone(world: World, recommender: Recommender, tmp_path: Path) -> None:
+    everyone = world[1].users["user_id"].to_list()
+    unknown = recommend_to(tmp_path / "out.parquet", recommender, [*everyone, "new", "u0"], Wish(k=7), QUIET)
+    assert unknown == ["new"]
+    table = pl.read_parquet(tmp_path / "out.parquet")
+    assert dict(table.schema) == {
+        "user_id": pl.String, "item_id": pl.String, "item_type": pl.String, "score": pl.Float32, "rank": pl.Int32,
+    }  # fmt: skip
+    assert table["user_id"].unique(maintain_order=True).to_list() == [*everyone, "new"]
+    assert table.n_unique(["user_id", "item_id"]) == len(table)
+    for user_id in everyone:
+        alone = ids(recommender.recommend([user_id], Wish(k=7)))
+        assert table.filter(pl.col("user_id") == user_id)["item_id"].to_list() == alone
+
+
+def test_a_stranger_gets_the_cold_answer(recommender: Recommender) -> None:
+    found = recommender.recommend(["who?", "u3"], Wish())
+    assert found.unknown == ["who?"]
+    nobody = recommender.recommend_for([], {}, Wish())
+    assert ids(found)[:10] == ids(nobody)
+    assert len(found.items) == 20
+
+
+def test_somebody_described_is_answered_like_a_user_of_that_history(recommender: Recommender) -> None:
+    liked = ['it\'em "2"', "title 9", "Title 2"]
+    found = recommender.recommend_for(liked, {"country": "US", "age": "30"}, Wish(k=200))
+    known = recommender.recommend(["just like"], Wish(k=200))
+    assert ids(found) == ids(known)
+    np.testing.assert_array_equal(found.scores, known.scores)
+    assert not {'it\'em "2"', 'it\'em "9"'} & set(ids(found))
+    nobody = recommender.recommend_for([], {"country": "SE", "age": 70}, Wish(k=200))
+    assert nobody.scores.tolist() != found.scores[: len(nobody.scores)].tolist()
+
+
+def test_filters_are_kept(world: World, recommender: Recommender) -> None:
+    wish = Wish(k=300, item_type="podcast", languages=("en", "de"), genres=('o\'clock "noir"',))
+    items = world[1].items
+    fits = items.filter(
+        pl.col("item_type") == "podcast",
+        pl.col("language").is_in(["en", "de"]),
+        pl.col("genres").list.contains('o\'clock "noir"'),
+        ~pl.col("retired"),
+    )
+    found = recommender.recommend(["silent"], wish)
+    assert sorted(ids(found)) == sorted(fits["item_id"].to_list())
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        (Wish(item_type="audiobok"), "did you mean 'audiobook'"),
+        (Wish(languages=("EN",)), "did you mean 'en'"),
+        (Wish(genres=("jazz",)), "there are "),
+    ],
+)
+def test_a_wrong_word_is_told_the_right_one(recommender: Recommender, wish: Wish, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        recommender.recommend(["u1"], wish)
+
+
+def test_wrong_likes_and_features(recommender: Recommender) -> None:
+    with pytest.raises(SettingsError, match="did you mean 'Title 1"):
+        recommender.recommend_for(["Titel 12"], {}, Wish())
+    with pytest.raises(SettingsError, match="country, age"):
+        recommender.recommend_for([], {"city": "Lund"}, Wish())
+    with pytest.raises(SettingsError, match="age is a number"):
+        recommender.recommend_for([], {"age": "old"}, Wish())
+
+
+def test_similar_is_by_cosine_of_the_graph_vectors(world: World, recommender: Recommender) -> None:
+    workdir, data, _ = world
+    vectors = load_file(workdir.gnn / "items.safetensors")["embeddings"]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    chosen = ((data.items["item_type"] == "short") & ~data.items["retired"]).to_numpy()
+    order = np.argsort(-np.where(chosen, unit @ unit[3], -np.inf))[:5]
+    found = recommender.similar("Title 3", Wish(k=5, item_type="short"))
+    assert ids(found) == data.items["item_id"][order].to_list()
+    same = recommender.similar("Title 3", Wish(k=500))
+    assert 'it\'em "3"' not in ids(same)
+    with pytest.raises(IndexStoreError, match="catalogue"):
+        recommender.similar("Title 7", Wish())
+
+
+def test_the_user_tower_goes_with_the_collection(tmp_path: Path) -> None:
+    """Trained anew but not published yet, and after a rollback: the old tower meets the old vectors."""
+    workdir, data, settings = trained(tmp_path / "W")
+    write_profiles(data, workdir.profiles, QUIET)
+    publish(workdir, data, settings, QUIET)
+
+    def answer() -> list[dict[str, object]]:
+        return list(Recommender.open(workdir, settings).recommend(["u5"], Wish()).rows())
+
+    first = answer()
+    embeddings = load_file(workdir.gnn / "items.safetensors")["embeddings"][:, ::-1].copy()
+    from colisten.towers.towers import train_towers
+
+    train_towers(data, embeddings, embeddings, settings.model_copy(update={"seed": 99}), workdir.towers, QUIET)
+    save_file({"embeddings": embeddings}, workdir.gnn / "items.safetensors")
+    assert answer() == first
+    publish(workdir, data, settings, QUIET)
+    assert answer() != first
+    rollback(open_index(workdir, settings))
+    assert answer() == first
+
+
+def test_the_path_of_a_recommendation_imports_nothing_heavy(world: World) -> None:
+    program = (
+        "import sys; from pathlib import Path; from colisten.settings import Settings; "
+        "from colisten.serving.recommending import Recommender, Wish; from colisten.workdir import Workdir; "
+        f"r = Recommender.open(Workdir.open(Path({str(world[0].root)!r})), Settings()); "
+        "print(len(r.recommend(['u1'], Wish()).items)); "
+        "heavy = ('torch', 'polars', 'duckdb', 'ibis', 'pyarrow', 'qdrant_client', 'scipy'); "
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.split("\n")[1] == "[]"

@@ -1,0 +1,118 @@
+"""Catalogues and working folders to publish and ask, small and real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import save_file
+
+from colisten.arrays import Floats
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.serving.catalogue import Catalogue
+from colisten.serving.profile_writing import write_profiles
+from colisten.serving.publishing import publish
+from colisten.settings import Settings, Towers
+from colisten.workdir import Workdir
+
+QUIET = Progress(quiet=True)
+TYPES = ("audiobook", "podcast", "short")
+LANGUAGES = ("de", "en", "fr")
+GENRES = ("crime", "history", "love", 'o\'clock "noir"')
+SIGNALS = ("stream", "follow", "preview")
+
+
+def vectors(count: int, width: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).standard_normal((count, width), dtype=np.float32)
+
+
+def table(count: int, seed: int = 0) -> pl.DataFrame:
+    """Items by the contract: every third language unknown, some without genres, one type rare, a few retired."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(3, count, p=[0.5, 0.45, 0.05]).tolist()
+    genres = [sorted({GENRES[g] for g in rng.integers(0, 4, n)}) or None for n in rng.integers(0, 4, count).tolist()]
+    languages = [None if i % 3 == 0 else LANGUAGES[rng.integers(3)] for i in range(count)]
+    frame = pl.DataFrame(
+        {
+            "item": np.arange(count, dtype=np.int32),
+            "item_id": [f'it\'em "{i}"' for i in range(count)],
+            "item_type": [TYPES[kind] for kind in kinds],
+            "title": [f"Title {i}" for i in range(count)],
+            "language": pl.Series(languages, dtype=pl.String),
+            "genres": pl.Series(genres, dtype=pl.List(pl.String)),
+            "creators": pl.Series([["A. Writer"]] * count, dtype=pl.List(pl.String)),
+            "retired": [i % 50 == 7 for i in range(count)],
+        }
+    )
+    return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over("item_type").alias("row"))
+
+
+def catalogue(count: int, *, width: int = 16, seed: int = 0) -> Catalogue:
+    """A catalogue of random vectors, as `catalogue_of` makes it."""
+    kept = table(count, seed).filter(~pl.col("retired"))
+    return Catalogue(
+        kept["item"].to_numpy().astype(np.int64),
+        {"towers": vectors(len(kept), width, seed + 1), "hgnn": vectors(len(kept), width // 2, seed + 2)},
+        kept.drop("item", "retired", "row"),
+    )
+
+
+def listening(folder: Path, *, users: int = 60, items: int = 240, seed: int = 0) -> ListeningData:
+    """Listeners in four circles of taste, with long and short histories.
+
+    User 1 heard nearly every audiobook; the last three are an American of 30 who just heard items 2 and 9, one with a
+    name full of quotes, and somebody without any history.
+    """
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    catalogue = table(items, seed)
+    books = catalogue.filter(pl.col("item_type") == "audiobook")["item"].to_numpy()
+    rows = [(1, int(item), 0, 1_700_000_000 + int(item)) for item in books[:-3]]
+    rows += [(users - 3, item, 0, 1_700_001_000) for item in (2, 9)]
+    for user in [*range(users - 3), users - 2]:
+        drawn = rng.integers(0, items // 4, rng.integers(1, 40)) * 4 + user % 4
+        rows += [
+            (user, int(item), int(rng.integers(3)), int(rng.integers(1_600_000_000, 1_700_000_000))) for item in drawn
+        ]
+    schema = {"user": pl.Int32, "item": pl.Int32, "signal": pl.UInt8, "timestamp": pl.Int64}
+    events = pl.DataFrame(rows, schema, orient="row").with_columns(value=pl.lit(None, pl.Float32))
+    events.sort("user", "timestamp", maintain_order=True).write_parquet(folder / "interactions.parquet")
+    people = {
+        "user": np.arange(users, dtype=np.int32),
+        "user_id": [f"u{i}" for i in range(users - 3)] + ["just like", "o'brien\"; DROP TABLE users", "silent"],
+        "taste": pl.Series(
+            [rng.normal(size=4).tolist() if i % 2 and i != users - 3 else None for i in range(users)],
+            dtype=pl.List(pl.Float32),
+        ),
+        "country": pl.Series([["US", "SE", None][i % 3] for i in range(users)], dtype=pl.String),
+        "age": pl.Series([30 if i == users - 3 else i + 15 if i % 4 else None for i in range(users)], dtype=pl.Int64),
+    }
+    pl.DataFrame(people).write_parquet(folder / "users.parquet")
+    catalogue.with_columns(description=pl.lit("")).write_parquet(folder / "items.parquet")
+    (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": SIGNALS, "strong": 1}))
+    return ListeningData(folder)
+
+
+def trained(root: Path, *, seed: int = 0) -> tuple[Workdir, ListeningData, Settings]:
+    """A working folder with data, item embeddings and really trained (if briefly) towers; nothing published."""
+    from colisten.towers.towers import train_towers  # torch: only where it is needed, processes here come and go
+
+    workdir = Workdir.open(root, create=True)
+    data = listening(workdir.listening, seed=seed)
+    settings = Settings(target="audiobook", towers=Towers(hidden=(16,), dim=8, epochs=1), seed=seed)
+    embeddings = vectors(len(data.items), 6, seed + 5)
+    workdir.gnn.mkdir()
+    save_file({"embeddings": embeddings}, workdir.gnn / "items.safetensors")
+    train_towers(data, vectors(len(data.items), 5, seed), embeddings, settings, workdir.towers, QUIET)
+    return workdir, data, settings
+
+
+def served(root: Path) -> tuple[Workdir, ListeningData, Settings]:
+    """`trained`, with profiles and a live index."""
+    workdir, data, settings = trained(root)
+    write_profiles(data, workdir.profiles, QUIET)
+    publish(workdir, data, settings, QUIET)
+    return workdir, data, settings
