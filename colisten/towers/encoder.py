@@ -44,9 +44,9 @@ class UserEncoder:
         """Open `W/towers/`."""
         spec = json.loads((folder / "spec.json").read_text())
         tensors = mapped(folder / "towers.safetensors")
-        parts = {name: _part(name, spec, tensors) for name in spec["weights"]["warm"]}
-        spreads = {name: np.asarray(tensors[f"spread.{name}"]) for name in parts}
         is_target = tensors["group_of"] == 0 if spec["has_target"] else np.zeros(len(tensors["group_of"]), bool)
+        parts = {name: _part(name, spec, tensors, is_target) for name in spec["weights"]["warm"]}
+        spreads = {name: np.asarray(tensors[f"spread.{name}"]) for name in parts}
         signals, ruled_out = spec["bags"]["signals"], tuple(spec["ruled_out"])
         return cls(parts, spreads, **spec["weights"], is_target=is_target, signals=signals, ruled_out=ruled_out)
 
@@ -71,8 +71,7 @@ class UserEncoder:
         return (signals < strong) | np.isin(signals, self.ruled_out)
 
     def _encode(self, listeners: Listeners) -> Floats:
-        warm = np.zeros(len(listeners), bool)
-        warm[listeners.owners[self.is_target[listeners.items]]] = True
+        warm = listeners.touching(self.is_target)
         blocks = []
         for name, part in self.parts.items():
             weight = np.where(warm, self.warm[name], self.cold[name]).astype(np.float32)
@@ -80,11 +79,11 @@ class UserEncoder:
         return np.concatenate(blocks, axis=1)
 
 
-def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any]) -> Part:
+def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_target: Bools) -> Part:
     if name == "popular":
         return PopularPart()
     if name == "linear":
-        return LinearPart(tensors["from_items"], spec["linear"]["signals"])
+        return LinearPart(tensors["from_items"], is_target, spec["linear"]["signals"])
     bags = Bags(**spec["bags"], group_of=tensors["group_of"])
     columns = tuple(from_json(column) for column in spec["columns"])
     layers = [(tensors[f"user.layers.{i}.weight"], tensors[f"user.layers.{i}.bias"]) for i in range(spec["layers"])]

@@ -81,7 +81,7 @@ def _spec(fitted: Fitted, parts: list[str], chosen: Mapping[str, Any]) -> dict[s
 
 def _edges(weights: csc_array) -> pl.DataFrame:
     """What the model believes of pairs of items: `src` speaks for `dst`."""
-    pairs = weights.tocoo()
+    pairs = weights[: weights.shape[1]].tocoo()
     return pl.DataFrame(
         {"src": pairs.row.astype(np.int32), "dst": pairs.col.astype(np.int32), "weight": pairs.data.astype(np.float32)}
     ).sort("src", "weight", descending=[False, True])

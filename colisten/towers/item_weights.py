@@ -11,28 +11,30 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from colisten.arrays import Floats, Int32s, Int64s
+from colisten.arrays import Bools, Floats, Int32s, Int64s
 from colisten.progress import Progress
 
 _CELLS = 1 << 24
 """Numbers in the largest dense block: 64 MB."""
 _GRAM_ITEMS = 1 << 14
-"""Items whose co-counts are held at once (1 GB)."""
+"""A catalogue up to this size has its co-counts computed once (1 GB); of a larger one, those that a block needs."""
+_BLOCK_ITEMS = 1 << 12
 _SWEEPS = 20
 
 
-def nearest(heard: csr_array, count: int) -> Int32s:
-    """[items, count] the items heard most with each, by cosine, itself left out; ascending."""
+def nearest(heard: csr_array, count: int, among: Bools) -> Int32s:
+    """[items, ≤ count] the items `among` [items] heard most with each, by cosine, itself left out; ascending."""
     items = heard.shape[1]
-    count = min(count, items - 1)
+    count = min(count, max(int(among.sum()) - 1, 0))
     inverse = 1 / np.sqrt(np.maximum(_listeners(heard), 1e-9))
     found = np.empty((items, count), np.int32)
     size = max(1, _CELLS // max(items, 1))
     for first in range(0, items, size):
         block = np.arange(first, min(first + size, items))
         cosine = (heard[:, block].T @ heard).toarray() * inverse
+        cosine[:, ~among] = -1
         cosine[np.arange(len(block)), block] = -1
-        found[block] = np.sort(np.argpartition(-cosine, count - 1, axis=1)[:, :count], axis=1)
+        found[block] = np.sort(np.argpartition(-cosine, max(count - 1, 0), axis=1)[:, :count], axis=1)
     return found
 
 
@@ -46,7 +48,7 @@ def item_weights(heard: csr_array, near: Int32s, columns: Int64s, penalty: float
     """
     items, k = heard.shape[1], near.shape[1]
     weights = np.zeros((len(columns), k), np.float32)
-    size = len(columns) if items <= _GRAM_ITEMS else max(1, _GRAM_ITEMS // max(k, 1))
+    size = len(columns) if items <= _GRAM_ITEMS else max(1, _BLOCK_ITEMS // max(k, 1))
     with progress.task("item–item weights", len(columns)) as task:
         for first in range(0, len(columns), max(size, 1)):
             block = columns[first : first + size]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import block_diag, csc_array, csr_array, diags_array, vstack
 
-from colisten.arrays import Bools, Floats, Int32s
+from colisten.arrays import Bools, Floats, Int32s, Int64s
 from colisten.progress import Progress
 from colisten.towers.history import distinct
 from colisten.towers.holdout import HoldOut
@@ -40,18 +40,29 @@ class LinearChoice:
 
 @dataclass(frozen=True)
 class Linear:
-    """Fitted weights."""
+    """Fitted weights, one set for users who know the target type and one for those who do not.
+
+    The second predicts the target's items from the other types alone: in the first, what other types say of a target
+    item is told by its neighbours of the target type, which a cold user has not got.
+    """
 
     choice: LinearChoice
     weights: csc_array
-    """[items, items]"""
+    """[2 × items, items]: rows of items as known to warm users, then to cold ones."""
     from_items: Floats
+    """[2 × items, rank]"""
     to_items: Floats
     """[items, rank] weights ≈ from_items @ to_itemsᵀ"""
+    is_target: Bools
 
     @property
     def part(self) -> LinearPart:
-        return LinearPart(self.from_items, self.choice.signals)
+        return LinearPart(self.from_items, self.is_target, self.choice.signals)
+
+    def cut_to(self, rank: int) -> Linear:
+        """The same with the first `rank` directions."""
+        choice = replace(self.choice, rank=min(rank, self.from_items.shape[1]))
+        return replace(self, choice=choice, from_items=self.from_items[:, :rank], to_items=self.to_items[:, :rank])
 
 
 def heard_matrix(listeners: Listeners, items: int, signals: int) -> csr_array:
@@ -63,21 +74,64 @@ def heard_matrix(listeners: Listeners, items: int, signals: int) -> csr_array:
     return csr_array((np.ones(len(owners), np.float32), (owners, columns)), shape=(len(listeners), items))
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """What weights are fitted from, but for the penalty."""
+
+    heard: csr_array
+    is_target: Bools
+    warm: Int32s
+    """[items, k] items that each may be predicted from."""
+    cold: Int32s
+    """The same without items of the target type."""
+
+    @classmethod
+    def of(cls, listeners: Listeners, is_target: Bools, signals: int) -> Neighbours:
+        heard = heard_matrix(listeners, len(is_target), signals)
+        warm = nearest(heard, NEIGHBOURS, np.ones_like(is_target))
+        return cls(heard, is_target, warm, nearest(heard, NEIGHBOURS, ~is_target))
+
+    def weights(self, columns: Int64s, penalty: float, progress: Progress) -> csc_array:
+        """[2 × items, items], filled for `columns`."""
+        target = columns[self.is_target[columns]]
+        warm = item_weights(self.heard, self.warm, columns, penalty, progress)
+        cold = item_weights(self.heard, self.cold, target, penalty, progress)
+        return csc_array(vstack([warm, warm @ diags_array((~self.is_target).astype(np.float32)) + cold]))
+
+    def as_known(self) -> csr_array:
+        """[2 × users, 2 × items]: everybody as they are, and everybody as if the target type were new to them."""
+        without = self.heard @ diags_array((~self.is_target).astype(np.float32))
+        return csr_array(block_diag([self.heard, without]))
+
+
+def fit_linear(listeners: Listeners, is_target: Bools, choice: LinearChoice, seed: int, progress: Progress) -> Linear:
+    """Fit the weights of every item and cut them to the chosen rank."""
+    neighbours = Neighbours.of(listeners, is_target, choice.signals)
+    weights = neighbours.weights(np.arange(len(is_target)), choice.penalty, progress)
+    heard = neighbours.as_known()
+    size = np.sqrt(np.asarray((heard @ weights).power(2).sum(axis=0)).ravel())
+    importance = (np.where(is_target, 1, OTHER_TYPES) / np.sqrt(np.maximum(size, 1))).astype(np.float32)
+    from_items, to_items = reduced(heard, weights, importance, choice.rank, np.random.default_rng(seed))
+    return Linear(choice, weights, from_items, to_items, is_target)
+
+
 class LinearTrials:
     """Fits on the kept part of the data, for the target's items alone."""
 
     def __init__(self, held: HoldOut, task: Task, is_target: Bools, progress: Progress) -> None:
         self.held, self.task, self.is_target, self.progress = held, task, is_target, progress
-        self._near: dict[int, tuple[csr_array, Int32s]] = {}
+        self._neighbours: dict[int, Neighbours] = {}
 
     def gain(self, choice: LinearChoice) -> float:
         """What validation says of the weights before their rank is cut."""
-        if choice.signals not in self._near:
-            heard = heard_matrix(self.held.kept, len(self.is_target), choice.signals)
-            self._near[choice.signals] = heard, nearest(heard, NEIGHBOURS)
-        heard, near = self._near[choice.signals]
-        weights = item_weights(heard, near, self.task.candidates, choice.penalty, self.progress)
-        scores = (heard[self.held.users] @ weights[:, self.task.candidates]).toarray()
+        if choice.signals not in self._neighbours:
+            self._neighbours[choice.signals] = Neighbours.of(self.held.kept, self.is_target, choice.signals)
+        neighbours = self._neighbours[choice.signals]
+        weights = neighbours.weights(self.task.candidates, choice.penalty, self.progress)[:, self.task.candidates]
+        heard, items = neighbours.heard[self.held.users], len(self.is_target)
+        scores = np.where(
+            self.held.warm[:, None], (heard @ weights[:items]).toarray(), (heard @ weights[items:]).toarray()
+        )
         return float(self.task.ndcg(scores).mean())
 
     def choose(self, codes: tuple[int, int]) -> tuple[LinearChoice, float]:
@@ -92,25 +146,9 @@ class LinearTrials:
 
     def cut(self, fitted: Linear, gain: float) -> Linear:
         """The lowest rank that costs no more than `RANK_LOSS` of the gain."""
-        choice = fitted.choice
-        asked = heard_matrix(self.held.kept.take(self.held.users), len(self.is_target), choice.signals)
-        users = asked @ fitted.from_items
-        for rank in RANKS:
+        users = fitted.part.encode(self.held.kept.take(self.held.users))
+        for rank in RANKS[:-1]:
             scores = users[:, :rank] @ fitted.to_items[self.task.candidates, :rank].T
-            if rank >= users.shape[1] or float(self.task.ndcg(scores).mean()) >= (1 - RANK_LOSS) * gain:
-                break
-        rank = min(rank, users.shape[1])
-        return Linear(
-            replace(choice, rank=rank), fitted.weights, fitted.from_items[:, :rank], fitted.to_items[:, :rank]
-        )
-
-
-def fit_linear(listeners: Listeners, is_target: Bools, choice: LinearChoice, seed: int, progress: Progress) -> Linear:
-    """Fit the weights of every item and cut them to the chosen rank."""
-    heard = heard_matrix(listeners, len(is_target), choice.signals)
-    every = np.arange(len(is_target))
-    weights = item_weights(heard, nearest(heard, NEIGHBOURS), every, choice.penalty, progress)
-    size = np.sqrt(np.asarray((heard @ weights).power(2).sum(axis=0)).ravel())
-    importance = (np.where(is_target, 1, OTHER_TYPES) / np.sqrt(np.maximum(size, 1))).astype(np.float32)
-    rng = np.random.default_rng(seed)
-    return Linear(choice, weights, *reduced(heard, weights, importance, choice.rank, rng))
+            if float(self.task.ndcg(scores).mean()) >= (1 - RANK_LOSS) * gain:
+                return fitted.cut_to(rank)
+        return fitted.cut_to(RANKS[-1])

@@ -37,6 +37,12 @@ class Listeners:
         """[e] the user of each event, as a place among these users."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
+    def touching(self, chosen: Bools) -> Bools:
+        """[n] who has some event on a `chosen` [items] item."""
+        found = np.zeros(len(self), bool)
+        found[self.owners[chosen[self.items]]] = True
+        return found
+
     def keep(self, mask: Bools) -> Listeners:
         """The same users with only the events where `mask` [e] is true."""
         kept = np.concatenate([[0], np.cumsum(mask)])[self.indptr]

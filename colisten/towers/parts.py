@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from colisten.arrays import Floats
+from colisten.arrays import Bools, Floats
 from colisten.towers.history import History, bag_sums, distinct
 from colisten.towers.listeners import Listeners
 from colisten.towers.user_features import UserFeatures
@@ -50,13 +50,16 @@ class LinearPart:
     """The sum of what each item of the history says of the others."""
 
     from_items: Floats
-    """[items, rank]"""
+    """[2 × items, rank]: what items say for users who know the target type, and then for those who do not."""
+    is_target: Bools
     signals: int
     """Events with signal codes below this count."""
 
     def encode(self, listeners: Listeners) -> Floats:
+        cold = ~listeners.touching(self.is_target)
         counted = listeners.keep(listeners.signals < self.signals)
         owners, items = np.divmod(distinct(counted.owners << 32 | counted.items), 1 << 32)
+        items += cold[owners] * len(self.is_target)
         history = History(len(listeners), owners, items, np.zeros_like(items), np.zeros_like(items))
         return bag_sums(history, 1, self.from_items)[0][:, 0]
 

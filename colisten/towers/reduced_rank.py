@@ -20,15 +20,20 @@ _SPARE, _ROUNDS = 16, 3
 def reduced(
     heard: csr_array, weights: csc_array, importance: Floats, rank: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """`from_items` and `to_items`, both [items, rank]: weights ≈ from_items @ to_itemsᵀ, best directions first.
+    """`from_items` [n, rank] and `to_items` [items, rank]: weights ≈ from_items @ to_itemsᵀ, best directions first.
 
-    `importance` [items] is what an error on an item's score counts.
+    Args:
+        heard: [users, n] what scores are computed from.
+        weights: [n, items].
+        importance: [items] what an error on an item's score counts.
+        rank: at most this.
+        rng: where the first guess comes from.
     """
     if heard.shape[0] > _USERS:
         heard = heard[np.sort(rng.choice(heard.shape[0], _USERS, replace=False))]
-    weighted = csr_array(weights @ diags_array(importance))
-    rank = min(rank, weights.shape[0])
-    basis = rng.normal(size=(weights.shape[0], min(rank + _SPARE, weights.shape[0]))).astype(np.float32)
+    weighted, items = csr_array(weights @ diags_array(importance)), weights.shape[1]
+    rank = min(rank, items)
+    basis = rng.normal(size=(items, min(rank + _SPARE, items))).astype(np.float32)
     for _ in range(_ROUNDS):
         basis, _ = np.linalg.qr(weighted.T @ (heard.T @ (heard @ (weighted @ basis))))
     scores = heard @ (weighted @ basis)

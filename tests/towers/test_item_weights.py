@@ -24,7 +24,7 @@ def heard() -> csr_array:
 
 def fit(heard: csr_array, neighbours: int, penalty: float) -> np.ndarray:
     with Progress(quiet=True) as progress:
-        near = nearest(heard, neighbours)
+        near = nearest(heard, neighbours, np.ones(heard.shape[1], bool))
         return item_weights(heard, near, np.arange(heard.shape[1]), penalty, progress).toarray()
 
 
@@ -33,13 +33,13 @@ def test_the_nearest_are_those_of_highest_cosine(heard: csr_array) -> None:
     cosine = (x.T @ x) / np.linalg.norm(x, axis=0)[:, None] / np.linalg.norm(x, axis=0)[None]
     np.fill_diagonal(cosine, -1)
     wanted = np.sort(np.argsort(-cosine, axis=1)[:, :3], axis=1)
-    np.testing.assert_array_equal(nearest(heard, 3), wanted)
+    np.testing.assert_array_equal(nearest(heard, 3, np.ones(ITEMS, bool)), wanted)
 
 
 @pytest.mark.parametrize(("neighbours", "penalty"), [(ITEMS - 1, 5.0), (4, 20.0)])
 def test_weights_are_the_non_negative_ridge_solution(heard: csr_array, neighbours: int, penalty: float) -> None:
     found, x = fit(heard, neighbours, penalty), heard.toarray().astype(np.float64)
-    for item, near in enumerate(nearest(heard, neighbours)):
+    for item, near in enumerate(nearest(heard, neighbours, np.ones(ITEMS, bool))):
         stacked = np.concatenate([x[:, near], np.sqrt(penalty) * np.eye(len(near))])
         wanted, _ = nnls(stacked, np.concatenate([x[:, item], np.zeros(len(near))]))
         assert found[near, item] == pytest.approx(wanted, abs=2e-3)
@@ -51,6 +51,7 @@ def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
 ) -> None:
     whole = fit(heard, 4, 10.0)
     monkeypatch.setattr("colisten.towers.item_weights._GRAM_ITEMS", 8)
+    monkeypatch.setattr("colisten.towers.item_weights._BLOCK_ITEMS", 8)
     monkeypatch.setattr("colisten.towers.item_weights._CELLS", 40)
     np.testing.assert_allclose(fit(heard, 4, 10.0), whole, atol=1e-5)
 

@@ -56,10 +56,13 @@ def test_little_evidence_rules_nothing_out() -> None:
 def test_the_linear_part_sums_each_distinct_item_once() -> None:
     rng = np.random.default_rng(0)
     people = signalled(0.5)
-    from_items = rng.normal(size=(20, 4)).astype(np.float32)
+    from_items, is_target = rng.normal(size=(40, 4)).astype(np.float32), np.arange(20) < 4
+    warm = people.touching(is_target)
+    assert 0 < warm.sum() < len(people)
     for signals in (1, 2):
-        wanted = heard_matrix(people, 20, signals).toarray() @ from_items
-        np.testing.assert_allclose(LinearPart(from_items, signals).encode(people), wanted, atol=1e-4)
+        heard = heard_matrix(people, 20, signals).toarray()
+        wanted = np.where(warm[:, None], heard @ from_items[:20], heard @ from_items[20:])
+        np.testing.assert_allclose(LinearPart(from_items, is_target, signals).encode(people), wanted, atol=1e-4)
 
 
 def test_scaled_vectors_give_scores_of_variance_one_and_no_score_stays_none() -> None:
