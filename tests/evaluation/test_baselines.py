@@ -133,6 +133,13 @@ def test_local_regressions_with_every_candidate_are_exact(whole: int, monkeypatc
     assert local.toarray() == pytest.approx(exact(matrix, 5.0), abs=1e-4)
 
 
+def test_ease_of_a_large_catalogue_weighs_the_most_heard_items(data: ListeningData, heard: np.ndarray) -> None:
+    kept = np.sort(np.argsort(-heard.sum(axis=0), kind="stable")[:9])
+    found = EASE(penalty=5.0, items=9).fit(data).scores(*everybody(data))
+    assert found[:, kept] == pytest.approx(heard[:, kept] @ exact(sparse.csr_matrix(heard[:, kept]), 5.0), abs=1e-4)
+    assert not np.delete(found, kept, axis=1).any()
+
+
 def test_local_regressions_use_their_candidates_only() -> None:
     matrix = sparse.csr_matrix(random_matrix(3))
     weights, near = solve_locally(matrix, 4, ridge(5.0)), neighbours(matrix, 4, 0.0)

@@ -14,7 +14,8 @@ from colisten.evaluation.baselines.ranking import places
 Solver = Callable[[Floats, Floats], Floats]
 """(Gram matrices [b, c, c], right-hand sides [b, c]) → weights [b, c]; unused places are all zero in both."""
 
-_BATCH = 64
+_TOGETHER = 4_096
+"""Candidates of a block of items, at most."""
 _WHOLE = 12_000
 """Up to so many items the Gram matrix is computed once and whole."""
 
@@ -50,12 +51,13 @@ def non_negative(penalty: float, sparsity: float, sweeps: int) -> Solver:
 def solve_locally(matrix: sparse.csr_matrix, candidates: int, solver: Solver) -> sparse.csc_matrix:
     """Weights [items, items] whose column j predicts column j of `matrix` from its `candidates` nearest by cosine.
 
-    64 items at a time; of a large catalogue, only the Gram matrix of their candidates is held beside the result.
+    A block of items at a time; of a large catalogue, only the Gram matrix of its candidates is held beside the result.
     """
     near = neighbours(matrix, candidates, shrink=0.0)
     near.sort_indices()
     gram = _gram_of(matrix)
-    blocks = [_solve(gram, near[:, at : at + _BATCH], at, solver) for at in range(0, near.shape[1], _BATCH)]
+    block = max(1, _TOGETHER // candidates)
+    blocks = [_solve(gram, near[:, at : at + block], at, solver) for at in range(0, near.shape[1], block)]
     return sparse.csc_matrix(sparse.hstack(blocks, format="csc", dtype=np.float32))
 
 
