@@ -28,4 +28,5 @@ class Features:
         """[items, width]; those that are also in `alone` are said to have no neighbours."""
         degrees = np.log1p(self.degrees[items], dtype=np.float32)
         degrees[np.isin(items, alone)] = 0
-        return np.concatenate([self.text[items], degrees], axis=1)
+        text = self.text[items] * np.float32(self.text.shape[1] ** 0.5)  # entries near 1, else training starts blind
+        return np.concatenate([text, degrees], axis=1)

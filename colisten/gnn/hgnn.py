@@ -32,9 +32,9 @@ class TypedLinear(nn.Module):
 
     def __init__(self, width: int, out: int, types: int) -> None:
         super().__init__()
-        bound = width**-0.5
+        bound = (3 / width) ** 0.5  # keeps the variance of what goes through
         self.weight = nn.Parameter(torch.empty(types, width, out).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(types, out).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(types, out))
 
     def forward(self, x: Tensor, segments: Segments) -> Tensor:
         """[n, width] → [n, out] for nodes that come in runs of one type."""
