@@ -1,4 +1,4 @@
-"""Speed of both ways of loading, each into a managed Neo4j of its own: `python benchmarks/graph_load.py [INTERACTIONS]`.
+"""Speed of both ways of loading, each into a managed Neo4j of its own: `benchmarks/graph_load.py [INTERACTIONS]`.
 
 Start of the server, schema and check are counted in.
 """
