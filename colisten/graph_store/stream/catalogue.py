@@ -1,4 +1,4 @@
-"""What is read of a graph before any neighbour: its version, node types and degrees, and where its nodes lie."""
+"""What is read of a graph before any edge: its version, node types and degrees, and where its nodes lie."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ _AT_ONCE = 5_000
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All of a graph but its edges."""
+    """The nodes of a graph, and which relationships join them."""
 
     version: str
     relationships: tuple[str, ...]
     """The relationship types that carry edges, each between one pair of item types."""
     node_types: tuple[str, ...]
     node_type: Codes
-    degrees: Int32s
-    """[items, node types]"""
     node_id: Int64s
     """[items] Neo4j's own number of each node: finding a node by it costs no index."""
     item_of: Int32s
@@ -34,11 +32,6 @@ class Catalogue:
     def pattern(self) -> str:
         """All relationship types, as Cypher writes alternatives."""
         return "|".join(map(quoted, self.relationships))
-
-    @property
-    def ends(self) -> int:
-        """Entries in all rows together: twice the number of edges."""
-        return int(self.degrees.sum(dtype=np.int64))
 
 
 def read_version(reader: Reader) -> str | None:
@@ -61,26 +54,29 @@ def read_catalogue(reader: Reader, node_type: Codes | None = None, node_types: t
         node_type, node_types = _read_node_types(reader, items)
     if len(node_type) != items:
         raise GraphError(f"Neo4j holds {items} items, the data {len(node_type)}: run `colisten graph build` again.")
-    relationships = _relationships(reader)
     node_id = np.full(items, -1, np.int64)
-    degrees = np.zeros((items, len(node_types)), np.int32)
-    ends = {name: _ends(reader, name, node_type) for name in relationships}
-    counts = ", ".join(f"collect(COUNT {{ (n)-[:{quoted(name)}]-() }})" for name in relationships)
-    query = (
-        f"MATCH (n:{ITEM}) WHERE $low <= n.item < $high "
-        f"RETURN collect(n.item), collect(id(n)){', ' if counts else ''}{counts}"
-    )
+    query = f"MATCH (n:{ITEM}) WHERE $low <= n.item < $high RETURN collect(n.item), collect(id(n))"
     for rows in reader.read_many(query, ranges(items, _AT_ONCE)):
-        numbers, ids, *found = (np.array(column, np.int64) for column in rows[0])
-        node_id[numbers] = ids
-        for name, count in zip(relationships, found, strict=True):
-            first, second = ends[name]
-            degrees[numbers, np.where(node_type[numbers] == first, second, first)] += count.astype(np.int32)
+        node_id[rows[0][0]] = rows[0][1]
     if node_id.min() < 0:
         raise GraphError("The items in Neo4j are not numbered without gaps: run `colisten graph build` again.")
     item_of = np.full(int(node_id.max()) + 1, -1, np.int32)
     item_of[node_id] = np.arange(items)
-    return Catalogue(version, relationships, node_types, node_type, degrees, node_id, item_of)
+    return Catalogue(version, _relationships(reader), node_types, node_type, node_id, item_of)
+
+
+def read_degrees(reader: Reader, catalogue: Catalogue) -> Int32s:
+    """[items, node types] how many neighbours of each type; Neo4j keeps these numbers for nodes with many."""
+    degrees = np.zeros((len(catalogue.node_type), len(catalogue.node_types)), np.int32)
+    ends = [_ends(reader, name, catalogue.node_type) for name in catalogue.relationships]
+    counts = ", ".join(f"COUNT {{ (n)-[:{quoted(name)}]-() }}" for name in catalogue.relationships)
+    query = f"UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN {counts}"
+    pieces = np.array_split(np.arange(len(degrees)), 1 + len(degrees) // _AT_ONCE) if ends else []
+    asked = ({"ids": catalogue.node_id[items].tolist()} for items in pieces)
+    for items, rows in zip(pieces, reader.read_many(query, asked), strict=True):
+        for (first, second), count in zip(ends, np.array(rows, np.int32).T, strict=True):
+            degrees[items, np.where(catalogue.node_type[items] == first, second, first)] += count
+    return degrees
 
 
 def _relationships(reader: Reader) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ import numpy as np
 from colisten.arrays import Codes
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
+from colisten.graph_store.schema import quoted
 from colisten.graph_store.stream.bolt import Reader, ranges
 from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_version
 from colisten.graph_store.stream.snapshot import EdgeArrays, SnapshotAdjacency, write_snapshot
-from colisten.progress import Progress
+from colisten.progress import Progress, Task
 
 _AT_ONCE = 20_000
 _SPARSE = 4
@@ -34,19 +35,30 @@ def export_snapshot(
         if found is not None:
             return found
         catalogue = read_catalogue(reader, node_type, node_types)
-        with progress.task("exporting the graph", total=catalogue.ends // 2) as task:
-
-            def counted() -> Generator[EdgeArrays, None, None]:
-                for edges in read_edges(reader, catalogue):
-                    yield edges
-                    task.advance(len(edges[0]))
-
+        with progress.task("exporting the graph", total=count_edges(reader, catalogue)) as task:
             return write_snapshot(
-                folder, counted(), degrees=catalogue.degrees, node_type=catalogue.node_type,
+                folder, _watched(reader, catalogue, task), node_type=catalogue.node_type,
                 node_types=catalogue.node_types, version=catalogue.version,
             )  # fmt: skip
     finally:
         reader.close()
+
+
+def _watched(reader: Reader, catalogue: Catalogue, task: Task) -> Generator[EdgeArrays, None, None]:
+    """All edges, or an error at the end if they are not those of one graph."""
+    left = count_edges(reader, catalogue)
+    for edges in read_edges(reader, catalogue):
+        left -= len(edges[0])
+        task.advance(len(edges[0]))
+        yield edges
+    if left or read_version(reader) != catalogue.version:
+        raise GraphError("The graph changed while it was being exported: run the export again.")
+
+
+def count_edges(reader: Reader, catalogue: Catalogue) -> int:
+    """How many edges there are: a number that Neo4j keeps."""
+    counts = (reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN count(r)") for name in catalogue.relationships)
+    return sum(rows[0][0] for rows in counts)
 
 
 def _current(
@@ -70,15 +82,15 @@ def read_edges(reader: Reader, catalogue: Catalogue) -> Generator[EdgeArrays, No
     """
     if not catalogue.relationships:
         return
-    pattern = catalogue.pattern
+    pattern, edges = catalogue.pattern, count_edges(reader, catalogue)
     query = "UNWIND range($low, $high - 1) AS i MATCH "
     last = reader.read(f"MATCH ()-[r:{pattern}]->() RETURN max(id(r))")[0][0]
-    if last < _SPARSE * catalogue.ends // 2 + _AT_ONCE:
+    if last < _SPARSE * edges + _AT_ONCE:
         query += f"(a)-[r:{pattern}]->(b) WHERE id(r) = i"
         parts = ranges(last + 1, _AT_ONCE)
     else:
         query += f"(a) WHERE id(a) = i MATCH (a)-[r:{pattern}]->(b)"
-        parts = ranges(len(catalogue.item_of), 1 + _AT_ONCE * len(catalogue.item_of) // (catalogue.ends // 2))
+        parts = ranges(len(catalogue.item_of), 1 + _AT_ONCE * len(catalogue.item_of) // edges)
     for rows in reader.read_many(query + " RETURN collect(id(a)), collect(id(b)), collect(r.weight)", parts):
         src, dst, weight = rows[0]
         count = len(src)

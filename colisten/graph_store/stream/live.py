@@ -10,14 +10,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from colisten.arrays import Codes, Floats, Int64s
+from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency, Ragged, Rows, offsets
 from colisten.graph_store.stream.ahead import ahead
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
-from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_version
+from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_degrees, read_version
 from colisten.graph_store.stream.csr import cuts, order_rows
 
 _ENDS_PER_QUERY = 20_000
@@ -33,19 +33,20 @@ class LiveAdjacency(Adjacency):
     connection, or the longest row). Closing it closes connections; it opens them again when asked for rows.
     """
 
-    def __init__(self, reader: Reader, catalogue: Catalogue, cache_mb: int) -> None:
+    def __init__(self, reader: Reader, catalogue: Catalogue, degrees: Int32s, cache_mb: int) -> None:
         self.version = catalogue.version
         self.node_types, self.node_type = catalogue.node_types, catalogue.node_type
-        self.degrees = catalogue.degrees
-        self._length: Int64s = catalogue.degrees.sum(axis=1, dtype=np.int64)
+        self.degrees = degrees
+        self._length: Int64s = degrees.sum(axis=1, dtype=np.int64)
         self._reader, self._catalogue, self._cache_mb = reader, catalogue, cache_mb
         self._start_anew()
 
     def _start_anew(self) -> None:
         items, types = self.degrees.shape
         room = (self._cache_mb * 2**20 - items * (4 * types + 8 * 3 + 4 + 1)) // ENTRY_BYTES
-        entries = max(0, min(room, self._catalogue.ends))
-        self.together = 1 if entries == self._catalogue.ends else _TOGETHER
+        ends = int(self._length.sum())
+        entries = max(0, min(room, ends))
+        self.together = 1 if entries == ends else _TOGETHER
         self._cache = RowCache(items, entries)
         self._reading = threading.Lock()
         self._checked = time.monotonic()
@@ -61,10 +62,11 @@ class LiveAdjacency(Adjacency):
             GraphError: see `read_catalogue`.
         """
         reader = Reader(endpoint, database=database, connections=connections)
-        return cls(reader, read_catalogue(reader, node_type, node_types), cache_mb)
+        catalogue = read_catalogue(reader, node_type, node_types)
+        return cls(reader, catalogue, read_degrees(reader, catalogue), cache_mb)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._reader, self._catalogue, self._cache_mb)
+        return type(self), (self._reader, self._catalogue, self.degrees, self._cache_mb)
 
     def rows(self, items: Int64s) -> Iterator[Rows]:
         self._check_version()

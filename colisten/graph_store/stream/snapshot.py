@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
@@ -17,6 +19,8 @@ from colisten.workdir import replacing_folder, write_json
 
 EdgeArrays = tuple[Int32s, Int32s, Floats]
 """(src, dst, weight) of some edges, each edge once."""
+_EDGE = np.dtype([("src", np.int32), ("dst", np.int32), ("weight", np.float32)])
+_EDGES_AT_ONCE = 1_000_000
 
 
 class SnapshotAdjacency(Adjacency):
@@ -75,36 +79,43 @@ class SnapshotAdjacency(Adjacency):
 
 
 def write_snapshot(
-    folder: Path, edges: Iterable[EdgeArrays], *, degrees: Int32s, node_type: Codes, node_types: tuple[str, ...],
-    version: str,
-) -> SnapshotAdjacency:  # fmt: skip
-    """Write a snapshot from a stream of edges whose `degrees` are known, in bounded memory, whole or not at all.
-
-    Raises:
-        GraphError: the stream holds other edges than the degrees promise: the graph changed meanwhile.
-    """
-    indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
-    with replacing_folder(folder) as draft:
+    folder: Path, edges: Iterable[EdgeArrays], *, node_type: Codes, node_types: tuple[str, ...], version: str
+) -> SnapshotAdjacency:
+    """Write a snapshot from a stream of edges, in bounded memory, whole or not at all."""
+    degrees = np.zeros((len(node_type), len(node_types)), np.int32)
+    with replacing_folder(folder) as draft, TemporaryFile(dir=draft) as spool:
+        for src, dst, weight in edges:
+            count_ends(degrees, node_type, src, dst)
+            spool.write(_packed(src, dst, weight).data)
+        spool.flush()
+        indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
         for name, array in (("indptr", indptr), ("degrees", degrees), ("node_type", node_type)):
             np.save(draft / f"{name}.npy", array)
         size = (int(indptr[-1]),)
         items = np.lib.format.open_memmap(draft / "items.npy", mode="w+", dtype=np.int32, shape=size)
         weights = np.lib.format.open_memmap(draft / "weights.npy", mode="w+", dtype=np.float32, shape=size)
-        _put(indptr, edges, node_type, items, weights)
+        _put(indptr, _unpacked(spool), node_type, items, weights)
         items.flush()
         weights.flush()
         write_json(draft / "snapshot.json", {"version": version, "node_types": list(node_types)})
     return SnapshotAdjacency.open(folder)
 
 
+def _packed(src: Int32s, dst: Int32s, weight: Floats) -> npt.NDArray[np.void]:
+    packed = np.empty(len(src), _EDGE)
+    packed["src"], packed["dst"], packed["weight"] = src, dst, weight
+    return packed
+
+
+def _unpacked(spool: IO[bytes]) -> Iterator[EdgeArrays]:
+    spool.seek(0)
+    while piece := spool.read(_EDGES_AT_ONCE * _EDGE.itemsize):
+        edges = np.frombuffer(piece, _EDGE)
+        yield edges["src"].copy(), edges["dst"].copy(), edges["weight"].copy()
+
+
 def _put(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, items: Int32s, weights: Floats) -> None:
     cursor = indptr[:-1].copy()
-    ends = 0
     for src, dst, weight in edges:
-        ends += 2 * len(src)
-        if ends > len(items):
-            break
         scatter(cursor, src, dst, weight, items, weights)
-    if ends != len(items) or not np.array_equal(cursor, indptr[1:]):
-        raise GraphError("The graph changed while it was being exported: run the export again.")
     order_rows(indptr, node_type, items, weights)

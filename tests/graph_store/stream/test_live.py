@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -20,13 +21,14 @@ from colisten.arrays import Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.graph_store.stream import export as export_module
 from colisten.graph_store.stream import live as live_module
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.export import export_snapshot
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
-from colisten.graph_store.stream.snapshot import SnapshotAdjacency
+from colisten.graph_store.stream.snapshot import EdgeArrays, SnapshotAdjacency
 from colisten.graph_store.stream.streaming import batch_key, stream
 from colisten.progress import Progress
 from colisten.settings import Neo4j
@@ -287,3 +289,19 @@ def test_an_export_is_made_once_per_version(
     before = export()
     neo4j_driver.execute_query("MATCH (g:CoListeningGraph) SET g.version = 'v3'")
     np.testing.assert_array_equal(export().items, before.items)
+
+
+def test_an_export_during_which_the_graph_changes_is_not_kept(
+    neo4j_driver: Driver, neo4j_endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(neo4j_driver, random_graph(60, 500, 4))
+    read_edges = export_module.read_edges
+
+    def interrupted(*given: Any) -> Iterator[EdgeArrays]:
+        neo4j_driver.execute_query("MATCH ()-[r]->() WITH r LIMIT 1 DELETE r")
+        yield from read_edges(*given)
+
+    monkeypatch.setattr(export_module, "read_edges", interrupted)
+    with pytest.raises(GraphError, match="changed while"):
+        export_snapshot(neo4j_endpoint, tmp_path / "graph", Progress(quiet=True))
+    assert list(tmp_path.iterdir()) == []

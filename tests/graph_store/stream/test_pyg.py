@@ -209,7 +209,7 @@ def test_lightning_trains_from_the_database(live: LiveAdjacency) -> None:
 
 def test_two_processes_train_one_model_on_disjoint_shares(tmp_path: Path) -> None:
     write_snapshot(
-        tmp_path / "graph", [(GRAPH.src, GRAPH.dst, GRAPH.weight)], degrees=GRAPH.adjacency().degrees,
+        tmp_path / "graph", [(GRAPH.src, GRAPH.dst, GRAPH.weight)],
         node_type=GRAPH.node_type, node_types=GRAPH.node_types, version="v1",
     )  # fmt: skip
     command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("ddp.py")), str(tmp_path)]
