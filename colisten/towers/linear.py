@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import block_diag, csc_array, csr_array, diags_array, vstack
@@ -14,7 +15,7 @@ from colisten.towers.holdout import HoldOut
 from colisten.towers.item_weights import item_weights, nearest
 from colisten.towers.listeners import Listeners
 from colisten.towers.parts import LinearPart
-from colisten.towers.ranking import Task
+from colisten.towers.ranking import LEAST_USERS, Task
 from colisten.towers.reduced_rank import reduced
 
 NEIGHBOURS = 100
@@ -28,13 +29,20 @@ ITEMS_PER_USER = 1000
 """At most so many items of one user make weights, latest first: co-counts grow with its square."""
 
 
+class Penalties(NamedTuple):
+    """λ of the weights for users who know the target type, and for those who do not; in listeners."""
+
+    warm: float
+    cold: float
+
+
 @dataclass(frozen=True)
 class LinearChoice:
     """What validation chose."""
 
     signals: int
     """Signal codes below this count as having the item."""
-    penalty: float
+    penalties: Penalties
     rank: int
 
 
@@ -91,11 +99,11 @@ class Neighbours:
         warm = nearest(heard, NEIGHBOURS, np.ones_like(is_target))
         return cls(heard, is_target, warm, nearest(heard, NEIGHBOURS, ~is_target))
 
-    def weights(self, columns: Int64s, penalty: float, progress: Progress) -> csc_array:
+    def weights(self, columns: Int64s, penalties: Penalties, progress: Progress) -> csc_array:
         """[2 × items, items], filled for `columns`."""
         target = columns[self.is_target[columns]]
-        warm = item_weights(self.heard, self.warm, columns, penalty, progress)
-        cold = item_weights(self.heard, self.cold, target, penalty, progress)
+        warm = item_weights(self.heard, self.warm, columns, penalties.warm, progress)
+        cold = item_weights(self.heard, self.cold, target, penalties.cold, progress)
         return csc_array(vstack([warm, warm @ diags_array((~self.is_target).astype(np.float32)) + cold]))
 
     def as_known(self) -> csr_array:
@@ -107,7 +115,7 @@ class Neighbours:
 def fit_linear(listeners: Listeners, is_target: Bools, choice: LinearChoice, seed: int, progress: Progress) -> Linear:
     """Fit the weights of every item and cut them to the chosen rank."""
     neighbours = Neighbours.of(listeners, is_target, choice.signals)
-    weights = neighbours.weights(np.arange(len(is_target)), choice.penalty, progress)
+    weights = neighbours.weights(np.arange(len(is_target)), choice.penalties, progress)
     heard = neighbours.as_known()
     size = np.sqrt(np.asarray((heard @ weights).power(2).sum(axis=0)).ravel())
     importance = (np.where(is_target, 1, OTHER_TYPES) / np.sqrt(np.maximum(size, 1))).astype(np.float32)
@@ -122,27 +130,34 @@ class LinearTrials:
         self.held, self.task, self.is_target, self.progress = held, task, is_target, progress
         self._neighbours: dict[int, Neighbours] = {}
 
-    def gain(self, choice: LinearChoice) -> float:
-        """What validation says of the weights before their rank is cut."""
-        if choice.signals not in self._neighbours:
-            self._neighbours[choice.signals] = Neighbours.of(self.held.kept, self.is_target, choice.signals)
-        neighbours = self._neighbours[choice.signals]
-        weights = neighbours.weights(self.task.candidates, choice.penalty, self.progress)[:, self.task.candidates]
+    def gains(self, signals: int, penalty: float) -> Floats:
+        """[asked users] what validation says of the weights before their rank is cut."""
+        if signals not in self._neighbours:
+            self._neighbours[signals] = Neighbours.of(self.held.kept, self.is_target, signals)
+        neighbours = self._neighbours[signals]
+        penalties = Penalties(penalty, penalty)
+        weights = neighbours.weights(self.task.candidates, penalties, self.progress)[:, self.task.candidates]
         heard, items = neighbours.heard[self.held.users], len(self.is_target)
-        scores = np.where(
-            self.held.warm[:, None], (heard @ weights[:items]).toarray(), (heard @ weights[items:]).toarray()
-        )
-        return float(self.task.ndcg(scores).mean())
+        warm, cold = ((heard @ half).toarray() for half in (weights[:items], weights[items:]))
+        return self.task.ndcg(np.where(self.held.warm[:, None], warm, cold))
 
     def choose(self, codes: tuple[int, int]) -> tuple[LinearChoice, float]:
-        """Weak signals as history or not (`codes`: strong ones, all), then the penalty; at most four fits."""
-        middle = LinearChoice(codes[0], PENALTIES[1], max(RANKS))
-        tried = [(self.gain(trial), trial) for trial in (replace(middle, signals=s) for s in sorted(set(codes)))]
-        best = max(tried, key=lambda pair: pair[0])[1]
-        others = (replace(best, penalty=penalty) for penalty in PENALTIES if penalty != best.penalty)
-        tried += [(self.gain(trial), trial) for trial in others]
-        gain, best = max(tried, key=lambda pair: pair[0])
-        return best, gain
+        """Weak signals as history or not (`codes`: strong ones, all), then the penalties; at most four fits."""
+        middle = PENALTIES[len(PENALTIES) // 2]
+        by_signals = {signals: self.gains(signals, middle) for signals in sorted(set(codes))}
+        signals = max(by_signals, key=lambda code: by_signals[code].mean())
+        tried = {
+            penalty: by_signals[signals] if penalty == middle else self.gains(signals, penalty) for penalty in PENALTIES
+        }
+        warm, cold = self._best(tried, self.held.warm), self._best(tried, ~self.held.warm)
+        gain = np.where(self.held.warm, tried[warm], tried[cold]).mean()
+        return LinearChoice(signals, Penalties(warm, cold), max(RANKS)), float(gain)
+
+    @staticmethod
+    def _best(tried: dict[float, Floats], segment: Bools) -> float:
+        if segment.sum() < LEAST_USERS:
+            segment = np.ones_like(segment)
+        return max(tried, key=lambda penalty: tried[penalty][segment].mean())
 
     def cut(self, fitted: Linear, gain: float) -> Linear:
         """The lowest rank that costs no more than `RANK_LOSS` of the gain."""

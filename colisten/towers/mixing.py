@@ -9,15 +9,12 @@ import numpy as np
 
 from colisten.arrays import Floats
 from colisten.towers.parts import scaled, spread_of
-from colisten.towers.ranking import Task
+from colisten.towers.ranking import LEAST_USERS, Task
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The linear part's share against the tower's."""
 POPULARITY = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """What popularity counts beside them."""
-LEAST_USERS = 100
-"""Fewer warm or cold users on validation than this are not asked apart."""
-
 Weights = dict[str, float]
 
 

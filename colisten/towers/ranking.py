@@ -11,6 +11,8 @@ from colisten.arrays import Bools, Floats, Int64s
 from colisten.towers.batches import ANY, Pairs, pairs_of
 from colisten.towers.holdout import HoldOut
 
+LEAST_USERS = 100
+"""Fewer warm or cold users on validation than this are not asked apart from the others."""
 _CUTS = (10, 100)
 _CELLS = 1 << 23
 """Scores held at once."""

@@ -32,7 +32,7 @@ class Trained:
 
     epochs: int
     linear: dict[str, Any] | None
-    """`signals` (codes below it count as history), `penalty`, `rank`; None where nothing could be held out."""
+    """`signals` (codes below it count as history), `penalties`, `rank`; None where nothing could be held out."""
     half_life: int
     """Days, of popularity; 0: all time."""
     warm: Weights
