@@ -206,6 +206,8 @@ class Settings(BaseSettings):
         """
 
         class Loaded(Settings):
+            model_config = SettingsConfigDict(use_attribute_docstrings=False)
+
             @classmethod
             def settings_customise_sources(
                 cls,

@@ -147,6 +147,12 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def remove_drafts(folder: Path) -> None:
+    """Remove what `replacing_file` and `replacing_folder` left in `folder` when they were killed."""
+    for draft in folder.glob(".*.????????"):
+        shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON so that a reader sees the old file or the new one, never a part."""
     with replacing_file(path) as draft:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from colisten.errors import WorkdirError
-from colisten.workdir import FORMAT, Workdir, replacing_file, replacing_folder, write_json
+from colisten.workdir import FORMAT, Workdir, remove_drafts, replacing_file, replacing_folder, write_json
 
 
 def test_a_new_folder_is_stamped_and_found_again(tmp_path: Path) -> None:
@@ -45,3 +45,15 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), replacing_folder(folder) as draft:
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_drafts_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    ours = {".lock", "kept.json"}
+    for name in ours:
+        (tmp_path / name).touch()
+    drafts = replacing_file(tmp_path / "kept.json"), replacing_folder(tmp_path / "made")
+    for draft in drafts:
+        draft.__enter__()  # and never left: as after a kill
+    assert len(list(tmp_path.iterdir())) == len(ours) + len(drafts)
+    remove_drafts(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == ours

@@ -43,7 +43,8 @@ def evaluate(workdir: Path, split: Path, count: int, baselines: str, out: Path |
     from colisten.progress import Progress
 
     with Progress() as progress:
-        reports = judge(*opened(workdir), split, baselines.split(","), count, progress)
+        names = [name.strip() for name in baselines.split(",") if name.strip() not in ("", "none")]
+        reports = judge(*opened(workdir), split, names, count, progress)
     figures = [report.as_json() for report in reports]
     if out:
         write_json(out, figures)
@@ -57,19 +58,10 @@ def judge(
     folder: Workdir, settings: Settings, split: Path, baselines: Sequence[str], k: int, progress: Progress
 ) -> list[Report]:
     """Colisten's live index and `baselines` on the held-out streams of `split`, one report per item type."""
-    from colisten.evaluation.baselines.choosing import choose, fit
-    from colisten.evaluation.report import evaluate as measure
-    from colisten.gnn.text import load_text
-    from colisten.listening.data import ListeningData
+    from colisten.evaluation.run import evaluate_workdir
 
-    has_text = (folder.features / "text.safetensors").exists()
-    names = [name for name in baselines if name != "none"]
-    peers = choose(names, load_text(folder.features) if has_text else None, progress)
-    fitted = fit(peers, ListeningData(folder.listening), progress)
-    recommenders = {"colisten": _live(folder, settings, progress)}
-    return measure(
-        split, recommenders | {name: peer.recommend for name, peer in fitted.items()}, k=k, progress=progress
-    )
+    live = _live(folder, settings, progress)
+    return evaluate_workdir(folder, split, live, baselines, k=k, seed=settings.seed, progress=progress)
 
 
 def _live(folder: Workdir, settings: Settings, progress: Progress) -> Recommend:
@@ -97,8 +89,11 @@ def print_reports(reports: Sequence[Report]) -> None:
     """Tables on stdout."""
     from rich.console import Console
 
-    from colisten.evaluation.table import accuracy_table, lists_table
+    from colisten.evaluation.table import accuracy_table, differences_table, lists_table
 
     console = Console()
     for report in reports:
-        console.print(accuracy_table(report), lists_table(report))
+        console.print(accuracy_table(report))
+        if len(report.scores) > 1:
+            console.print(differences_table(report))
+        console.print(lists_table(report))

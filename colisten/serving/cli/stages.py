@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from colisten.errors import WorkdirError
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.workdir import Workdir, write_json
+from colisten.workdir import Workdir, remove_drafts, write_json
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def _record(workdir: Workdir, name: str) -> dict[str, Any]:
 def _alone(workdir: Workdir) -> Iterator[None]:
     try:
         with FileLock(workdir.root / ".lock", timeout=0):
+            remove_drafts(workdir.root)
             yield
     except Timeout:
         raise WorkdirError(f"Another process is building in {workdir.root}: wait for it or stop it.") from None
