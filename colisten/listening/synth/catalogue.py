@@ -11,13 +11,14 @@ import numpy.typing as npt
 import polars as pl
 
 from colisten.arrays import Floats, Int64s
-from colisten.listening.synth.phrases import THEMES, TOPICS
+from colisten.listening.synth.phrases import THEMES, TOPICS, Theme
 from colisten.listening.synth.writing import compose, person, series_name
 
 DIM = 32
 """Width of the space in which people and items have their place."""
 Reals = npt.NDArray[np.float64]
 LANGUAGES = ("en", "de", "es", "fr")
+_TRIES = 20
 BEGIN = datetime.date(2024, 1, 1)
 """The first day of every world."""
 
@@ -105,6 +106,7 @@ def _table(
 ) -> pl.DataFrame:  # fmt: skip
     names = [person(rng) for _ in range(int(author.max()) + 1)]
     volumes: dict[int, int] = {}
+    titles: set[str] = set()
     series = [series_name(THEMES[theme[np.argmax(author == a)]], rng) if rng.random() < 0.25 else None
               for a in range(len(names))]  # fmt: skip
     rows = []
@@ -112,7 +114,7 @@ def _table(
         show = types[kind].show
         volumes[by] = volumes.get(by, 0) + 1
         part = f"{series[by]}, Book {volumes[by]}" if series[by] and not show else None
-        title, description = compose(THEMES[about], names[by], part, show=show, rng=rng)
+        title, description = _unlike(titles, THEMES[about], names[by], part, show, rng)
         rows.append({
             "item_id": f"{types[kind].name}-{place:06d}", "item_type": types[kind].name, "title": title,
             "description": description, "language": LANGUAGES[language[place]],
@@ -120,6 +122,18 @@ def _table(
             "published": BEGIN + datetime.timedelta(days=float(np.floor(day[place]))),
         })  # fmt: skip
     return pl.DataFrame(rows)
+
+
+def _unlike(
+    titles: set[str], theme: Theme, creator: str, series: str | None, show: bool, rng: np.random.Generator
+) -> tuple[str, str]:
+    """A title that is not among `titles` yet, if a few tries can find one, and its description."""
+    for _ in range(_TRIES):
+        title, description = compose(theme, creator, series, show=show, rng=rng)
+        if title not in titles:
+            break
+    titles.add(title)
+    return title, description
 
 
 def _unit(vectors: Reals) -> Floats:
