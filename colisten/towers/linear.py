@@ -15,11 +15,11 @@ from colisten.towers.holdout import HoldOut
 from colisten.towers.item_weights import item_weights, nearest
 from colisten.towers.listeners import Listeners
 from colisten.towers.parts import LinearPart
-from colisten.towers.ranking import LEAST_USERS, Task
+from colisten.towers.ranking import LEAST_USERS, Task, not_worse
 from colisten.towers.reduced_rank import reduced
 
 NEIGHBOURS = 100
-PENALTIES = (30.0, 100.0, 300.0)
+PENALTIES = (10.0, 30.0, 100.0)
 RANKS = (64, 128, 256, 512)
 RANK_LOSS = 0.01
 """Share of the validation gain that a lower rank may cost."""
@@ -155,9 +155,11 @@ class LinearTrials:
 
     @staticmethod
     def _best(tried: dict[float, Floats], segment: Bools) -> float:
+        """The smallest penalty that is not worse than the best: it leaves the long tail most."""
         if segment.sum() < LEAST_USERS:
             segment = np.ones_like(segment)
-        return max(tried, key=lambda penalty: tried[penalty][segment].mean())
+        fine = not_worse(np.stack([gains[segment] for gains in tried.values()]))
+        return min(penalty for penalty, is_fine in zip(tried, fine, strict=True) if is_fine)
 
     def cut(self, fitted: Linear, gain: float) -> Linear:
         """The lowest rank that costs no more than `RANK_LOSS` of the gain."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from colisten.arrays import Floats
 from colisten.towers.parts import scaled, spread_of
-from colisten.towers.ranking import LEAST_USERS, Task
+from colisten.towers.ranking import LEAST_USERS, Task, not_worse
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The linear part's share against the tower's."""
@@ -23,26 +23,36 @@ def choose_weights(
 ) -> tuple[Weights, Weights, dict[str, dict[str, float]]]:
     """Weights for warm and for cold users, and what validation says of each part alone and of the mix.
 
+    The mean of all weights that validation cannot tell from the best: little data gives a broad compromise.
+
     Args:
+        task: whom to ask, and for what.
         users: per part (`towers`, `popular`, and `linear` where there is one), vectors of the asked users.
         items: per part, vectors of the candidates.
     """
     grid = _grid("linear" in users)
     gains = _gains(task, users, items, grid)
-    segments = {"warm": task.warm, "cold": ~task.warm}
-    everyone = int(gains.mean(axis=1).argmax())
-    chosen = {
-        name: everyone if mask.sum() < LEAST_USERS else int(gains[:, mask].mean(axis=1).argmax())
-        for name, mask in segments.items()
+    chosen: list[Weights] = []
+    found: dict[str, dict[str, float]] = {}
+    for name, segment in (("warm", task.warm), ("cold", ~task.warm)):
+        asked = segment if segment.sum() >= LEAST_USERS else np.ones_like(segment)
+        chosen.append(_mean([grid[place] for place in np.flatnonzero(not_worse(gains[:, asked]))]))
+        alone = {part: grid.index({name: float(name == part) for name in users}) for part in users}
+        if segment.any():
+            mixed = _gains(task, users, items, chosen[-1:])[0]
+            found[name] = {part: float(gains[place, segment].mean()) for part, place in alone.items()}
+            found[name]["mix"] = float(mixed[segment].mean())
+    return chosen[0], chosen[1], found
+
+
+def _mean(options: list[Weights]) -> Weights:
+    """Each option counts the same, whatever the sum of its weights."""
+    totals = [sum(option.values()) for option in options]
+    parts = options[0]
+    return {
+        part: round(sum(o[part] / total for o, total in zip(options, totals, strict=True)) / len(options), 4)
+        for part in parts
     }
-    alone = {part: grid.index({name: float(name == part) for name in users}) for part in users}
-    found = {
-        name: {part: float(gains[place, mask].mean()) for part, place in alone.items()}
-        | {"mix": float(gains[chosen[name], mask].mean())}
-        for name, mask in segments.items()
-        if mask.any()
-    }
-    return grid[chosen["warm"]], grid[chosen["cold"]], found
 
 
 def _grid(linear: bool) -> list[Weights]:

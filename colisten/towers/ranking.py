@@ -18,6 +18,13 @@ _CELLS = 1 << 23
 """Scores held at once."""
 
 
+def not_worse(gains: Floats) -> Bools:
+    """Which of the options [options, users] are within one paired standard error of the best."""
+    behind = gains[gains.mean(axis=1).argmax()] - gains
+    error = behind.std(axis=1) / np.sqrt(max(gains.shape[1], 1))
+    return np.asarray(behind.mean(axis=1) <= error)
+
+
 @dataclass(frozen=True)
 class Task:
     """Rank `candidates` for each asked user, leaving out what may not be recommended."""

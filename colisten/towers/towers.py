@@ -19,7 +19,7 @@ from colisten.towers.linear import Linear, LinearTrials, fit_linear
 from colisten.towers.mixing import Weights, choose_weights
 from colisten.towers.model import TwoTowers
 from colisten.towers.popularity import HALF_LIVES, log_popularity
-from colisten.towers.ranking import Task
+from colisten.towers.ranking import Task, not_worse
 from colisten.towers.training import Training
 
 FINISHING_EPOCHS, FINISHING_PACE = 2, 0.3
@@ -108,10 +108,8 @@ def _choose_half_life(material: Material, held: HoldOut, task: Task) -> tuple[in
         days: log_popularity(held.kept, material.strong, len(material.is_target), days)
         for days in (HALF_LIVES if timed else HALF_LIVES[:1])
     }
-    gains = {
-        days: task.ndcg(np.tile(popular[task.candidates], (len(task), 1))).mean() for days, popular in tried.items()
-    }
-    best = max(gains, key=lambda days: gains[days])
+    gains = [task.ndcg(np.tile(popular[task.candidates], (len(task), 1))) for popular in tried.values()]
+    best = list(tried)[int(not_worse(np.stack(gains)).argmax())]
     return best, tried[best]
 
 
