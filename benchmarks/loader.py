@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -198,25 +197,38 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
         yield row(name, "share of a training epoch spent waiting for data", waited / (time.perf_counter() - begin))
 
 
+def resident(field: str) -> int:
+    """MiB that the kernel tells of this process: `VmRSS` now, `VmHWM` at most since the last reset."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) // 1024
+
+
 def streaming_memory(endpoint: Endpoint, cache_mb: int) -> None:
-    """Run in a process of its own: an epoch's first batches under a budget, then the peak memory in MiB."""
+    """Run in a process of its own: an epoch's first batches under a budget, without features.
+
+    What code, compiled loops and the opened graph take is there before the measurement.
+    """
+    with fresh(endpoint, 1) as live:
+        list(sampled(live, epoch(len(live.node_type), 1)))
     with fresh(endpoint, cache_mb) as live:
-        items = len(live.node_type)
-        begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        features = np.zeros((1, WIDTH), np.float32).repeat(items, axis=0)
-        list(hetero(live, features, epoch(items, 48)))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"peak": peak, "begin": begin, "features": features.nbytes // 2**20}))
+        before = resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")
+        list(sampled(live, epoch(len(live.node_type), 48)))
+        print(json.dumps({"before": before, "peak": resident("VmHWM")}))
 
 
-def memory(name: str, endpoint: Endpoint, cache_mb: int = 64) -> Iterator[Row]:
-    """Peak memory beyond what is resident once the graph is open, features taken off."""
+def sampled(live: LiveAdjacency, batches: list[Batch]) -> Iterator[int]:
+    """Batches made and let go."""
+    sampler = NeighbourSampler(live, FAN_OUT, refill=False)
+    return stream(sampler, batches, lambda _, found: edges_of(to_hetero_data(found, live)), prefetch=4)
+
+
+def memory(name: str, endpoint: Endpoint, cache_mb: int = 32) -> Iterator[Row]:
     given = [endpoint.uri, endpoint.user, str(cache_mb)]
     environment = os.environ | {"BENCHMARK_PASSWORD": endpoint.password.get_secret_value()}
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.loader", "--streaming-memory", *given]
-    found = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
-    peak = found["peak"] - found["begin"] - found["features"]
-    yield row(name, f"MiB beyond the opened graph, streaming with a budget of {cache_mb}", peak)
+    found = json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
+    yield row(name, f"MiB that streaming with a budget of {cache_mb} MiB adds", found["peak"] - found["before"])
 
 
 def measure(names: list[str], repeat: int) -> Iterator[Row]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
 
@@ -33,6 +34,9 @@ class Rows:
     weights: Floats
 
 
+RowPieces = Generator[Rows, None, None]
+
+
 class Adjacency(ABC):
     """The neighbours of every item, each row ordered by node type, then item."""
 
@@ -47,8 +51,11 @@ class Adjacency(ABC):
     """Batches worth sampling together, so that a row that several need is read once."""
 
     @abstractmethod
-    def rows(self, items: Int64s) -> Iterator[Rows]:
-        """The rows of distinct `items`, in pieces, in any order; a piece is valid until the next one is asked for."""
+    def rows(self, items: Int64s) -> RowPieces:
+        """The rows of distinct `items`, in pieces, in any order; a piece is valid until the next one is asked for.
+
+        Close it when done (`contextlib.closing`): a back end may hold others back meanwhile.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -65,11 +72,12 @@ class Adjacency(ABC):
         length = self.degrees[items].sum(axis=1, dtype=np.int64)
         indptr = offsets(length)
         out = Ragged(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
-        for rows in self.rows(items):
-            taken = spans(rows.start, length[rows.asked])
-            put = spans(indptr[rows.asked], length[rows.asked])
-            out.items[put] = rows.items[taken]
-            out.weights[put] = rows.weights[taken]
+        with closing(self.rows(items)) as pieces:
+            for rows in pieces:
+                taken = spans(rows.start, length[rows.asked])
+                put = spans(indptr[rows.asked], length[rows.asked])
+                out.items[put] = rows.items[taken]
+                out.weights[put] = rows.weights[taken]
         return out
 
 

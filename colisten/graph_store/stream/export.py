@@ -84,7 +84,7 @@ def read_edges(reader: Reader, catalogue: Catalogue) -> Generator[EdgeArrays, No
         return
     pattern, edges = catalogue.pattern, count_edges(reader, catalogue)
     query = "UNWIND range($low, $high - 1) AS i MATCH "
-    last = reader.read(f"MATCH ()-[r:{pattern}]->() RETURN max(id(r))")[0][0]
+    last = max(_last_number(reader, name) for name in catalogue.relationships)
     if last < _SPARSE * edges + _AT_ONCE:
         query += f"(a)-[r:{pattern}]->(b) WHERE id(r) = i"
         parts = ranges(last + 1, _AT_ONCE)
@@ -99,3 +99,9 @@ def read_edges(reader: Reader, catalogue: Catalogue) -> Generator[EdgeArrays, No
             catalogue.item_of[np.fromiter(dst, np.int64, count)],
             np.fromiter(weight, np.float32, count),
         )
+
+
+def _last_number(reader: Reader, name: str) -> int:
+    """The largest number of a relationship of one type: the index of types is in this order, so nothing is scanned."""
+    rows = reader.read(f"MATCH ()-[r:{quoted(name)}]->() WITH r ORDER BY r DESC LIMIT 1 RETURN id(r)")
+    return int(rows[0][0]) if rows else -1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ import numpy as np
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
-from colisten.graph_store.stream.adjacency import Adjacency, Ragged, Rows, offsets
+from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows, offsets
 from colisten.graph_store.stream.ahead import ahead
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
@@ -68,7 +67,7 @@ class LiveAdjacency(Adjacency):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._reader, self._catalogue, self.degrees, self._cache_mb)
 
-    def rows(self, items: Int64s) -> Iterator[Rows]:
+    def rows(self, items: Int64s) -> RowPieces:
         self._check_version()
         asked = np.arange(len(items))
         kept = (self._cache.start[items] >= 0) | (self._length[items] == 0)
@@ -85,7 +84,7 @@ class LiveAdjacency(Adjacency):
     def _kept(self, asked: Int64s, items: Int64s) -> Rows:
         return Rows(asked, self._cache.start[items[asked]], self._cache.items, self._cache.weights)
 
-    def _read(self, asked: Int64s, items: Int64s) -> Iterator[Rows]:
+    def _read(self, asked: Int64s, items: Int64s) -> RowPieces:
         pieces = np.split(asked, cuts(self._length[items[asked]], _ENDS_PER_QUERY)) if len(asked) else []
         connections = self._reader.connections
         for part, row in zip(

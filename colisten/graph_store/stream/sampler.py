@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -106,13 +107,14 @@ class NeighbourSampler:
         by_row = np.argsort(inverse, kind="stable")
         bounds = offsets(np.bincount(inverse, minlength=len(asked)))
         count = np.zeros(len(items), np.int64)
-        for rows in self.adjacency.rows(asked):
-            length = np.diff(bounds)[rows.asked]
-            which = by_row[spans(bounds[rows.asked], length)]
-            row = np.repeat(np.arange(len(rows.asked)), length)
-            requests = Requests(row, asking.batch[which], asking.key[which], asking.slot[which])
-            pool = self._pool(asked[rows.asked], rows)
-            count[which] = draw(_HOW[self.draw], fan_out, self.refill, requests, pool, excluded, drawn)
+        with closing(self.adjacency.rows(asked)) as pieces:
+            for rows in pieces:
+                length = np.diff(bounds)[rows.asked]
+                which = by_row[spans(bounds[rows.asked], length)]
+                row = np.repeat(np.arange(len(rows.asked)), length)
+                requests = Requests(row, asking.batch[which], asking.key[which], asking.slot[which])
+                pool = self._pool(asked[rows.asked], rows)
+                count[which] = draw(_HOW[self.draw], fan_out, self.refill, requests, pool, excluded, drawn)
         return count
 
     def _pool(self, items: Int64s, rows: Rows) -> Pool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.stream.adjacency import Adjacency, Rows, offsets
+from colisten.graph_store.stream.adjacency import Adjacency, RowPieces, Rows, offsets
 from colisten.graph_store.stream.csr import count_ends, order_rows, scatter
 from colisten.workdir import replacing_folder, write_json
 
@@ -34,7 +34,7 @@ class SnapshotAdjacency(Adjacency):
         self.degrees, self.node_type, self.node_types, self.version = degrees, node_type, node_types, version
         self._folder: Path | None = None
 
-    def rows(self, items: Int64s) -> Iterator[Rows]:
+    def rows(self, items: Int64s) -> RowPieces:
         yield Rows(np.arange(len(items)), self.indptr[items], self.items, self.weights)
 
     def close(self) -> None:

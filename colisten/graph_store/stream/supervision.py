@@ -7,6 +7,8 @@ draw without replacement; only the rows it hits are read.
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
@@ -62,12 +64,13 @@ def _edges_at(adjacency: Adjacency, nodes: Int64s, ends: Int64s, numbers: Int64s
     by_row = np.argsort(inverse, kind="stable")
     bounds = offsets(np.bincount(inverse, minlength=len(asked)))
     dst, weight = np.empty(len(src), np.int64), np.empty(len(src), np.float32)
-    for rows in adjacency.rows(asked):
-        start = np.full(len(asked), -1, np.int64)
-        start[rows.asked] = rows.start
-        which = by_row[np.repeat(start >= 0, np.diff(bounds))]
-        place = start[inverse[which]] + within[which]
-        dst[which], weight[which] = rows.items[place], rows.weights[place]
+    with closing(adjacency.rows(asked)) as pieces:
+        for rows in pieces:
+            start = np.full(len(asked), -1, np.int64)
+            start[rows.asked] = rows.start
+            which = by_row[np.repeat(start >= 0, np.diff(bounds))]
+            place = start[inverse[which]] + within[which]
+            dst[which], weight[which] = rows.items[place], rows.weights[place]
     return src, dst, weight
 
 

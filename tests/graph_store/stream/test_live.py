@@ -23,6 +23,7 @@ from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.stream import export as export_module
 from colisten.graph_store.stream import live as live_module
+from colisten.graph_store.stream import sampler as sampler_module
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.export import export_snapshot
 from colisten.graph_store.stream.live import LiveAdjacency
@@ -168,6 +169,22 @@ def test_an_error_in_a_thread_comes_where_its_batch_would_have(backends: list[Ad
     with pytest.raises(KeyError, match="five"):
         seen.extend(stream(NeighbourSampler(backends[2], (3,)), epoch(), finish, prefetch=4))
     assert set(threading.enumerate()) == threads
+
+
+def test_an_error_while_rows_are_read_holds_nobody_up(loaded: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter(range(1_000))
+    draw = sampler_module.draw
+
+    def failing(*given: Any) -> Int64s:
+        if next(calls) == 9:
+            raise KeyError("nine")
+        return draw(*given)
+
+    monkeypatch.setattr(sampler_module, "draw", failing)
+    with opened(loaded) as live, pytest.raises(KeyError, match="nine"):
+        live._cache = live_module.RowCache(len(GRAPH.node_type), 0)
+        live.together = 1
+        run(live, prefetch=4)
 
 
 def _sample_in_worker(live: LiveAdjacency, seeds: Int64s, answer: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
