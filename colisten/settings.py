@@ -124,7 +124,7 @@ class Gnn(_Section):
     temperature: float = Field(0.1, gt=0)
     negatives: int = Field(256, ge=1)
     """Items drawn at random per node type and batch, that each positive of the type is held against."""
-    alone: float = Field(0.1, ge=0, lt=1)
+    alone: float = Field(0.03, ge=0, lt=1)
     """Share of a batch's items that hear no neighbour in training, so that items without edges are placed well too."""
     batch_size: int = Field(4096, ge=2)
     """Edges compared in one step; fewer where an epoch would have less than ten steps."""

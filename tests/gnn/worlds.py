@@ -17,7 +17,15 @@ from colisten.settings import Gnn
 
 TYPES = ("audiobook", "podcast")
 QUICK = Gnn(
-    dim=16, loss="softmax", batch_size=128, negatives=16, learning_rate=1e-2, max_epochs=30, validation=0.05, prefetch=2
+    dim=16,
+    loss="softmax",
+    batch_size=128,
+    negatives=16,
+    alone=0.1,
+    learning_rate=1e-2,
+    max_epochs=30,
+    validation=0.05,
+    prefetch=2,
 )
 
 
