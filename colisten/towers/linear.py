@@ -21,8 +21,6 @@ from colisten.towers.reduced_rank import reduced
 NEIGHBOURS = 100
 PENALTIES = (10.0, 30.0, 100.0)
 RANKS = (64, 128, 256, 512)
-RANK_LOSS = 0.01
-"""Share of the validation gain that a lower rank may cost."""
 OTHER_TYPES = 0.1
 """What an error on another type's score counts against one on the target's, when the rank is cut."""
 ITEMS_PER_USER = 1000
@@ -141,8 +139,11 @@ class LinearTrials:
         warm, cold = ((heard @ half).toarray() for half in (weights[:items], weights[items:]))
         return self.task.ndcg(np.where(self.held.warm[:, None], warm, cold))
 
-    def choose(self, codes: tuple[int, int]) -> tuple[LinearChoice, float]:
-        """Weak signals as history or not (`codes`: strong ones, all), then the penalties; at most four fits."""
+    def choose(self, codes: tuple[int, int]) -> tuple[LinearChoice, Floats]:
+        """Weak signals as history or not (`codes`: strong ones, all), then the penalties; at most four fits.
+
+        Also returns the gain of each asked user before the rank is cut.
+        """
         middle = PENALTIES[len(PENALTIES) // 2]
         by_signals = {signals: self.gains(signals, middle) for signals in sorted(set(codes))}
         signals = max(by_signals, key=lambda code: by_signals[code].mean())
@@ -150,8 +151,8 @@ class LinearTrials:
             penalty: by_signals[signals] if penalty == middle else self.gains(signals, penalty) for penalty in PENALTIES
         }
         warm, cold = self._best(tried, self.held.warm), self._best(tried, ~self.held.warm)
-        gain = np.where(self.held.warm, tried[warm], tried[cold]).mean()
-        return LinearChoice(signals, Penalties(warm, cold), max(RANKS)), float(gain)
+        gains = np.where(self.held.warm, tried[warm], tried[cold])
+        return LinearChoice(signals, Penalties(warm, cold), max(RANKS)), gains
 
     @staticmethod
     def _best(tried: dict[float, Floats], segment: Bools) -> float:
@@ -161,11 +162,11 @@ class LinearTrials:
         fine = not_worse(np.stack([gains[segment] for gains in tried.values()]))
         return min(penalty for penalty, is_fine in zip(tried, fine, strict=True) if is_fine)
 
-    def cut(self, fitted: Linear, gain: float) -> Linear:
-        """The lowest rank that costs no more than `RANK_LOSS` of the gain."""
+    def cut(self, fitted: Linear, whole: Floats) -> Linear:
+        """The lowest rank that is not worse than the weights as a `whole` [asked users], else the highest."""
         users = fitted.part.encode(self.held.kept.take(self.held.users))
         for rank in RANKS[:-1]:
             scores = users[:, :rank] @ fitted.to_items[self.task.candidates, :rank].T
-            if float(self.task.ndcg(scores).mean()) >= (1 - RANK_LOSS) * gain:
+            if not_worse(np.stack([self.task.ndcg(scores), whole])).argmax() == 0:
                 return fitted.cut_to(rank)
         return fitted.cut_to(RANKS[-1])

@@ -70,8 +70,8 @@ def _choose(
 ) -> tuple[TwoTowers, Linear, Trained]:
     task = Task.of(held, material.is_target, material.strong, material.ruled_out)
     trials = LinearTrials(held, task, material.is_target, progress)
-    choice, gain = trials.choose((material.strong, material.signals))
-    linear = trials.cut(fit_linear(held.kept, material.is_target, choice, settings.seed, progress), gain)
+    choice, gains = trials.choose((material.strong, material.signals))
+    linear = trials.cut(fit_linear(held.kept, material.is_target, choice, settings.seed, progress), gains)
     half_life, popular = _choose_half_life(material, held, task)
     run = Training(material.training_set(held.kept, settings), settings.seed, settings.towers.epochs)
     asked = held.kept.take(held.users)
