@@ -23,19 +23,26 @@ _SWEEPS = 20
 
 
 def nearest(heard: csr_array, count: int, among: Bools) -> Int32s:
-    """[items, ≤ count] the items `among` [items] heard most with each, by cosine, itself left out; ascending."""
+    """[items, count] the items `among` [items] heard most with each, by cosine; ascending.
+
+    An item with fewer such neighbours has itself in the places left over.
+    """
     items = heard.shape[1]
-    count = min(count, max(int(among.sum()) - 1, 0))
-    inverse = 1 / np.sqrt(np.maximum(_listeners(heard), 1e-9))
-    found = np.empty((items, count), np.int32)
+    by_item = csr_array(heard.T)
+    inverse = 1 / np.sqrt(np.maximum(np.diff(by_item.indptr), 1)).astype(np.float32)
+    found = np.repeat(np.arange(items, dtype=np.int32)[:, None], count, axis=1)
     size = max(1, _CELLS // max(items, 1))
     for first in range(0, items, size):
-        block = np.arange(first, min(first + size, items))
-        cosine = (heard[:, block].T @ heard).toarray() * inverse
-        cosine[:, ~among] = -1
-        cosine[np.arange(len(block)), block] = -1
-        found[block] = np.sort(np.argpartition(-cosine, max(count - 1, 0), axis=1)[:, :count], axis=1)
-    return found
+        together = (by_item[first : first + size] @ heard).tocoo()
+        kept = among[together.col] & (together.col != together.row + first)
+        row, column = together.row[kept].astype(np.int64), together.col[kept]
+        cosine = together.data[kept] * inverse[row + first] * inverse[column]
+        order = np.argsort(2.0 * row - cosine, kind="stable")
+        row, column = row[order], column[order]
+        place = np.arange(len(row)) - np.searchsorted(row, row)
+        near = place < count
+        found[row[near] + first, place[near]] = column[near]
+    return np.sort(found, axis=1)
 
 
 def item_weights(heard: csr_array, near: Int32s, columns: Int64s, penalty: float, progress: Progress) -> csc_array:
@@ -43,16 +50,19 @@ def item_weights(heard: csr_array, near: Int32s, columns: Int64s, penalty: float
 
     Args:
         heard: [users, items] float32, 1 where the user has the item.
-        near: [items, k] the items each may be predicted from.
+        near: [items, k] the items each may be predicted from; itself is passed over.
+        columns: items to predict.
         penalty: λ, in listeners.
+        progress: told of every item done.
     """
     items, k = heard.shape[1], near.shape[1]
+    by_item = csr_array(heard.T)
     weights = np.zeros((len(columns), k), np.float32)
     size = len(columns) if items <= _GRAM_ITEMS else max(1, _BLOCK_ITEMS // max(k, 1))
     with progress.task("item–item weights", len(columns)) as task:
         for first in range(0, len(columns), max(size, 1)):
             block = columns[first : first + size]
-            weights[first : first + size] = _solve_block(heard, near[block], block, penalty)
+            weights[first : first + size] = _solve_block(by_item, near[block], block, penalty)
             task.advance(len(block))
     places = np.repeat(columns, k)
     whole = csc_array((weights.ravel(), (near[columns].ravel(), places)), shape=(items, items))
@@ -60,17 +70,17 @@ def item_weights(heard: csr_array, near: Int32s, columns: Int64s, penalty: float
     return whole
 
 
-def _solve_block(heard: csr_array, near: Int32s, block: Int64s, penalty: float) -> Floats:
+def _solve_block(by_item: csr_array, near: Int32s, block: Int64s, penalty: float) -> Floats:
     members = np.union1d(near, block)
-    some = heard[:, members]
-    gram = (some.T @ some).toarray()
+    some = by_item[members]
+    gram = (some @ some.T).toarray()
     places, own = np.searchsorted(members, near), np.searchsorted(members, block)
     weights = np.empty(near.shape, np.float32)
     size = max(1, _CELLS // max(near.shape[1] ** 2, 1))
     for first in range(0, len(block), size):
-        some_near = places[first : first + size]
+        some_near, some_own = places[first : first + size], own[first : first + size, None]
         local = gram[some_near[:, :, None], some_near[:, None, :]]
-        with_own = gram[some_near, own[first : first + size, None]]
+        with_own = np.where(some_near == some_own, 0, gram[some_near, some_own])
         weights[first : first + size] = _non_negative_ridge(local, with_own, penalty)
     return weights
 
@@ -78,7 +88,7 @@ def _solve_block(heard: csr_array, near: Int32s, block: Int64s, penalty: float) 
 def _non_negative_ridge(gram: Floats, right: Floats, penalty: float) -> Floats:
     """Coordinate descent on many small problems side by side: min wᵀ(G + λI)w − 2wᵀr, w ≥ 0.
 
-    `gram` [problems, k, k] is changed; `right` is [problems, k].
+    `gram` [problems, k, k] is changed; `right` is [problems, k]. Both hold counts: where `right` is 0, so is the weight.
     """
     k = gram.shape[1]
     diagonal = np.arange(k)
@@ -90,8 +100,3 @@ def _non_negative_ridge(gram: Floats, right: Floats, penalty: float) -> Floats:
             rest -= gram[:, j] * (wanted - weights[:, j])[:, None]
             weights[:, j] = wanted
     return weights
-
-
-def _listeners(heard: csr_array) -> Floats:
-    counts: Floats = np.asarray(heard.sum(axis=0), np.float32).ravel()
-    return counts

@@ -36,6 +36,17 @@ def test_the_nearest_are_those_of_highest_cosine(heard: csr_array) -> None:
     np.testing.assert_array_equal(nearest(heard, 3, np.ones(ITEMS, bool)), wanted)
 
 
+def test_only_those_among_are_near_and_places_left_over_hold_the_item_itself(heard: csr_array) -> None:
+    among = np.arange(ITEMS) < 2
+    near = nearest(heard, 4, among)
+    assert all(set(row) <= {0, 1, item} for item, row in enumerate(near.tolist()))
+    with Progress(quiet=True) as progress:
+        weights = item_weights(heard, near, np.arange(ITEMS), 1.0, progress).toarray()
+    assert not weights.diagonal().any()
+    assert not weights[2:].any()
+    assert weights[:2].any()
+
+
 @pytest.mark.parametrize(("neighbours", "penalty"), [(ITEMS - 1, 5.0), (4, 20.0)])
 def test_weights_are_the_non_negative_ridge_solution(heard: csr_array, neighbours: int, penalty: float) -> None:
     found, x = fit(heard, neighbours, penalty), heard.toarray().astype(np.float64)
