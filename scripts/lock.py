@@ -1,4 +1,4 @@
-"""Pin the newest version of every package in pyproject.toml (`make lock`).
+"""Pin the newest version of every package in pyproject.toml, and Neo4j's jars with checksums (`make lock`).
 
 uv.lock itself is not kept, since it names the hosts of one particular index; the versions are what matters.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def main() -> None:
     lines = "".join(f'    "{pin}",\n' for pin in pins if not pin.startswith(f"{own}=="))
     PROJECT.write_text(f"{text}\n[tool.uv]\nconstraint-dependencies = [\n{lines}]\n")
     print(f"{len(pins)} versions pinned in {PROJECT}")
+    subprocess.run([sys.executable, "-m", "colisten.graph_store.server.lock"], check=True)
 
 
 if __name__ == "__main__":

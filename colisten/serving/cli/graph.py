@@ -28,8 +28,9 @@ def graph() -> None:
 
 @graph.command()
 @workdir_option
+@click.option("--replace", is_flag=True, help="Remove the graph of another catalogue from the database first.")
 @set_option
-def build(workdir: Path, overrides: tuple[str, ...]) -> None:
+def build(workdir: Path, replace: bool, overrides: tuple[str, ...]) -> None:
     """Compute the edges from the imported data and bring the graph in Neo4j up to date.
 
     \b
@@ -37,7 +38,7 @@ def build(workdir: Path, overrides: tuple[str, ...]) -> None:
     """
     from colisten.serving.cli.partial import run_only
 
-    run_only(["edges", "graph"], workdir, overrides)
+    run_only(["edges", "graph"], workdir, overrides, replace=replace)
 
 
 @graph.command()

@@ -8,7 +8,9 @@ from pathlib import Path
 from colisten.serving.cli.options import opened
 
 
-def run_only(names: Sequence[str], workdir: Path, overrides: Sequence[str], source: str = "") -> None:
+def run_only(
+    names: Sequence[str], workdir: Path, overrides: Sequence[str], source: str = "", *, replace: bool = False
+) -> None:
     """Run the stages `names` in the order of the pipeline; the last of them even if it is up to date.
 
     Raises:
@@ -22,5 +24,5 @@ def run_only(names: Sequence[str], workdir: Path, overrides: Sequence[str], sour
     folder, settings = opened(workdir, overrides, create=bool(source))
     chosen = [stage for stage in STAGES if stage.name in names]
     with Progress() as progress:
-        run_stages(chosen, Context(folder, settings, progress, source), force=frozenset(names[-1:]))
+        run_stages(chosen, Context(folder, settings, progress, source, replace), force=frozenset(names[-1:]))
     write_json(folder.settings, settings.to_keep())

@@ -65,8 +65,9 @@ def _load_graph(context: Context) -> str:
     from colisten.graph_store.edges import FILE
     from colisten.graph_store.loading import load_graph
 
+    edges = context.workdir.edges / FILE
     loaded = load_graph(
-        listening_of(context), context.workdir.edges / FILE, context.settings, context.workdir, context.progress
+        listening_of(context), edges, context.settings, context.workdir, context.progress, replace=context.replace
     )
     return loaded.marker.version
 

@@ -32,6 +32,8 @@ class Context:
     progress: Progress
     source: str
     """Where the listening data lies: a folder or an object-store prefix."""
+    replace: bool = False
+    """Remove the graph of another catalogue from the database first."""
 
 
 @dataclass(frozen=True)
