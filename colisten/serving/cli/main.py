@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import sys
+import warnings
 
 import click
 
@@ -60,6 +61,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; what goes wrong on purpose is one sentence on stderr and an exit code."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries tell each other's authors is no talk for users
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
