@@ -96,15 +96,15 @@ def _hetero(
     return data
 
 
-def read_all(driver: Driver, items: int) -> int:
-    """All edges over one connection, collected row by row; gives how many."""
+def read_some(driver: Driver, one_in: int) -> int:
+    """The edges of one in so many items over one connection, collected row by row; gives how many."""
     query = (
-        f"MATCH (a:Item)-[r:{'|'.join(RELATIONSHIPS)}]->(b:Item) WHERE a.item < $items "
+        f"MATCH (a:Item)-[r:{'|'.join(RELATIONSHIPS)}]->(b:Item) WHERE a.item % $one_in = 0 "
         "RETURN a.item, collect(b.item), collect(r.weight)"
     )
     edges = 0
     with driver.session(fetch_size=10_000) as session:
-        for item, others, weights in session.run(query, items=items):
-            np.full(len(others), item, np.int32)
-            edges += len(np.array(others, np.int32)) if len(np.array(weights, np.float32)) else 0
+        for item, others, weights in session.run(query, one_in=one_in):
+            ends = np.full(len(others), item, np.int32), np.array(others, np.int32), np.array(weights, np.float32)
+            edges += len(ends[0])
     return edges

@@ -97,22 +97,19 @@ class LiveAdjacency(Adjacency):
 
     def _fetch(self, items: Int64s) -> Ragged:
         """Whole rows by one query, put in order."""
-        pattern = self._catalogue.pattern
         query = (
-            "UNWIND $ids AS i MATCH (a) WHERE id(a) = i "
-            f"RETURN [(a)-[:{pattern}]-(b) | id(b)], [(a)-[r:{pattern}]-() | r.weight]"
+            f"UNWIND $ids AS i MATCH (a) WHERE id(a) = i MATCH (a)-[r:{self._catalogue.pattern}]-(b) "
+            "RETURN i, collect(id(b)), collect(r.weight)"
         )
-        rows = self._reader.read(query, ids=self._catalogue.node_id[items].tolist())
+        ids = self._catalogue.node_id[items].tolist()
+        rows = {node: (others, weights) for node, others, weights in self._reader.read(query, ids=ids)}
         length = self._length[items]
-        if [len(row[0]) for row in rows] != length.tolist():
+        if [len(rows.get(node, ((), ()))[1]) for node in ids] != length.tolist():
             raise self._changed()
         indptr = offsets(length)
-        ids = np.fromiter(chain.from_iterable(row[0] for row in rows), np.int64, int(indptr[-1]))
-        found = Ragged(
-            indptr,
-            self._catalogue.item_of[ids],
-            np.fromiter(chain.from_iterable(row[1] for row in rows), np.float32, int(indptr[-1])),
-        )
+        others = np.fromiter(chain.from_iterable(rows[node][0] for node in ids), np.int64, indptr[-1])
+        weights = np.fromiter(chain.from_iterable(rows[node][1] for node in ids), np.float32, indptr[-1])
+        found = Ragged(indptr, self._catalogue.item_of[others], weights)
         order_rows(indptr, self.node_type, found.items, found.weights)
         return found
 

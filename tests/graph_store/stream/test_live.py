@@ -258,7 +258,8 @@ def test_a_graph_that_changes_under_an_epoch_is_noticed(neo4j_driver: Driver, ne
     load(neo4j_driver, graph)
     with LiveAdjacency.open(neo4j_endpoint) as live:
         live.neighbours(np.arange(10))
-        neo4j_driver.execute_query("MATCH ()-[r]->() WITH r LIMIT 1 DELETE r")
+        unread = int(graph.dst.max())
+        neo4j_driver.execute_query("MATCH (:Item {item: $item})-[r]-() WITH r LIMIT 1 DELETE r", item=unread)
         with pytest.raises(GraphError, match="no longer version 'v1'"):
             live.neighbours(np.arange(60))
     with LiveAdjacency.open(neo4j_endpoint) as live:
