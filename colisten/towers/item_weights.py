@@ -88,7 +88,7 @@ def _solve_block(by_item: csr_array, near: Int32s, block: Int64s, penalty: float
 def _non_negative_ridge(gram: Floats, right: Floats, penalty: float) -> Floats:
     """Coordinate descent on many small problems side by side: min wᵀ(G + λI)w − 2wᵀr, w ≥ 0.
 
-    `gram` [problems, k, k] is changed; `right` is [problems, k]. Both hold counts: where `right` is 0, so is the weight.
+    `gram` [problems, k, k] is changed; `right` is [problems, k]. Both are counts: where `right` is 0, so is the weight.
     """
     k = gram.shape[1]
     diagonal = np.arange(k)

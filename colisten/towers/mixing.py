@@ -23,7 +23,8 @@ def choose_weights(
 ) -> tuple[Weights, Weights, dict[str, dict[str, float]]]:
     """Weights for warm and for cold users, and what validation says of each part alone and of the mix.
 
-    The mean of all weights that validation cannot tell from the best: little data gives a broad compromise.
+    Of all weights that validation cannot tell from the best, those in which popularity counts most: what is learned has
+    to earn its place.
 
     Args:
         task: whom to ask, and for what.
@@ -32,27 +33,22 @@ def choose_weights(
     """
     grid = _grid("linear" in users)
     gains = _gains(task, users, items, grid)
+    alone = {part: grid.index({name: float(name == part) for name in users}) for part in users}
     chosen: list[Weights] = []
     found: dict[str, dict[str, float]] = {}
     for name, segment in (("warm", task.warm), ("cold", ~task.warm)):
         asked = segment if segment.sum() >= LEAST_USERS else np.ones_like(segment)
-        chosen.append(_mean([grid[place] for place in np.flatnonzero(not_worse(gains[:, asked]))]))
-        alone = {part: grid.index({name: float(name == part) for name in users}) for part in users}
+        fine = np.flatnonzero(not_worse(gains[:, asked]))
+        place = max(fine, key=lambda option: (_popularity(grid[option]), gains[option, asked].mean()))
+        chosen.append(grid[place])
         if segment.any():
-            mixed = _gains(task, users, items, chosen[-1:])[0]
-            found[name] = {part: float(gains[place, segment].mean()) for part, place in alone.items()}
-            found[name]["mix"] = float(mixed[segment].mean())
+            found[name] = {part: float(gains[only, segment].mean()) for part, only in alone.items()}
+            found[name]["mix"] = float(gains[place, segment].mean())
     return chosen[0], chosen[1], found
 
 
-def _mean(options: list[Weights]) -> Weights:
-    """Each option counts the same, whatever the sum of its weights."""
-    totals = [sum(option.values()) for option in options]
-    parts = options[0]
-    return {
-        part: round(sum(o[part] / total for o, total in zip(options, totals, strict=True)) / len(options), 4)
-        for part in parts
-    }
+def _popularity(weights: Weights) -> float:
+    return weights["popular"] / sum(weights.values())
 
 
 def _grid(linear: bool) -> list[Weights]:
