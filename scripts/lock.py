@@ -5,6 +5,7 @@ uv.lock itself is not kept, since it names the hosts of one particular index; th
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ def main() -> None:
     """Resolve without pins, then write what was found as pins."""
     text = PINS.sub("", PROJECT.read_text()).rstrip() + "\n"
     PROJECT.write_text(text)
-    subprocess.run(["uv", "lock", "--upgrade"], check=True)
+    subprocess.run([os.environ["UV"], "lock", "--upgrade"], check=True)  # uv run names itself there
     packages = tomllib.loads(Path("uv.lock").read_text())["package"]
     pins = sorted({f"{package['name']}=={package['version']}" for package in packages if "version" in package})
     own = tomllib.loads(text)["project"]["name"]
