@@ -1,6 +1,6 @@
 """How fast neighbourhoods come out of Neo4j, beside what others do: rows of `measure, ours, peer, ratio`.
 
-    python -m benchmarks.loader [--json FILE] [--graphs 2.4M:1:2:5,…] [--repeat 5]
+    python benchmarks/loader.py [--json FILE] [--graphs 2.4M:1:2:5,…] [--repeat 5]
 
 The PyG peer needs torch-sparse, which is no dependency of ours: build it into a folder of its own, `pip install
 --target FOLDER --no-deps --no-build-isolation torch-sparse torch-scatter`, and set PYTHONPATH to it. Without it those
@@ -24,11 +24,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from loader_graphs import RandomGraph, load, random_graph
+from loader_peers import cypher_batches, in_memory, neighbour_loader, read_some
 from torch_geometric.data import HeteroData
 from torch_geometric.typing import WITH_TORCH_SPARSE
 
-from benchmarks.loader_graphs import RandomGraph, load, random_graph
-from benchmarks.loader_peers import cypher_batches, in_memory, neighbour_loader, read_some
 from colisten.arrays import Floats
 from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Shape
@@ -226,7 +226,7 @@ def sampled(live: LiveAdjacency, batches: list[Batch]) -> Iterator[int]:
 def memory(name: str, endpoint: Endpoint, cache_mb: int = 32) -> Iterator[Row]:
     given = [endpoint.uri, endpoint.user, str(cache_mb)]
     environment = os.environ | {"BENCHMARK_PASSWORD": endpoint.password.get_secret_value()}
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.loader", "--streaming-memory", *given]
+    command = [sys.executable, "-W", "ignore", __file__, "--streaming-memory", *given]
     found = json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
     yield row(name, f"MiB that streaming with a budget of {cache_mb} MiB adds", found["peak"] - found["before"])
 

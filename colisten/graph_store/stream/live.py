@@ -21,7 +21,7 @@ from colisten.graph_store.stream.csr import cuts, order_rows
 
 _ENDS_PER_QUERY = 20_000
 _SECONDS_BETWEEN_VERSIONS = 5.0
-_TOGETHER = 16
+_TOGETHER = 32
 _ITEMS_PER_QUERY = 2_000
 
 
