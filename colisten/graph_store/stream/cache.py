@@ -25,19 +25,19 @@ class RowCache:
         """[items] where each row begins in the pools; -1 where it is not kept."""
         self.items: Int32s = np.empty(entries, np.int32)
         self.weights: Floats = np.empty(entries, np.float32)
-        self._used = 0
+        self.used = 0
         self._putting = threading.Lock()
 
     def put(self, row_items: Int64s, length: Int64s, items: Int32s, weights: Floats) -> None:
         """Keep those of the rows, given one after the other, for which there is room."""
         with self._putting:
-            fits = self._used + np.cumsum(length) <= len(self.items)
+            fits = self.used + np.cumsum(length) <= len(self.items)
             fits &= self.start[row_items] < 0
             begin = offsets(length)[:-1][fits]
             row_items, length = row_items[fits], length[fits]
-            put = offsets(length) + self._used
+            put = offsets(length) + self.used
             taken = spans(begin, length)
-            self.items[self._used : put[-1]] = items[taken]
-            self.weights[self._used : put[-1]] = weights[taken]
-            self._used = int(put[-1])
+            self.items[self.used : put[-1]] = items[taken]
+            self.weights[self.used : put[-1]] = weights[taken]
+            self.used = int(put[-1])
             self.start[row_items] = put[:-1]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.graph_store.stream.compiled import compiled
+
+EdgeArrays = tuple[Int32s, Int32s, Floats]
+"""(src, dst, weight) of some edges, each edge once."""
 
 
 @compiled
@@ -31,13 +36,28 @@ def cuts(lengths: Int64s, at_most: int) -> Int64s:
 
 
 @compiled
-def scatter(cursor: Int64s, src: Int32s, dst: Int32s, weight: Floats, items: Int32s, weights: Floats) -> None:
-    """Put every edge down at both ends; `cursor` [items] is the next free place of each row."""
+def _scatter(
+    cursor: Int64s, ends: Int64s, src: Int32s, dst: Int32s, weight: Floats, items: Int32s, weights: Floats
+) -> bool:
+    """Put every edge down at both ends; `cursor` [items] is the next free place of each row. False: a row is full."""
     for i in range(len(src)):
         for item, other in ((src[i], dst[i]), (dst[i], src[i])):
+            if cursor[item] == ends[item]:
+                return False
             items[cursor[item]] = other
             weights[cursor[item]] = weight[i]
             cursor[item] += 1
+    return True
+
+
+def put_edges(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, items: Int32s, weights: Floats) -> bool:
+    """Fill rows that begin at `indptr` with a stream of edges, in order; False if they are not of these lengths."""
+    cursor = indptr[:-1].copy()
+    for src, dst, weight in edges:
+        if not _scatter(cursor, indptr[1:], src, dst, weight, items, weights):
+            return False
+    order_rows(indptr, node_type, items, weights)
+    return np.array_equal(cursor, indptr[1:])
 
 
 @compiled

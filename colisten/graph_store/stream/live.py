@@ -17,12 +17,15 @@ from colisten.graph_store.stream.ahead import ahead
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
 from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_degrees, read_version
-from colisten.graph_store.stream.csr import cuts, order_rows
+from colisten.graph_store.stream.csr import cuts, order_rows, put_edges
+from colisten.graph_store.stream.edge_reading import read_edges
 
 _ENDS_PER_QUERY = 20_000
 _SECONDS_BETWEEN_VERSIONS = 5.0
 _TOGETHER = 32
 _ITEMS_PER_QUERY = 2_000
+_READ_BY_ROW = 0.1
+"""Share of a graph that fits the budget that is read row by row; who asks for more gets all of it at once."""
 
 
 class LiveAdjacency(Adjacency):
@@ -45,7 +48,8 @@ class LiveAdjacency(Adjacency):
         room = (self._cache_mb * 2**20 - items * (4 * types + 8 * 3 + 4 + 1)) // ENTRY_BYTES
         ends = int(self._length.sum())
         entries = max(0, min(room, ends))
-        self.together = 1 if entries == ends else _TOGETHER
+        self._fits = entries == ends
+        self.together = 1 if self._fits else _TOGETHER
         self._cache = RowCache(items, entries)
         self._reading = threading.Lock()
         self._checked = time.monotonic()
@@ -78,11 +82,26 @@ class LiveAdjacency(Adjacency):
         with self._reading:
             late = asked[~kept]
             kept = self._cache.start[items[late]] >= 0
+            missing = items[late[~kept]]
+            if self._fits and self._cache.used + self._length[missing].sum() > len(self._cache.items) * _READ_BY_ROW:
+                self._cache = self._all_rows()
+                kept[:] = True
             yield self._kept(late[kept], items)
             yield from self._read(late[~kept], items)
 
     def _kept(self, asked: Int64s, items: Int64s) -> Rows:
-        return Rows(asked, self._cache.start[items[asked]], self._cache.items, self._cache.weights)
+        cache = self._cache
+        return Rows(asked, cache.start[items[asked]], cache.items, cache.weights)
+
+    def _all_rows(self) -> RowCache:
+        """Everything, edge by edge: an edge is read once instead of from both of its ends."""
+        cache = RowCache(len(self._length), int(self._length.sum()))
+        indptr = offsets(self._length)
+        if not put_edges(indptr, read_edges(self._reader, self._catalogue), self.node_type, cache.items, cache.weights):
+            raise self._changed()
+        cache.start[:] = indptr[:-1]
+        cache.used = int(indptr[-1])
+        return cache
 
     def _read(self, asked: Int64s, items: Int64s) -> RowPieces:
         pieces = np.split(asked, cuts(self._length[items[asked]], _ENDS_PER_QUERY)) if len(asked) else []

@@ -14,11 +14,9 @@ import numpy.typing as npt
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.stream.adjacency import Adjacency, RowPieces, Rows, offsets
-from colisten.graph_store.stream.csr import count_ends, order_rows, scatter
+from colisten.graph_store.stream.csr import EdgeArrays, count_ends, put_edges
 from colisten.workdir import replacing_folder, write_json
 
-EdgeArrays = tuple[Int32s, Int32s, Floats]
-"""(src, dst, weight) of some edges, each edge once."""
 _EDGE = np.dtype([("src", np.int32), ("dst", np.int32), ("weight", np.float32)])
 _EDGES_AT_ONCE = 1_000_000
 
@@ -50,7 +48,7 @@ class SnapshotAdjacency(Adjacency):
         count_ends(degrees, node_type, src, dst)
         indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
         items, weights = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
-        _put(indptr, [(src, dst, weight)], node_type, items, weights)
+        put_edges(indptr, [(src, dst, weight)], node_type, items, weights)
         return cls(indptr, items, weights, degrees=degrees, node_type=node_type, node_types=node_types, version=version)
 
     @classmethod
@@ -94,7 +92,7 @@ def write_snapshot(
         size = (int(indptr[-1]),)
         items = np.lib.format.open_memmap(draft / "items.npy", mode="w+", dtype=np.int32, shape=size)
         weights = np.lib.format.open_memmap(draft / "weights.npy", mode="w+", dtype=np.float32, shape=size)
-        _put(indptr, _unpacked(spool), node_type, items, weights)
+        put_edges(indptr, _unpacked(spool), node_type, items, weights)
         items.flush()
         weights.flush()
         write_json(draft / "snapshot.json", {"version": version, "node_types": list(node_types)})
@@ -112,10 +110,3 @@ def _unpacked(spool: IO[bytes]) -> Iterator[EdgeArrays]:
     while piece := spool.read(_EDGES_AT_ONCE * _EDGE.itemsize):
         edges = np.frombuffer(piece, _EDGE)
         yield edges["src"].copy(), edges["dst"].copy(), edges["weight"].copy()
-
-
-def _put(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, items: Int32s, weights: Floats) -> None:
-    cursor = indptr[:-1].copy()
-    for src, dst, weight in edges:
-        scatter(cursor, src, dst, weight, items, weights)
-    order_rows(indptr, node_type, items, weights)

@@ -25,11 +25,12 @@ from colisten.graph_store.stream import export as export_module
 from colisten.graph_store.stream import live as live_module
 from colisten.graph_store.stream import sampler as sampler_module
 from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.export import export_snapshot
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
-from colisten.graph_store.stream.snapshot import EdgeArrays, SnapshotAdjacency
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.graph_store.stream.streaming import batch_key, stream
 from colisten.progress import Progress
 from colisten.settings import Neo4j
@@ -50,19 +51,19 @@ def loaded(neo4j_endpoint: Endpoint) -> Endpoint:
     return neo4j_endpoint
 
 
-def opened(endpoint: Endpoint, cache_mb: int = 64) -> LiveAdjacency:
-    kinds = {"node_type": GRAPH.node_type, "node_types": GRAPH.node_types}
-    return LiveAdjacency.open(endpoint, cache_mb=cache_mb, connections=3, **kinds)
+def opened(endpoint: Endpoint, room: int | None = None) -> LiveAdjacency:
+    """With room for so many neighbours (a number that no budget in MiB could give), or for all."""
+    live = LiveAdjacency.open(endpoint, connections=3, node_type=GRAPH.node_type, node_types=GRAPH.node_types)
+    if room is not None:
+        live._cache, live._fits = live_module.RowCache(len(GRAPH.node_type), room), False
+    return live
 
 
 @pytest.fixture(scope="module")
 def backends(loaded: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Adjacency]]:
     """Built from the edges at hand; live with room for all, for a part, for nothing; exported from Neo4j."""
-    part = opened(loaded)
-    part._cache = live_module.RowCache(len(GRAPH.node_type), 3_000)
+    part, nothing = opened(loaded, room=3_000), opened(loaded, room=0)
     part.together = 4
-    nothing = opened(loaded)
-    nothing._cache = live_module.RowCache(len(GRAPH.node_type), 0)
     folder = tmp_path_factory.mktemp("snapshot") / "graph"
     kinds = {"node_type": GRAPH.node_type, "node_types": GRAPH.node_types}
     exported = export_snapshot(loaded, folder, Progress(quiet=True), **kinds)
@@ -181,10 +182,19 @@ def test_an_error_while_rows_are_read_holds_nobody_up(loaded: Endpoint, monkeypa
         return draw(*given)
 
     monkeypatch.setattr(sampler_module, "draw", failing)
-    with opened(loaded) as live, pytest.raises(KeyError, match="nine"):
-        live._cache = live_module.RowCache(len(GRAPH.node_type), 0)
+    with opened(loaded, room=0) as live, pytest.raises(KeyError, match="nine"):
         live.together = 1
         run(live, prefetch=4)
+
+
+def test_a_few_rows_are_read_by_row_and_many_all_at_once(loaded: Endpoint) -> None:
+    with opened(loaded) as live:
+        truth = GRAPH.adjacency().neighbours(np.arange(400))
+        few = np.arange(390, 400)
+        live.neighbours(few)
+        assert np.flatnonzero(live._cache.start >= 0).tolist() == few[live.degrees[few].sum(axis=1) > 0].tolist()
+        np.testing.assert_array_equal(live.neighbours(np.arange(400)).items, truth.items)
+        assert (live._cache.start >= 0).all()
 
 
 def _sample_in_worker(live: LiveAdjacency, seeds: Int64s, answer: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
@@ -221,8 +231,7 @@ def test_what_travels_holds_no_connection_and_no_cache(loaded: Endpoint) -> None
 
 
 def test_a_budget_of_bytes_is_kept(loaded: Endpoint) -> None:
-    with opened(loaded) as live:
-        live._cache = live_module.RowCache(len(GRAPH.node_type), 500)
+    with opened(loaded, room=500) as live:
         live.neighbours(np.arange(400))
         kept = np.flatnonzero(live._cache.start >= 0)
         assert 400 < live.degrees[kept].sum() <= 500
@@ -242,8 +251,7 @@ def test_a_restart_in_the_middle_of_an_epoch_costs_a_retry(own_server: ManagedSe
     with connect(endpoint) as driver:
         load(driver, GRAPH)
     truth = run(GRAPH.adjacency(), 0)
-    with opened(endpoint) as live:
-        live._cache = live_module.RowCache(len(GRAPH.node_type), 0)
+    with opened(endpoint, room=0) as live:
         live.together = 1
         results = stream(NeighbourSampler(live, (3, 3)), epoch(), lambda _, found: found, prefetch=2)
         found = [next(results), next(results)]
@@ -253,13 +261,18 @@ def test_a_restart_in_the_middle_of_an_epoch_costs_a_retry(own_server: ManagedSe
     assert all(map(same, truth, found))
 
 
-def test_a_graph_that_changes_under_an_epoch_is_noticed(neo4j_driver: Driver, neo4j_endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("all_at_once", [True, False])
+def test_a_graph_that_changes_under_an_epoch_is_noticed(
+    neo4j_driver: Driver, neo4j_endpoint: Endpoint, all_at_once: bool
+) -> None:
     graph = random_graph(60, 500, 4)
     load(neo4j_driver, graph)
     with LiveAdjacency.open(neo4j_endpoint) as live:
-        live.neighbours(np.arange(10))
-        unread = int(graph.dst.max())
-        neo4j_driver.execute_query("MATCH (:Item {item: $item})-[r]-() WITH r LIMIT 1 DELETE r", item=unread)
+        live._fits = all_at_once
+        live.neighbours(np.array([graph.src[0]]))
+        gone = np.flatnonzero((graph.src != graph.src[0]) & (graph.dst != graph.src[0]))[0]
+        ends = {"a": int(graph.src[gone]), "b": int(graph.dst[gone])}
+        neo4j_driver.execute_query("MATCH (:Item {item: $a})-[r]-(:Item {item: $b}) DELETE r", ends)
         with pytest.raises(GraphError, match="no longer version 'v1'"):
             live.neighbours(np.arange(60))
     with LiveAdjacency.open(neo4j_endpoint) as live:
@@ -303,7 +316,7 @@ def test_an_export_is_made_once_per_version(
     )
     assert len(export().items) == 2 * (len(graph.src) - 3)
     # A store whose relationship numbers have gaps is walked by node instead, to the same end.
-    monkeypatch.setattr("colisten.graph_store.stream.export._SPARSE", -1_000_000)
+    monkeypatch.setattr("colisten.graph_store.stream.edge_reading._SPARSE", -1_000_000)
     before = export()
     neo4j_driver.execute_query("MATCH (g:CoListeningGraph) SET g.version = 'v3'")
     np.testing.assert_array_equal(export().items, before.items)

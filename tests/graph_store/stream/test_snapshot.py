@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colisten.errors import GraphError
-from colisten.graph_store.stream.snapshot import EdgeArrays, SnapshotAdjacency, write_snapshot
+from colisten.graph_store.stream.csr import EdgeArrays
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency, write_snapshot
 from tests.graph_store.stream.graphs import Graph, random_graph
 
 worlds = st.builds(random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3))
