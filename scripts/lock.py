@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path("pyproject.toml")
-PINS = re.compile(r"\[tool\.uv\]\nconstraint-dependencies = \[\n.*?\]\n", re.DOTALL)
+PINS = re.compile(r"constraint-dependencies = \[\n.*?\]\n", re.DOTALL)
 
 
 def main() -> None:
@@ -22,10 +22,10 @@ def main() -> None:
     PROJECT.write_text(text)
     subprocess.run([os.environ["UV"], "lock", "--upgrade"], check=True)  # uv run names itself there
     packages = tomllib.loads(Path("uv.lock").read_text())["package"]
-    pins = sorted({f"{package['name']}=={package['version']}" for package in packages if "version" in package})
     own = tomllib.loads(text)["project"]["name"]
-    lines = "".join(f'    "{pin}",\n' for pin in pins if not pin.startswith(f"{own}=="))
-    PROJECT.write_text(f"{text}\n[tool.uv]\nconstraint-dependencies = [\n{lines}]\n")
+    pins = sorted(f"{package['name']}=={package['version']}" for package in packages if package["name"] != own)
+    lines = "".join(f'    "{pin}",\n' for pin in pins)
+    PROJECT.write_text(f"{text}constraint-dependencies = [\n{lines}]\n")
     print(f"{len(pins)} versions pinned in {PROJECT}")
     subprocess.run([sys.executable, "-m", "colisten.graph_store.server.lock"], check=True)
 
