@@ -110,7 +110,7 @@ def neighbour_loader_rate(graph: RandomGraph, features: Floats, repeat: int) -> 
         return None
     data = in_memory(graph, features)
     loaders = [neighbour_loader(data, FAN_OUT, BATCH, workers) for workers in (0, 2, 4)]
-    return max(median_of(repeat, *(lambda each=each: steady_rate(each, 12) for each in loaders)))
+    return max(median_of(repeat, *(lambda each=each: steady_rate(each, 32) for each in loaders)))
 
 
 def fresh(endpoint: Endpoint, cache_mb: int = 4096) -> LiveAdjacency:
