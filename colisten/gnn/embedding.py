@@ -25,18 +25,23 @@ _ROWS = 8192
 
 
 def embed_items(adjacency: Adjacency, text: Floats, folder: Path, progress: Progress) -> Floats:
+    """What `embed` gives, also written to `folder/items.safetensors` as `embeddings`."""
+    vectors = embed(adjacency, text, folder, progress)
+    with replacing_file(folder / "items.safetensors") as draft:
+        save_file({"embeddings": vectors}, draft)
+    return vectors
+
+
+def embed(adjacency: Adjacency, text: Floats, folder: Path, progress: Progress) -> Floats:
     """Embed all items with the model in `folder`: float32 [items, dim] of length 1, by all their neighbours.
 
-    Also written to `folder/items.safetensors` as `embeddings`. An item without edges is embedded from its text.
+    An item without edges is embedded from its text.
 
     Raises:
         WorkdirError: no model has been trained for these node types.
     """
     model = load_model(folder, adjacency.node_types)
-    vectors = _all_layers(model, adjacency, Features(text, adjacency.degrees), progress)
-    with replacing_file(folder / "items.safetensors") as draft:
-        save_file({"embeddings": vectors}, draft)
-    return vectors
+    return _all_layers(model, adjacency, Features(text, adjacency.degrees), progress)
 
 
 def load_embeddings(folder: Path) -> Floats:

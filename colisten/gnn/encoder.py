@@ -29,6 +29,7 @@ class Encoder:
 
     def __init__(self, options: Text) -> None:
         from sentence_transformers import SentenceTransformer  # here, since importing it takes seconds
+
         source = _source(options.encoder)
         try:
             with redirect_stderr(StringIO()):  # where a bar for loading the weights would flash by

@@ -1,4 +1,4 @@
-"""Listening data → arrays: the one place of this room that reads Parquet."""
+"""Listening data → arrays and back: the one place of this room that knows tables."""
 
 from __future__ import annotations
 
@@ -32,3 +32,16 @@ def listeners_of(data: ListeningData, users: Int32s | None = None) -> Listeners:
     events_of = all_users if users is None else all_users.take(chosen.astype(np.int64))
     features = {name: table[name].to_list() for name in table.columns if name not in ("user", "user_id")}
     return Listeners(events_of.indptr, events_of.items, events_of.signals, events_of.timestamps, features)
+
+
+def interactions_of(listeners: Listeners) -> pl.DataFrame:
+    """Their events as `user`, `item`, `signal`, `timestamp`, like the interactions of `ListeningData`."""
+    times = pl.Series("timestamp", listeners.timestamps)
+    return pl.DataFrame(
+        {
+            "user": listeners.owners.astype(np.int32),
+            "item": listeners.items,
+            "signal": listeners.signals,
+            "timestamp": times.set(times < 0, None),
+        }
+    )

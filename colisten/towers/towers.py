@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from colisten.towers.data import Material
 from colisten.towers.export import Fitted, export
 from colisten.towers.holdout import HoldOut, hold_out
 from colisten.towers.linear import Linear, LinearTrials, fit_linear
+from colisten.towers.listeners import Listeners
 from colisten.towers.mixing import Weights, choose_weights
 from colisten.towers.model import TwoTowers
 from colisten.towers.popularity import HALF_LIVES, log_popularity
@@ -41,8 +43,18 @@ class Trained:
     """Mean of NDCG@10 and NDCG@100 on hidden pairs, for warm and cold users: each part alone, and the mix."""
 
 
+Rehearse = Callable[[Listeners], Floats]
+"""Item embeddings over the graph of these listeners' events alone."""
+
+
 def train_towers(
-    data: ListeningData, text: Floats, embeddings: Floats, settings: Settings, out: Path, progress: Progress
+    data: ListeningData,
+    text: Floats,
+    embeddings: Floats,
+    rehearse: Rehearse,
+    settings: Settings,
+    out: Path,
+    progress: Progress,
 ) -> Trained:
     """Train both towers and write `out` (`W/towers/`) in one step.
 
@@ -50,13 +62,17 @@ def train_towers(
         data: training data alone: nothing in it may lie after the evaluation's cut.
         text: float32 [items, width ≥ 0], text vectors.
         embeddings: float32 [items, width ≥ 0], item embeddings of the graph network.
+        rehearse: gives the embeddings that validation works with: its hidden pairs are in no edge of theirs.
+        settings: what to train, and from which seed.
         out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float32 [items, dim]).
+        progress: told of every epoch.
     """
     material = Material.of(data, text, embeddings, settings)
     rng = np.random.default_rng(settings.seed)
     held = hold_out(material.everybody, material.is_target, material.strong, rng)
     if len(held.users):
-        model, linear, trained = _choose(material, held, settings, progress)
+        rehearsed = Material.of(data, text, rehearse(held.kept), settings)
+        model, linear, trained = _choose(rehearsed, held, settings, progress)
     else:
         model, linear, trained = None, None, _unchosen(settings)
     fitted = _finish(material, model, linear, trained, settings, progress)

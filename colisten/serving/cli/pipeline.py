@@ -10,7 +10,9 @@ from colisten.listening.data import ListeningData
 from colisten.serving.cli.stages import Context, Stage
 
 if TYPE_CHECKING:
+    from colisten.arrays import Floats
     from colisten.graph_store.stream.live import LiveAdjacency
+    from colisten.towers.listeners import Listeners
 
 
 def file_digest(*paths: Path) -> str:
@@ -119,12 +121,19 @@ def streaming_graph(context: Context) -> LiveAdjacency:
 
 def _train_towers(context: Context) -> str:
     from colisten.gnn.embedding import load_embeddings
+    from colisten.gnn.rehearsal import embed_rehearsal
     from colisten.gnn.text import load_text
+    from colisten.towers.reading import interactions_of
     from colisten.towers.towers import train_towers
 
-    folder = context.workdir.towers
-    text, embeddings = load_text(context.workdir.features), load_embeddings(context.workdir.gnn)
-    train_towers(listening_of(context), text, embeddings, context.settings, folder, context.progress)
+    workdir, settings, progress = context.workdir, context.settings, context.progress
+    data, text = listening_of(context), load_text(workdir.features)
+
+    def rehearse(listeners: Listeners) -> Floats:
+        return embed_rehearsal(data, interactions_of(listeners), text, settings, workdir.gnn, progress)
+
+    folder = workdir.towers
+    train_towers(data, text, load_embeddings(workdir.gnn), rehearse, settings, folder, progress)
     return file_digest(folder / "towers.safetensors", folder / "items.safetensors")
 
 

@@ -1,0 +1,48 @@
+"""Item embeddings as they would be if some listening had never happened: what validation may look at.
+
+An edge between two items of one listener is made, or made stronger, by that listener. Whoever hides one of the two to
+see whether it is found again has to hide it from the graph as well; on thin data the edge would give it away.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from colisten.arrays import Floats
+from colisten.gnn.embedding import embed
+from colisten.gnn.node_types import group_types
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.settings import Settings
+
+
+def embed_rehearsal(
+    data: ListeningData, interactions: pl.DataFrame, text: Floats, settings: Settings, folder: Path, progress: Progress
+) -> Floats:
+    """Embed all items by the model in `folder` over the graph of `interactions` alone: float32 [items, dim].
+
+    Args:
+        data: everything; its items and types stay as they are.
+        interactions: `user`, `item`, `signal`, `timestamp` as in `ListeningData`, the hidden ones left out.
+        text: float32 [items, width].
+        settings: those of the graph and of the model.
+        folder: where the trained model lies; the graph is made beside it, outside Neo4j, and removed again.
+        progress: told of the embedding.
+    """
+    types = group_types(data, settings.target, settings.gnn.node_types)
+    with TemporaryDirectory(dir=folder.parent, prefix=".rehearsal.") as scratch:
+        known = ListeningData(Path(scratch))
+        for name in ("items.parquet", "users.parquet", "summary.json"):
+            copyfile(data.root / name, known.root / name)
+        interactions.write_parquet(known.interactions)
+        build_edges(known, settings.graph, known.root, progress)
+        edges = pl.read_parquet(known.root / FILE)
+    src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
+    with SnapshotAdjacency.from_edges(src, dst, weight, node_type=types.of_item, node_types=types.names) as adjacency:
+        return embed(adjacency, text, folder, progress)
