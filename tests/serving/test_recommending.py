@@ -168,7 +168,15 @@ def test_the_user_tower_goes_with_the_collection(tmp_path: Path) -> None:
     embeddings = load_file(workdir.gnn / "items.safetensors")["embeddings"][:, ::-1].copy()
     from colisten.towers.towers import train_towers
 
-    train_towers(data, embeddings, embeddings, settings.model_copy(update={"seed": 99}), workdir.towers, QUIET)
+    train_towers(
+        data,
+        embeddings,
+        embeddings,
+        lambda _: embeddings,
+        settings.model_copy(update={"seed": 99}),
+        workdir.towers,
+        QUIET,
+    )
     save_file({"embeddings": embeddings}, workdir.gnn / "items.safetensors")
     assert answer() == first
     publish(workdir, data, settings, QUIET)

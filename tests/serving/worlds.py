@@ -106,7 +106,9 @@ def trained(root: Path, *, seed: int = 0) -> tuple[Workdir, ListeningData, Setti
     embeddings = vectors(len(data.items), 6, seed + 5)
     workdir.gnn.mkdir()
     save_file({"embeddings": embeddings}, workdir.gnn / "items.safetensors")
-    train_towers(data, vectors(len(data.items), 5, seed), embeddings, settings, workdir.towers, QUIET)
+    train_towers(
+        data, vectors(len(data.items), 5, seed), embeddings, lambda _: embeddings, settings, workdir.towers, QUIET
+    )
     return workdir, data, settings
 
 

@@ -31,7 +31,7 @@ NOBODY = Listeners(np.zeros(2, np.int64), np.empty(0, np.int32), np.empty(0, np.
 def train(data: ListeningData, text: Floats, out: Path, settings: Settings = SETTINGS) -> Trained:
     embeddings = np.random.default_rng(5).normal(size=(len(text), 4)).astype(np.float32)
     with Progress(quiet=True) as progress:
-        return train_towers(data, text, embeddings, settings, out, progress)
+        return train_towers(data, text, embeddings, lambda _: embeddings, settings, out, progress)
 
 
 def scores(data: ListeningData, out: Path) -> Floats:
@@ -57,7 +57,8 @@ def test_towers_learn_whose_items_are_whose(tmp_path: Path, types: tuple[str, ..
 def test_no_users_table_no_text_no_graph(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", described=False)
     with Progress(quiet=True) as progress:
-        train_towers(data, text[:, :0], np.empty((len(text), 0), np.float32), SETTINGS, tmp_path / "towers", progress)
+        nothing = np.empty((len(text), 0), np.float32)
+        train_towers(data, nothing, nothing, lambda _: nothing, SETTINGS, tmp_path / "towers", progress)
     assert np.isfinite(scores(data, tmp_path / "towers")).all()
 
 
