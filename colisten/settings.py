@@ -188,7 +188,6 @@ class Settings(BaseSettings):
     """The item type that headline figures and tuning look at; every type is recommended."""
     taste: Names = ()
     """Item types (music, say) that are no nodes: they become the user's taste vector."""
-    recipe: Literal["default", "paper"] = "default"
     seed: int = 7
     signals: Signals = Signals()
     listening: Listening = Listening()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from colisten.arrays import Bools, Floats
+from colisten.gnn.node_types import group_types
 from colisten.listening.data import ListeningData
 from colisten.settings import Settings
-from colisten.towers.batches import pairs_of
 from colisten.towers.columns import fit_columns
 from colisten.towers.history import Bags
-from colisten.towers.item_features import content_of, item_features, type_groups
+from colisten.towers.item_features import content_of, item_features
 from colisten.towers.listeners import Listeners
 from colisten.towers.reading import listeners_of
 from colisten.towers.ruling_out import ruled_out
@@ -42,8 +40,7 @@ class Material:
         """Read the listening data and lay out the features."""
         everybody, types = listeners_of(data), data.type_of
         target = data.item_types.index(settings.target) if settings.target in data.item_types else -1
-        streams = np.bincount(pairs_of(everybody, data.strong).items, minlength=len(types))
-        groups = type_groups(types, target, streams, settings.gnn.node_types)
+        groups = group_types(data, settings.target, settings.gnn.node_types).of_item
         content = content_of(text, embeddings)
         bags = Bags(
             data.strong, len(data.signals), int(groups.max(initial=0)) + 1, groups, settings.towers.history_days, now=0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Codes, Floats, Int64s
+from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
 
 TEXT_WIDTH = 64
@@ -24,16 +24,6 @@ def item_features(data: ListeningData, content: Floats) -> Floats:
     items = data.items
     places = [_flags(items[name], len(items)) for name in ("item_type", "language", "genres") if name in items.columns]
     return np.concatenate([*places, content], axis=1, dtype=np.float32)
-
-
-def type_groups(types: Codes, target: int, streams: Int64s, groups: int) -> Codes:
-    """[items] 0 for the target type, then one group for each of the most streamed types, the last for the rest."""
-    per_type = np.bincount(types, weights=streams, minlength=int(types.max(initial=0)) + 1)
-    if 0 <= target < len(per_type):
-        per_type[target] = np.inf
-    place = np.empty(len(per_type), np.int64)
-    place[np.argsort(-per_type, kind="stable")] = np.arange(len(per_type))
-    return np.minimum(place, groups - 1).astype(np.uint8)[types]
 
 
 def principal(vectors: Floats, width: int) -> Floats:
