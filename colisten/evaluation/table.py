@@ -9,8 +9,8 @@ from rich.table import Table
 from colisten.evaluation.report import Report
 
 
-def accuracy_table(report: Report, metrics: Sequence[str] = ()) -> Table:
-    """Recommenders × segments: the mean of each metric with its 95 % interval."""
+def accuracy_table(report: Report, metrics: Sequence[str] = (), segments: Sequence[str] = ()) -> Table:
+    """Recommenders × segments: the mean of each metric with its 95 % interval; all segments if none is named."""
     k = report.k
     shown = metrics or (f"hr@{k}", f"ndcg@{k}", f"recall@{k}", "mrr@100")
     counts = report.counts
@@ -20,6 +20,8 @@ def accuracy_table(report: Report, metrics: Sequence[str] = ()) -> Table:
         caption="mean over users, 95 % bootstrap interval",
     )  # fmt: skip
     for segment, found in report.segments.items():
+        if segments and segment not in segments:
+            continue
         for place, name in enumerate(report.scores):
             label = f"{segment} ({found['users']:,})" if place == 0 else ""
             table.add_row(label, name, *(_cell(found[name][metric]) for metric in shown))

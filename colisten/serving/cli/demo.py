@@ -18,6 +18,7 @@ _DAYS_HIDDEN = 14
 _SHOWN = 5
 _NEXT = """
 Look around (Neo4j starts when asked; `colisten db stop --workdir {work}` stops it):
+  colisten evaluate --split {split} --workdir {work} --baselines all
   colisten graph stats --workdir {work}
   colisten graph cypher --workdir {work} "MATCH (a:Audiobook)-[e]-(p:Podcast) RETURN a.title, p.title LIMIT 5"
   colisten recommend --likes TITLE --workdir {work}"""
@@ -36,10 +37,13 @@ def demo(out: Path, users: int) -> None:
     colisten demo
     colisten graph stats --workdir demo/work
     """
+    from rich.console import Console
+
+    from colisten.evaluation.table import accuracy_table
     from colisten.listening.split import ByDays, split_data
     from colisten.listening.synth.world import make_world
     from colisten.progress import Progress
-    from colisten.serving.cli.evaluate import judge, print_reports
+    from colisten.serving.cli.evaluate import judge
     from colisten.serving.cli.options import opened
     from colisten.serving.cli.pipeline import STAGES
     from colisten.serving.cli.stages import Context, run_stages
@@ -58,9 +62,10 @@ def demo(out: Path, users: int) -> None:
         write_json(folder.settings, settings.to_keep())
         progress.say(f"Judging by the last {_DAYS_HIDDEN} days …")
         reports = judge(folder, settings, split, ["popularity", "itemknn"], 10, progress)
-    print_reports(reports)
+    for report in reports:
+        Console().print(accuracy_table(report, ("hr@10", "ndcg@10"), ("all", "warm", "cold")))
     _introduce(folder, settings)
-    click.echo(_NEXT.format(work=out / "work"), err=True)
+    click.echo(_NEXT.format(work=out / "work", split=split), err=True)
 
 
 def _introduce(folder: Workdir, settings: Settings) -> None:

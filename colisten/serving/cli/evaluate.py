@@ -86,7 +86,7 @@ def _live(folder: Workdir, settings: Settings, progress: Progress) -> Recommend:
 
 
 def print_reports(reports: Sequence[Report]) -> None:
-    """Tables on stdout."""
+    """Everything as tables on stdout."""
     from rich.console import Console
 
     from colisten.evaluation.table import accuracy_table, differences_table, lists_table
