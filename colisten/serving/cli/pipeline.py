@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from colisten.graph_store.stream.live import LiveAdjacency
     from colisten.towers.listeners import Listeners
 
+_SAID = 10
+"""Edge types told one by one."""
+
 
 def file_digest(*paths: Path) -> str:
     """A short hash of the contents of files, in the order given."""
@@ -55,8 +58,13 @@ def _build_edges(context: Context) -> str:
     from colisten.graph_store.edges import FILE, build_edges
 
     summary = build_edges(listening_of(context), context.settings.graph, context.workdir.edges, context.progress)
-    for (one, other), count in summary.edges.items():
+    ranked = sorted(summary.edges.items(), key=lambda entry: -entry[1])
+    for (one, other), count in ranked[:_SAID]:
         context.progress.say(f"  {one} – {other}: {count:,} edges")
+    if rest := ranked[_SAID:]:
+        context.progress.say(f"  {len(rest)} further edge types: {sum(count for _, count in rest):,} edges")
+    alone = sum(summary.isolated.values())
+    context.progress.say(f"  {alone:,} of {sum(summary.items.values()):,} items have no edge")
     return file_digest(context.workdir.edges / FILE)
 
 
