@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from colisten.arrays import Floats
 from colisten.errors import GraphError
+from colisten.gnn.cores import half_the_cores
 from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Shape
 from colisten.gnn.model_files import save_model
@@ -47,23 +45,12 @@ def train_hgnn(
     model = _new_model(adjacency, text, options, seed)
     training = HgnnTraining(model, adjacency, text, options, seed)
     checkpoints = folder / "checkpoints" / _fingerprint(adjacency, text, options, seed)
-    with _cores_left_to_the_sampler():
+    with half_the_cores():
         best = _fit(training, checkpoints, folder / "training.jsonl", progress)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
     save_model(model, folder, adjacency.node_types)
     shutil.rmtree(checkpoints.parent)
     return model.eval()
-
-
-@contextmanager
-def _cores_left_to_the_sampler() -> Iterator[None]:
-    """Half of the cores for the model: its threads wait for each other, and lose much to a busy core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) // 2)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _new_model(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> HGNN:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from colisten.arrays import Floats
+from colisten.gnn.cores import half_the_cores
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -70,12 +71,13 @@ def train_towers(
     material = Material.of(data, text, embeddings, settings)
     rng = np.random.default_rng(settings.seed)
     held = hold_out(material.everybody, material.is_target, material.strong, rng)
-    if len(held.users):
-        rehearsed = Material.of(data, text, rehearse(held.kept), settings)
-        model, linear, trained = _choose(rehearsed, held, settings, progress)
-    else:
-        model, linear, trained = None, None, _unchosen(settings)
-    fitted = _finish(material, model, linear, trained, settings, progress)
+    with half_the_cores():
+        if len(held.users):
+            rehearsed = Material.of(data, text, rehearse(held.kept), settings)
+            model, linear, trained = _choose(rehearsed, held, settings, progress)
+        else:
+            model, linear, trained = None, None, _unchosen(settings)
+        fitted = _finish(material, model, linear, trained, settings, progress)
     export(fitted, asdict(trained), out)
     progress.say(_summary(trained))
     return trained

@@ -103,7 +103,7 @@ class Training:
         item_width = data.item_features.shape[1] + 1
         self.model = model or TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
         rate = s.learning_rate * pace
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, fused=True)
         self._last_step = max(1, self._draws() // s.batch_size * epochs)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
 
