@@ -1,7 +1,7 @@
 """Stages with memory: a stage whose inputs did not change is skipped, a killed one runs again.
 
 Each finished stage leaves `W/stages/NAME.json` with a fingerprint of what it was made from (settings, the outputs of
-earlier stages, its own version) and a digest of what it made. Later stages look at that digest, so that work which
+earlier stages, Colisten's version) and a digest of what it made. Later stages look at that digest, so that work which
 ended in the same result as before is where rebuilding stops.
 """
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -87,7 +88,7 @@ def _fingerprint(stage: Stage, context: Context) -> str:
     missing = [name for name, digest in zip(stage.after, earlier, strict=True) if digest is None]
     if missing:
         raise WorkdirError(f"{stage.title} needs {' and '.join(missing)} first: `colisten run` does all in order.")
-    return digest_of(stage.name, earlier, stage.inputs(context))
+    return digest_of(version("colisten"), stage.name, earlier, stage.inputs(context))
 
 
 def _record(workdir: Workdir, name: str) -> dict[str, Any]:
