@@ -47,7 +47,6 @@ def demo(out: Path, users: int) -> None:
     from colisten.serving.cli.options import opened
     from colisten.serving.cli.pipeline import STAGES
     from colisten.serving.cli.stages import Context, run_stages
-    from colisten.workdir import write_json
 
     world, split = out / "world", out / "split"
     with Progress() as progress:
@@ -59,7 +58,6 @@ def demo(out: Path, users: int) -> None:
             make_world(world, users=users)
             split_data(str(world), split, settings, ByDays(_DAYS_HIDDEN))
         run_stages(STAGES, Context(folder, settings, progress, str(split / "train")))
-        write_json(folder.settings, settings.to_keep())
         progress.say(f"Judging by the last {_DAYS_HIDDEN} days …")
         reports = judge(folder, settings, split, ["popularity", "itemknn"], 10, progress)
     for report in reports:

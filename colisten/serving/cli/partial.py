@@ -19,10 +19,8 @@ def run_only(
     from colisten.progress import Progress
     from colisten.serving.cli.pipeline import STAGES
     from colisten.serving.cli.stages import Context, run_stages
-    from colisten.workdir import write_json
 
     folder, settings = opened(workdir, overrides, create=bool(source))
     chosen = [stage for stage in STAGES if stage.name in names]
     with Progress() as progress:
         run_stages(chosen, Context(folder, settings, progress, source, replace), force=frozenset(names[-1:]))
-    write_json(folder.settings, settings.to_keep())

@@ -25,10 +25,8 @@ def run(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
     from colisten.progress import Progress
     from colisten.serving.cli.pipeline import STAGES
     from colisten.serving.cli.stages import Context, run_stages
-    from colisten.workdir import write_json
 
     folder, settings = opened(workdir, overrides, create=True)
     with Progress() as progress:
         ran = run_stages(STAGES, Context(folder, settings, progress, source))
-        write_json(folder.settings, settings.to_keep())
         progress.say("Nothing to do: all is up to date." if not ran else f"Ready: colisten recommend USER -w {workdir}")

@@ -56,6 +56,8 @@ class Stage:
 def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[str] = frozenset()) -> list[str]:
     """Run what is not up to date, in order; returns the names of the stages that ran.
 
+    The settings that this was done with are kept in the working folder for later commands.
+
     Raises:
         WorkdirError: a stage was asked for before the ones it is made from, or another process is at work here.
     """
@@ -75,6 +77,7 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
             write_json(context.workdir.stages / f"{stage.name}.json", kept)
             context.progress.say(f"{stage.title}: done in {seconds} s")
             ran.append(stage.name)
+        write_json(context.workdir.settings, context.settings.to_keep())
     return ran
 
 
