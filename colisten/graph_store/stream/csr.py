@@ -56,8 +56,10 @@ def put_edges(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, ite
     for src, dst, weight in edges:
         if not _scatter(cursor, indptr[1:], src, dst, weight, items, weights):
             return False
+    if not np.array_equal(cursor, indptr[1:]):
+        return False  # what was never filled must not be looked up: compiled code checks no bounds
     order_rows(indptr, node_type, items, weights)
-    return np.array_equal(cursor, indptr[1:])
+    return True
 
 
 @compiled

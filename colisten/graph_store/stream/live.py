@@ -97,7 +97,12 @@ class LiveAdjacency(Adjacency):
         """Everything, edge by edge: an edge is read once instead of from both of its ends."""
         cache = RowCache(len(self._length), int(self._length.sum()))
         indptr = offsets(self._length)
-        if not put_edges(indptr, read_edges(self._reader, self._catalogue), self.node_type, cache.items, cache.weights):
+        edges = read_edges(self._reader, self._catalogue)
+        try:
+            whole = put_edges(indptr, edges, self.node_type, cache.items, cache.weights)
+        except IndexError:  # an item that the catalogue does not know
+            whole = False
+        if not whole:
             raise self._changed()
         cache.start[:] = indptr[:-1]
         cache.used = int(indptr[-1])

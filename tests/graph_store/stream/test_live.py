@@ -20,6 +20,7 @@ from neo4j import Driver
 from colisten.arrays import Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint, connect
+from colisten.graph_store.schema import relationship_of
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.stream import export as export_module
 from colisten.graph_store.stream import live as live_module
@@ -275,6 +276,13 @@ def test_a_graph_that_changes_under_an_epoch_is_noticed(
         neo4j_driver.execute_query("MATCH (:Item {item: $a})-[r]-(:Item {item: $b}) DELETE r", ends)
         with pytest.raises(GraphError, match="no longer version 'v1'"):
             live.neighbours(np.arange(60))
+    with LiveAdjacency.open(neo4j_endpoint) as live:
+        live._fits = all_at_once
+        name = relationship_of(graph.node_types[0], graph.node_types[0])
+        neo4j_driver.execute_query(f"MATCH (a:Item {{item: 0}}) CREATE (a)-[:{name} {{weight: 1.0}}]->(:Item)")
+        with pytest.raises(GraphError, match="no longer version 'v1'"):
+            live.neighbours(np.arange(60))
+        neo4j_driver.execute_query("MATCH (new:Item) WHERE new.item IS NULL DETACH DELETE new")
     with LiveAdjacency.open(neo4j_endpoint) as live:
         neo4j_driver.execute_query("MATCH (g:CoListeningGraph) SET g.version = 'v2'")
         live._checked -= 60

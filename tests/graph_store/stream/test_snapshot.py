@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colisten.errors import GraphError
-from colisten.graph_store.stream.csr import EdgeArrays
+from colisten.graph_store.stream.csr import EdgeArrays, put_edges
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency, write_snapshot
 from tests.graph_store.stream.graphs import Graph, random_graph
 
@@ -31,6 +31,14 @@ def test_rows_hold_the_neighbours_ordered_by_type_then_item(graph: Graph) -> Non
         assert rows.weights[row].tolist() == pytest.approx([truth.edges[item, other]["weight"] for other in expected])
         kinds = [truth.nodes[other]["kind"] for other in expected]
         assert adjacency.degrees[item].tolist() == np.bincount(kinds, minlength=len(graph.node_types)).tolist()
+
+
+def test_rows_with_a_gap_are_refused_before_anybody_reads_the_gap() -> None:
+    graph = random_graph(40, 200, 2)
+    truth = graph.adjacency()
+    never_written = np.full(len(truth.items), 2**30, np.int32)
+    edges = (graph.src[1:], graph.dst[1:], graph.weight[1:])
+    assert not put_edges(truth.indptr, [edges], graph.node_type, never_written, truth.weights.copy())
 
 
 def pieces(graph: Graph) -> Iterator[EdgeArrays]:
