@@ -2,7 +2,7 @@
 
 Where a value comes from, strongest first: `--set key=value`, `COLISTEN_*` variables
 (`COLISTEN_NEO4J_URI` is `neo4j.uri`), `colisten.toml` in the current folder, what the working folder was
-last run with, the default below.
+last run with, the `recipe`, the default below.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -23,6 +24,7 @@ from pydantic_settings import (
 )
 
 from colisten.errors import SettingsError
+from colisten.recipes import PRESETS, Recipe
 
 
 def _split(value: object) -> object:
@@ -145,8 +147,10 @@ class Gnn(_Section):
 
 
 class Towers(_Section):
-    """The two towers and their training."""
+    """The user vector's parts, the two towers and their training."""
 
+    parts: Names = ("towers", "linear", "popular")
+    """What user vectors are made of: the two towers, item–item weights, popularity; validation weighs them."""
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)
@@ -184,6 +188,8 @@ class Settings(BaseSettings):
         extra="forbid", frozen=True, env_prefix="COLISTEN_", env_nested_delimiter="_", env_nested_max_split=1,
         use_attribute_docstrings=True,
     )  # fmt: skip
+    recipe: Recipe = "default"
+    """Settings to start from: what was measured to be best, or those that the paper prints."""
     target: str = "audiobook"
     """The item type that headline figures and tuning look at; every type is recommended."""
     taste: Names = ()
@@ -219,7 +225,8 @@ class Settings(BaseSettings):
                 file_secret_settings: PydanticBaseSettingsSource,
             ) -> tuple[PydanticBaseSettingsSource, ...]:
                 toml = TomlConfigSettingsSource(settings_cls, Path("colisten.toml"))
-                return (init_settings, env_settings, toml, JsonConfigSettingsSource(settings_cls, kept))
+                kept_source = JsonConfigSettingsSource(settings_cls, kept)
+                return (init_settings, env_settings, toml, kept_source, _RecipeSource(settings_cls))
 
         try:
             return Loaded(**_nested(overrides))
@@ -227,9 +234,34 @@ class Settings(BaseSettings):
             raise SettingsError(_sentence(error)) from None
 
     def to_keep(self) -> dict[str, Any]:
-        """What a working folder remembers: everything set otherwise than by default, without secrets or addresses."""
+        """What a working folder remembers: whatever the recipe has otherwise, without secrets or addresses."""
         secret = {"neo4j": {"uri", "user", "password"}, "qdrant": {"url", "api_key"}}
-        return self.model_dump(mode="json", exclude=secret, exclude_defaults=True)
+        values, usual = (one.model_dump(mode="json", exclude=secret) for one in (self, self.usual(self.recipe)))
+        return _other(values, usual | {"recipe": "default"})
+
+    @classmethod
+    def usual(cls, recipe: Recipe) -> Settings:
+        """A recipe with nothing else set, whatever the environment says."""
+        sections = {name: cls.model_fields[name].default for name in PRESETS[recipe]}
+        changed = {name: type(sections[name]).model_validate(values) for name, values in PRESETS[recipe].items()}
+        return Settings.model_construct(**changed, recipe=recipe)
+
+
+class _RecipeSource(PydanticBaseSettingsSource):
+    """The preset that the stronger sources name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(PRESETS.get(self.current_state.get("recipe", "default"), {}))
+
+
+def _other(values: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """Where `values` differ from `usual`, section by section."""
+    inner = {name: _other(value, usual[name]) for name, value in values.items() if isinstance(value, dict)}
+    plain = {name: value for name, value in values.items() if name not in inner and value != usual[name]}
+    return plain | {name: found for name, found in inner.items() if found}
 
 
 def _nested(overrides: Iterable[str]) -> dict[str, Any]:

@@ -54,3 +54,26 @@ def test_secrets_and_addresses_are_never_kept() -> None:
 
 def test_every_key_has_a_place() -> None:
     assert {"target", "signals.strong", "gnn.fan_out", "neo4j.uri", "qdrant.url"} <= set(keys())
+
+
+def test_a_recipe_ranks_below_what_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "kept.json", {"recipe": "paper", "gnn": {"max_epochs": 2}})
+    monkeypatch.setenv("COLISTEN_GNN_PATIENCE", "3")
+    settings = Settings.load(["gnn.aggregate=mean"], kept=tmp_path / "kept.json")
+    assert (settings.gnn.loss, settings.graph.top_k, settings.towers.parts) == ("margin", 0, ("towers",))
+    assert (settings.gnn.aggregate, settings.gnn.max_epochs, settings.gnn.patience) == ("mean", 2, 3)
+    assert Settings.load([], kept=None).gnn.loss == "softmax"
+    assert Settings.load(["recipe=default"], kept=tmp_path / "kept.json").gnn.loss == "softmax"
+
+
+def test_of_a_recipe_only_what_differs_from_it_is_kept(tmp_path: Path) -> None:
+    kept = Settings.load(["recipe=paper", "gnn.aggregate=mean", "gnn.loss=margin", "seed=9"]).to_keep()
+    assert kept == {"recipe": "paper", "seed": 9, "gnn": {"aggregate": "mean"}}
+    write_json(tmp_path / "kept.json", kept)
+    assert Settings.load(kept=tmp_path / "kept.json").to_keep() == kept
+
+
+def test_an_unknown_recipe_is_one_sentence() -> None:
+    with pytest.raises(SettingsError, match="'recipe' cannot be used"):
+        Settings.load(["recipe=theirs"])

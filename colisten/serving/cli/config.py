@@ -18,13 +18,13 @@ from colisten.settings import Settings
 @set_option
 @formatted
 def config(workdir: Path | None, overrides: tuple[str, ...], style: str | None) -> None:
-    """List every setting with its value, its default and what it means.
+    """List every setting with its value, what the recipe has, and what it means.
 
     \b
     colisten config --workdir W --table
     """
     settings = Settings.load(overrides, kept=workdir / "settings.json" if workdir else None)
-    show(_rows(settings, Settings(), ""), style)
+    show(_rows(settings, Settings.usual(settings.recipe), ""), style)
 
 
 def _rows(section: BaseModel, default: BaseModel, prefix: str) -> Iterator[dict[str, object]]:

@@ -1,0 +1,34 @@
+"""Recipes: whole sets of settings under one name. What somebody sets themselves goes before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Recipe = Literal["default", "paper"]
+
+PRESETS: Mapping[Recipe, Mapping[str, object]] = {
+    "default": {},
+    "paper": {
+        "graph": {"min_listeners": 1, "top_k": 0},
+        "gnn": {
+            "loss": "margin",
+            "aggregate": "max",
+            "alone": 0.0,
+            "batch_size": 256,
+            "learning_rate": 1e-3,
+            "max_epochs": 50,
+            "patience": 10,
+        },
+        "towers": {
+            "parts": ["towers"],
+            "batch_size": 128,
+            "learning_rate": 1e-3,
+            "epochs": 10,
+            "other_types": 0.0,
+            "history_days": 90,
+        },
+    },
+}
+"""`paper`: what arXiv 2403.05185 prints (4.1.1, 4.3.1). Widths of the graph model, fan-out, margin, negatives per edge,
+temperature and dropout are not printed there, so the defaults stand in for them."""
