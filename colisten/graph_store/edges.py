@@ -57,28 +57,34 @@ def co_listening(interactions: ibis.Table, items: ibis.Table, *, strong: int, op
         places.select(**{end: _.place, f"{end}_item": _.item, f"{end}_type": _.item_type}) for end in ("src", "dst")
     )
     named = kept.join(src, "src").join(dst, "dst")
+    turned = (_.src_type == _.dst_type) & (_.src_item > _.dst_item)  # within a type, numbers and rows rise together
     return named.select(
-        src=_.src_item, dst=_.dst_item, src_type=_.src_type, dst_type=_.dst_type,
-        listeners=_.listeners.cast("int32"), weight=_.weight,
+        src=turned.ifelse(_.dst_item, _.src_item), dst=turned.ifelse(_.src_item, _.dst_item),
+        src_type=_.src_type, dst_type=_.dst_type, listeners=_.listeners.cast("int32"), weight=_.weight,
     ).order_by("src_type", "dst_type", "src", "dst")  # fmt: skip
 
 
 def _places(items: ibis.Table) -> ibis.Table:
-    """Number the items in the order of (type name, row), and the types: later steps handle small integers only."""
-    place = ibis.row_number().over(order_by=[items.item_type, items.row]).cast("int32")
-    kind = ibis.dense_rank().over(order_by=items.item_type).cast("int16")
-    return items.mutate(place=place, kind=kind).filter(~_.retired).select("item", "item_type", "place", "kind")
+    """Number items and types, so that later steps handle small integers only.
+
+    The numbers follow the names of what is in the catalogue today: whichever way an item came to its own number, ties
+    end alike, and a graph kept up day by day has the edges of one built anew.
+    """
+    present = items.filter(~_.retired)
+    place = ibis.row_number().over(order_by=[present.item_type, present.item_id]).cast("int32")
+    kind = ibis.dense_rank().over(order_by=present.item_type).cast("int16")
+    return present.mutate(place=place, kind=kind).select("item", "item_type", "place", "kind")
 
 
 def _listens(interactions: ibis.Table, places: ibis.Table, strong: int, cap: int) -> ibis.Table:
     """Distinct (user, place) of strong signals, at most `cap` per user: the latest, unknown times last.
 
-    Ties are broken by a number that mixes user and item, so that the cap does not favour low item numbers.
+    Ties are broken by a number that mixes user and place, so that the cap does not favour low places.
     """
     heard = interactions.filter(_.signal < strong).group_by("user", "item").agg(last=_.timestamp.max())
-    mixed = (_.item.cast("int64") * 48_271 + _.user.cast("int64") * 69_621 + 1) % _PRIME
-    heard = heard.mutate(mixed=mixed).mutate(mixed=_.mixed * _.mixed % _PRIME)
-    located = heard.join(places, "item").select("user", "place", "last", "mixed")
+    mixed = (_.place.cast("int64") * 48_271 + _.user.cast("int64") * 69_621 + 1) % _PRIME
+    located = heard.join(places, "item").mutate(mixed=mixed).mutate(mixed=_.mixed * _.mixed % _PRIME)
+    located = located.select("user", "place", "last", "mixed")
     latest = ibis.window(
         group_by=located.user, order_by=[located.last.desc(nulls_first=False), located.mixed, located.place]
     )

@@ -32,8 +32,15 @@ def edges_of(data: ListeningData, **options: object) -> pl.DataFrame:
     return pl.read_parquet(data.root.parent / "edges/edges.parquet")
 
 
+def places(data: ListeningData) -> dict[int, int]:
+    """Item → its place by (type, id) among what is in the catalogue."""
+    present = data.items.filter(~pl.col("retired")).sort("item_type", "item_id")["item"]
+    return {item: place for place, item in enumerate(present)}
+
+
 def capped(data: ListeningData, cap: int) -> dict[int, set[int]]:
     """User → items, as the documentation of the cap reads."""
+    place = places(data)
     retired = set(data.items.filter("retired")["item"])
     latest: dict[int, dict[int, int | None]] = defaultdict(dict)
     for user, item, signal, time, _ in pl.read_parquet(data.interactions).rows():
@@ -42,7 +49,7 @@ def capped(data: ListeningData, cap: int) -> dict[int, set[int]]:
             latest[user][item] = max(times, default=None)
 
     def order(user: int, item: int, time: int | None) -> tuple[int, int, int]:
-        mixed = (item * 48_271 + user * 69_621 + 1) % (2**31 - 1)
+        mixed = (place[item] * 48_271 + user * 69_621 + 1) % (2**31 - 1)
         return (1, 0, mixed**2 % (2**31 - 1)) if time is None else (0, -time, mixed**2 % (2**31 - 1))
 
     return {u: set(sorted(heard, key=lambda i, u=u, h=heard: order(u, i, h[i]))[:cap]) for u, heard in latest.items()}
@@ -55,6 +62,7 @@ def oracle(
     n = Counter(item for items in heard.values() for item in items)
     kind = data.items["item_type"].to_list()
     place = {item: (kind[item], row) for item, row in data.items.select("item", "row").rows()}
+    named = places(data)
     graph = nx.Graph()
     for items in heard.values():
         for a, b in itertools.combinations(items, 2):
@@ -69,7 +77,7 @@ def oracle(
     groups = defaultdict(list)
     for (a, b), (listeners, weight) in kept.items():
         for node, other in ((a, b), (b, a)):
-            groups[node, kind[other]].append((-weight, -listeners, place[other], (a, b)))
+            groups[node, kind[other]].append((-weight, -listeners, named[other], (a, b)))
     strongest = {pair for group in groups.values() for *_, pair in sorted(group)[:top_k]}
     return {pair: kept[pair] for pair in strongest}
 
