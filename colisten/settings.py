@@ -13,17 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    JsonConfigSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 from colisten.errors import SettingsError
+from colisten.layers import Layer, merged, read_layers
 from colisten.recipes import PRESETS, Recipe
 
 
@@ -33,8 +25,8 @@ def _split(value: object) -> object:
     return value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Counts = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
 
 
 class _Section(BaseModel):
@@ -181,13 +173,16 @@ class Qdrant(_Section):
     """Items up to which searches are exact (20 ms at 250,000); beyond, an HNSW graph of measured recall."""
 
 
-class Settings(BaseSettings):
+class Evaluation(_Section):
+    """How recommendations are judged."""
+
+    seeds: int = Field(3, ge=1)
+    """Seeds that `evaluate --suite` trains every model under."""
+
+
+class Settings(_Section):
     """Everything that can be set; sections follow the rooms."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="COLISTEN_", env_nested_delimiter="_", env_nested_max_split=1,
-        use_attribute_docstrings=True,
-    )  # fmt: skip
     recipe: Recipe = "default"
     """Settings to start from: what was measured to be best, or those that the paper prints."""
     target: str = "audiobook"
@@ -203,6 +198,7 @@ class Settings(BaseSettings):
     gnn: Gnn = Gnn()
     towers: Towers = Towers()
     qdrant: Qdrant = Qdrant()
+    evaluation: Evaluation = Evaluation()
 
     @classmethod
     def load(cls, overrides: Iterable[str] = (), *, kept: Path | None = None) -> Settings:
@@ -212,26 +208,15 @@ class Settings(BaseSettings):
             SettingsError: an unknown key (with the nearest known one) or a value out of range.
         """
 
-        class Loaded(Settings):
-            model_config = SettingsConfigDict(use_attribute_docstrings=False)
-
-            @classmethod
-            def settings_customise_sources(
-                cls,
-                settings_cls: type[BaseSettings],
-                init_settings: PydanticBaseSettingsSource,
-                env_settings: PydanticBaseSettingsSource,
-                dotenv_settings: PydanticBaseSettingsSource,
-                file_secret_settings: PydanticBaseSettingsSource,
-            ) -> tuple[PydanticBaseSettingsSource, ...]:
-                toml = TomlConfigSettingsSource(settings_cls, Path("colisten.toml"))
-                kept_source = JsonConfigSettingsSource(settings_cls, kept)
-                return (init_settings, env_settings, toml, kept_source, _RecipeSource(settings_cls))
-
         try:
-            return Loaded(**_nested(overrides))
+            return cls.model_validate(merged(cls.layers(overrides, kept=kept)))
         except ValidationError as error:
             raise SettingsError(_sentence(error)) from None
+
+    @classmethod
+    def layers(cls, overrides: Iterable[str] = (), *, kept: Path | None = None) -> list[Layer]:
+        """What each source says, strongest first; `load` puts them on top of each other."""
+        return read_layers(overrides, kept, {key.partition(".")[0] for key in keys() if "." in key})
 
     def to_keep(self) -> dict[str, Any]:
         """What a working folder remembers: whatever the recipe has otherwise, without secrets or addresses."""
@@ -247,35 +232,11 @@ class Settings(BaseSettings):
         return Settings.model_construct(**changed, recipe=recipe)
 
 
-class _RecipeSource(PydanticBaseSettingsSource):
-    """The preset that the stronger sources name."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return dict(PRESETS.get(self.current_state.get("recipe", "default"), {}))
-
-
 def _other(values: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     """Where `values` differ from `usual`, section by section."""
     inner = {name: _other(value, usual[name]) for name, value in values.items() if isinstance(value, dict)}
     plain = {name: value for name, value in values.items() if name not in inner and value != usual[name]}
     return plain | {name: found for name, found in inner.items() if found}
-
-
-def _nested(overrides: Iterable[str]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for word in overrides:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise SettingsError(f"--set takes key=value, not {word!r}: write for example --set gnn.dim=64.")
-        section, _, name = key.strip().rpartition(".")
-        branch = tree.setdefault(section, {}) if section else tree
-        if not isinstance(branch, dict):
-            raise SettingsError(f"{section!r} is set both as a value and as a section.")
-        branch[name] = value
-    return tree
 
 
 def keys() -> list[str]:

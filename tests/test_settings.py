@@ -77,3 +77,23 @@ def test_of_a_recipe_only_what_differs_from_it_is_kept(tmp_path: Path) -> None:
 def test_an_unknown_recipe_is_one_sentence() -> None:
     with pytest.raises(SettingsError, match="'recipe' cannot be used"):
         Settings.load(["recipe=theirs"])
+
+
+@pytest.mark.parametrize(("variable", "said"), [("COLISTEN_GNN_DMI", "gnn.dim"), ("COLISTEN_TARGT", "target")])
+def test_a_variable_that_means_nothing_is_told(variable: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "3")
+    with pytest.raises(SettingsError, match=f"did you mean '{said}'"):
+        Settings.load()
+
+
+def test_a_variable_names_its_section_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLISTEN_NEO4J_BOLT_PORT", "7001")
+    monkeypatch.setenv("COLISTEN_WORKDIR", "somewhere")
+    assert Settings.load().neo4j.bolt_port == 7001
+
+
+def test_a_toml_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("colisten.toml").write_text("seed = = 3")
+    with pytest.raises(SettingsError, match=r"colisten\.toml cannot be read"):
+        Settings.load()

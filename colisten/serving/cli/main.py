@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 import warnings
 
@@ -27,6 +28,9 @@ _COMMANDS = {
     "forget": "Remove a user's profile.",
 }
 
+_ANSWERING = {"recommend", "similar"}
+"""Commands whose few products are done before NumPy's threads have started."""
+
 
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -35,6 +39,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
+        if cmd_name in _ANSWERING:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         command = getattr(importlib.import_module(f"colisten.serving.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
