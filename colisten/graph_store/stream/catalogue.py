@@ -33,6 +33,25 @@ class Catalogue:
         """All relationship types, as Cypher writes alternatives."""
         return "|".join(map(quoted, self.relationships))
 
+    def items(self, nodes: Int64s) -> Int32s:
+        """The items behind Neo4j's numbers of nodes.
+
+        Raises:
+            GraphError: one is no item. Compiled code uses items as places in arrays, unchecked.
+        """
+        within = nodes < len(self.item_of)
+        found = self.item_of[nodes[within]]
+        if not within.all() or found.min(initial=0) < 0:
+            raise self.changed("an edge leads to a node that is no item")
+        return found
+
+    def changed(self, reason: str) -> GraphError:
+        """What to say when an answer does not fit what was read at first."""
+        return GraphError(
+            f"The graph in Neo4j is no longer version {self.version!r} that this run began with ({reason}): "
+            "run again, or stream from a snapshot while the graph is being changed."
+        )
+
 
 def read_version(reader: Reader) -> str | None:
     """The version of the graph; None while there is none, or one that is not loaded to its end."""
@@ -45,6 +64,7 @@ def read_catalogue(reader: Reader, node_type: Codes | None = None, node_types: t
 
     Raises:
         GraphError: there is no graph, its items are not numbered 0 … n - 1, or it has other items than `node_type`.
+        ValueError: `node_type` has a code that `node_types` has no name for.
     """
     version = read_version(reader)
     items = int(reader.read(f"MATCH (n:{ITEM}) RETURN count(n)")[0][0])
@@ -54,8 +74,10 @@ def read_catalogue(reader: Reader, node_type: Codes | None = None, node_types: t
         node_type, node_types = _read_node_types(reader, items)
     if len(node_type) != items:
         raise GraphError(f"Neo4j holds {items} items, the data {len(node_type)}: run `colisten graph build` again.")
+    if int(node_type.max()) >= len(node_types):
+        raise ValueError(f"node_type has the code {node_type.max()}, node_types only {len(node_types)} names")
     node_id = np.full(items, -1, np.int64)
-    query = f"MATCH (n:{ITEM}) WHERE $low <= n.item < $high RETURN collect(n.item), collect(id(n))"
+    query = f"MATCH (n:{ITEM}) WHERE $low <= n.item < $high RETURN collect(toInteger(n.item)), collect(id(n))"
     for rows in reader.read_many(query, ranges(items, _AT_ONCE)):
         node_id[rows[0][0]] = rows[0][1]
     if node_id.min() < 0:
@@ -68,15 +90,27 @@ def read_catalogue(reader: Reader, node_type: Codes | None = None, node_types: t
 def read_degrees(reader: Reader, catalogue: Catalogue) -> Int32s:
     """[items, node types] how many neighbours of each type; Neo4j keeps these numbers for nodes with many."""
     degrees = np.zeros((len(catalogue.node_type), len(catalogue.node_types)), np.int32)
-    ends = [_ends(reader, name, catalogue.node_type) for name in catalogue.relationships]
-    counts = ", ".join(f"COUNT {{ (n)-[:{quoted(name)}]-() }}" for name in catalogue.relationships)
-    query = f"UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN {counts}"
-    pieces = np.array_split(np.arange(len(degrees)), 1 + len(degrees) // _AT_ONCE) if ends else []
-    asked = ({"ids": catalogue.node_id[items].tolist()} for items in pieces)
-    for items, rows in zip(pieces, reader.read_many(query, asked), strict=True):
-        for (first, second), count in zip(ends, np.array(rows, np.int32).T, strict=True):
-            degrees[items, np.where(catalogue.node_type[items] == first, second, first)] += count
+    ends = {name: _ends(reader, name, catalogue) for name in catalogue.relationships}
+    for code in range(len(catalogue.node_types)):
+        others = {name: pair[0] + pair[1] - code for name, pair in ends.items() if code in pair}
+        if others:
+            _count_neighbours(reader, catalogue, np.flatnonzero(catalogue.node_type == code), others, degrees)
     return degrees
+
+
+def _count_neighbours(
+    reader: Reader, catalogue: Catalogue, items: Int64s, others: dict[str, int], degrees: Int32s
+) -> None:
+    """Add to the rows of `items`, all of one node type, in the columns that `others` gives each relationship type."""
+    counts = ", ".join(f"COUNT {{ (n)-[:{quoted(name)}]-() }}" for name in others)
+    query = f"UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN {counts}"
+    pieces = np.array_split(items, 1 + len(items) // _AT_ONCE)
+    asked = ({"ids": catalogue.node_id[piece].tolist()} for piece in pieces)
+    for piece, rows in zip(pieces, reader.read_many(query, asked), strict=True):
+        if len(rows) != len(piece):
+            raise catalogue.changed("an item is gone")
+        for other, count in zip(others.values(), np.array(rows, np.int32).reshape(-1, len(others)).T, strict=True):
+            degrees[piece, other] += count
 
 
 def _relationships(reader: Reader) -> tuple[str, ...]:
@@ -84,10 +118,13 @@ def _relationships(reader: Reader) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN 1 LIMIT 1")))
 
 
-def _ends(reader: Reader, name: str, node_type: Codes) -> tuple[int, int]:
+def _ends(reader: Reader, name: str, catalogue: Catalogue) -> tuple[int, int]:
     """The node types that a relationship type joins, told by one of its relationships."""
-    src, dst = reader.read(f"MATCH (a)-[:{quoted(name)}]->(b) RETURN a.item, b.item LIMIT 1")[0]
-    return int(node_type[src]), int(node_type[dst])
+    rows = reader.read(f"MATCH (a)-[:{quoted(name)}]->(b) RETURN id(a), id(b) LIMIT 1")
+    if not rows:
+        raise catalogue.changed(f"{name} has no edge left")
+    src, dst = catalogue.node_type[catalogue.items(np.array(rows[0]))].tolist()
+    return src, dst
 
 
 def _read_node_types(reader: Reader, items: int) -> tuple[Codes, tuple[str, ...]]:
@@ -96,8 +133,12 @@ def _read_node_types(reader: Reader, items: int) -> tuple[Codes, tuple[str, ...]
     codes = np.zeros(items, np.uint8)
     query = (
         f"MATCH (n:{ITEM}) WHERE $low <= n.item < $high "
-        "RETURN collect(n.item), collect([k IN range(0, size($labels) - 1) WHERE $labels[k] IN labels(n)][0])"
+        "RETURN collect(toInteger(n.item)), collect([k IN range(0, size($labels) - 1) WHERE $labels[k] IN labels(n)][0])"
     )
     for rows in reader.read_many(query, [part | {"labels": labels} for part in ranges(items, _AT_ONCE)]):
+        if len(rows[0][0]) != len(rows[0][1]):
+            raise GraphError(
+                f"An item in Neo4j has no label beside {ITEM} to tell its type: run `colisten graph build`."
+            )
         codes[rows[0][0]] = rows[0][1]
     return codes, tuple(labels)

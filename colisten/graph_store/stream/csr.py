@@ -13,9 +13,21 @@ EdgeArrays = tuple[Int32s, Int32s, Floats]
 """(src, dst, weight) of some edges, each edge once."""
 
 
-@compiled
 def count_ends(degrees: Int32s, node_type: Codes, src: Int32s, dst: Int32s) -> None:
-    """Add both ends of every edge to `degrees` [items, node types]."""
+    """Add both ends of every edge to `degrees` [items, node types].
+
+    Raises:
+        ValueError: an end is not among the items, or a code not among the node types.
+    """
+    items, types = degrees.shape
+    ends = np.stack([src, dst])
+    if ends.size and (ends.min() < 0 or ends.max() >= items or node_type.max() >= types):
+        raise ValueError(f"edges lead beyond the {items} items or the {types} node types")
+    _count_ends(degrees, node_type, src, dst)
+
+
+@compiled
+def _count_ends(degrees: Int32s, node_type: Codes, src: Int32s, dst: Int32s) -> None:
     for i in range(len(src)):
         degrees[src[i], node_type[dst[i]]] += 1
         degrees[dst[i], node_type[src[i]]] += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
 from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_degrees, read_version
 from colisten.graph_store.stream.csr import cuts, order_rows, put_edges
-from colisten.graph_store.stream.edge_reading import read_edges
+from colisten.graph_store.stream.edge_reading import read_edges, read_rows
 
 _ENDS_PER_QUERY = 20_000
 _SECONDS_BETWEEN_VERSIONS = 5.0
@@ -83,7 +82,8 @@ class LiveAdjacency(Adjacency):
             late = asked[~kept]
             kept = self._cache.start[items[late]] >= 0
             missing = items[late[~kept]]
-            if self._fits and self._cache.used + self._length[missing].sum() > len(self._cache.items) * _READ_BY_ROW:
+            wanted = self._cache.used + int(self._length[missing].sum())
+            if self._fits and len(missing) and wanted > len(self._cache.items) * _READ_BY_ROW:
                 self._cache = self._all_rows()
                 kept[:] = True
             yield self._kept(late[kept], items)
@@ -98,12 +98,8 @@ class LiveAdjacency(Adjacency):
         cache = RowCache(len(self._length), int(self._length.sum()))
         indptr = offsets(self._length)
         edges = read_edges(self._reader, self._catalogue)
-        try:
-            whole = put_edges(indptr, edges, self.node_type, cache.items, cache.weights)
-        except IndexError:  # an item that the catalogue does not know
-            whole = False
-        if not whole:
-            raise self._changed()
+        if not put_edges(indptr, edges, self.node_type, cache.items, cache.weights):
+            raise self._catalogue.changed("an item has more or fewer edges")
         cache.start[:] = indptr[:-1]
         cache.used = int(indptr[-1])
         return cache
@@ -120,21 +116,9 @@ class LiveAdjacency(Adjacency):
             yield Rows(part, row.indptr[:-1], row.items, row.weights)
 
     def _fetch(self, items: Int64s) -> Ragged:
-        """Whole rows by one query, put in order."""
-        query = (
-            f"UNWIND $ids AS i MATCH (a) WHERE id(a) = i MATCH (a)-[r:{self._catalogue.pattern}]-(b) "
-            "RETURN i, collect(id(b)), collect(r.weight)"
-        )
-        ids = self._catalogue.node_id[items].tolist()
-        rows = {node: (others, weights) for node, others, weights in self._reader.read(query, ids=ids)}
-        length = self._length[items]
-        if [len(rows.get(node, ((), ()))[1]) for node in ids] != length.tolist():
-            raise self._changed()
-        indptr = offsets(length)
-        others = np.fromiter(chain.from_iterable(rows[node][0] for node in ids), np.int64, indptr[-1])
-        weights = np.fromiter(chain.from_iterable(rows[node][1] for node in ids), np.float32, indptr[-1])
-        found = Ragged(indptr, self._catalogue.item_of[others], weights)
-        order_rows(indptr, self.node_type, found.items, found.weights)
+        """Whole rows, put in order."""
+        found = read_rows(self._reader, self._catalogue, items, self._length[items])
+        order_rows(found.indptr, self.node_type, found.items, found.weights)
         return found
 
     def read_property(self, name: str) -> Floats:
@@ -158,13 +142,7 @@ class LiveAdjacency(Adjacency):
         if time.monotonic() - self._checked > _SECONDS_BETWEEN_VERSIONS:
             self._checked = time.monotonic()
             if read_version(self._reader) != self.version:
-                raise self._changed()
-
-    def _changed(self) -> GraphError:
-        return GraphError(
-            f"The graph in Neo4j is no longer version {self.version!r} that this run began with: "
-            "run again, or stream from a snapshot while the graph is being changed."
-        )
+                raise self._catalogue.changed("another was built")
 
     def close(self) -> None:
         self._reader.close()

@@ -47,7 +47,7 @@ class Places:
             self.within[items] = np.arange(len(items))
 
 
-class DatabaseGraphStore(GraphStore):  # type: ignore[misc]
+class DatabaseGraphStore(GraphStore):  # type: ignore[misc]  # PyG is untyped
     """Tells PyG which edge types there are; edges themselves come from `DatabaseSampler`."""
 
     def __init__(self, adjacency: Adjacency) -> None:
@@ -82,7 +82,7 @@ class DatabaseGraphStore(GraphStore):  # type: ignore[misc]
         raise NotImplementedError(_READ_ONLY)
 
 
-class DatabaseFeatureStore(FeatureStore):  # type: ignore[misc]
+class DatabaseFeatureStore(FeatureStore):  # type: ignore[misc]  # PyG is untyped
     """Arrays over all items, such as `LiveAdjacency.read_property` reads, given to PyG by node type."""
 
     def __init__(self, adjacency: Adjacency, arrays: Mapping[str, Floats]) -> None:
@@ -111,7 +111,7 @@ class DatabaseFeatureStore(FeatureStore):  # type: ignore[misc]
         raise NotImplementedError(_READ_ONLY)
 
 
-class DatabaseSampler(BaseSampler):  # type: ignore[misc]
+class DatabaseSampler(BaseSampler):  # type: ignore[misc]  # PyG is untyped
     """`NeighbourSampler` as PyG calls it.
 
     What is drawn depends on `seed` and on what is in the batch, not on workers or threads: shuffled batches draw anew

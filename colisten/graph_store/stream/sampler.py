@@ -70,8 +70,10 @@ class NeighbourSampler:
         Raises:
             ValueError: the seeds of a batch are not distinct.
         """
-        if any(len(np.unique(batch.seeds)) < len(batch.seeds) for batch in batches):
-            raise ValueError("the seeds of a batch are distinct items: use numpy.unique")
+        for batch in batches:
+            seeds = np.unique(batch.seeds)
+            if len(seeds) < len(batch.seeds) or seeds.min(initial=0) < 0:
+                raise ValueError("the seeds of a batch are distinct items: use numpy.unique")
         growing = [Growing(batch.seeds) for batch in batches]
         excluded = exclude([batch.without for batch in batches], self.held_out, len(self.adjacency.node_type))
         place = self._tables.pop() if self._tables else np.full(len(self.adjacency.node_type), -1, np.int32)

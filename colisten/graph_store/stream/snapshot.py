@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Self
@@ -43,7 +44,13 @@ class SnapshotAdjacency(Adjacency):
         cls, src: Int32s, dst: Int32s, weight: Floats, *, node_type: Codes, node_types: tuple[str, ...],
         version: str = "",
     ) -> Self:  # fmt: skip
-        """A snapshot in memory, from arrays of edges, each edge once."""
+        """A snapshot in memory, from arrays of edges, each edge once.
+
+        Raises:
+            ValueError: the arrays differ in length, or an edge leads beyond the items.
+        """
+        if not len(src) == len(dst) == len(weight):
+            raise ValueError(f"{len(src)}, {len(dst)} and {len(weight)} are not the ends and weights of edges")
         degrees = np.zeros((len(node_type), len(node_types)), np.int32)
         count_ends(degrees, node_type, src, dst)
         indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
@@ -56,7 +63,7 @@ class SnapshotAdjacency(Adjacency):
         """Map the files of a folder made by `write_snapshot`.
 
         Raises:
-            GraphError: the folder is missing or is no snapshot.
+            GraphError: the folder is missing or is no whole snapshot.
         """
         try:
             about = json.loads((folder / "snapshot.json").read_text())
@@ -64,16 +71,25 @@ class SnapshotAdjacency(Adjacency):
                 name: np.load(folder / f"{name}.npy", mmap_mode="r")
                 for name in ("indptr", "items", "weights", "degrees", "node_type")
             }
-        except (OSError, ValueError) as error:
+            opened = cls(**arrays, node_types=tuple(about["node_types"]), version=about["version"])
+            opened._check()
+        except (OSError, ValueError, KeyError) as error:
             raise GraphError(f"{folder} holds no snapshot of the graph: export it from Neo4j again.") from error
-        opened = cls(**arrays, node_types=tuple(about["node_types"]), version=about["version"])
         opened._folder = folder
         return opened
+
+    def _check(self) -> None:
+        """Files that do not belong together are refused: compiled code uses one as places in the other."""
+        size = self.indptr[-1]
+        whole = self.node_type.max() < len(self.node_types) and len(self.items) == len(self.weights) == size
+        if not whole or not np.array_equal(np.diff(self.indptr), self.degrees.sum(axis=1, dtype=np.int64)):
+            raise ValueError("the arrays of a snapshot do not fit each other")
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._folder is not None:
             return type(self).open, (self._folder,)
-        return super().__reduce__()  # type: ignore[return-value]
+        about = {name: getattr(self, name) for name in ("degrees", "node_type", "node_types", "version")}
+        return partial(type(self), **about), (self.indptr, self.items, self.weights)
 
 
 def write_snapshot(

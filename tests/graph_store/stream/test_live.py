@@ -198,7 +198,7 @@ def test_a_few_rows_are_read_by_row_and_many_all_at_once(loaded: Endpoint) -> No
         assert (live._cache.start >= 0).all()
 
 
-def _sample_in_worker(live: LiveAdjacency, seeds: Int64s, answer: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
+def _sample_in_worker(live: LiveAdjacency, seeds: Int64s, answer: multiprocessing.Queue[Neighbourhood]) -> None:
     found = NeighbourSampler(live, (3, 3)).sample(seeds, np.random.default_rng(0))
     live.close()
     answer.put(found)
