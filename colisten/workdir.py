@@ -8,6 +8,7 @@ W/neo4j/             the managed server: data, logs, password (0600)
 W/features/          text vectors, cached by content
 W/gnn/  W/towers/    models (safetensors, JSON) and item vectors
 W/index/             the embedded vector index, one folder per published collection
+W/suite/             what `evaluate --suite` has trained and judged
 W/profiles.sqlite    what is known of each listener
 W/stages/            one JSON per finished stage: the fingerprint of what it was made from
 """
@@ -92,6 +93,10 @@ class Workdir:
     @property
     def stages(self) -> Path:
         return self.root / "stages"
+
+    @property
+    def suite(self) -> Path:
+        return self.root / "suite"
 
     @property
     def settings(self) -> Path:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from colisten.serving.cli.options import opened, workdir_option
+from colisten.serving.cli.options import opened, set_option, workdir_option
+from colisten.serving.cli.suite import compare_paper, print_comparison
 from colisten.settings import Settings
 from colisten.workdir import Workdir, write_json
 
@@ -28,30 +31,53 @@ if TYPE_CHECKING:
     "--baselines", default="popularity,itemknn", show_default=True,
     help="Peers fitted on the same data, by name; `all`, or `none`.",
 )  # fmt: skip
+@click.option(
+    "--suite", type=click.Choice(["paper"]), help="Train and compare the paper's own models instead, on this split."
+)
+@set_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write every figure as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON instead of tables.")
-def evaluate(workdir: Path, split: Path, count: int, baselines: str, out: Path | None, as_json: bool) -> None:
+def evaluate(
+    workdir: Path,
+    split: Path,
+    count: int,
+    baselines: str,
+    suite: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Measure HR, NDCG, recall, MRR and coverage by segment, with 95 % intervals, beside the baselines.
 
     \b
     colisten data split listening/ S --target audiobook --days 14
     colisten run --data S/train --workdir W --set target=audiobook
     colisten evaluate --split S --workdir W --baselines all --out report.json
+    colisten evaluate --split S --workdir P --suite paper --set evaluation.seeds=3
     """
     import json
 
-    from colisten.progress import Progress
-
-    with Progress() as progress:
-        names = [name.strip() for name in baselines.split(",") if name.strip() not in ("", "none")]
-        reports = judge(*opened(workdir), split, names, count, progress)
-    figures = [report.as_json() for report in reports]
+    figures: object
+    if suite:
+        comparison = compare_paper(workdir, split, overrides, count)
+        figures, tables = asdict(comparison), partial(print_comparison, comparison)
+    else:
+        reports = _compare(workdir, split, overrides, baselines, count)
+        figures, tables = [report.as_json() for report in reports], partial(print_reports, reports)
     if out:
         write_json(out, figures)
     if as_json:
         click.echo(json.dumps(figures))
     else:
-        print_reports(reports)
+        tables()
+
+
+def _compare(workdir: Path, split: Path, overrides: Sequence[str], baselines: str, k: int) -> list[Report]:
+    from colisten.progress import Progress
+
+    with Progress() as progress:
+        names = [name.strip() for name in baselines.split(",") if name.strip() not in ("", "none")]
+        return judge(*opened(workdir, overrides), split, names, k, progress)
 
 
 def judge(

@@ -1,0 +1,95 @@
+"""From cells to the tables: means over seeds, intervals over users, differences to the full model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from colisten.evaluation.intervals import Doubles, bootstrap, interval
+from colisten.evaluation.suite.cells import SEGMENTS, Cell
+from colisten.evaluation.suite.variants import FULL, VARIANTS, Variant
+
+DRAWS = 1000
+
+Row = dict[str, Any]
+"""Of one variant: `variant`, `about`, `printed` (HR@10 in the paper), `seconds`, and per metric
+
+- `mean` over seeds and users, `low` and `high` (95 %, bootstrap over users),
+- `seeds`: the mean under each seed,
+- `change`: less the full model, user by user, with `low` and `high`.
+"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The paper's tables on this data."""
+
+    item_type: str
+    k: int
+    users: dict[str, int]
+    """Segment → test users."""
+    rows: dict[str, list[Row]]
+    """Segment → rows, in the order of the variants."""
+    lacking: dict[str, str]
+    """Variant → why it could not be trained."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return (f"hr@{self.k}", "mrr@100", f"ndcg@{self.k}")
+
+
+def compare(cells: Mapping[str, Sequence[Cell]], item_type: str, k: int, seed: int) -> Comparison:
+    """`cells`: variant → one cell per seed (a single one where nothing is drawn)."""
+    lacking = {name: found[0].lacking for name, found in cells.items() if found[0].lacking}
+    comparison = Comparison(item_type, k, {}, {}, lacking)
+    for segment in SEGMENTS:
+        served = {name: found for name, found in cells.items() if segment in found[0].figures}
+        if served:
+            comparison.users[segment] = len(next(iter(served.values()))[0].users[segment])
+            comparison.rows[segment] = _rows(served, segment, comparison.metrics, seed)
+    return comparison
+
+
+def _rows(served: Mapping[str, Sequence[Cell]], segment: str, metrics: Sequence[str], seed: int) -> list[Row]:
+    values = np.stack(  # [users, variants, metrics]
+        [
+            np.mean([[one.figures[segment][metric] for metric in metrics] for one in found], axis=0).T
+            for found in served.values()
+        ],
+        axis=1,
+    )
+    draws = bootstrap(values.reshape(len(values), -1), DRAWS, np.random.default_rng(seed))
+    means = draws.reshape(DRAWS, *values.shape[1:])
+    full = list(served).index(FULL) if FULL in served else None
+    variants = {one.name: one for one in VARIANTS}
+    rows = []
+    for place, (name, found) in enumerate(served.items()):
+        row = _about(variants[name], found, segment)
+        for at, metric in enumerate(metrics):
+            row[metric] = _figure(values[:, place, at], means[:, place, at]) | {
+                "seeds": [round(float(np.mean(one.figures[segment][metric])), 6) for one in found]
+            }
+            if full is not None and place != full:
+                behind = values[:, place, at] - values[:, full, at]
+                row[metric]["change"] = _figure(behind, means[:, place, at] - means[:, full, at])
+        rows.append(row)
+    return rows
+
+
+def _about(variant: Variant, found: Sequence[Cell], segment: str) -> Row:
+    return {
+        "variant": variant.name,
+        "about": variant.about,
+        "printed": variant.warm if segment == "warm" else variant.cold,
+        "coverage@100": round(float(np.mean([one.coverage[segment] for one in found])), 6),
+        "seconds": round(float(np.mean([one.seconds for one in found])), 1),
+    }
+
+
+def _figure(values: Doubles, means: Doubles) -> dict[str, Any]:
+    low, high = interval(means[:, None])
+    figures = {"mean": values.mean(), "low": low[0], "high": high[0]}
+    return {name: round(float(value), 6) for name, value in figures.items()}

@@ -1,0 +1,72 @@
+"""What all cells of the suite share: data, text, edges, and a graph model per graph and seed, trained once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load_file
+
+from colisten.arrays import Floats
+from colisten.evaluation.suite.graphs import graph_of
+from colisten.evaluation.suite.variants import GraphVariant
+from colisten.gnn.embedding import embed_items
+from colisten.gnn.training import train_hgnn
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.workdir import replacing_folder
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Everything that is made once; kept in `folder`, so that a run that was stopped finds it again."""
+
+    data: ListeningData
+    text: Floats
+    """float32 [items, width]"""
+    settings: Settings
+    folder: Path
+    progress: Progress
+
+    @cached_property
+    def edges(self) -> pl.DataFrame:
+        """The whole co-listening graph."""
+        made = self.folder / "edges" / FILE
+        if not made.exists():
+            build_edges(self.data, self.settings.graph, made.parent, self.progress)
+        return pl.read_parquet(made, columns=["src", "dst", "weight"])
+
+    @cached_property
+    def without_weak(self) -> ListeningData:
+        """The same listening without any weak signal."""
+        folder = self.folder / "strong"
+        if not folder.exists():
+            strong = pl.scan_parquet(self.data.interactions).filter(pl.col("signal") < self.data.strong)
+            with replacing_folder(folder) as draft:
+                for name in ("items.parquet", "users.parquet", "summary.json"):
+                    copyfile(self.data.root / name, draft / name)
+                strong.sink_parquet(draft / "interactions.parquet")
+        return ListeningData(folder)
+
+    def embeddings(self, variant: GraphVariant, seed: int) -> Floats:
+        """float32 [items, dim], or [items + users, dim] where users are nodes, of length 1.
+
+        Raises:
+            GraphError: the graph has no edges.
+        """
+        folder = self.folder / "graphs" / f"{variant.name}-{seed}"
+        kept = folder / "items.safetensors"
+        if not kept.exists():
+            options = self.settings.gnn.model_copy(update={"balance": variant.balance})
+            with graph_of(variant, self.data, self.edges, self.settings) as adjacency:
+                text = np.zeros((len(adjacency.node_type), self.text.shape[1]), np.float32)
+                text[: len(self.text)] = self.text
+                train_hgnn(adjacency, text, options, seed=seed, folder=folder, progress=self.progress)
+                embed_items(adjacency, text, folder, self.progress)
+        return load_file(kept)["embeddings"]

@@ -1,0 +1,44 @@
+"""The comparison as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from colisten.evaluation.suite.comparison import Comparison, Row
+from colisten.evaluation.suite.variants import FULL
+
+
+def suite_table(comparison: Comparison, segment: str) -> Table:
+    """Variants of one segment: every metric with its 95 % interval and what it is to the full model."""
+    first = f"hr@{comparison.k}"
+    table = Table(
+        "model", "", *comparison.metrics, "coverage@100", f"{first} to {FULL}", f"{first} printed", "seeds", "s",
+        title=f"{comparison.item_type}, {segment} users: {comparison.users[segment]:,}",
+        caption="mean over seeds, 95 % bootstrap interval over users; *: the interval of the difference leaves out 0",
+    )  # fmt: skip
+    for row in comparison.rows[segment]:
+        cells = [_cell(row[metric]) for metric in comparison.metrics]
+        seeds = " ".join(f"{value:.3f}" for value in row[first]["seeds"])
+        table.add_row(
+            row["variant"], row["about"], *cells, f"{row['coverage@100']:.1%}", _change(row[first]),
+            _printed(row), seeds, f"{row['seconds']:.0f}",
+        )  # fmt: skip
+    return table
+
+
+def _cell(figure: dict[str, Any]) -> str:
+    return f"{figure['mean']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def _change(figure: dict[str, Any]) -> str:
+    if "change" not in figure:
+        return ""
+    change = figure["change"]
+    star = " *" if change["low"] > 0 or change["high"] < 0 else ""
+    return f"{change['mean']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]{star}"
+
+
+def _printed(row: Row) -> str:
+    return "" if row["printed"] is None else f"{row['printed']:.3f}"
