@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -130,6 +131,8 @@ class Gnn(_Section):
     max_epochs: int = Field(40, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without improvement on the validation edges before training stops."""
+    continued: bool = True
+    """Begin with the weights of the last training where no setting changed and data only grew; else anew."""
     validation: float = Field(0.1, gt=0, lt=0.5)
     """Share of edges held out to stop early."""
     cache_mb: int = Field(512, ge=1)
@@ -157,6 +160,23 @@ class Towers(_Section):
     """Training pairs of the other item types for each pair of the target type."""
     history_days: int = Field(0, ge=0)
     """Days of history that a user vector sees (90 in the paper); 0 sees all."""
+
+
+Rhythm = Literal["always", "daily", "weekly", "monthly"]
+_DAYS: dict[str, int] = {"always": 0, "daily": 1, "weekly": 7, "monthly": 28}
+
+
+class Cadence(_Section):
+    """How often `colisten run` trains anew on new data; new settings are followed at once."""
+
+    gnn: Rhythm = "always"
+    """The graph network's weights. Every item is embedded by today's graph in any case."""
+    towers: Rhythm = "always"
+    """User and item tower; a day with new items does not wait."""
+
+    def next_day(self, name: str, last: date) -> date:
+        """The first day (UTC) on which the stage `name`, last finished on that day, may follow new data."""
+        return last + timedelta(days=_DAYS[getattr(self, name, "always")])
 
 
 class Qdrant(_Section):
@@ -197,6 +217,7 @@ class Settings(_Section):
     text: Text = Text()
     gnn: Gnn = Gnn()
     towers: Towers = Towers()
+    cadence: Cadence = Cadence()
     qdrant: Qdrant = Qdrant()
     evaluation: Evaluation = Evaluation()
 

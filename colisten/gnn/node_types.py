@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -33,6 +35,12 @@ def group_types(data: ListeningData, target: str, own: int) -> NodeTypes:
     code = {name: min(place, own) for place, name in enumerate(ranked)}
     lookup = np.array([code[name] for name in data.item_types], dtype=np.uint8)
     return NodeTypes(tuple(names), lookup[data.type_of])
+
+
+def trained_types(folder: Path) -> tuple[str, ...] | None:
+    """The node types of the model in `folder`, None where there is none."""
+    about = folder / "model.json"
+    return tuple(json.loads(about.read_text())["node_type_names"]) if about.exists() else None
 
 
 def _streams_per_type(data: ListeningData) -> dict[str, int]:

@@ -19,7 +19,7 @@ from colisten.errors import GraphError
 from colisten.gnn.cores import half_the_cores
 from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Shape
-from colisten.gnn.model_files import save_model
+from colisten.gnn.model_files import load_model, origin_of, save_model
 from colisten.gnn.module import HgnnTraining
 from colisten.gnn.training_log import EpochReport
 from colisten.graph_store.stream.adjacency import Adjacency
@@ -30,11 +30,14 @@ logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
 def train_hgnn(
-    adjacency: Adjacency, text: Floats, options: Gnn, *, seed: int, folder: Path, progress: Progress
+    adjacency: Adjacency, text: Floats, options: Gnn, *, seed: int, folder: Path, progress: Progress, lineage: str = ""
 ) -> HGNN:
     """Train on the streamed graph and save the best model in `folder`; `text` is float32 [items, width].
 
-    A run that was killed goes on after its last whole epoch if nothing that it depends on has changed.
+    Begins with the weights of the model that is there if that was trained with the same settings on data of the same
+    `lineage` (see `ListeningData`) and `options.continued`; which edges are held out is told by hash, so that they are
+    the same ones day by day. A run that was killed goes on after its last whole epoch if nothing that it depends on has
+    changed.
     `folder/training.jsonl` has one line per epoch.
 
     Raises:
@@ -42,13 +45,17 @@ def train_hgnn(
     """
     if not adjacency.degrees.any():
         raise GraphError("The graph has no edges to learn from: lower graph.min_listeners, or add listening data.")
+    origin = _origin(adjacency, text, options, seed, lineage) if lineage else ""
     model = _new_model(adjacency, text, options, seed)
+    if options.continued and origin and origin == origin_of(folder):
+        progress.say("  going on from the weights of the last training")
+        model.load_state_dict(load_model(folder, adjacency.node_types).state_dict())
     training = HgnnTraining(model, adjacency, text, options, seed)
     checkpoints = folder / "checkpoints" / _fingerprint(adjacency, text, options, seed)
     with half_the_cores():
         best = _fit(training, checkpoints, folder / "training.jsonl", progress)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
-    save_model(model, folder, adjacency.node_types)
+    save_model(model, folder, adjacency.node_types, origin)
     shutil.rmtree(checkpoints.parent)
     return model.eval()
 
@@ -59,6 +66,12 @@ def _new_model(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> H
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return HGNN(shape)
+
+
+def _origin(adjacency: Adjacency, text: Floats, options: Gnn, seed: int, lineage: str) -> str:
+    """What a model must have been made from, data aside, for its weights to be gone on with."""
+    made_from = [lineage, adjacency.node_types, text.shape[1], options.model_dump(mode="json"), seed]
+    return hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16).hexdigest()
 
 
 def _fingerprint(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> str:

@@ -27,7 +27,8 @@ class ListeningData:
       per feature of the users table, numeric or text. Everybody who has an interaction or a row in that table.
     - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
     - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
-      `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors).
+      `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors);
+      `lineage`: a name that changes when something known before is not there any more.
 
     Empty text, empty lists and NaN are null everywhere; a title may be null too. Features are float64 or text.
     """
@@ -72,6 +73,11 @@ class ListeningData:
     def signals(self) -> tuple[str, ...]:
         """All signals, strong ones first: a signal's code is its place here."""
         return tuple(self.summary["signals"])
+
+    @property
+    def lineage(self) -> str:
+        """A name that stays as long as data only grows; empty where nobody kept it."""
+        return str(self.summary.get("lineage", ""))
 
     @property
     def strong(self) -> int:

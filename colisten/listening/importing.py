@@ -7,6 +7,7 @@ from pathlib import Path
 
 from colisten.listening.contract import literal, quoted
 from colisten.listening.data import ListeningData
+from colisten.listening.lineage import lineage_of
 from colisten.listening.numbering import item_types
 from colisten.listening.staging import Staged, staged
 from colisten.listening.taste import make_taste
@@ -29,14 +30,14 @@ def import_data(source: str, out: Path, settings: Settings, progress: Progress) 
         scratch = draft / ".scratch"
         scratch.mkdir()
         with staged(source, scratch, settings, progress, out / "items.parquet") as checked:
-            _write(checked, draft, settings, progress)
+            _write(checked, draft, out, settings, progress)
         shutil.rmtree(scratch)
     data = ListeningData(out)
     _tell(data, progress)
     return data
 
 
-def _write(checked: Staged, draft: Path, settings: Settings, progress: Progress) -> None:
+def _write(checked: Staged, draft: Path, earlier: Path, settings: Settings, progress: Progress) -> None:
     with progress.task("writing", 4) as task:
         _save(checked, "FROM numbered_items ORDER BY item", draft / "items.parquet")
         task.advance(note="items")
@@ -59,7 +60,8 @@ def _write(checked: Staged, draft: Path, settings: Settings, progress: Progress)
             draft / "rejected.parquet",
         )
         task.advance(note="rejected rows")
-    write_json(draft / "summary.json", _summary(checked, draft, settings))
+    lineage = lineage_of(checked.db, draft / "interactions.parquet", settings.signals.used, earlier)
+    write_json(draft / "summary.json", _summary(checked, draft, settings) | {"lineage": lineage})
 
 
 def _save(checked: Staged, sql: str, path: Path) -> None:

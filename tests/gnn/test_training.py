@@ -196,3 +196,27 @@ def test_a_saved_model_is_read_back_and_checked(tmp_path: Path) -> None:
     )
     with pytest.raises(WorkdirError, match="other item types"):
         load_model(tmp_path, ("audiobook",))
+
+
+def _trained_on(world: tuple[SnapshotAdjacency, Floats], folder: Path, lineage: str, **changes: object) -> float:
+    """The loss of the first epoch."""
+    options = Gnn.model_validate(worlds.QUICK.model_dump() | {"max_epochs": 4} | changes)
+    train_hgnn(*world, options, seed=1, folder=folder, progress=QUIET, lineage=lineage)
+    return _log(folder)[0]["loss"]
+
+
+def test_the_next_day_goes_on_from_the_weights_of_the_day_before(tmp_path: Path) -> None:
+    today, tomorrow = worlds.cliques(20)[:2], worlds.cliques(24)[:2]
+    anew = _trained_on(tomorrow, tmp_path / "anew", "a")
+    _trained_on(today, tmp_path / "daily", "a")
+    assert _trained_on(tomorrow, tmp_path / "daily", "a") < 0.7 * anew
+
+
+@pytest.mark.parametrize(
+    ("lineage", "changes"), [("b", {}), ("", {}), ("a", {"temperature": 0.2}), ("a", {"continued": False})]
+)
+def test_other_data_or_settings_begin_anew(tmp_path: Path, lineage: str, changes: dict[str, object]) -> None:
+    world = worlds.cliques(20)[:2]
+    _trained_on(world, tmp_path / "before", "a")
+    gone_on = _trained_on(world, tmp_path / "before", lineage, **changes)
+    assert gone_on == _trained_on(world, tmp_path / "never", lineage, **changes)

@@ -24,4 +24,16 @@ def train(workdir: Path, overrides: tuple[str, ...]) -> None:
     \b
     colisten gnn train --workdir W --set gnn.dim=64
     """
-    run_only(["text", "gnn"], workdir, overrides)
+    run_only(["text", "gnn", "embed"], workdir, overrides, force=["gnn"])
+
+
+@gnn.command()
+@workdir_option
+@set_option
+def embed(workdir: Path, overrides: tuple[str, ...]) -> None:
+    """Embed every item of today's graph with the model that is there: layer by layer, by all neighbours.
+
+    \b
+    colisten gnn embed --workdir W
+    """
+    run_only(["text", "embed"], workdir, overrides)

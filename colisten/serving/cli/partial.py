@@ -9,9 +9,15 @@ from colisten.serving.cli.options import opened
 
 
 def run_only(
-    names: Sequence[str], workdir: Path, overrides: Sequence[str], source: str = "", *, replace: bool = False
+    names: Sequence[str],
+    workdir: Path,
+    overrides: Sequence[str],
+    source: str = "",
+    *,
+    force: Sequence[str] = (),
+    replace: bool = False,
 ) -> None:
-    """Run the stages `names` in the order of the pipeline; the last of them even if it is up to date.
+    """Run the stages `names` in the order of the pipeline; `force`, else the last of them, even if up to date.
 
     Raises:
         WorkdirError: a stage that they are made from has not run yet.
@@ -23,4 +29,4 @@ def run_only(
     folder, settings = opened(workdir, overrides, create=bool(source))
     chosen = [stage for stage in STAGES if stage.name in names]
     with Progress() as progress:
-        run_stages(chosen, Context(folder, settings, progress, source, replace), force=frozenset(names[-1:]))
+        run_stages(chosen, Context(folder, settings, progress, source, replace), force=frozenset(force or names[-1:]))

@@ -94,15 +94,34 @@ def _encode_text(context: Context) -> str:
 
 
 def _train_gnn(context: Context) -> str:
-    from colisten.gnn.embedding import embed_items
     from colisten.gnn.text import load_text
     from colisten.gnn.training import train_hgnn
 
     settings, folder = context.settings, context.workdir.gnn
     text = load_text(context.workdir.features)
     with streaming_graph(context) as adjacency:
-        train_hgnn(adjacency, text, settings.gnn, seed=settings.seed, folder=folder, progress=context.progress)
-        embed_items(adjacency, text, folder, context.progress)
+        train_hgnn(
+            adjacency, text, settings.gnn, seed=settings.seed, folder=folder, progress=context.progress,
+            lineage=listening_of(context).lineage,
+        )  # fmt: skip
+    return file_digest(folder / "model.safetensors")
+
+
+def _is_trained(context: Context) -> bool:
+    """Is there a graph model, and does it know the item types of today?"""
+    from colisten.gnn.node_types import group_types, trained_types
+
+    settings, known = context.settings, trained_types(context.workdir.gnn)
+    return known == group_types(listening_of(context), settings.target, settings.gnn.node_types).names
+
+
+def _embed(context: Context) -> str:
+    from colisten.gnn.embedding import embed_items
+    from colisten.gnn.text import load_text
+
+    folder = context.workdir.gnn
+    with streaming_graph(context) as adjacency:
+        embed_items(adjacency, load_text(context.workdir.features), folder, context.progress)
     return file_digest(folder / "items.safetensors")
 
 
@@ -124,6 +143,11 @@ def streaming_graph(context: Context) -> LiveAdjacency:
     )
 
 
+def _learned_by(context: Context, options: object) -> object:
+    """What a training depends on beside the stages before it; what was learned from data that has gone may not stay."""
+    return [options, context.settings.target, context.settings.seed, listening_of(context).lineage]
+
+
 # --- towers ----------------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +167,14 @@ def _train_towers(context: Context) -> str:
     folder = workdir.towers
     train_towers(data, text, load_embeddings(workdir.gnn), rehearse, settings, folder, progress)
     return file_digest(folder / "towers.safetensors", folder / "items.safetensors")
+
+
+def _has_vectors(context: Context) -> bool:
+    """Are there towers, with a vector for every item of today?"""
+    from colisten.towers.tensors import mapped
+
+    vectors = context.workdir.towers / "items.safetensors"
+    return vectors.exists() and len(mapped(vectors)["vectors"]) == len(listening_of(context).items)
 
 
 # --- serving ---------------------------------------------------------------------------------------------------------
@@ -204,17 +236,25 @@ STAGES = (
         "gnn",
         "Training the graph network",
         after=("graph", "text"),
-        inputs=lambda context: [context.settings.gnn, context.settings.target, context.settings.seed],
+        inputs=lambda context: _learned_by(context, context.settings.gnn),
         make=_train_gnn,
+        standing=_is_trained,
+    ),
+    Stage(
+        "embed",
+        "Embedding every item",
+        after=("graph", "text", "gnn"),
+        inputs=lambda context: None,
+        make=_embed,
         standing=lambda context: (context.workdir.gnn / "items.safetensors").exists(),
     ),
     Stage(
         "towers",
         "Training the two towers",
-        after=("listening", "text", "gnn"),
-        inputs=lambda context: [context.settings.towers, context.settings.target, context.settings.seed],
+        after=("listening", "text", "embed"),
+        inputs=lambda context: _learned_by(context, context.settings.towers),
         make=_train_towers,
-        standing=lambda context: (context.workdir.towers / "items.safetensors").exists(),
+        standing=_has_vectors,
     ),
     Stage(
         "profiles",
@@ -227,7 +267,7 @@ STAGES = (
     Stage(
         "index",
         "Publishing the index",
-        after=("gnn", "towers", "profiles"),
+        after=("embed", "towers", "profiles"),
         inputs=lambda context: [context.settings.qdrant.url, context.settings.qdrant.alias],
         make=_publish,
         standing=_is_published,

@@ -3,6 +3,8 @@
 Each finished stage leaves `W/stages/NAME.json` with a fingerprint of what it was made from (settings, the outputs of
 earlier stages, Colisten's version) and a digest of what it made. Later stages look at that digest, so that work which
 ended in the same result as before is where rebuilding stops.
+
+A stage with a cadence (`settings.cadence`) lets new data wait until it is due again; new settings never wait.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -64,16 +67,16 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
     ran = []
     with _alone(context.workdir):
         for stage in stages:
-            fingerprint = _fingerprint(stage, context)
-            record = _record(context.workdir, stage.name)
-            if stage.name not in force and record.get("fingerprint") == fingerprint and stage.standing(context):
-                context.progress.say(f"{stage.title}: up to date")
+            made_from = _made_from(stage, context)
+            may_stay = "" if stage.name in force else _why_it_stays(stage, context, made_from)
+            if may_stay:
+                context.progress.say(f"{stage.title}: {may_stay}")
                 continue
             context.progress.say(f"{stage.title} …")
             began = time.monotonic()
             digest = stage.make(context)
             seconds = round(time.monotonic() - began, 1)
-            kept = {"fingerprint": fingerprint, "digest": digest, "seconds": seconds, "finished": round(time.time())}
+            kept = {**made_from, "digest": digest, "seconds": seconds, "finished": round(time.time())}
             write_json(context.workdir.stages / f"{stage.name}.json", kept)
             context.progress.say(f"{stage.title}: done in {seconds} s")
             ran.append(stage.name)
@@ -86,12 +89,28 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()[:16]
 
 
-def _fingerprint(stage: Stage, context: Context) -> str:
+def _why_it_stays(stage: Stage, context: Context, made_from: Mapping[str, str]) -> str:
+    """Why what an earlier run made may stay, in words; empty if it may not."""
+    record = _record(context.workdir, stage.name)
+    if record.get("fingerprint") == made_from["fingerprint"]:
+        return "up to date" if stage.standing(context) else ""
+    due = context.settings.cadence.next_day(stage.name, _day(record.get("finished", 0)))
+    waits = _day(time.time()) < due and record.get("own") == made_from["own"]
+    return f"next on {due}, until then as it is" if waits and stage.standing(context) else ""
+
+
+def _day(seconds: float) -> date:
+    return datetime.fromtimestamp(seconds, UTC).date()
+
+
+def _made_from(stage: Stage, context: Context) -> dict[str, str]:
+    """`own`: what it depends on beside earlier stages; `fingerprint`: that and their outputs."""
     earlier = [_record(context.workdir, name).get("digest") for name in stage.after]
     missing = [name for name, digest in zip(stage.after, earlier, strict=True) if digest is None]
     if missing:
         raise WorkdirError(f"{stage.title} needs {' and '.join(missing)} first: `colisten run` does all in order.")
-    return digest_of(version("colisten"), stage.name, earlier, stage.inputs(context))
+    own = digest_of(version("colisten"), stage.name, stage.inputs(context))
+    return {"own": own, "fingerprint": digest_of(own, earlier)}
 
 
 def _record(workdir: Workdir, name: str) -> dict[str, Any]:

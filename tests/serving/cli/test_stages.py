@@ -1,3 +1,6 @@
+import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,8 +9,8 @@ from filelock import FileLock
 from colisten.errors import WorkdirError
 from colisten.progress import Progress
 from colisten.serving.cli.stages import Context, Stage, run_stages
-from colisten.settings import Settings
-from colisten.workdir import Workdir
+from colisten.settings import Cadence, Settings
+from colisten.workdir import Workdir, write_json
 
 
 @pytest.fixture
@@ -80,3 +83,36 @@ def test_a_stage_names_what_it_needs_first(context: Context) -> None:
 def test_one_builder_at_a_time(context: Context) -> None:
     with FileLock(context.workdir.root / ".lock"), pytest.raises(WorkdirError, match="Another process"):
         run_stages(Kitchen().stages(), context)
+
+
+def test_a_cadence_lets_new_data_wait_but_not_new_settings(context: Context) -> None:
+    weekly = replace(context, settings=Settings(cadence=Cadence(gnn="weekly")))
+    state = {"data": 1, "option": 1}
+    data = Stage("listening", "Listening", (), lambda _: state["data"], lambda _: str(state["data"]), lambda _: True)
+    gnn = Stage("gnn", "Training", ("listening",), lambda _: state["option"], lambda _: "g", lambda _: True)
+    run_stages([data, gnn], weekly)
+    state["data"] = 2
+    assert run_stages([data, gnn], weekly) == ["listening"]
+    assert run_stages([data, gnn], weekly) == []
+    state["option"] = 2
+    assert run_stages([data, gnn], weekly) == ["gnn"]
+    state["data"] = 3
+    _finished_days_ago(context.workdir, "gnn", 6)
+    assert run_stages([data, gnn], weekly) == ["listening"]
+    _finished_days_ago(context.workdir, "gnn", 7)
+    assert run_stages([data, gnn], weekly) == ["gnn"]
+
+
+def test_a_cadence_does_not_keep_what_does_not_fit_any_more(context: Context) -> None:
+    monthly = replace(context, settings=Settings(cadence=Cadence(towers="monthly")))
+    state, fits = {"data": 1}, [True]
+    data = Stage("listening", "Listening", (), lambda _: state["data"], lambda _: str(state["data"]), lambda _: True)
+    towers = Stage("towers", "Towers", ("listening",), lambda _: 0, lambda _: "t", lambda _: fits[0])
+    run_stages([data, towers], monthly)
+    state["data"], fits[0] = 2, False
+    assert run_stages([data, towers], monthly) == ["listening", "towers"]
+
+
+def _finished_days_ago(workdir: Workdir, name: str, days: int) -> None:
+    path = workdir.stages / f"{name}.json"
+    write_json(path, json.loads(path.read_text()) | {"finished": round(time.time()) - days * 86_400})
