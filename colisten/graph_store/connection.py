@@ -18,9 +18,23 @@ def find_endpoint(settings: Settings, workdir: Workdir, progress: Progress) -> E
     Raises:
         GraphError: the managed server cannot be installed or started, or a server is named without its password.
     """
+    return _named(settings) or ManagedServer(workdir.neo4j, settings.neo4j, progress).start()
+
+
+def running_endpoint(settings: Settings, workdir: Workdir) -> Endpoint | None:
+    """Like `find_endpoint`, but a managed server that does not run is not started: then None.
+
+    Raises:
+        GraphError: a server is named without its password.
+    """
+    return _named(settings) or ManagedServer(workdir.neo4j, settings.neo4j, Progress(quiet=True)).running()
+
+
+def _named(settings: Settings) -> Endpoint | None:
+    """The server that the settings name."""
     given = settings.neo4j
     if given.uri is None:
-        return ManagedServer(workdir.neo4j, given, progress).start()
+        return None
     if given.password is None:
         raise GraphError(f"neo4j.uri is set without a password: set COLISTEN_NEO4J_PASSWORD for {given.user!r}.")
     return Endpoint(given.uri, given.user, given.password)

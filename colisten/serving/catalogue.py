@@ -23,7 +23,8 @@ class Catalogue:
     items: Int64s
     """[n] item numbers."""
     vectors: Mapping[str, Floats]
-    """`towers` (searched by user vectors, dot product) and `hgnn` (`similar`, cosine), each [n, width]."""
+    """Each [n, width]: `towers`, searched by user vectors (dot product); `hgnn`, by `similar`, and `text`, by `search`
+    (cosine)."""
     table: pl.DataFrame
     """[n] the columns of the payload."""
 
@@ -36,18 +37,19 @@ class Catalogue:
         return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
-def catalogue_of(data: ListeningData, towers: Floats, hgnn: Floats) -> Catalogue:
+def catalogue_of(data: ListeningData, towers: Floats, hgnn: Floats, text: Floats) -> Catalogue:
     """All items that are not retired.
 
     Args:
         data: the listening data that the vectors were trained on.
         towers: float32 [items, dim], from the item tower.
         hgnn: float32 [items, dim], from the graph network.
+        text: float32 [items, width], from the sentence encoder; zeros for an item without any text.
 
     Raises:
         IndexStoreError: the vectors are of other items than the data or not all finite, or there is nothing to publish.
     """
-    vectors = {"towers": towers, "hgnn": hgnn}
+    vectors = {"towers": towers, "hgnn": hgnn, "text": text}
     for name, rows in vectors.items():
         if len(rows) != len(data.items):
             raise IndexStoreError(
@@ -57,13 +59,18 @@ def catalogue_of(data: ListeningData, towers: Floats, hgnn: Floats) -> Catalogue
     if table.is_empty():
         raise IndexStoreError("There is no item to publish: all items of the data are retired.")
     items = table["item"].to_numpy().astype(np.int64)
-    kept = {name: np.ascontiguousarray(rows[items], np.float32) for name, rows in vectors.items()}
+    kept = {name: _rows(rows, items) for name, rows in vectors.items()}
     for name, rows in kept.items():
         if not np.isfinite(rows).all():
             raise IndexStoreError(f"Some {name} vectors are not finite: train again before publishing.")
     present = [name for name in COLUMNS if name in table.columns]
     payload = table.select(*present, popularity=pl.col("listeners").fill_null(0))
     return Catalogue(items, kept, payload.with_columns(pl.col(pl.Date).dt.to_string("%Y-%m-%d")))
+
+
+def _rows(rows: Floats, items: Int64s) -> Floats:
+    """Not copied, so that they stay on disk, where nothing is left out."""
+    return np.ascontiguousarray(rows if len(items) == len(rows) else rows[items], np.float32)
 
 
 def _listeners(data: ListeningData) -> pl.DataFrame:

@@ -14,6 +14,7 @@ import polars as pl
 from colisten.arrays import Codes, Int64s
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
+from colisten.serving.popular import popular_items
 from colisten.serving.profiles import RETIRED, named
 from colisten.workdir import replacing_file
 
@@ -30,6 +31,10 @@ CREATE TABLE items (
 );
 CREATE INDEX items_by_title ON items (title COLLATE NOCASE);
 CREATE TABLE vocabulary (field TEXT NOT NULL, value TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (field, value));
+CREATE TABLE popular (
+    country TEXT NOT NULL, item INTEGER NOT NULL, place INTEGER NOT NULL, listeners INTEGER NOT NULL,
+    PRIMARY KEY (country, item)
+) WITHOUT ROWID;
 CREATE TABLE facts (key TEXT PRIMARY KEY, value NOT NULL);
 """
 
@@ -49,6 +54,7 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
                     connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", _item_rows(data))
             connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", _vocabulary(data.items))
+            connection.executemany("INSERT INTO popular VALUES (?, ?, ?, ?)", popular_items(data))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
             connection.execute("COMMIT")
         except sqlite3.Error as error:

@@ -3,6 +3,7 @@
 - `users`: one row per user: events as blobs (items int32, signals uint8, timestamps int64), features as JSON,
   taste as float32.
 - `items`: id ↔ number, type and title of every item ever seen; `vocabulary`: values that filters may ask for.
+- `popular`: the most heard items of each type, everywhere and by country.
 - `facts`: signals, item types, the kind of each feature, the newest timestamp.
 
 Opened with the standard library and NumPy alone: this is on the path of every recommendation.
@@ -25,6 +26,8 @@ from colisten.arrays import Codes
 from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
 from colisten.towers.listeners import Listeners
 
+LAYOUT = 2
+"""Raised whenever the tables change, so that `colisten run` writes them anew."""
 RETIRED = 255
 """Type code of an item that is no longer in the catalogue."""
 _EMPTY = (b"", b"", b"", "{}", None)
@@ -42,6 +45,17 @@ class Facts:
     """Columns of the users table: `number` or `text`."""
     latest: int
     """Newest timestamp of the data, seconds; -1 where it has none."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an item stands among those of its type, by how many heard it."""
+
+    country: str
+    """Empty: everywhere."""
+    place: int
+    """From 1."""
+    listeners: int
 
 
 @dataclass(frozen=True)
@@ -144,6 +158,15 @@ class Profiles:
         """Values of `item_type`, `language` or `genres`, most frequent first."""
         query = "SELECT value FROM vocabulary WHERE field = ? ORDER BY items DESC, value"
         return [value for (value,) in self._all(query, field)]
+
+    def popular(self, numbers: Sequence[int], country: str) -> dict[int, Place]:
+        """Those of the items that are among the most heard of their type: in this country, else everywhere."""
+        query = (
+            "SELECT item, country, place, listeners FROM popular "
+            "WHERE country IN ('', :country) AND item IN (SELECT value FROM json_each(:items)) ORDER BY country"
+        )
+        found = self._all(query, {"country": country, "items": json.dumps([int(number) for number in numbers])})
+        return {item: Place(*row) for item, *row in found}
 
     def _listeners(self, rows: Sequence[tuple[Any, ...]]) -> Listeners:
         features = [json.loads(row[3]) for row in rows]

@@ -40,7 +40,8 @@ def publish(workdir: Workdir, data: ListeningData, settings: Settings, progress:
         IndexStoreError: the probe failed or Qdrant did; what was live before still is.
     """
     towers = mapped(workdir.towers / "items.safetensors")["vectors"]
-    catalogue = catalogue_of(data, towers, mapped(workdir.gnn / "items.safetensors")["embeddings"])
+    hgnn = mapped(workdir.gnn / "items.safetensors")["embeddings"]
+    catalogue = catalogue_of(data, towers, hgnn, mapped(workdir.features / "text.safetensors")["text"])
     index = open_index(workdir, settings)
     index.clean()
     name = new_name(index.alias, index.ready())

@@ -46,6 +46,17 @@ class Recommendations:
                 "rank": place,
             }
 
+    def titled(self) -> Iterator[dict[str, Any]]:
+        """`item_id`, `item_type`, `title`, `score`, `rank`, where nobody in particular asked."""
+        for item, score, place in zip(self.items, self.scores.tolist(), self.ranks.tolist(), strict=True):
+            yield {
+                "item_id": item.item_id,
+                "item_type": item.item_type,
+                "title": item.title,
+                "score": score,
+                "rank": place,
+            }
+
 
 @dataclass(frozen=True)
 class Recommender:
@@ -89,20 +100,28 @@ class Recommender:
         Raises:
             SettingsError: no such item, or nothing was learned about a feature.
         """
+        return self._named([""], self._rank(self.somebody(likes, features), wish, self._conditions(wish)), [])
+
+    def somebody(self, likes: Sequence[str], features: Mapping[str, object]) -> Listeners:
+        """One person with no account, as if they had just heard what they like.
+
+        Raises:
+            SettingsError: no such item, or nothing was learned about a feature.
+        """
         facts = self.profiles.facts
         items = np.unique([item_named(word, self.profiles).item for word in likes]).astype(np.int32)
         known = {name: [value] for name, value in described(features, self.profiles).items()}
-        listener = Listeners(
+        return Listeners(
             np.array([0, len(items)], np.int64), items, np.zeros(len(items), np.uint8),
             np.full(len(items), facts.latest, np.int64), known,
         )  # fmt: skip
-        return self._named([""], self._rank(listener, wish, self._conditions(wish)), [])
 
-    def similar(self, word: str, wish: Wish) -> Recommendations:
-        """The items nearest to one (an id or a title) by what is listened to together, by cosine of `hgnn` vectors.
+    def similar(self, word: str, wish: Wish, *, across: bool = False) -> Recommendations:
+        """The items nearest to one (an id or a title) by what is listened to together, by cosine of `hgnn` vectors:
+        of the type wished for, else of its own type, or of all types together if `across`.
 
         Raises:
-            SettingsError: no such item.
+            SettingsError: no such item, or the wish names a type, language or genre that no item has.
             IndexStoreError: the item is not in the live index.
         """
         item = item_named(word, self.profiles)
@@ -111,11 +130,32 @@ class Recommender:
             raise IndexStoreError(
                 f"{item.title or item.item_id!r} is not in the live index: it left the catalogue, or publish again."
             )
-        conditions = self._conditions(
-            Wish(item_type=wish.item_type or item.item_type, languages=wish.languages, genres=wish.genres)
-        )
-        hits = self.collection.search("hgnn", vector[None], wish.k + 1, conditions, self.collection.breadth)
-        kept = (hits.items[0] >= 0) & (hits.items[0] != item.item)
+        return self._nearest("hgnn", vector, wish, None if across else item.item_type, but=item.item)
+
+    def check(self, wish: Wish) -> None:
+        """Make sure that there are items of that kind.
+
+        Raises:
+            SettingsError: the wish names a type, language or genre that no item has.
+        """
+        conditions_of(wish, None, self.profiles)
+
+    def search(self, text: Floats, wish: Wish) -> Recommendations:
+        """The items whose texts are nearest to one, by cosine of their vectors; of all types if the wish names none.
+
+        Args:
+            text: float32 [width], from the encoder that the items' texts went through.
+
+        Raises:
+            SettingsError: the wish names a type, language or genre that no item has.
+            IndexStoreError: the live index holds no text vectors of this width.
+        """
+        return self._nearest("text", text, wish, None)
+
+    def _nearest(self, using: str, vector: Floats, wish: Wish, usual: str | None, but: int = -1) -> Recommendations:
+        conditions = conditions_of(wish, usual, self.profiles)
+        hits = self.collection.search(using, vector[None], wish.k + 1, conditions, self.collection.breadth)
+        kept = (hits.items[0] >= 0) & (hits.items[0] != but)
         items, scores = hits.items[0][kept][: wish.k], hits.scores[0][kept][: wish.k]
         ranked = Ranked(np.zeros(len(items), np.int64), items, scores, np.arange(1, len(items) + 1, dtype=np.int32))
         return self._named([""], ranked, [])

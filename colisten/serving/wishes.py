@@ -19,7 +19,7 @@ class Wish:
 
     k: int = 10
     item_type: str | None = None
-    """None: the target type."""
+    """None: what is usual for the question, the target type or all types."""
     languages: tuple[str, ...] = ()
     """Only items in one of these; all if empty."""
     genres: tuple[str, ...] = ()
@@ -27,15 +27,16 @@ class Wish:
     include_heard: bool = False
 
 
-def conditions_of(wish: Wish, target: str, profiles: Profiles) -> Conditions:
-    """The wish as the index understands it.
+def conditions_of(wish: Wish, usual: str | None, profiles: Profiles) -> Conditions:
+    """The wish as the index understands it; `usual` is the item type where it names none, None for all types.
 
     Raises:
         SettingsError: a type, language or genre that no item has.
     """
-    kind = wish.item_type or target
+    kind = wish.item_type or usual
+    kinds = (kind,) if kind else ()
     for title, field, values in (
-        ("item of the type", "item_type", (kind,)),
+        ("item of the type", "item_type", kinds),
         ("item in the language", "language", wish.languages),
         ("item of the genre", "genres", wish.genres),
     ):
@@ -43,7 +44,7 @@ def conditions_of(wish: Wish, target: str, profiles: Profiles) -> Conditions:
         for value in values:
             if value not in known:
                 raise SettingsError(f"There is no {title} {value!r}{_suggestion(value, known)}")
-    return Conditions((kind,), tuple(wish.languages), tuple(wish.genres))
+    return Conditions(kinds, tuple(wish.languages), tuple(wish.genres))
 
 
 def item_named(word: str, profiles: Profiles) -> Item:

@@ -22,11 +22,19 @@ QUIET = Progress(quiet=True)
 TYPES = ("audiobook", "podcast", "short")
 LANGUAGES = ("de", "en", "fr")
 GENRES = ("crime", "history", "love", 'o\'clock "noir"')
+TEXT_WIDTH = 384
 SIGNALS = ("stream", "follow", "preview")
 
 
 def vectors(count: int, width: int, seed: int) -> Floats:
     return np.random.default_rng(seed).standard_normal((count, width), dtype=np.float32)
+
+
+def texts(count: int, seed: int) -> Floats:
+    """Like vectors of texts, as wide as those of the packaged encoder; every tenth item has none."""
+    found = vectors(count, TEXT_WIDTH, seed)
+    found[::10] = 0
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
 
 def table(count: int, seed: int = 0) -> pl.DataFrame:
@@ -55,7 +63,11 @@ def catalogue(count: int, *, width: int = 16, seed: int = 0) -> Catalogue:
     kept = table(count, seed).filter(~pl.col("retired"))
     return Catalogue(
         kept["item"].to_numpy().astype(np.int64),
-        {"towers": vectors(len(kept), width, seed + 1), "hgnn": vectors(len(kept), width // 2, seed + 2)},
+        {
+            "towers": vectors(len(kept), width, seed + 1),
+            "hgnn": vectors(len(kept), width // 2, seed + 2),
+            "text": texts(len(kept), seed + 3),
+        },
         kept.drop("item", "retired", "row"),
     )
 
@@ -105,6 +117,8 @@ def trained(root: Path, *, seed: int = 0) -> tuple[Workdir, ListeningData, Setti
     settings = Settings(target="audiobook", towers=Towers(hidden=(16,), dim=8, epochs=1), seed=seed)
     embeddings = vectors(len(data.items), 6, seed + 5)
     workdir.gnn.mkdir()
+    workdir.features.mkdir()
+    save_file({"text": texts(len(data.items), seed)}, workdir.features / "text.safetensors")
     save_file({"embeddings": embeddings}, workdir.gnn / "items.safetensors")
     train_towers(
         data, vectors(len(data.items), 5, seed), embeddings, lambda _: embeddings, settings, workdir.towers, QUIET

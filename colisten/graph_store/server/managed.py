@@ -68,6 +68,10 @@ class ManagedServer:
                 self._launch()
             return self._await_answer()
 
+    def running(self) -> Endpoint | None:
+        """How to reach the server if it runs; nothing is started and nobody waited for."""
+        return self._endpoint() if process.find(self.folder) else None
+
     def stop(self) -> bool:
         """Stop the server in good order; false if it did not run."""
         if not self.folder.exists():

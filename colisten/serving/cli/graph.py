@@ -81,6 +81,28 @@ def show(item: str, workdir: Path, count: int, as_json: bool) -> None:
 
 
 @graph.command()
+@click.argument("user")
+@click.argument("item")
+@workdir_option
+@click.option("-k", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="How many paths.")
+@formatted
+def path(user: str, item: str, workdir: Path, count: int, style: str | None) -> None:
+    """The strongest paths of shared listeners from what USER heard to ITEM (an id or a title).
+
+    Where there is none, stderr says what speaks for the item instead.
+
+    \b
+    colisten graph path u17 "The Long Winter" --workdir W
+    """
+    from colisten.serving.cli.paths import paths_to, ways_shown
+
+    reason = paths_to(*opened(workdir), user, item, count)
+    show_rows(ways_shown(reason.ways, style), style)
+    if not reason.ways:
+        click.echo(f"No path of one or two steps leads from what {user!r} heard to it: {reason.words}.", err=True)
+
+
+@graph.command()
 @click.argument("query")
 @workdir_option
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A $NAME in the query; JSON or text.")

@@ -17,6 +17,7 @@ _COMMANDS = {
     "run": "The whole path on your data; stages whose inputs did not change are skipped.",
     "recommend": "Recommend items to a user, to many users, or to somebody described by likes.",
     "similar": "Items that are listened to like this one.",
+    "search": "Items whose texts mean what is asked for.",
     "evaluate": "Measure recommendations on held-out listening, beside the baselines.",
     "data": "Check, import, synthesise and split listening data.",
     "graph": "Build, inspect and query the co-listening graph.",

@@ -19,6 +19,15 @@ set_option = click.option(
 )
 
 
+def filtered(command: click.decorators.FC) -> click.decorators.FC:
+    """Give a question `--language` and `--genre`, which arrive as `languages` and `genres`."""
+    language = click.option(
+        "--language", "languages", multiple=True, help="Only items in this language; may be repeated."
+    )
+    genre = click.option("--genre", "genres", multiple=True, help="Only items of this genre; may be repeated.")
+    return language(genre(command))
+
+
 def formatted(command: click.decorators.FC) -> click.decorators.FC:
     """Give a listing `--json`, `--csv` and `--table`; the choice arrives as `style`."""
     for style, text in (

@@ -8,9 +8,14 @@ import sys
 from collections.abc import Iterable, Mapping
 
 
+def for_people(style: str | None) -> bool:
+    """Will `show` print a table?"""
+    return style == "table" or (style is None and sys.stdout.isatty())
+
+
 def show(rows: Iterable[Mapping[str, object]], style: str | None) -> None:
     """Print `rows` in a style of json, csv or table; None means a table on a terminal, JSON lines elsewhere."""
-    style = style or ("table" if sys.stdout.isatty() else "json")
+    style = style or ("table" if for_people(style) else "json")
     if style == "json":
         for row in rows:
             print(json.dumps(row, ensure_ascii=False, default=str))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
 from colisten.serving.cli.stages import Context, Stage
+from colisten.serving.profiles import LAYOUT
 
 if TYPE_CHECKING:
     from colisten.arrays import Floats
@@ -260,14 +261,14 @@ STAGES = (
         "profiles",
         "Writing profiles",
         after=("listening",),
-        inputs=lambda context: None,
+        inputs=lambda context: LAYOUT,
         make=_write_profiles,
         standing=lambda context: context.workdir.profiles.exists(),
     ),
     Stage(
         "index",
         "Publishing the index",
-        after=("embed", "towers", "profiles"),
+        after=("text", "embed", "towers", "profiles"),
         inputs=lambda context: [context.settings.qdrant.url, context.settings.qdrant.alias],
         make=_publish,
         standing=_is_published,

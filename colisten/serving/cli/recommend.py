@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colisten.serving.cli.options import formatted, opened, workdir_option
-from colisten.serving.cli.output import show
+from colisten.serving.cli.options import filtered, formatted, opened, workdir_option
+from colisten.serving.cli.output import for_people, show
 
 if TYPE_CHECKING:
     from colisten.serving.recommending import Recommendations, Recommender
+    from colisten.serving.why.reasons import Reason
     from colisten.serving.wishes import Wish
+    from colisten.settings import Settings
+    from colisten.towers.listeners import Listeners
+    from colisten.workdir import Workdir
 
 
 @click.command()
@@ -21,8 +25,7 @@ if TYPE_CHECKING:
 @workdir_option
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many items.")
 @click.option("--type", "item_type", help="Item type to recommend; the target type by default.")
-@click.option("--language", "languages", multiple=True, help="Only items in this language; may be repeated.")
-@click.option("--genre", "genres", multiple=True, help="Only items of this genre; may be repeated.")
+@filtered
 @click.option("--include-heard", is_flag=True, help="Do not leave out what the user has streamed.")
 @click.option(
     "--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--likes", multiple=True, metavar="ITEM", help="Somebody with no account: an item id or title they like.")
 @click.option("--country", help="Where somebody with no account lives.")
 @click.option("--age", help="How old somebody with no account is.")
+@click.option("--why", is_flag=True, help="Say why, by paths of shared listeners if Neo4j runs; for one person.")
 @formatted
 def recommend(
     user: str | None,
@@ -45,6 +49,7 @@ def recommend(
     likes: tuple[str, ...],
     country: str | None,
     age: str | None,
+    why: bool,
     style: str | None,
 ) -> None:
     """Recommend items that the user has not heard.
@@ -53,33 +58,43 @@ def recommend(
     colisten recommend u17 --workdir W -k 10 --type audiobook --json
     colisten recommend --users ids.csv --workdir W -k 100 --type audiobook --out recs.parquet
     colisten recommend --likes "The Long Winter" --country US --age 30 --workdir W
+    colisten recommend u17 --workdir W --why
     """
     described = {name: value for name, value in (("country", country), ("age", age)) if value is not None}
-    _check_question(user, users, out, likes, described)
+    _check_question(user, users, out, likes, described, why)
     from colisten.serving.recommending import Recommender
     from colisten.serving.wishes import Wish
 
-    recommender = Recommender.open(*opened(workdir))
+    folder, settings = opened(workdir)
+    recommender = Recommender.open(folder, settings)
     wish = Wish(count, item_type, languages, genres, include_heard)
     if users and out:
         _answer_many(recommender, _ids_in(users), wish, out)
         return
-    if users or user is not None:
-        answer = recommender.recommend(_ids_in(users) if users else [str(user)], wish)
+    if users:
+        answer = recommender.recommend(_ids_in(users), wish)
+    elif user is not None:
+        answer = recommender.recommend([user], wish)
     else:
         answer = recommender.recommend_for(likes, described, wish)
     _say_unknown(answer.unknown)
-    show(_rows(answer, style), style)
+    reasons = None
+    if why:
+        somebody = recommender.somebody(likes, described) if user is None else recommender.profiles.read([user])[0]
+        reasons = _reasons(folder, settings, recommender, somebody, answer)
+    show(_rows(answer, reasons, style), style)
 
 
 def _check_question(
-    user: str | None, users: Path | None, out: Path | None, likes: Sequence[str], described: dict[str, str]
+    user: str | None, users: Path | None, out: Path | None, likes: Sequence[str], described: dict[str, str], why: bool
 ) -> None:
     asked = [user is not None, users is not None, bool(likes or described)]
     if sum(asked) != 1:
         raise click.UsageError("Name one of: a USER, --users FILE, or --likes ITEM (with --country, --age).")
     if out and not users:
         raise click.UsageError("--out goes with --users FILE.")
+    if why and users:
+        raise click.UsageError("--why explains the answer of one person: name a USER or --likes ITEM.")
 
 
 def _answer_many(recommender: Recommender, ids: list[str], wish: Wish, out: Path) -> None:
@@ -102,12 +117,30 @@ def _say_unknown(unknown: Sequence[str]) -> None:
         click.echo(f"Never seen before, so answered without a history: {named} ({len(unknown):,}).", err=True)
 
 
-def _rows(answer: Recommendations, style: str | None) -> list[dict[str, object]]:
-    """The five columns that others script against, with titles where people look."""
-    import sys
+def _reasons(
+    folder: Workdir, settings: Settings, recommender: Recommender, somebody: Listeners, answer: Recommendations
+) -> list[Reason]:
+    from colisten.serving.why.explaining import Explainer
+    from colisten.serving.why.graph import Graph
 
+    graph = Graph.open(folder, settings)
+    explainer = Explainer(recommender.profiles, recommender.collection, graph)
+    reasons = explainer.explain(somebody, [item.item for item in answer.items])
+    graph.close()
+    if graph.absent:
+        click.echo(f"Reasons are without paths of shared listeners. {graph.absent}", err=True)
+    return reasons
+
+
+def _rows(answer: Recommendations, reasons: list[Reason] | None, style: str | None) -> list[dict[str, object]]:
+    """The five columns that others script against, and `why` if asked for; titles and words where people look."""
     rows = list(answer.rows())
-    if style == "table" or (style is None and sys.stdout.isatty()):
+    if for_people(style):
         for row, item in zip(rows, answer.items, strict=True):
             row["title"] = item.title
-    return rows
+    if reasons is None:
+        return rows
+    if for_people(style):  # sentences need the room
+        rows = [{name: row[name] for name in ("rank", "item_id", "title")} for row in rows]
+    words = for_people(style) or style == "csv"
+    return [row | {"why": r.words if words else r.as_json()} for row, r in zip(rows, reasons, strict=True)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from colisten.serving.cli.options import formatted, opened, workdir_option
+from colisten.serving.cli.options import filtered, formatted, opened, workdir_option
 from colisten.serving.cli.output import show
 
 
@@ -15,22 +15,29 @@ from colisten.serving.cli.output import show
 @workdir_option
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many items.")
 @click.option("--type", "item_type", help="Item type to look among; by default the item's own.")
+@click.option("--across", is_flag=True, help="Look among all item types together.")
+@filtered
 @formatted
-def similar(item: str, workdir: Path, count: int, item_type: str | None, style: str | None) -> None:
+def similar(
+    item: str,
+    workdir: Path,
+    count: int,
+    item_type: str | None,
+    across: bool,
+    languages: tuple[str, ...],
+    genres: tuple[str, ...],
+    style: str | None,
+) -> None:
     """Items listened to by the same people as ITEM (an id or a title), in its own type or across types.
 
     \b
     colisten similar a17 --workdir W --type podcast
+    colisten similar "The Long Winter" --workdir W --across
     """
+    if item_type and across:
+        raise click.UsageError("Name one type by --type, or take all by --across.")
     from colisten.serving.recommending import Recommender
     from colisten.serving.wishes import Wish
 
-    found = Recommender.open(*opened(workdir)).similar(item, Wish(count, item_type))
-    keys = ("item_id", "item_type", "title", "score", "rank")
-    show(
-        [
-            dict(zip(keys, (near.item_id, near.item_type, near.title, row["score"], row["rank"]), strict=True))
-            for near, row in zip(found.items, found.rows(), strict=True)
-        ],
-        style,
-    )
+    found = Recommender.open(*opened(workdir)).similar(item, Wish(count, item_type, languages, genres), across=across)
+    show(found.titled(), style)

@@ -16,6 +16,9 @@ from colisten.arrays import Floats, Int64s
 FILTERED = ("item_type", "language", "genres")
 """Payload fields that conditions look at: indexed before the first point is there, or graph searches lose recall."""
 
+ON_DISK = ("text",)
+"""Vectors that are paged in when they are asked for: most questions never do."""
+
 
 @dataclass(frozen=True)
 class Conditions:

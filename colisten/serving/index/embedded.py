@@ -29,10 +29,10 @@ from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
-from colisten.serving.index.collection import EVERYTHING, FILTERED, Conditions, Hits, Layout, is_name
+from colisten.serving.index.collection import EVERYTHING, FILTERED, ON_DISK, Conditions, Hits, Layout, is_name
 from colisten.workdir import write_json
 
-_DISTANCES = {"towers": edge.Distance.Dot, "hgnn": edge.Distance.Cosine}
+_DISTANCES = {"towers": edge.Distance.Dot, "hgnn": edge.Distance.Cosine, "text": edge.Distance.Cosine}
 
 
 class EmbeddedCollection:
@@ -196,7 +196,10 @@ class EmbeddedIndex:
 
 def _config(layout: Layout) -> edge.EdgeConfig:
     return edge.EdgeConfig(
-        vectors={name: edge.EdgeVectorParams(width, _DISTANCES[name]) for name, width in layout.widths.items()},
+        vectors={
+            name: edge.EdgeVectorParams(width, _DISTANCES[name], memory=edge.Memory.Cold if name in ON_DISK else None)
+            for name, width in layout.widths.items()
+        },
         hnsw_config=edge.HnswIndexConfig(m=32 if layout.graph else 0, ef_construct=200, full_scan_threshold=1000),
         optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
         wal_enabled=False,

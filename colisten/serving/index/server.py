@@ -18,10 +18,10 @@ from qdrant_client.http.exceptions import ApiException
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import EVERYTHING, FILTERED, Conditions, Hits, Layout, is_name
+from colisten.serving.index.collection import EVERYTHING, FILTERED, ON_DISK, Conditions, Hits, Layout, is_name
 from colisten.settings import Qdrant
 
-_DISTANCES = {"towers": models.Distance.DOT, "hgnn": models.Distance.COSINE}
+_DISTANCES = {"towers": models.Distance.DOT, "hgnn": models.Distance.COSINE, "text": models.Distance.COSINE}
 _SECONDS_BETWEEN_LOOKS = 0.5
 _LOOKS_AT_REST = 10
 
@@ -89,7 +89,7 @@ class ServerDraft:
             client.create_collection(
                 name,
                 vectors_config={
-                    vector: models.VectorParams(size=width, distance=_DISTANCES[vector])
+                    vector: models.VectorParams(size=width, distance=_DISTANCES[vector], on_disk=vector in ON_DISK)
                     for vector, width in layout.widths.items()
                 },
                 hnsw_config=models.HnswConfigDiff(

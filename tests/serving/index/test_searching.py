@@ -59,6 +59,8 @@ def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
         check(what, users @ what.vectors["towers"].T, chosen, hits)
         nearest = collection.search("hgnn", users[:, :8], 12, conditions, collection.breadth)
         check(what, taste @ cosine.T, chosen, nearest)
+        read = collection.search("text", what.vectors["text"][3:5], 12, conditions, collection.breadth)
+        check(what, what.vectors["text"][3:5] @ what.vectors["text"].T, chosen, read)
 
 
 @pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)

@@ -1,0 +1,87 @@
+"""The ways that lead from what somebody heard to other items: one question for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from neo4j import Driver, Record
+
+from colisten.graph_store.failures import as_graph_error
+from colisten.graph_store.marker import require_marker
+from colisten.graph_store.schema import ITEM, PREFIX
+
+_BREADTH = 50
+"""A second step is looked for from so many strongest neighbours of an item, so that hubs cost no more than others."""
+_SHRINK = 5
+"""Listeners at which an edge counts half its weight: two items with one listener, the same one, are no strong tie."""
+
+
+def _counts(edge: str) -> str:
+    return f"{edge}.weight * {edge}.listeners / ({edge}.listeners + $shrink)"
+
+
+_QUERY = f"""
+    UNWIND $wanted AS number
+    MATCH (t:{ITEM} {{item: number}})
+    CALL (t) {{
+        CALL (t) {{
+            MATCH (t)-[r]-(s:{ITEM}) WHERE s.item IN $heard AND type(r) STARTS WITH '{PREFIX}'
+            RETURN [s.item, t.item] AS items, [r] AS edges, {_counts("r")} AS strength
+          UNION ALL
+            MATCH (t)-[b]-(m:{ITEM}) WHERE NOT m.item IN $heard AND type(b) STARTS WITH '{PREFIX}'
+            WITH t, b, m ORDER BY {_counts("b")} DESC, m.item LIMIT $breadth
+            MATCH (m)-[a]-(s:{ITEM}) WHERE s.item IN $heard AND s <> t AND type(a) STARTS WITH '{PREFIX}'
+            RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, {_counts("a")} * {_counts("b")} AS strength
+        }}
+        WITH items, edges ORDER BY strength DESC, size(items), items LIMIT $paths
+        RETURN collect([items, [e IN edges | e.listeners], [e IN edges | e.weight]]) AS ways
+    }}
+    RETURN number, ways
+"""
+
+
+@dataclass(frozen=True)
+class Path:
+    """A chain of shared listeners, from an item that was heard to the one that is explained."""
+
+    items: tuple[int, ...]
+    """Item numbers, two or three."""
+    listeners: tuple[int, ...]
+    """Of each edge, how many heard both of its items."""
+    weights: tuple[float, ...]
+    """Of each edge, the cosine of its two items' listeners."""
+
+    @property
+    def strength(self) -> float:
+        """The product of the weights, each shrunk by listeners / (listeners + 5): weaker than the weakest edge.
+
+        The shrinkage is that of item neighbourhoods (Bell and Koren, ICDM 2007).
+        """
+        return prod(w * n / (n + _SHRINK) for w, n in zip(self.weights, self.listeners, strict=True))
+
+
+def strongest_paths(
+    driver: Driver, database: str, heard: Sequence[int], wanted: Sequence[int], *, paths: int = 3
+) -> dict[int, tuple[Path, ...]]:
+    """For each item in `wanted`, the strongest paths of one or two edges that lead there from an item in `heard`.
+
+    Strongest first, at most `paths` of them, none through another item that was heard (the rest of such a path is
+    stronger than the whole). An item that no path leads to has an empty tuple.
+
+    Raises:
+        GraphError: Neo4j cannot be used, or holds no whole graph.
+    """
+    with as_graph_error("paths were looked for"):
+        require_marker(driver, database)
+        found = driver.execute_query(
+            _QUERY, heard=list(heard), wanted=list(wanted), breadth=_BREADTH, shrink=_SHRINK, paths=paths,
+            database_=database, routing_="r",
+        ).records  # fmt: skip
+    ways = {record["number"]: _paths_in(record) for record in found}
+    return {item: ways.get(item, ()) for item in wanted}
+
+
+def _paths_in(record: Record) -> tuple[Path, ...]:
+    return tuple(Path(tuple(items), tuple(listeners), tuple(weights)) for items, listeners, weights in record["ways"])

@@ -1,0 +1,54 @@
+"""What `colisten graph path` finds, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from colisten.errors import GraphError, SettingsError
+from colisten.graph_store.connection import open_driver
+from colisten.progress import Progress
+from colisten.serving.cli.output import for_people
+from colisten.serving.recommending import Recommender
+from colisten.serving.why.explaining import Explainer
+from colisten.serving.why.graph import Graph
+from colisten.serving.why.reasons import Reason, Way, named
+from colisten.serving.wishes import item_named
+from colisten.settings import Settings
+from colisten.workdir import Workdir
+
+
+def paths_to(workdir: Workdir, settings: Settings, user_id: str, item: str, count: int) -> Reason:
+    """Why this item suits this user; Neo4j is started if it is the managed one.
+
+    Raises:
+        SettingsError: no such user, or no such item.
+        GraphError: the graph cannot be asked.
+    """
+    recommender = Recommender.open(workdir, settings)
+    somebody, unknown = recommender.profiles.read([user_id])
+    if unknown:
+        raise SettingsError(f"Nothing is known of {user_id!r}: name a user of the listening data.")
+    wanted = item_named(item, recommender.profiles).item
+    with open_driver(settings, workdir, Progress()) as driver:
+        graph = Graph(driver, settings.neo4j.database, None)
+        (reason,) = Explainer(recommender.profiles, recommender.collection, graph).explain(
+            somebody, [wanted], paths=count
+        )
+    if graph.absent:
+        raise GraphError(graph.absent)
+    return reason
+
+
+def ways_shown(ways: Sequence[Way], style: str | None) -> Iterator[dict[str, object]]:
+    """One row a path: a chain with listeners and weights for people, every figure for programs."""
+    for rank, way in enumerate(ways, start=1):
+        if for_people(style) or style == "csv":
+            yield {"rank": rank, "strength": round(way.strength, 4), "path": chain(way)}
+        else:
+            yield {"rank": rank, **way.as_json()}
+
+
+def chain(way: Way) -> str:
+    """`‘A’ –12 (0.34)– ‘B’ –3 (0.08)– ‘C’`: between two items their shared listeners and the weight."""
+    links = [f" –{n:,} ({w:.2f})– " for n, w in zip(way.listeners, way.weights, strict=True)]
+    return named(way.items[0]) + "".join(link + named(item) for link, item in zip(links, way.items[1:], strict=True))

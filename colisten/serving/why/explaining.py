@@ -1,0 +1,85 @@
+"""Somebody's history and some items → a reason for each, the first that holds: paths, text, popularity, the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from colisten.arrays import Floats
+from colisten.serving.index.collection import Collection
+from colisten.serving.profiles import Item, Profiles
+from colisten.serving.why.graph import Graph
+from colisten.serving.why.reasons import Reason, Way, by_listeners, by_model, by_place, by_text
+from colisten.towers.listeners import Listeners
+
+if TYPE_CHECKING:
+    from colisten.graph_store.inspection.paths import Path
+
+_CLOSE = 0.4
+"""Cosine of two texts below which nobody would call them alike (unrelated ones have .0 to .2)."""
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Gives reasons; what it asks is opened by others."""
+
+    profiles: Profiles
+    collection: Collection
+    graph: Graph
+
+    def explain(self, somebody: Listeners, items: Sequence[int], *, paths: int = 3) -> list[Reason]:
+        """A reason for each item, for the one person in `somebody`; the graph is asked once for all of them."""
+        heard = self._heard(somebody)
+        ways = self._ways(heard, items, paths)
+        unexplained = [item for item in items if not ways.get(item)]
+        alike = self._alike(unexplained, heard)
+        country = str(next(iter(somebody.features.get("country", ())), None) or "")
+        places, known = self.profiles.popular(unexplained, country), self.profiles.items(unexplained)
+        return [
+            by_listeners(ways[item]) if ways.get(item)
+            else alike[item] if item in alike
+            else by_place(known[item], places[item]) if item in places
+            else by_model()
+            for item in items
+        ]  # fmt: skip
+
+    def _heard(self, somebody: Listeners) -> list[int]:
+        """Items streamed; for somebody who streamed none, all they showed interest in."""
+        strong = somebody.signals < self.profiles.facts.strong
+        chosen = somebody.items[strong] if strong.any() else somebody.items
+        found: list[int] = np.unique(chosen).tolist()
+        return found
+
+    def _ways(self, heard: Sequence[int], items: Sequence[int], count: int) -> dict[int, list[Way]]:
+        """Paths by name; the graph may already know items that the profiles do not."""
+        found = self.graph.paths(heard, items, count)
+        known = self.profiles.items([number for paths in found.values() for path in paths for number in path.items])
+        return {
+            item: [_way(path, known) for path in paths if known.keys() >= set(path.items)]
+            for item, paths in found.items()
+        }
+
+    def _alike(self, items: Sequence[int], heard: Sequence[int]) -> dict[int, Reason]:
+        """The items whose text is close to that of something heard."""
+        if not items or not heard:
+            return {}
+        texts = self.collection.vectors("text", sorted({*items, *heard}))
+        mine = [item for item in heard if item in texts]
+        pairs = {item: _nearest(texts[item], item, mine, texts) for item in items if item in texts and mine}
+        close = {item: pair for item, pair in pairs.items() if pair[1] >= _CLOSE}
+        named = self.profiles.items([other for other, _ in close.values()])
+        return {item: by_text(named[other], cosine) for item, (other, cosine) in close.items()}
+
+
+def _nearest(text: Floats, item: int, heard: Sequence[int], texts: dict[int, Floats]) -> tuple[int, float]:
+    cosines = np.stack([texts[other] for other in heard]) @ text
+    cosines[[other == item for other in heard]] = -1
+    best = int(cosines.argmax())
+    return heard[best], float(cosines[best])
+
+
+def _way(path: Path, known: dict[int, Item]) -> Way:
+    return Way(tuple(known[number] for number in path.items), path.listeners, path.weights, path.strength)
