@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
@@ -91,3 +92,8 @@ def random_lists(split: Path, seed: int, depth: int = 100) -> pl.DataFrame:
         for place, item in enumerate(rng.permutation(len(items))[: int(rng.integers(1, depth + 1))])
     ]
     return pl.DataFrame(rows)
+
+
+def sparse_heard(rows: list[list[float]]) -> sparse.csr_matrix:
+    """Who heard what, [users, items]."""
+    return sparse.csr_matrix(np.array(rows, np.float32))
