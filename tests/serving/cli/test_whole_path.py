@@ -124,6 +124,32 @@ def test_nobody_is_answered_by_likes(ran: Path, split: Path, colisten: Colisten)
     assert [json.loads(line)["rank"] for line in near.stdout.splitlines()] == [1, 2, 3]
 
 
+def test_an_answer_says_why_and_a_path_can_be_followed(ran: Path, split: Path, colisten: Colisten) -> None:
+    user = pl.read_parquet(split / "test.parquet")["user_id"][0]
+    plain, told = (colisten("recommend", user, "-w", ran, "--json", *more) for more in ((), ("--why",)))
+    rows = [json.loads(line) for line in told.stdout.splitlines()]
+    reasons = [row.pop("why") for row in rows]
+    assert rows == [json.loads(line) for line in plain.stdout.splitlines()]
+    assert told.stderr == ""
+    joined = next(i for i, reason in enumerate(reasons) if reason["kind"] == "listeners")
+    followed = colisten("graph", "path", user, rows[joined]["item_id"], "-w", ran, "-k", 1)
+    (way,) = [json.loads(line) for line in followed.stdout.splitlines()]
+    assert {name: way[name] for name in ("items", "edges", "strength")} == reasons[joined]["paths"][0]
+    table = colisten("recommend", "--likes", way["items"][0]["item_id"], "-w", ran, "--why", "--table", COLUMNS="200")
+    assert "heard" in table.stdout
+    assert colisten("recommend", "--users", split / "test.parquet", "-w", ran, "--why").returncode == 2
+
+
+def test_items_are_found_by_what_they_are_about(ran: Path, split: Path, colisten: Colisten) -> None:
+    item = pl.read_parquet(split / "train/items.parquet").row(7, named=True)
+    found = colisten("search", f"{item['title']}. {item['description']}", "-w", ran, "-k", 3)
+    assert json.loads(found.stdout.splitlines()[0])["item_id"] == item["item_id"], found.stderr
+    typed = colisten("search", item["title"], "-w", ran, "--type", "course")
+    assert {json.loads(line)["item_type"] for line in typed.stdout.splitlines()} == {"course"}
+    across = colisten("similar", item["item_id"], "-w", ran, "--across", "-k", 100)
+    assert len({json.loads(line)["item_type"] for line in across.stdout.splitlines()}) > 1
+
+
 def test_the_evaluation_judges_every_segment(ran: Path, split: Path, colisten: Colisten) -> None:
     answer = colisten("evaluate", "-w", ran, "--split", split, "--json", "--baselines", "popularity,itemknn")
     assert answer.returncode == 0, answer.stderr

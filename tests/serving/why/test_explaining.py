@@ -1,0 +1,151 @@
+"""Reasons against the data they speak of: every number in them is counted anew from the interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from colisten import settings
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.endpoint import Endpoint, connect
+from colisten.graph_store.loading import load_graph
+from colisten.listening.data import ListeningData
+from colisten.serving import popular
+from colisten.serving.profile_writing import write_profiles
+from colisten.serving.profiles import Profiles
+from colisten.serving.recommending import Recommender
+from colisten.serving.why.explaining import Explainer
+from colisten.serving.why.graph import Graph
+from colisten.serving.wishes import Wish
+from colisten.settings import Neo4j, Settings
+from colisten.workdir import Workdir
+from tests.conftest import wipe
+from tests.serving.worlds import QUIET
+
+World = tuple[Workdir, ListeningData, Settings]
+NONE = Graph(None, "neo4j", "not asked here")
+
+
+@pytest.fixture(scope="module")
+def graph(
+    world: World, neo4j_endpoint: Endpoint, neo4j_settings: Settings, graph_workdir: Workdir,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Graph]:  # fmt: skip
+    edges = tmp_path_factory.mktemp("why")
+    build_edges(world[1], settings.Graph(top_k=5), edges, QUIET)
+    with connect(neo4j_endpoint) as driver:
+        wipe(driver)
+        load_graph(world[1], edges / FILE, neo4j_settings, graph_workdir, QUIET)
+        yield Graph(driver, "neo4j", None)
+
+
+@pytest.fixture
+def recommender(world: World) -> Recommender:
+    return Recommender.open(world[0], world[2])
+
+
+def explainer(recommender: Recommender, graph: Graph) -> Explainer:
+    return Explainer(recommender.profiles, recommender.collection, graph)
+
+
+def heard_by(data: ListeningData) -> dict[int, set[int]]:
+    """item → who streamed it."""
+    streams = pl.read_parquet(data.interactions).filter(pl.col("signal") == 0)
+    return {item: set(users) for item, users in streams.group_by("item").agg("user").iter_rows()}
+
+
+def test_paths_speak_of_real_listeners(world: World, recommender: Recommender, graph: Graph) -> None:
+    listeners, data = heard_by(world[1]), world[1]
+    kinds: list[str] = []
+    for user_id in ("u3", "u10", "u31", "o'brien\"; DROP TABLE users"):
+        answer = recommender.recommend([user_id], Wish(k=20))
+        user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
+        somebody, _ = recommender.profiles.read([user_id])
+        reasons = explainer(recommender, graph).explain(somebody, [item.item for item in answer.items])
+        assert len(reasons) == len(answer.items)
+        for item, reason in zip(answer.items, reasons, strict=True):
+            kinds.append(reason.kind)
+            assert bool(reason.ways) == (reason.kind == "listeners")
+            for way in reason.ways:
+                numbers = [each.item for each in way.items]
+                assert numbers[-1] == item.item
+                assert user in listeners[numbers[0]], "every path begins where the user was"
+                shared = [len(listeners[a] & listeners[b]) for a, b in pairwise(numbers)]
+                assert list(way.listeners) == shared
+                assert f"{shared[0]:,} listener" in str(way)
+            assert reason.as_json()["words"] == reason.words
+    assert kinds.count("listeners") > len(kinds) / 2
+    assert graph.absent is None
+
+
+def test_where_no_path_leads_text_speaks(recommender: Recommender) -> None:
+    somebody = recommender.somebody(["Title 14", "Title 3"], {})
+    (alike, textless) = explainer(recommender, NONE).explain(somebody, [15, 10])
+    assert alike.kind == "text"
+    assert alike.about is not None
+    assert alike.about["title"] == "Title 14"
+    vectors = recommender.collection.vectors("text", [14, 15])
+    assert alike.about["cosine"] == pytest.approx(float(vectors[14] @ vectors[15]), abs=1e-3)
+    assert "closest in text to ‘Title 14’" in alike.words
+    assert textless.kind != "text"
+
+
+@pytest.mark.parametrize("country", ["US", None])
+def test_what_is_popular_is_counted(
+    world: World, country: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = world[1]
+    monkeypatch.setattr(popular, "_FEW", 2)  # few live in this world
+    write_profiles(data, tmp_path / "profiles.sqlite", QUIET)
+    recommender = replace(Recommender.open(world[0], world[2]), profiles=Profiles.open(tmp_path / "profiles.sqlite"))
+    people = data.users.filter(pl.col("country") == country) if country else data.users
+    living = set(people["user"].to_list())
+    counts = {item: len(users & living) for item, users in heard_by(data).items()}
+    somebody = recommender.somebody([], {"country": country} if country else {})
+    every = data.items.filter(~pl.col("retired"))["item"].to_list()
+    reasons = explainer(recommender, NONE).explain(somebody, every)
+    told = {item: reason.about for item, reason in zip(every, reasons, strict=True) if reason.kind == "popular"}
+    here = {item: about for item, about in told.items() if about is not None and about["country"] == country}
+    assert here
+    kinds = dict(data.items.select("item", "item_type").iter_rows())
+    for item, about in here.items():
+        assert about["listeners"] == counts[item] >= 2
+        rivals = [counts.get(other, 0) for other in every if kinds[other] == kinds[item]]
+        ahead, level = sum(n > counts[item] for n in rivals), sum(n >= counts[item] for n in rivals)
+        assert ahead < about["place"] <= level
+    silent = [reason for item, reason in zip(every, reasons, strict=True) if counts.get(item, 0) == 0]
+    assert {reason.kind for reason in silent} <= {"model", "popular"}
+    assert any(reason.kind == "model" for reason in reasons)
+
+
+def test_a_history_without_streams_still_gives_paths(recommender: Recommender, graph: Graph) -> None:
+    somebody = recommender.somebody(["Title 4"], {})
+    followed = somebody.__class__(
+        somebody.indptr, somebody.items, np.ones_like(somebody.signals), somebody.timestamps, somebody.features
+    )
+    items = list(range(60))
+    streamed, interested = (explainer(recommender, graph).explain(who, items) for who in (somebody, followed))
+    assert [r.kind for r in streamed] == [r.kind for r in interested]
+    assert "listeners" in {r.kind for r in interested}
+
+
+def test_neo4j_is_not_started_for_a_reason(world: World) -> None:
+    graph = Graph.open(world[0], Settings())
+    assert graph.absent is not None
+    assert "colisten db start" in graph.absent
+    assert graph.paths([1], [2], 3) == {}
+    assert not (world[0].neo4j / "data").exists()
+
+
+def test_neo4j_out_of_reach_is_said_without_the_password(world: World) -> None:
+    nowhere = Neo4j.model_validate({"uri": "bolt://127.0.0.1:9", "password": "hush"})
+    graph = Graph.open(world[0], Settings(neo4j=nowhere))
+    assert graph.absent is not None
+    assert "No Neo4j answers" in graph.absent
+    assert "hush" not in graph.absent
