@@ -193,6 +193,19 @@ class Qdrant(_Section):
     """Items up to which searches are exact (20 ms at 250,000); beyond, an HNSW graph of measured recall."""
 
 
+class Serve(_Section):
+    """The HTTP server of `colisten serve`."""
+
+    host: str = "127.0.0.1"
+    """Where it listens; an address that others can reach needs a key."""
+    port: int = Field(8000, ge=0, le=65535)
+    """0 finds a free one."""
+    api_key: SecretStr | None = None
+    """What callers send as `Authorization: Bearer KEY`; none: everybody who can reach it may ask."""
+    waiting: int = Field(100, ge=1)
+    """Questions that may wait for their answer; further ones are refused at once."""
+
+
 class Evaluation(_Section):
     """How recommendations are judged."""
 
@@ -219,6 +232,7 @@ class Settings(_Section):
     towers: Towers = Towers()
     cadence: Cadence = Cadence()
     qdrant: Qdrant = Qdrant()
+    serve: Serve = Serve()
     evaluation: Evaluation = Evaluation()
 
     @classmethod
@@ -241,7 +255,11 @@ class Settings(_Section):
 
     def to_keep(self) -> dict[str, Any]:
         """What a working folder remembers: whatever the recipe has otherwise, without secrets or addresses."""
-        secret = {"neo4j": {"uri", "user", "password"}, "qdrant": {"url", "api_key"}}
+        secret = {
+            "neo4j": {"uri", "user", "password"},
+            "qdrant": {"url", "api_key"},
+            "serve": {"host", "port", "api_key"},
+        }
         values, usual = (one.model_dump(mode="json", exclude=secret) for one in (self, self.usual(self.recipe)))
         return _other(values, usual | {"recipe": "default"})
 
