@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Report:
     """Segment → `users`, and per recommender and metric `mean`, `se`, `low`, `high` (95 %, bootstrap over users)."""
     differences: dict[str, Any]
     """The same shape: each further recommender less the first, user by user."""
+    values: dict[str, dict[str, float]]
+    """Recommender → what it was tuned to, where it was."""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
@@ -47,6 +49,7 @@ class Report:
             "lists": {name: found.lists for name, found in self.scores.items()},
             "faults": {name: asdict(found.faults) for name, found in self.scores.items()},
             "seconds": self.seconds,
+            "values": self.values,
         }
 
 
@@ -57,6 +60,7 @@ def evaluate(
     k: int = 10,
     seed: int = 7,
     vectors: ItemVectors | None = None,
+    values: Mapping[str, dict[str, float]] | None = None,
     progress: Progress,
 ) -> list[Report]:
     """Judge `recommenders`, the first one against all others, on every item type that `split` holds out.
@@ -64,7 +68,8 @@ def evaluate(
     Raises:
         DataError: the split or a table of recommendations cannot be read.
     """
-    return [_report(part, recommenders, k, seed, vectors, progress) for part in read_held_out(split)]
+    reports = [_report(part, recommenders, k, seed, vectors, progress) for part in read_held_out(split)]
+    return [replace(report, values=dict(values or {})) for report in reports]
 
 
 def _report(
@@ -93,7 +98,7 @@ def _report(
         "catalogue": len(held_out.catalogue),
         "training_listeners": held_out.listeners,
     }
-    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences)
+    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences, {})
 
 
 def _compare(scores: Mapping[str, Scores], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

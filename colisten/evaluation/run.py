@@ -8,11 +8,13 @@ from pathlib import Path
 from safetensors.numpy import load_file
 
 from colisten.evaluation.baselines.choosing import choose, fit
+from colisten.evaluation.baselines.tuning import tuned, values_of
 from colisten.evaluation.held_out import read_held_out, refuse_leaks
 from colisten.evaluation.report import Recommend, Report, evaluate
 from colisten.evaluation.scores import ItemVectors
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.settings import Settings
 from colisten.workdir import Workdir
 
 
@@ -21,13 +23,15 @@ def evaluate_workdir(
     split: Path,
     recommend: Recommend,
     baselines: Sequence[str],
+    settings: Settings,
     *,
     k: int = 10,
-    seed: int = 7,
+    tune: bool = True,
     progress: Progress,
 ) -> list[Report]:
     """Judge `recommend` first, then the baselines of those names (or `all`), fitted to the same data.
 
+    With `tune` each baseline first tries its grid on the validation slice that Colisten's own choices are made on.
     Diversity is measured over the text features of `workdir`, where it has them.
 
     Raises:
@@ -38,7 +42,10 @@ def evaluate_workdir(
     refuse_leaks(data, read_held_out(split))
     stored = workdir.features / "text.safetensors"
     text = load_file(stored)["text"] if stored.exists() else None
-    fitted = fit(choose(baselines, text, progress), data, progress)
+    chosen = choose(baselines, text, progress)
+    fitted = fit(tuned(chosen, data, settings, progress) if tune else chosen, data, progress)
     recommenders = {"colisten": recommend} | {name: baseline.recommend for name, baseline in fitted.items()}
     vectors = None if text is None else ItemVectors(data.items["item_id"], text)
-    return evaluate(split, recommenders, k=k, seed=seed, vectors=vectors, progress=progress)
+    return evaluate(
+        split, recommenders, k=k, seed=settings.seed, vectors=vectors, values=values_of(fitted), progress=progress
+    )

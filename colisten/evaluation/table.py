@@ -53,9 +53,9 @@ def _cell(figure: dict[str, float], form: str = ".3f") -> str:
 def lists_table(report: Report) -> Table:
     """Recommenders × what their lists are like: coverage, concentration, popularity, variety."""
     names = list(next(iter(report.scores.values())).lists)
-    table = Table("recommender", *names, "ties", title=f"{report.item_type}: the lists themselves")
+    table = Table("recommender", *names, "ties", "tuned to", title=f"{report.item_type}: the lists themselves")
     for name, found in report.scores.items():
-        table.add_row(
-            name, *(f"{found.lists.get(figure, float('nan')):.3f}" for figure in names), str(found.faults.users_tied)
-        )
+        figures = (f"{found.lists.get(figure, float('nan')):.3f}" for figure in names)
+        values = ", ".join(f"{key} {value:g}" for key, value in report.values.get(name, {}).items())
+        table.add_row(name, *figures, str(found.faults.users_tied), values)
     return table

@@ -7,7 +7,6 @@ see whether it is found again has to hide it from the graph as well; on thin dat
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 import polars as pl
@@ -18,6 +17,7 @@ from colisten.gnn.node_types import group_types
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
+from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress
 from colisten.settings import Settings
 
@@ -37,10 +37,7 @@ def embed_rehearsal(
     """
     types = group_types(data, settings.target, settings.gnn.node_types)
     with TemporaryDirectory(dir=folder.parent, prefix=".rehearsal.") as scratch:
-        known = ListeningData(Path(scratch))
-        for name in ("items.parquet", "users.parquet", "summary.json"):
-            copyfile(data.root / name, known.root / name)
-        interactions.write_parquet(known.interactions)
+        known = with_interactions(data, interactions.lazy(), Path(scratch))
         build_edges(known, settings.graph, known.root, progress)
         edges = pl.read_parquet(known.root / FILE)
     src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))

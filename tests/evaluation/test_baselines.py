@@ -16,7 +16,7 @@ from colisten.evaluation.baselines import baseline as baseline_module
 from colisten.evaluation.baselines import local as local_module
 from colisten.evaluation.baselines.als import ALS
 from colisten.evaluation.baselines.baseline import Baseline
-from colisten.evaluation.baselines.ease import EASE, exact
+from colisten.evaluation.baselines.ease import EASE, ByItems, ByUsers, exact
 from colisten.evaluation.baselines.item_knn import ItemKNN, neighbours
 from colisten.evaluation.baselines.local import non_negative, ridge, solve_locally
 from colisten.evaluation.baselines.popularity import Popularity
@@ -133,9 +133,25 @@ def test_local_regressions_with_every_candidate_are_exact(whole: int, monkeypatc
     assert local.toarray() == pytest.approx(exact(matrix, 5.0), abs=1e-4)
 
 
+@pytest.mark.parametrize(("users", "items"), [(30, 70), (70, 30)])
+def test_ease_is_exact_from_the_users_side_and_from_the_items(
+    users: int, items: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("colisten.evaluation.baselines.ease._COLUMNS", 16)
+    rng = np.random.default_rng(0)
+    matrix = (rng.random((users, items)) < 0.05).astype(np.float32)
+    inverse = np.linalg.inv(matrix.T.astype(np.float64) @ matrix + 20 * np.eye(items))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    some, columns = np.arange(0, users, 3), np.arange(1, items, 2)
+    for side in (ByItems, ByUsers):
+        found = side(sparse.csr_matrix(matrix), 20.0).scores(some, columns)
+        assert found == pytest.approx((matrix @ weights)[np.ix_(some, columns)], abs=2e-4), side
+
+
 def test_ease_of_a_large_catalogue_weighs_the_most_heard_items(data: ListeningData, heard: np.ndarray) -> None:
     kept = np.sort(np.argsort(-heard.sum(axis=0), kind="stable")[:9])
-    found = EASE(penalty=5.0, items=9).fit(data).scores(*everybody(data))
+    found = EASE(penalty=5.0, rows=9).fit(data).scores(*everybody(data))
     assert found[:, kept] == pytest.approx(heard[:, kept] @ exact(sparse.csr_matrix(heard[:, kept]), 5.0), abs=1e-4)
     assert not np.delete(found, kept, axis=1).any()
 

@@ -21,6 +21,7 @@ from colisten.evaluation.run import evaluate_workdir
 from colisten.evaluation.scores import ItemVectors
 from colisten.evaluation.table import accuracy_table, differences_table, lists_table
 from colisten.progress import Progress
+from colisten.settings import Settings
 from colisten.workdir import Workdir
 
 from . import worlds
@@ -110,7 +111,7 @@ def test_a_working_folder_is_evaluated_whole(tmp_path: Path) -> None:
     workdir.features.mkdir()
     save_file({"text": np.eye(len(data.items), dtype=np.float32)}, workdir.features / "text.safetensors")
     own = Popularity().fit(data).recommend
-    (found,) = evaluate_workdir(workdir, split, own, ["popularity", "textknn"], progress=QUIET)
+    (found,) = evaluate_workdir(workdir, split, own, ["popularity", "textknn"], Settings(target="book"), progress=QUIET)
     assert list(found.scores) == ["colisten", "popularity", "textknn"]
     assert found.differences["all"]["popularity"]["hr@10"] == {"mean": 0, "se": 0, "low": 0, "high": 0}
     assert found.scores["colisten"].lists["diversity@10"] == pytest.approx(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -17,10 +18,11 @@ from colisten.listening.data import ListeningData
 _BYTES = 128 << 20
 
 
+@dataclass
 class Baseline(ABC):
     """A recommender that others are measured against."""
 
-    history: History
+    history: History = field(init=False, repr=False, compare=False)
     """Set by `fit`."""
 
     def fit(self, data: ListeningData) -> Self:

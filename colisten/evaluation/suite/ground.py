@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from shutil import copyfile
 
 import numpy as np
 import polars as pl
@@ -18,6 +17,7 @@ from colisten.gnn.embedding import embed_items
 from colisten.gnn.training import train_hgnn
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.listening.data import ListeningData
+from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.workdir import replacing_folder
@@ -49,9 +49,7 @@ class Ground:
         if not folder.exists():
             strong = pl.scan_parquet(self.data.interactions).filter(pl.col("signal") < self.data.strong)
             with replacing_folder(folder) as draft:
-                for name in ("items.parquet", "users.parquet", "summary.json"):
-                    copyfile(self.data.root / name, draft / name)
-                strong.sink_parquet(draft / "interactions.parquet")
+                with_interactions(self.data, strong, draft)
         return ListeningData(folder)
 
     def embeddings(self, variant: GraphVariant, seed: int) -> Floats:

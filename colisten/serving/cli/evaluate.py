@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     "--baselines", default="popularity,itemknn", show_default=True,
     help="Peers fitted on the same data, by name; `all`, or `none`.",
 )  # fmt: skip
+@click.option("--untuned", is_flag=True, help="Baselines as they come, instead of tuned on a validation slice.")
 @click.option(
     "--suite", type=click.Choice(["paper"]), help="Train and compare the paper's own models instead, on this split."
 )
@@ -42,6 +43,7 @@ def evaluate(
     split: Path,
     count: int,
     baselines: str,
+    untuned: bool,
     suite: str | None,
     overrides: tuple[str, ...],
     out: Path | None,
@@ -62,7 +64,7 @@ def evaluate(
         comparison = compare_paper(workdir, split, overrides, count)
         figures, tables = asdict(comparison), partial(print_comparison, comparison)
     else:
-        reports = _compare(workdir, split, overrides, baselines, count)
+        reports = _compare(workdir, split, overrides, baselines, count, tune=not untuned)
         figures, tables = [report.as_json() for report in reports], partial(print_reports, reports)
     if out:
         write_json(out, figures)
@@ -72,22 +74,31 @@ def evaluate(
         tables()
 
 
-def _compare(workdir: Path, split: Path, overrides: Sequence[str], baselines: str, k: int) -> list[Report]:
+def _compare(
+    workdir: Path, split: Path, overrides: Sequence[str], baselines: str, k: int, *, tune: bool
+) -> list[Report]:
     from colisten.progress import Progress
 
     with Progress() as progress:
         names = [name.strip() for name in baselines.split(",") if name.strip() not in ("", "none")]
-        return judge(*opened(workdir, overrides), split, names, k, progress)
+        return judge(*opened(workdir, overrides), split, names, k, progress, tune=tune)
 
 
 def judge(
-    folder: Workdir, settings: Settings, split: Path, baselines: Sequence[str], k: int, progress: Progress
+    folder: Workdir,
+    settings: Settings,
+    split: Path,
+    baselines: Sequence[str],
+    k: int,
+    progress: Progress,
+    *,
+    tune: bool = True,
 ) -> list[Report]:
     """Colisten's live index and `baselines` on the held-out streams of `split`, one report per item type."""
     from colisten.evaluation.run import evaluate_workdir
 
     live = _live(folder, settings, progress)
-    return evaluate_workdir(folder, split, live, baselines, k=k, seed=settings.seed, progress=progress)
+    return evaluate_workdir(folder, split, live, baselines, settings, k=k, tune=tune, progress=progress)
 
 
 def _live(folder: Workdir, settings: Settings, progress: Progress) -> Recommend:

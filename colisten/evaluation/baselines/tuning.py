@@ -1,0 +1,97 @@
+"""Baselines at their best: each tries a small grid on the same validation slice, cut from the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from colisten.arrays import Int64s
+from colisten.evaluation.baselines.baseline import Baseline
+from colisten.listening.data import ListeningData
+from colisten.listening.other_interactions import with_interactions
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.towers.holdout import hold_out
+from colisten.towers.ranking import Task
+from colisten.towers.reading import interactions_of, listeners_of
+
+GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "recent": {"days": (14, 30, 90, 365)},
+    "itemknn": {"k": (20, 100, 300), "shrink": (0.0, 20.0)},
+    "ease": {"penalty": (30.0, 100.0, 400.0, 1000.0, 4000.0)},
+    "slim": {"penalty": (10.0, 50.0, 200.0, 1000.0), "candidates": (100,)},
+    "als": {"factors": (64, 128), "alpha": (1.0, 10.0, 40.0)},
+    "textknn": {"k": (0, 20, 100)},
+}
+"""Baseline → what is tried, every combination. One that is not here has nothing to tune."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the training data to learn from, and what was hidden of it."""
+
+    data: ListeningData
+    users: Int64s
+    """Those asked."""
+    task: Task
+
+    def gain(self, baseline: Baseline) -> float:
+        """Mean of NDCG@10 and NDCG@100 over those asked, of a baseline not fitted yet."""
+        baseline.fit(self.data)
+        gains = [
+            piece.ndcg(np.array(baseline.scores(self.users[some], piece.candidates), np.float32))
+            for some, piece in self.task.pieces()
+        ]
+        return float(np.concatenate(gains).mean())
+
+
+@contextmanager
+def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Slice | None]:
+    """The slice that Colisten's own choices are made on, while the block runs; None where nothing can be hidden."""
+    everybody, types = listeners_of(data), data.items["item_type"].to_numpy()
+    is_target = np.asarray(types == settings.target)
+    held = hold_out(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
+    if not len(held.users):
+        yield None
+        return
+    with TemporaryDirectory(dir=data.root.parent, prefix=".validation.") as scratch:
+        kept = with_interactions(data, interactions_of(held.kept).lazy(), Path(scratch))
+        yield Slice(kept, held.users, Task.of(held, is_target, data.strong, ()))
+
+
+def tuned(
+    baselines: Mapping[str, Baseline], data: ListeningData, settings: Settings, progress: Progress
+) -> dict[str, Baseline]:
+    """Each baseline with the values that the validation slice likes best; none of them fitted."""
+    with validation_slice(data, settings) as part:
+        if part is None:
+            progress.say("Too little listening to tune baselines by: they keep the values they come with.")
+            return dict(baselines)
+        options = {name: _options(name, baseline) for name, baseline in baselines.items()}
+        with progress.task("tuning baselines", total=sum(map(len, options.values()))) as task:
+            found = {}
+            for name, tried in options.items():
+                gains = []
+                for option in tried:
+                    gains.append(part.gain(replace(option)) if len(tried) > 1 else 0.0)
+                    task.advance(note=name)
+                found[name] = tried[int(np.argmax(gains))]
+    return found
+
+
+def _options(name: str, baseline: Baseline) -> list[Baseline]:
+    grid = GRIDS.get(name, {})
+    tried: list[dict[str, Any]] = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return [replace(baseline, **values) for values in tried]
+
+
+def values_of(baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
+    """What each baseline has of that which its grid varies."""
+    return {name: {key: getattr(one, key) for key in GRIDS.get(name, {})} for name, one in baselines.items()}
