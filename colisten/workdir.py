@@ -9,6 +9,7 @@ W/features/          text vectors, cached by content
 W/gnn/  W/towers/    models (safetensors, JSON) and item vectors
 W/index/             the embedded vector index, one folder per published collection
 W/suite/             what `evaluate --suite` has trained and judged
+W/experiments/       A/B tests: their groups, and what each was shown
 W/profiles.sqlite    what is known of each listener
 W/stages/            one JSON per finished stage: the fingerprint of what it was made from
 """
@@ -89,6 +90,10 @@ class Workdir:
     @property
     def profiles(self) -> Path:
         return self.root / "profiles.sqlite"
+
+    @property
+    def experiments(self) -> Path:
+        return self.root / "experiments"
 
     @property
     def stages(self) -> Path:

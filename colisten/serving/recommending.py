@@ -68,15 +68,15 @@ class Recommender:
     target: str
 
     @classmethod
-    def open(cls, workdir: Workdir, settings: Settings) -> Self:
-        """Open the live index, the user tower that belongs to it, and the profiles.
+    def open(cls, workdir: Workdir, settings: Settings, name: str | None = None) -> Self:
+        """Open the live index (or the collection of that `name`), the user tower that belongs to it, and the profiles.
 
         Raises:
             IndexStoreError: nothing is published, Qdrant cannot be used, or the index is from another working folder.
             WorkdirError: there are no profiles.
         """
         profiles = Profiles.open(workdir.profiles)
-        collection = open_index(workdir, settings).open()
+        collection = open_index(workdir, settings).open(name)
         folder = workdir.index / "towers" / collection.name
         if not folder.exists():
             raise IndexStoreError(

@@ -18,6 +18,7 @@ _COMMANDS = {
     "recommend": "Recommend items to a user, to many users, or to somebody described by likes.",
     "similar": "Items that are listened to like this one.",
     "search": "Items whose texts mean what is asked for.",
+    "experiment": "Compare recommendations in front of real users: groups, exposures, effect.",
     "evaluate": "Measure recommendations on held-out listening, beside the baselines.",
     "data": "Check, import, synthesise and split listening data.",
     "graph": "Build, inspect and query the co-listening graph.",

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colisten.serving.cli.options import filtered, formatted, opened, workdir_option
+from colisten.serving.cli.options import filtered, formatted, ids_in, opened, workdir_option
 from colisten.serving.cli.output import for_people, show
 
 if TYPE_CHECKING:
     from colisten.serving.recommending import Recommendations, Recommender
     from colisten.serving.why.reasons import Reason
-    from colisten.serving.wishes import Wish
     from colisten.settings import Settings
     from colisten.towers.listeners import Listeners
     from colisten.workdir import Workdir
@@ -31,6 +30,11 @@ if TYPE_CHECKING:
     "--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file for the answers to --users.")
+@click.option(
+    "--experiment", metavar="NAME", help="With --out: answer those who take part, and log what they are shown."
+)
+@click.option("--group", help="With --experiment: answer this group only.")
+@click.option("--index", "collection", help="Answer from this collection of `colisten index list`, not the live one.")
 @click.option("--likes", multiple=True, metavar="ITEM", help="Somebody with no account: an item id or title they like.")
 @click.option("--country", help="Where somebody with no account lives.")
 @click.option("--age", help="How old somebody with no account is.")
@@ -46,6 +50,9 @@ def recommend(
     include_heard: bool,
     users: Path | None,
     out: Path | None,
+    experiment: str | None,
+    group: str | None,
+    collection: str | None,
     likes: tuple[str, ...],
     country: str | None,
     age: str | None,
@@ -57,22 +64,30 @@ def recommend(
     \b
     colisten recommend u17 --workdir W -k 10 --type audiobook --json
     colisten recommend --users ids.csv --workdir W -k 100 --type audiobook --out recs.parquet
+    colisten recommend --users ids.csv --workdir W --experiment shelf --group fresh --out recs.parquet
     colisten recommend --likes "The Long Winter" --country US --age 30 --workdir W
     colisten recommend u17 --workdir W --why
     """
     described = {name: value for name, value in (("country", country), ("age", age)) if value is not None}
     _check_question(user, users, out, likes, described, why)
+    _check_experiment(experiment, group, out)
     from colisten.serving.recommending import Recommender
     from colisten.serving.wishes import Wish
 
     folder, settings = opened(workdir)
-    recommender = Recommender.open(folder, settings)
+    recommender = Recommender.open(folder, settings, collection)
     wish = Wish(count, item_type, languages, genres, include_heard)
     if users and out:
-        _answer_many(recommender, _ids_in(users), wish, out)
+        from colisten.serving.cli.batch import answer_group, answer_many
+
+        if experiment:
+            unknown = answer_group(folder.experiments / experiment, group, recommender, ids_in(users), wish, out)
+        else:
+            unknown = answer_many(recommender, ids_in(users), wish, out)
+        _say_unknown(unknown)
         return
     if users:
-        answer = recommender.recommend(_ids_in(users), wish)
+        answer = recommender.recommend(ids_in(users), wish)
     elif user is not None:
         answer = recommender.recommend([user], wish)
     else:
@@ -97,18 +112,11 @@ def _check_question(
         raise click.UsageError("--why explains the answer of one person: name a USER or --likes ITEM.")
 
 
-def _answer_many(recommender: Recommender, ids: list[str], wish: Wish, out: Path) -> None:
-    from colisten.progress import Progress
-    from colisten.serving.many import recommend_to
-
-    with Progress() as progress:
-        unknown = recommend_to(out, recommender, ids, wish, progress)
-        progress.say(f"{len(set(ids)):,} users answered in {out}.")
-    _say_unknown(unknown)
-
-
-def _ids_in(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+def _check_experiment(experiment: str | None, group: str | None, out: Path | None) -> None:
+    if experiment and not out:
+        raise click.UsageError("--experiment goes with --users FILE and --out FILE.")
+    if group and not experiment:
+        raise click.UsageError("--group goes with --experiment NAME.")
 
 
 def _say_unknown(unknown: Sequence[str]) -> None:

@@ -1,0 +1,55 @@
+"""What each group was shown: one Parquet file per batch of recommendations.
+
+Columns: `user_id`, `group`, `item_id`, `item_type`, `rank` int32, `at` int64 (seconds, UTC), `index` (the collection
+that answered).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from colisten.workdir import replacing_file
+
+_COLUMNS = ("user_id", "group", "item_id", "item_type", "rank", "at", "index")
+
+
+def log_exposures(folder: Path, answers: pl.LazyFrame, group_of: Mapping[str, str], index: str) -> int:
+    """Write down that these `answers` (`user_id`, `item_id`, `item_type`, `rank`) were shown now; returns the time.
+
+    Call it when the answers are where they will be shown from: what was never shown must not be counted.
+    """
+    now = time.time_ns()
+    groups = pl.LazyFrame({"user_id": list(group_of), "group": list(group_of.values())})
+    rows = answers.join(groups, on="user_id", maintain_order="left").with_columns(
+        pl.col("rank").cast(pl.Int32), at=pl.lit(now // 10**9, pl.Int64), index=pl.lit(index)
+    )
+    with replacing_file(_logs(folder) / f"{now}.parquet") as draft:
+        rows.select(_COLUMNS).sink_parquet(draft)
+    return now // 10**9
+
+
+def read_exposures(folder: Path) -> pl.LazyFrame | None:
+    """All that was shown in the experiment of this folder; None before anything was."""
+    files = sorted(_logs(folder).glob("*.parquet"))
+    return pl.scan_parquet(files) if files else None
+
+
+def forget_exposures(folder: Path, user_id: str) -> int:
+    """Take a user out of the logs of this experiment; returns how many rows there were."""
+    removed = 0
+    for path in sorted(_logs(folder).glob("*.parquet")):
+        rows = pl.scan_parquet(path)
+        found = rows.filter(pl.col("user_id") == user_id).select(pl.len()).collect().item()
+        if found:
+            with replacing_file(path) as draft:
+                rows.filter(pl.col("user_id") != user_id).sink_parquet(draft)
+            removed += found
+    return removed
+
+
+def _logs(folder: Path) -> Path:
+    return folder / "exposures"

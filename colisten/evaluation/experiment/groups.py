@@ -1,0 +1,107 @@
+"""Who is in which group of an experiment: told by a hash, so that nobody has to be written down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from colisten.errors import SettingsError
+from colisten.workdir import write_json
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Groups and their shares; the first one is what the others are compared with.
+
+    >>> both = Experiment("shelf", "shelf", {"control": 0.5, "fresh": 0.5})
+    >>> both.group_of("u17") == both.group_of("u17")
+    True
+    """
+
+    name: str
+    salt: str
+    """What keeps the groups of one experiment independent of those of another."""
+    groups: Mapping[str, float]
+    """Name → share of all users; what is left to 1 takes no part."""
+
+    def group_of(self, user_id: str) -> str | None:
+        """The user's group, for good; None for somebody who takes no part."""
+        digest = hashlib.blake2b(f"{self.salt}\0{user_id}".encode(), digest_size=8).digest()
+        place = int.from_bytes(digest, "big") / 2**64
+        names, ends = list(self.groups), list(accumulate(self.groups.values()))
+        found = bisect_right(ends, place)
+        if found < len(names):
+            return names[found]
+        return names[-1] if ends[-1] > 1 - _TOLERANCE else None
+
+    def members(self, user_ids: Iterable[str], group: str | None = None) -> dict[str, str]:
+        """User → group of those who take part, in order; only those in `group` if it is named.
+
+        Raises:
+            SettingsError: there is no such group.
+        """
+        if group is not None and group not in self.groups:
+            raise SettingsError(f"{self.name!r} has no group {group!r}: there are {', '.join(self.groups)}.")
+        placed = {user_id: self.group_of(user_id) for user_id in dict.fromkeys(user_ids)}
+        return {user_id: mine for user_id, mine in placed.items() if mine is not None and group in (None, mine)}
+
+
+def lay_down(folder: Path, name: str, groups: Mapping[str, float], salt: str | None = None) -> Experiment:
+    """Keep a new experiment in `folder/NAME`, or find it there just as it is asked for.
+
+    Raises:
+        SettingsError: a name or share that cannot be, or the experiment is there with other groups.
+    """
+    _check(name, groups)
+    wanted = Experiment(name, salt or name, dict(groups))
+    if _file(folder, name).exists():
+        if (kept := open_experiment(folder, name)) != wanted:
+            raise SettingsError(
+                f"The experiment {name!r} is under way with {_words(kept.groups)}: changing it would move users from "
+                "one group to another. Give the new one another name."
+            )
+        return kept
+    write_json(_file(folder, name), asdict(wanted))
+    return wanted
+
+
+def open_experiment(folder: Path, name: str) -> Experiment:
+    """The experiment that was laid down under this name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    path = _file(folder, name)
+    if not _NAME.fullmatch(name) or not path.exists():
+        known = ", ".join(sorted(found.parent.name for found in folder.glob("*/experiment.json"))) or "none"
+        raise SettingsError(
+            f"There is no experiment {name!r} (there are: {known}): `colisten experiment assign` first."
+        )
+    return Experiment(**json.loads(path.read_text()))
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / name / "experiment.json"
+
+
+def _check(name: str, groups: Mapping[str, float]) -> None:
+    for word in (name, *groups):
+        if not _NAME.fullmatch(word):
+            raise SettingsError(f"{word!r} cannot be a name here: use small letters, digits, - and _.")
+    if len(groups) < 2 or min(groups.values()) <= 0 or sum(groups.values()) > 1 + _TOLERANCE:
+        raise SettingsError(
+            f"{_words(groups) or 'No group'} cannot be compared: name two groups or more, shares up to 1."
+        )
+
+
+def _words(groups: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={share:g}" for name, share in groups.items())

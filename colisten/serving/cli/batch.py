@@ -1,0 +1,46 @@
+"""Answers for many users in one file, and what was shown in an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from colisten.progress import Progress
+from colisten.serving.many import recommend_to
+from colisten.serving.recommending import Recommender
+from colisten.serving.wishes import Wish
+
+
+def answer_many(recommender: Recommender, ids: Sequence[str], wish: Wish, out: Path) -> list[str]:
+    """Answer everybody in the Parquet file `out`; returns the users never seen before."""
+    with Progress() as progress:
+        unknown = recommend_to(out, recommender, ids, wish, progress)
+        progress.say(f"{len(set(ids)):,} users answered in {out}.")
+    return unknown
+
+
+def answer_group(
+    folder: Path, group: str | None, recommender: Recommender, ids: Sequence[str], wish: Wish, out: Path
+) -> list[str]:
+    """Like `answer_many`, for those of the users who take part in the experiment of `folder`, and logged there.
+
+    Args:
+        folder: where the experiment lies.
+        group: only users of this group; None: of all groups.
+        recommender: what is compared.
+        ids: users; the same list does for every group.
+        wish: what to answer.
+        out: Parquet file.
+
+    Raises:
+        SettingsError: there is no such experiment or group.
+    """
+    import polars as pl
+
+    from colisten.evaluation.experiment.exposures import log_exposures
+    from colisten.evaluation.experiment.groups import open_experiment
+
+    group_of = open_experiment(folder.parent, folder.name).members(ids, group)
+    unknown = answer_many(recommender, list(group_of), wish, out)
+    log_exposures(folder, pl.scan_parquet(out), group_of, recommender.collection.name)
+    return unknown
