@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,8 +67,12 @@ class SplitSummary:
     train: int
 
 
-def split_data(source: str, out: Path, settings: Settings, how: ByDays | ByQuantile | HoldOut) -> SplitSummary:
+def split_data(
+    source: str, out: Path, settings: Settings, how: ByDays | ByQuantile | HoldOut, also: Sequence[str] = ()
+) -> SplitSummary:
     """Split the data in `source` for `settings.target` and write it to `out`, replacing it in one step.
+
+    `also`: further item types whose strong interactions are hidden and asked for; the cut is the target's.
 
     Raises:
         DataError: the data cannot be read, has no times to cut by, or nothing is left to test.
@@ -77,14 +82,14 @@ def split_data(source: str, out: Path, settings: Settings, how: ByDays | ByQuant
         train = draft / "train"
         train.mkdir()
         with database(Path(scratch), opened, settings.listening.memory_mb) as db:
-            _open(db, opened, train, settings)
+            _open(db, opened, train, settings, also)
             cut = _hold_out(db, how, settings.seed) if isinstance(how, HoldOut) else _cut(db, how)
             summary = _save(db, draft, cut, settings)
     return summary
 
 
-def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: Settings) -> None:
-    """Make `events` (with `wanted`: strong and of the target type) and hand items and users on as they came."""
+def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: Settings, also: Sequence[str]) -> None:
+    """Make `events` (with `wanted`: strong, of a type that is asked for) and hand items and users on as they came."""
     columns = {table.name: open_table(db, source, table).columns for table in TABLES}
     for table in (ITEMS, USERS):
         if columns[table.name]:
@@ -95,11 +100,14 @@ def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: 
         f"{reading(INTERACTIONS, column, have.get(column.name))} AS {column.name}" for column in INTERACTIONS.columns
     )
     strong = ", ".join(map(literal, settings.signals.strong))
+    types = ", ".join(map(literal, [settings.target, *also]))
     db.execute(f"""
         CREATE TABLE events AS
-        SELECT *, item_type = {literal(settings.target)} AS of_target, of_target AND signal IN ({strong}) AS wanted
+        SELECT
+            *, item_type = {literal(settings.target)} AS of_target,
+            item_type IN ({types}) AND signal IN ({strong}) AS wanted
         FROM (SELECT {parsed} FROM raw_interactions)""")
-    if not _number(db, "SELECT count(*) FROM events WHERE wanted"):
+    if not _number(db, "SELECT count(*) FROM events WHERE wanted AND of_target"):
         raise DataError(
             f"There is no {' or '.join(settings.signals.strong)} of the target type {settings.target!r} to split: "
             "set target and signals.strong to what the data has."
@@ -115,7 +123,7 @@ def _cut(db: duckdb.DuckDBPyConnection, how: ByDays | ByQuantile) -> float:
     if isinstance(how, ByDays):
         cut = float(_number(db, "SELECT max(timestamp) FROM events") - how.days * _SECONDS_A_DAY)
     else:
-        times = db.execute("SELECT timestamp FROM events WHERE wanted").fetchnumpy()["timestamp"]
+        times = db.execute("SELECT timestamp FROM events WHERE wanted AND of_target").fetchnumpy()["timestamp"]
         cut = float(pl.Series(np.asarray(times)).quantile(how.quantile) or 0)
     db.execute(f"CREATE VIEW seen AS SELECT rowid, * FROM events WHERE timestamp < {cut!r}")
     db.execute(f"CREATE VIEW later AS FROM events WHERE timestamp >= {cut!r}")
@@ -125,15 +133,17 @@ def _cut(db: duckdb.DuckDBPyConnection, how: ByDays | ByQuantile) -> float:
 def _hold_out(db: duckdb.DuckDBPyConnection, how: HoldOut, seed: int) -> float:
     """Make the views `seen` and `later` from pairs drawn at random."""
     rng = np.random.default_rng(seed)
-    pairs = db.sql("SELECT DISTINCT user_id, item_id FROM events WHERE wanted ORDER BY ALL").to_arrow_table()
+    asked = (
+        "SELECT user_id, item_id, bool_or(of_target) AS of_target FROM events WHERE wanted GROUP BY ALL ORDER BY ALL"
+    )
+    pairs = db.sql(asked).to_arrow_table()
     drawn = pl.DataFrame(pairs)
     users = drawn.select("user_id").unique(maintain_order=True)
     chance = users.with_columns(cold=pl.Series(rng.random(len(users)) < how.cold))
     others = pl.DataFrame(db.sql("SELECT DISTINCT user_id FROM events WHERE NOT of_target").to_arrow_table())
     cold = chance.filter("cold").join(others, on="user_id", how="semi").select("user_id")
-    hidden = drawn.filter(
-        pl.Series(rng.random(len(drawn)) < how.share) | drawn["user_id"].is_in(cold["user_id"].implode())
-    )
+    of_cold = drawn["of_target"] & drawn["user_id"].is_in(cold["user_id"].implode())
+    hidden = drawn.filter(pl.Series(rng.random(len(drawn)) < how.share) | of_cold).drop("of_target")
     db.register("hidden_pairs", hidden.to_arrow())
     db.register("cold_users", cold.to_arrow())
     db.execute("CREATE TABLE hidden AS FROM hidden_pairs")

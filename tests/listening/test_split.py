@@ -113,3 +113,27 @@ def test_what_cannot_be_split_says_so(desk, make_event, tmp_path):
     with pytest.raises(DataError, match="nobody known streamed anything new"):
         split_data(source, out, Settings.load(), ByDays(14))
     assert not out.exists()
+
+
+@pytest.mark.parametrize("how", [ByDays(14), HoldOut(0.3, 0.2)])
+def test_further_types_are_asked_for_beside_the_target(world, tmp_path, how):
+    split_data(str(world), tmp_path / "one", Settings.load(), how)
+    split_data(str(world), tmp_path / "two", Settings.load(), how, also=["podcast"])
+    kinds = pl.read_parquet(world / "items.parquet").select("item_id", "item_type")
+    tests = {
+        name: pl.read_parquet(tmp_path / name / "test.parquet").join(kinds, on="item_id") for name in ("one", "two")
+    }
+    assert set(tests["one"]["item_type"]) == {"audiobook"}
+    assert set(tests["two"]["item_type"]) == {"audiobook", "podcast"}
+    if isinstance(how, ByDays):
+        assert (
+            tests["two"]
+            .filter(pl.col("item_type") == "audiobook")
+            .drop("item_type")
+            .sort("user_id", "item_id")
+            .equals(tests["one"].drop("item_type").sort("user_id", "item_id"))
+        )
+    train = pl.read_parquet(tmp_path / "two" / "train" / "interactions.parquet")
+    assert (
+        train.join(tests["two"], on=["user_id", "item_id"], how="semi").filter(pl.col("signal") == "stream").is_empty()
+    )

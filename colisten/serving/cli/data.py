@@ -78,6 +78,7 @@ def synth(out: Path, users: int, audiobooks: int, podcasts: int, seed: int) -> N
 @click.argument("source")
 @_out
 @click.option("--target", help="Item type whose streams are hidden; by default the target type of the settings.")
+@click.option("--also", multiple=True, metavar="TYPE", help="A further item type to hide and ask for; may be repeated.")
 @click.option("--days", type=float, help="Hide the last days.")
 @click.option(
     "--quantile", type=click.FloatRange(0, 1), help="Cut where this share of the target's streams has passed."
@@ -89,6 +90,7 @@ def split(
     source: str,
     out: Path,
     target: str | None,
+    also: tuple[str, ...],
     days: float | None,
     quantile: float | None,
     holdout: float | None,
@@ -108,7 +110,7 @@ def split(
     if len(chosen) != 1:
         raise click.UsageError("Name one of --days, --quantile (data with times) or --holdout (data without).")
     settings = Settings.load([*overrides, *([f"target={target}"] if target else [])])
-    show([asdict(split_data(source, out, settings, chosen[0]))], "json")
+    show([asdict(split_data(source, out, settings, chosen[0], also))], "json")
 
 
 def _told(report: DataReport) -> Iterator[dict[str, object]]:

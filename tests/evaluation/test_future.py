@@ -1,0 +1,114 @@
+"""A signal that lies in the future alone helps nobody: not the counts, not the graph, not the towers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from colisten.errors import DataError
+from colisten.evaluation.baselines.baseline import Baseline
+from colisten.evaluation.baselines.item_knn import ItemKNN
+from colisten.evaluation.baselines.popularity import Popularity
+from colisten.evaluation.baselines.slim import SLIM
+from colisten.evaluation.held_out import read_held_out, refuse_leaks
+from colisten.evaluation.report import evaluate
+from colisten.evaluation.suite.ground import Ground
+from colisten.evaluation.suite.models import fitted
+from colisten.evaluation.suite.variants import FULL, VARIANTS
+from colisten.listening.data import ListeningData
+from colisten.listening.importing import import_data
+from colisten.listening.split import ByDays, split_data
+from colisten.listening.synth.world import make_world
+from colisten.progress import Progress
+from colisten.settings import Settings
+
+QUIET = Progress(quiet=True)
+DAY = 86_400
+PLANTED = 3
+SETTINGS = Settings.load(["recipe=paper", "gnn.max_epochs=2", "gnn.dim=8", "towers.epochs=3", "towers.hidden=16",
+                          "gnn.edges_per_epoch=1000"])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A world, and the same one in which, after the cut, everybody follows and streams three hardly known books."""
+    folder = tmp_path_factory.mktemp("future")
+    make_world(folder / "plain", users=300, audiobooks=60, podcasts=40, seed=5)
+    (folder / "planted").mkdir()
+    for name in ("items", "users"):
+        (folder / "planted" / f"{name}.parquet").write_bytes((folder / "plain" / f"{name}.parquet").read_bytes())
+    events = pl.read_parquet(folder / "plain" / "interactions.parquet")
+    pl.concat([events, _planted(events)]).sort("timestamp", maintain_order=True).write_parquet(
+        folder / "planted" / "interactions.parquet"
+    )
+    for name in ("plain", "planted"):
+        split_data(str(folder / name), folder / f"{name}-split", SETTINGS, ByDays(14))
+        import_data(str(folder / f"{name}-split" / "train"), folder / f"{name}-seen", SETTINGS, QUIET)
+        import_data(str(folder / name), folder / f"{name}-whole", SETTINGS, QUIET)
+    return folder
+
+
+def _planted(events: pl.DataFrame) -> pl.DataFrame:
+    end = events["timestamp"].max()
+    assert isinstance(end, int)
+    books = events.filter(pl.col("item_type") == "audiobook", pl.col("timestamp") < end - 14 * DAY)
+    rare = books["item_id"].value_counts().sort("count", "item_id")["item_id"].head(PLANTED)
+    known = events.filter(pl.col("timestamp") < end - 14 * DAY)["user_id"].unique().sort()
+    pairs = known.to_frame().join(rare.to_frame(), how="cross")
+    made = [
+        pairs.select(
+            "user_id", "item_id", item_type=pl.lit("audiobook"), signal=pl.lit(signal),
+            timestamp=pl.lit(end - days * DAY, pl.Int64), value=pl.lit(3600.0, pl.Float32),
+        )
+        for signal, days in (("follow", 9), ("stream", 8))
+    ]  # fmt: skip
+    return pl.concat(made)
+
+
+def recommenders(data: ListeningData, folder: Path) -> dict[str, Baseline]:
+    """Counts, recent counts, likeness, regression, and the graph model with its towers."""
+    text = data.items["genres"].list.join(" ").to_dummies().to_numpy().astype(np.float32)
+    (full,) = (variant for variant in VARIANTS if variant.name == FULL)
+    ground = Ground(data, np.ascontiguousarray(text), SETTINGS, folder, QUIET)
+    made = {"popularity": Popularity(), "recent": Popularity(days=30), "itemknn": ItemKNN(), "slim": SLIM()}
+    return {name: one.fit(data) for name, one in made.items()} | {FULL: fitted(full, ground, seed=7)}
+
+
+def planted_hits(root: Path, seen: str) -> dict[str, float]:
+    """HR@10 on the planted world's hidden pairs of what was learned from `seen`."""
+    learned = recommenders(ListeningData(root / seen), root / f"{seen}-models")
+    (report,) = evaluate(root / "planted-split", {name: one.recommend for name, one in learned.items()}, progress=QUIET)
+    return {name: report.segments["all"][name]["hr@10"]["mean"] for name in learned}
+
+
+def test_what_only_the_future_knows_brings_no_gain(root: Path) -> None:
+    without, honest = planted_hits(root, "plain-seen"), planted_hits(root, "planted-seen")
+    assert honest == without, "the plant lies after the cut: nothing learned may differ"
+    known = set(pl.read_parquet(root / "planted-split" / "train" / "interactions.parquet").rows())
+    assert known == set(pl.read_parquet(root / "plain-split" / "train" / "interactions.parquet").rows())
+
+
+def test_the_plant_would_be_found_by_who_looks_ahead(root: Path) -> None:
+    """The control: the same recommenders, taught the whole of time, but asked as if they had not."""
+    honest, ahead = planted_hits(root, "planted-seen"), looking_ahead(root)
+    for name in honest:
+        assert ahead[name] > honest[name] + 0.2, name
+
+
+def looking_ahead(root: Path) -> dict[str, float]:
+    whole = recommenders(ListeningData(root / "planted-whole"), root / "ahead")
+    seen = Popularity().fit(ListeningData(root / "planted-seen"))
+    for one in whole.values():
+        one.history = seen.history
+    (report,) = evaluate(root / "planted-split", {name: one.recommend for name, one in whole.items()}, progress=QUIET)
+    return {name: report.segments["all"][name]["hr@10"]["mean"] for name in whole}
+
+
+def test_a_folder_that_has_looked_ahead_is_not_judged(root: Path) -> None:
+    held_out = read_held_out(root / "planted-split")
+    refuse_leaks(ListeningData(root / "planted-seen"), held_out)
+    with pytest.raises(DataError, match="were trained on"):
+        refuse_leaks(ListeningData(root / "planted-whole"), held_out)
