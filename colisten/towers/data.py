@@ -10,7 +10,7 @@ from colisten.listening.data import ListeningData
 from colisten.settings import Settings
 from colisten.towers.columns import fit_columns
 from colisten.towers.history import Bags
-from colisten.towers.item_features import content_of, item_features
+from colisten.towers.item_features import centred, content_of, item_features
 from colisten.towers.listeners import Listeners
 from colisten.towers.reading import listeners_of
 from colisten.towers.ruling_out import ruled_out
@@ -26,6 +26,8 @@ class Material:
     features: UserFeatures
     items: Floats
     """[items, width] features of the item tower, without popularity."""
+    text: Floats
+    """[items, width ≥ 0] centred unit vectors, zeros where an item has no text."""
     is_target: Bools
     """[items]"""
     signals: int
@@ -38,7 +40,7 @@ class Material:
     @classmethod
     def of(cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings) -> Material:
         """Read the listening data and lay out the features."""
-        everybody, types = listeners_of(data), data.type_of
+        everybody, types = listeners_of(data, values=settings.towers.value_weighted), data.type_of
         target = data.item_types.index(settings.target) if settings.target in data.item_types else -1
         groups = group_types(data, settings.target, settings.gnn.node_types).of_item
         content = content_of(text, embeddings)
@@ -49,13 +51,15 @@ class Material:
             everybody,
             UserFeatures(fit_columns(everybody.features), bags, content),
             item_features(data, content),
+            centred(text),
             types == target,
             len(data.signals),
             ruled_out(everybody, data.strong, len(data.signals), len(types)),
         )
 
-    def training_set(self, listeners: Listeners, settings: Settings) -> TrainingSet:
-        """What the towers learn when they see no more than `listeners`."""
+    def training_set(self, listeners: Listeners, settings: Settings, half_life: int = 0) -> TrainingSet:
+        """What the towers learn when they see no more than `listeners`, old listening drawn less by `half_life`."""
         bags = replace(self.features.bags, now=int(listeners.timestamps.max(initial=0)))
         features = replace(self.features, bags=bags)
-        return TrainingSet(listeners, features, self.items, self.is_target, settings.towers, self.ruled_out)
+        options = settings.towers
+        return TrainingSet(listeners, features, self.items, self.is_target, options, self.ruled_out, half_life)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,11 @@ class Fitted:
     """[items]"""
     material: Material
 
-    def item_vectors(self) -> dict[str, Floats]:
-        """Per part, in the order in which they lie in the vectors."""
-        towers = {"towers": self.run.item_vectors(np.arange(len(self.popular)))}
-        linear = {"linear": self.linear.to_items} if self.linear else {}
-        return towers | linear | {"popular": self.popular[:, None]}
+    def item_vectors(self, part: str) -> Floats:
+        """[items, width of the part]"""
+        if part == "towers":
+            return self.run.item_vectors(np.arange(len(self.popular)))
+        return self.linear.to_items if self.linear and part == "linear" else self.popular[:, None]
 
 
 def export(fitted: Fitted, chosen: Mapping[str, Any], out: Path) -> None:
@@ -43,13 +43,13 @@ def export(fitted: Fitted, chosen: Mapping[str, Any], out: Path) -> None:
 
     A part that counts nothing for anybody is left out of the vectors.
     """
-    counts = {name for name in chosen["warm"] if chosen["warm"][name] or chosen["cold"][name]}
-    parts = {name: vectors for name, vectors in fitted.item_vectors().items() if name in counts}
+    counting = [name for name in chosen["warm"] if chosen["warm"][name] or chosen["cold"][name]]
+    parts = {name: fitted.item_vectors(name) for name in counting}
     material = fitted.material
     compared = material.is_target if material.is_target.any() else np.ones_like(material.is_target)
     spreads = {f"spread.{name}": spread_of(vectors[compared]) for name, vectors in parts.items()}
     with replacing_folder(out) as draft:
-        save_file(_tensors(fitted, "linear" in parts) | spreads, draft / "towers.safetensors")
+        save_file(_tensors(fitted, parts) | spreads, draft / "towers.safetensors")
         save_file(
             {"vectors": np.concatenate(list(parts.values()), axis=1, dtype=np.float32)}, draft / "items.safetensors"
         )
@@ -58,12 +58,15 @@ def export(fitted: Fitted, chosen: Mapping[str, Any], out: Path) -> None:
         write_json(draft / "spec.json", _spec(fitted, list(parts), chosen))
 
 
-def _tensors(fitted: Fitted, linear: bool) -> dict[str, Any]:
+def _tensors(fitted: Fitted, parts: Collection[str]) -> dict[str, Any]:
     features = fitted.run.data.features
-    weights = {name: value.numpy() for name, value in fitted.run.model.state_dict().items()}
-    shared = {"content": features.content, "group_of": features.bags.group_of}
-    from_items = {"from_items": fitted.linear.from_items.astype(np.float32)} if fitted.linear and linear else {}
-    return {name: np.ascontiguousarray(value) for name, value in (weights | shared | from_items).items()}
+    tensors = {"group_of": features.bags.group_of}
+    if "towers" in parts:
+        layers = {name: value.numpy() for name, value in fitted.run.model.state_dict().items()}
+        tensors |= layers | {"content": features.content}
+    if fitted.linear:
+        tensors["from_items"] = fitted.linear.from_items.astype(np.float32)
+    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
 
 
 def _spec(fitted: Fitted, parts: list[str], chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def _spec(fitted: Fitted, parts: list[str], chosen: Mapping[str, Any]) -> dict[s
 
 def _edges(weights: csc_array) -> pl.DataFrame:
     """What the model believes of pairs of items: `src` speaks for `dst`."""
-    pairs = weights[: weights.shape[1]].tocoo()
+    pairs = weights[: weights.shape[1]].tocoo()  # as warm users know them, without the constants
     return pl.DataFrame(
         {"src": pairs.row.astype(np.int32), "dst": pairs.col.astype(np.int32), "weight": pairs.data.astype(np.float32)}
     ).sort("src", "weight", descending=[False, True])

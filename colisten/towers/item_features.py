@@ -36,6 +36,18 @@ def principal(vectors: Floats, width: int) -> Floats:
     return components
 
 
+def centred(text: Floats) -> Floats:
+    """Unit vectors of what is special about each text: encoders put all texts of one subject into a narrow cone.
+
+    An item without text (zeros) stays zero.
+    """
+    has = np.any(text, axis=1, keepdims=True)
+    apart = has * (text - text.mean(axis=0, keepdims=True, where=has))
+    length = np.linalg.norm(apart, axis=1, keepdims=True)
+    unit: Floats = (apart / np.maximum(length, 1e-9)).astype(np.float32)
+    return unit
+
+
 def _unit_block(block: Floats) -> Floats:
     if not block.size:
         return block

@@ -1,102 +1,130 @@
 """Item–item weights by ridge regression: how much hearing one item speaks for another.
 
-Each item is regressed on the items heard most with it (by cosine), with weights that are never negative:
-min ‖x_j − X_N w‖² + λ‖w‖², w ≥ 0. On all other items it would be EASE (Steck, WWW 2019); on few of them it is SLIM
-(Ning and Karypis, ICDM 2011) without its L1 term. Keeping to the neighbours costs k³ an item, whatever the catalogue,
-and ranks better too.
+Each item is regressed on its candidates and a constant, with weights that are never negative and are drawn towards
+what the texts say:
+
+    min ‖x_j − b − X_N w‖² + λ‖w − τ s‖²,  w ≥ 0,  s the likeness of texts
+
+On all other items, with no constant and no text, it would be EASE (Steck, WWW 2019); on few of them it is SLIM (Ning
+and Karypis, ICDM 2011) without its L1 term. Keeping to candidates costs k³ an item, whatever the catalogue, and ranks
+better too. The constant is what an item gets from everybody: with a large λ nothing but popularity is left. The text
+gives weights to an item that nobody has heard yet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csc_array, csr_array, hstack
 
-from colisten.arrays import Bools, Floats, Int32s, Int64s
+from colisten.arrays import Floats, Floats64, Int64s
+from colisten.graph_store.stream.compiled import compiled
 from colisten.progress import Progress
+from colisten.towers.candidates import Candidates
 
-_CELLS = 1 << 24
-"""Numbers in the largest dense block: 64 MB."""
 _GRAM_ITEMS = 1 << 14
-"""A catalogue up to this size has its co-counts computed once (1 GB); of a larger one, those that a block needs."""
-_BLOCK_ITEMS = 1 << 12
-_SWEEPS = 20
+"""Items whose co-counts are held at once (1 GB); a catalogue up to this size is one block."""
+_SWEEPS = 50
+_STEADY = 1e-4
+"""Coordinate descent ends when no weight moves by more."""
 
 
-def nearest(heard: csr_array, count: int, among: Bools) -> Int32s:
-    """[items, count] the items `among` [items] heard most with each, by cosine; ascending.
+@dataclass(frozen=True)
+class Ridge:
+    """What the weights are drawn to, and how much."""
 
-    An item with fewer such neighbours has itself in the places left over.
-    """
-    items = heard.shape[1]
-    by_item = csr_array(heard.T)
-    inverse = 1 / np.sqrt(np.maximum(np.diff(by_item.indptr), 1)).astype(np.float32)
-    found = np.repeat(np.arange(items, dtype=np.int32)[:, None], count, axis=1)
-    size = max(1, _CELLS // max(items, 1))
-    for first in range(0, items, size):
-        together = (by_item[first : first + size] @ heard).tocoo()
-        kept = among[together.col] & (together.col != together.row + first)
-        row, column = together.row[kept].astype(np.int64), together.col[kept]
-        cosine = together.data[kept] * inverse[row + first] * inverse[column]
-        order = np.argsort(2.0 * row - cosine, kind="stable")
-        row, column = row[order], column[order]
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        near = place < count
-        found[row[near] + first, place[near]] = column[near]
-    return np.sort(found, axis=1)
+    penalty: float
+    """λ, in listeners."""
+    text: float
+    """τ, the weight of an item whose text is the same."""
 
 
-def item_weights(heard: csr_array, near: Int32s, columns: Int64s, penalty: float, progress: Progress) -> csc_array:
-    """Weights [items, items]: column j says what each heard item adds to j's score; only `columns` are filled.
+def with_everybody(heard: csr_array) -> csr_array:
+    """[users, items + 1]: a last item that everybody has heard, whose weights are the constants."""
+    return csr_array(hstack([heard, csr_array(np.ones((heard.shape[0], 1), np.float32))]))
+
+
+def item_weights(heard: csr_array, given: Candidates, ridges: Sequence[Ridge], progress: Progress) -> list[csc_array]:
+    """For each of `ridges`, weights [items + 1, items]; only `given.columns` are filled, the last row has constants.
+
+    Column j says what each heard item adds to j's score. The co-counts of a block serve all `ridges`.
 
     Args:
         heard: [users, items] float32, 1 where the user has the item.
-        near: [items, k] the items each may be predicted from; itself is passed over.
-        columns: items to predict.
-        penalty: λ, in listeners.
+        given: the items to predict, and from what.
+        ridges: what to solve for.
         progress: told of every item done.
     """
-    items, k = heard.shape[1], near.shape[1]
-    by_item = csr_array(heard.T)
-    weights = np.zeros((len(columns), k), np.float32)
-    size = len(columns) if items <= _GRAM_ITEMS else max(1, _BLOCK_ITEMS // max(k, 1))
-    with progress.task("item–item weights", len(columns)) as task:
-        for first in range(0, len(columns), max(size, 1)):
-            block = columns[first : first + size]
-            weights[first : first + size] = _solve_block(by_item, near[block], block, penalty)
+    (items, (count, k)), by_item = (heard.shape[1], given.near.shape), csr_array(heard.T)
+    share = np.diff(by_item.indptr) / max(heard.shape[0], 1)
+    penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
+    weights = np.zeros((len(ridges), count, k), np.float32)
+    size = max(count, 1) if items <= _GRAM_ITEMS else max(1, _GRAM_ITEMS // (k + 1))
+    with progress.task("item–item weights", count) as task:
+        for first in range(0, count, size):
+            block, near = given.columns[first : first + size], given.near[first : first + size]
+            members = np.union1d(near, block)
+            some = by_item[members]
+            _solve(
+                (some @ some.T).toarray(), share[members], heard.shape[0],
+                np.searchsorted(members, near), np.searchsorted(members, block),
+                given.likeness[first : first + size], penalties, texts, weights[:, first : first + size],
+            )  # fmt: skip
             task.advance(len(block))
-    places = np.repeat(columns, k)
-    whole = csc_array((weights.ravel(), (near[columns].ravel(), places)), shape=(items, items))
+    return [_as_columns(items, given, found, share) for found in weights]
+
+
+def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64) -> csc_array:
+    constants = share[given.columns] - (weights * share[given.near]).sum(axis=1)
+    rows = np.concatenate([given.near, np.full((len(given.columns), 1), items)], axis=1)
+    values = np.concatenate([weights, constants[:, None]], axis=1, dtype=np.float32)
+    places = np.repeat(given.columns, rows.shape[1])
+    whole = csc_array((values.ravel(), (rows.ravel(), places)), shape=(items + 1, items))
     whole.eliminate_zeros()
     return whole
 
 
-def _solve_block(by_item: csr_array, near: Int32s, block: Int64s, penalty: float) -> Floats:
-    members = np.union1d(near, block)
-    some = by_item[members]
-    gram = (some @ some.T).toarray()
-    places, own = np.searchsorted(members, near), np.searchsorted(members, block)
-    weights = np.empty(near.shape, np.float32)
-    size = max(1, _CELLS // max(near.shape[1] ** 2, 1))
-    for first in range(0, len(block), size):
-        some_near, some_own = places[first : first + size], own[first : first + size, None]
-        local = gram[some_near[:, :, None], some_near[:, None, :]]
-        with_own = np.where(some_near == some_own, 0, gram[some_near, some_own])
-        weights[first : first + size] = _non_negative_ridge(local, with_own, penalty)
-    return weights
+@compiled
+def _solve(
+    gram: Floats, share: Floats64, users: int, near: Int64s, own: Int64s,
+    likeness: Floats, penalties: Floats64, texts: Floats64, weights: Floats,
+) -> None:  # fmt: skip
+    """Many small problems of non-negative ridge regression, by coordinate descent; fills `weights` [ridges, n, k].
 
-
-def _non_negative_ridge(gram: Floats, right: Floats, penalty: float) -> Floats:
-    """Coordinate descent on many small problems side by side: min wᵀ(G + λI)w − 2wᵀr, w ≥ 0.
-
-    `gram` [problems, k, k] is changed; `right` is [problems, k]. Both are counts: where `right` is 0, so is the weight.
+    `gram` [m, m] are co-counts of some items, `share` [m] the share of users with each; `near` [n, k] and `own` [n] are
+    places among them. Less `users` × share × share, co-counts are covariances: that leaves the constant out.
     """
-    k = gram.shape[1]
-    diagonal = np.arange(k)
-    gram[:, diagonal, diagonal] += np.float32(penalty)
-    weights, rest = np.zeros_like(right), right.copy()
-    for _ in range(_SWEEPS):
-        for j in range(k):
-            wanted = np.maximum(weights[:, j] + rest[:, j] / gram[:, j, j], 0)
-            rest -= gram[:, j] * (wanted - weights[:, j])[:, None]
-            weights[:, j] = wanted
-    return weights
+    n, k = near.shape
+    local = np.empty((k, k), np.float64)
+    right, rest, found = np.empty(k, np.float64), np.empty(k, np.float64), np.empty(k, np.float64)
+    for item in range(n):
+        j = own[item]
+        for a in range(k):
+            p = near[item, a]
+            right[a] = gram[p, j] - users * share[p] * share[j]
+            for b in range(k):
+                q = near[item, b]
+                local[a, b] = gram[p, q] - users * share[p] * share[q]
+        for option in range(len(penalties)):
+            penalty, text = penalties[option], texts[option]
+            for a in range(k):
+                found[a] = 0.0
+                rest[a] = right[a] + penalty * text * likeness[item, a]
+            for _ in range(_SWEEPS):
+                moved = 0.0
+                for a in range(k):
+                    if near[item, a] == j:
+                        continue
+                    wanted = max(found[a] + (rest[a] - penalty * found[a]) / (local[a, a] + penalty), 0.0)
+                    step = wanted - found[a]
+                    if step != 0.0:
+                        for b in range(k):
+                            rest[b] -= local[b, a] * step
+                        found[a] = wanted
+                        moved = max(moved, abs(step))
+                if moved < _STEADY:
+                    break
+            for a in range(k):
+                weights[option, item, a] = found[a]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from colisten.arrays import Bools, Codes, Int32s, Int64s
+from colisten.arrays import Bools, Codes, Floats, Int32s, Int64s
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Listeners:
     """[e] seconds, UTC; -1 where unknown."""
     features: Mapping[str, Sequence[object]]
     """Per column of the users table, one value (None: unknown) per user; `taste` holds lists of floats."""
+    values: Floats | None = None
+    """[e] what each event is worth (seconds, completion), where training asks for it."""
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -46,7 +48,7 @@ class Listeners:
     def keep(self, mask: Bools) -> Listeners:
         """The same users with only the events where `mask` [e] is true."""
         kept = np.concatenate([[0], np.cumsum(mask)])[self.indptr]
-        return Listeners(kept, self.items[mask], self.signals[mask], self.timestamps[mask], self.features)
+        return self._with(kept, mask, self.features)
 
     def take(self, users: Int64s) -> Listeners:
         """Some of these users, in the order given."""
@@ -54,4 +56,8 @@ class Listeners:
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         events = np.arange(indptr[-1]) + np.repeat(self.indptr[users] - indptr[:-1], lengths)
         features = {name: [values[user] for user in users] for name, values in self.features.items()}
-        return Listeners(indptr, self.items[events], self.signals[events], self.timestamps[events], features)
+        return self._with(indptr, events, features)
+
+    def _with(self, indptr: Int64s, events: Bools | Int64s, features: Mapping[str, Sequence[object]]) -> Listeners:
+        values = None if self.values is None else self.values[events]
+        return Listeners(indptr, self.items[events], self.signals[events], self.timestamps[events], features, values)

@@ -47,21 +47,23 @@ class TowerPart:
 
 @dataclass(frozen=True)
 class LinearPart:
-    """The sum of what each item of the history says of the others."""
+    """The sum of what each item of the history, and being anybody at all, says of the others."""
 
     from_items: Floats
-    """[2 × items, rank]: what items say for users who know the target type, and then for those who do not."""
+    """[2 × (items + 1), rank]: items, then everybody, for users who know the target type; the same for the others."""
     is_target: Bools
     signals: int
     """Events with signal codes below this count."""
 
     def encode(self, listeners: Listeners) -> Floats:
-        cold = ~listeners.touching(self.is_target)
+        everybody = len(self.is_target)
+        half = np.where(listeners.touching(self.is_target), 0, everybody + 1)
         counted = listeners.keep(listeners.signals < self.signals)
         owners, items = np.divmod(distinct(counted.owners << 32 | counted.items), 1 << 32)
-        items += cold[owners] * len(self.is_target)
+        items += half[owners]
         history = History(len(listeners), owners, items, np.zeros_like(items), np.zeros_like(items))
-        return bag_sums(history, 1, self.from_items)[0][:, 0]
+        said: Floats = bag_sums(history, 1, self.from_items)[0][:, 0] + self.from_items[half + everybody]
+        return said
 
 
 @dataclass(frozen=True)

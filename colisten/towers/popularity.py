@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from colisten.arrays import Floats
+from colisten.arrays import Floats, Int64s
 from colisten.towers.listeners import Listeners
 
-HALF_LIVES = (0, 365, 90, 30, 14)
+HALF_LIVES = (0, 365, 90, 30, 14, 7)
 """Days after which a listening counts half, tried on validation; 0: never less."""
 _DAY = 86_400
 
@@ -18,9 +18,14 @@ def log_popularity(listeners: Listeners, strong: int, items: int, half_life: int
     keys = heard.owners << 32 | heard.items
     order = np.lexsort((heard.timestamps, keys))
     last = order[np.diff(keys[order], append=-1) != 0]
-    weights = np.ones(len(last))
-    if half_life:
-        age = heard.timestamps.max(initial=0) - heard.timestamps[last]
-        weights = np.where(heard.timestamps[last] < 0, 1.0, 0.5 ** (age / (half_life * _DAY)))
+    weights = freshness(heard.timestamps[last], int(heard.timestamps.max(initial=0)), half_life)
     popularity: Floats = np.log1p(np.bincount(heard.items[last], weights, minlength=items)).astype(np.float32)
     return popularity
+
+
+def freshness(times: Int64s, now: int, half_life: int) -> Floats:
+    """1 now, half of it `half_life` days before; 1 where the time is unknown (-1), or `half_life` is 0."""
+    if not half_life:
+        return np.ones(len(times), np.float32)
+    fresh: Floats = np.where(times < 0, 1.0, 0.5 ** ((now - times) / (half_life * _DAY))).astype(np.float32)
+    return fresh

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,16 @@ from colisten.towers.holdout import HoldOut
 
 LEAST_USERS = 100
 """Fewer warm or cold users on validation than this are not asked apart from the others."""
+WIDTH_COUNTS = 0.1
+"""What showing every item to somebody is worth, as a share of the hits. Hidden pairs are what people found by
+themselves, mostly popular items: of what a wider choice is good for, validation sees but a part."""
 _CUTS = (10, 100)
 _CELLS = 1 << 23
 """Scores held at once."""
+
+
+Scores = Callable[[slice], Floats]
+"""Scores [some users, candidates] of a slice of the asked users."""
 
 
 def not_worse(gains: Floats) -> Bools:
@@ -23,6 +30,16 @@ def not_worse(gains: Floats) -> Bools:
     behind = gains[gains.mean(axis=1).argmax()] - gains
     error = behind.std(axis=1) / np.sqrt(max(gains.shape[1], 1))
     return np.asarray(behind.mean(axis=1) <= error)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What validation says of some scores."""
+
+    gains: Floats
+    """[users]"""
+    shown: Bools
+    """[2 cuts, 2, candidates] among the first 10, or 100, of some cold (0) or some warm (1) user"""
 
 
 @dataclass(frozen=True)
@@ -67,22 +84,56 @@ class Task:
         mine = pairs.where((pairs.users >= users.start) & (pairs.users < users.stop))
         return Pairs(mine.users - users.start, mine.items)
 
-    def ndcg(self, scores: Floats) -> Floats:
-        """The mean of NDCG@10 and NDCG@100 of each user: the deeper one sees more hits, so that its noise is less.
+    def judge(self, options: Callable[[slice], Iterable[Floats]]) -> list[Verdict]:
+        """Compare ways to score: `options` gives for some of the asked users [users, candidates] of each way."""
+        found: list[Verdict] = []
+        for some, piece in self.pieces():
+            for option, scores in enumerate(options(some)):
+                if option == len(found):
+                    shown = np.zeros((len(_CUTS), 2, len(self.candidates)), bool)
+                    found.append(Verdict(np.zeros(len(self), np.float32), shown))
+                found[option].gains[some], top = piece.ranked(scores)
+                for cut, depth in enumerate(_CUTS):
+                    for segment in (False, True):
+                        found[option].shown[cut, int(segment), top[piece.warm == segment, :depth]] = True
+        return found
 
-        `scores` [users, candidates] are changed: what is left out falls to −inf. Of equal scores the label comes last,
-        so that a part that cannot tell items apart gains nothing.
+    def best(self, verdicts: Sequence[Verdict], warm: bool) -> int:
+        """Which option serves warm (or cold) users best: hits first, and with equal ones the wider choice.
+
+        Where too few users are in the segment, all are asked.
+        """
+        segment = self.warm == warm
+        if segment.sum() < LEAST_USERS:
+            segment = np.ones_like(segment)
+        worth = [
+            float(verdict.gains[segment].mean()) * (1 + WIDTH_COUNTS * float(verdict.shown[:, int(warm)].mean()))
+            for verdict in verdicts
+        ]
+        return int(np.argmax(worth))
+
+    def gains(self, score: Scores) -> Floats:
+        """[users] what `judge` says of one way to score."""
+        return self.judge(lambda users: [score(users)])[0].gains
+
+    def ranked(self, scores: Floats) -> tuple[Floats, Int64s]:
+        """The mean of NDCG@10 and NDCG@100 of each user, and the candidates in front, best first.
+
+        The deeper cut sees more hits, so that its noise is less. `scores` [users, candidates] are changed: what is left
+        out falls to −inf. Of equal scores the label comes last, so that a part that cannot tell items apart gains
+        nothing.
         """
         scores[self.left_out.users, self.left_out.items] = -np.inf
-        label = scores[self.truth.users, self.truth.items]
         depth = min(max(_CUTS) + 1, scores.shape[1])
-        top = -np.partition(-scores, depth - 1, axis=1)[:, :depth]
-        above = top[self.truth.users]
-        rank = np.where(label < above.min(axis=1), depth, (above >= label[:, None]).sum(axis=1) - 1)
+        top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+        front = np.take_along_axis(scores, top, axis=1)
+        label, above = scores[self.truth.users, self.truth.items], front[self.truth.users]
+        listed = (above >= label[:, None]).sum(axis=1) - 1
+        rank = np.where(label < above.min(axis=1), depth, listed)
         labels = np.bincount(self.truth.users, minlength=len(self))
         found = [self._ndcg_at(rank, labels, cut) for cut in _CUTS]
-        mean: Floats = np.mean(found, axis=0, dtype=np.float32)
-        return mean
+        gains: Floats = np.mean(found, axis=0, dtype=np.float32)
+        return gains, np.take_along_axis(top, np.argsort(-front, axis=1), axis=1)
 
     def _ndcg_at(self, rank: Int64s, labels: Int64s, cut: int) -> Floats:
         gain = np.where(rank < cut, 1 / np.log2(rank + 2), 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
@@ -10,14 +12,14 @@ from colisten.listening.data import ListeningData
 from colisten.towers.listeners import Listeners
 
 
-def listeners_of(data: ListeningData, users: Int32s | None = None) -> Listeners:
-    """Everything known of `users` (all of them if None), in the order given.
+def listeners_of(data: ListeningData, users: Int32s | None = None, *, values: bool = False) -> Listeners:
+    """Everything known of `users` (all of them if None), in the order given; what events are worth only if asked for.
 
     Only these users' interactions are read into memory, 13 bytes an event.
     """
     table = data.users
     chosen = np.arange(len(table), dtype=np.int32) if users is None else np.asarray(users, np.int32)
-    events = pl.scan_parquet(data.interactions).select("user", "item", "signal", "timestamp")
+    events = pl.scan_parquet(data.interactions).select("user", "item", "signal", "timestamp", "value")
     if users is not None:
         events = events.filter(pl.col("user").is_in(np.unique(chosen).tolist()))
         table = table[chosen]
@@ -28,10 +30,11 @@ def listeners_of(data: ListeningData, users: Int32s | None = None) -> Listeners:
         found["signal"].to_numpy(),
         found["timestamp"].fill_null(-1).to_numpy(),
         {},
+        found["value"].cast(pl.Float32).fill_null(1).to_numpy() if values else None,
     )
     events_of = all_users if users is None else all_users.take(chosen.astype(np.int64))
     features = {name: table[name].to_list() for name in table.columns if name not in ("user", "user_id")}
-    return Listeners(events_of.indptr, events_of.items, events_of.signals, events_of.timestamps, features)
+    return replace(events_of, features=features)
 
 
 def interactions_of(listeners: Listeners) -> pl.DataFrame:

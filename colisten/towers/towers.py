@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,31 +17,38 @@ from colisten.settings import Settings
 from colisten.towers.data import Material
 from colisten.towers.export import Fitted, export
 from colisten.towers.holdout import HoldOut, hold_out
-from colisten.towers.linear import Linear, LinearTrials, fit_linear
+from colisten.towers.linear import LinearChoice, LinearTrials, fit_linear
 from colisten.towers.listeners import Listeners
 from colisten.towers.mixing import Weights, choose_weights
 from colisten.towers.model import TwoTowers
 from colisten.towers.popularity import HALF_LIVES, log_popularity
-from colisten.towers.ranking import Task, not_worse
+from colisten.towers.ranking import Scores, Task, not_worse
 from colisten.towers.training import Training
 
 FINISHING_EPOCHS, FINISHING_PACE = 2, 0.3
 """After validation the towers go on over all data, at a slower pace, instead of starting anew."""
+UNCHOSEN = {"towers": 1.0, "popular": 0.2}
+"""What parts count where nothing could be held out."""
 
 
 @dataclass(frozen=True)
 class Trained:
     """What was chosen, and what validation said; also kept as `chosen` in `spec.json`."""
 
-    epochs: int
-    linear: dict[str, Any] | None
-    """`signals` (codes below it count as history), `penalties`, `rank`; None where nothing could be held out."""
+    linear: LinearChoice | None
+    """None where nothing could be held out, or the part is not wanted."""
     half_life: int
     """Days, of popularity; 0: all time."""
+    fresh: int
+    """Days, of the listening that the towers were finished on; 0: all of it alike."""
     warm: Weights
     cold: Weights
     validation: dict[str, dict[str, float]]
     """Mean of NDCG@10 and NDCG@100 on hidden pairs, for warm and cold users: each part alone, and the mix."""
+
+    def counts(self, part: str) -> bool:
+        """Does it count for anybody?"""
+        return bool(self.warm.get(part) or self.cold.get(part))
 
 
 Rehearse = Callable[[Listeners], Floats]
@@ -74,10 +81,10 @@ def train_towers(
     with half_the_cores():
         if len(held.users):
             rehearsed = Material.of(data, text, rehearse(held.kept), settings)
-            model, linear, trained = _choose(rehearsed, held, settings, progress)
+            model, trained = _choose(rehearsed, held, settings, progress)
         else:
-            model, linear, trained = None, None, _unchosen(settings)
-        fitted = _finish(material, model, linear, trained, settings, progress)
+            model, trained = None, _unchosen(settings)
+        fitted = _finish(material, model, trained, settings, progress)
     export(fitted, asdict(trained), out)
     progress.say(_summary(trained))
     return trained
@@ -85,39 +92,51 @@ def train_towers(
 
 def _choose(
     material: Material, held: HoldOut, settings: Settings, progress: Progress
-) -> tuple[TwoTowers, Linear, Trained]:
+) -> tuple[TwoTowers | None, Trained]:
     task = Task.of(held, material.is_target, material.strong, material.ruled_out)
-    trials = LinearTrials(held, task, material.is_target, progress)
-    choice, gains = trials.choose((material.strong, material.signals))
-    linear = trials.cut(fit_linear(held.kept, material.is_target, choice, settings.seed, progress), gains)
+    scores: dict[str, Scores] = {}
     half_life, popular = _choose_half_life(material, held, task)
-    run = Training(material.training_set(held.kept, settings), settings.seed, settings.towers.epochs)
-    asked = held.kept.take(held.users)
-    epochs = _train(run, task, run.data.features.encode(asked), progress)
-    users = {
-        "towers": run.user_vectors(run.data.features.encode(asked)),
-        "linear": linear.part.encode(asked),
-        "popular": np.ones((len(asked), 1), np.float32),
-    }
-    items = {
-        "towers": run.item_vectors(task.candidates),
-        "linear": linear.to_items[task.candidates],
-        "popular": popular[task.candidates, None],
-    }
-    warm, cold, validation = choose_weights(task, users, items)
-    return run.model, linear, Trained(epochs, asdict(linear.choice), half_life, warm, cold, validation)
+    run, choice = None, None
+    if "towers" in settings.towers.parts:
+        run = _rehearse_towers(material, held, task, settings, half_life, progress)
+        asked = run.data.features.encode(held.kept.take(held.users))
+        scores["towers"] = _scores_of(run, asked, task)
+    if "linear" in settings.towers.parts:
+        trials = LinearTrials(held, task, material.text, material.is_target, progress)
+        choice, scores["linear"] = trials.choose((material.strong, material.signals))
+    if "popular" in settings.towers.parts:
+        scores["popular"] = _for_everybody(popular, task)
+    warm, cold, validation = choose_weights(task, scores)
+    fresh = run.data.half_life if run else 0
+    return run.model if run else None, Trained(choice, half_life, fresh, warm, cold, validation)
 
 
-def _train(run: Training, task: Task, asked: Floats, progress: Progress) -> int:
-    """Train, and go back to the epoch that validation liked best; returns its number."""
-    best, kept, epochs = (-1.0, 0), run.model.state_dict(), run.data.settings.epochs
+def _rehearse_towers(
+    material: Material, held: HoldOut, task: Task, settings: Settings, half_life: int, progress: Progress
+) -> Training:
+    """Towers as validation likes them best; where popularity passes, perhaps after epochs on what was heard lately."""
+    epochs = settings.towers.epochs
+    run = Training(material.training_set(held.kept, settings), settings.seed, epochs)
+    asked = run.data.features.encode(held.kept.take(held.users))
+    best = _train(run, task, asked, epochs, progress)
+    if half_life:
+        fresh = material.training_set(held.kept, settings, half_life)
+        late = Training(fresh, settings.seed, FINISHING_EPOCHS, model=deepcopy(run.model), pace=FINISHING_PACE)
+        if _train(late, task, asked, FINISHING_EPOCHS, progress) > best:
+            return late
+    return run
+
+
+def _train(run: Training, task: Task, asked: Floats, epochs: int, progress: Progress) -> float:
+    """Train, and go back to the epoch that validation liked best; returns what it said of it."""
+    best, kept = -1.0, run.model.state_dict()
     for epoch in range(1, epochs + 1):
         run.epoch(progress, f"training the towers, epoch {epoch} of {epochs}")
-        gain = float(task.ndcg(run.user_vectors(asked) @ run.item_vectors(task.candidates).T).mean())
-        if gain > best[0]:
-            best, kept = (gain, epoch), {name: value.clone() for name, value in run.model.state_dict().items()}
+        gain = float(task.gains(_scores_of(run, asked, task)).mean())
+        if gain > best:
+            best, kept = gain, {name: value.clone() for name, value in run.model.state_dict().items()}
     run.model.load_state_dict(kept)
-    return best[1]
+    return best
 
 
 def _choose_half_life(material: Material, held: HoldOut, task: Task) -> tuple[int, Floats]:
@@ -126,35 +145,41 @@ def _choose_half_life(material: Material, held: HoldOut, task: Task) -> tuple[in
         days: log_popularity(held.kept, material.strong, len(material.is_target), days)
         for days in (HALF_LIVES if timed else HALF_LIVES[:1])
     }
-    gains = [task.ndcg(np.tile(popular[task.candidates], (len(task), 1))) for popular in tried.values()]
+    gains = [task.gains(_for_everybody(popular, task)) for popular in tried.values()]
     best = list(tried)[int(not_worse(np.stack(gains)).argmax())]
     return best, tried[best]
 
 
+def _scores_of(run: Training, asked: Floats, task: Task) -> Scores:
+    users, items = run.user_vectors(asked), run.item_vectors(task.candidates)
+    return lambda some: users[some] @ items.T
+
+
+def _for_everybody(popular: Floats, task: Task) -> Scores:
+    return lambda some: np.tile(popular[task.candidates], (len(task.warm[some]), 1))
+
+
 def _finish(
-    material: Material,
-    model: TwoTowers | None,
-    linear: Linear | None,
-    trained: Trained,
-    settings: Settings,
-    progress: Progress,
+    material: Material, model: TwoTowers | None, trained: Trained, settings: Settings, progress: Progress
 ) -> Fitted:
-    """Everything chosen, fitted once more on all data."""
-    data = material.training_set(material.everybody, settings)
+    """Everything chosen, fitted once more on all data; what counts for nobody is not."""
+    data = material.training_set(material.everybody, settings, trained.fresh)
     epochs, pace = (FINISHING_EPOCHS, FINISHING_PACE) if model else (settings.towers.epochs, 1.0)
     run = Training(data, settings.seed + 1, epochs, model=model, pace=pace)
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, epochs + 1 if trained.counts("towers") else 1):
         run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
-    if linear:
-        linear = fit_linear(material.everybody, material.is_target, linear.choice, settings.seed, progress)
+    linear = None
+    if trained.linear and trained.counts("linear"):
+        people, text, is_target = material.everybody, material.text, material.is_target
+        linear = fit_linear(people, text, is_target, trained.linear, settings.seed, progress)
     popular = log_popularity(material.everybody, material.strong, len(material.is_target), trained.half_life)
     return Fitted(run, linear, popular, material)
 
 
 def _unchosen(settings: Settings) -> Trained:
     """Too little data to hold anything out: the towers, with some popularity."""
-    weights = {"towers": 1.0, "popular": 0.2}
-    return Trained(settings.towers.epochs, None, 0, weights, weights, {})
+    weights = {part: weight for part, weight in UNCHOSEN.items() if part in settings.towers.parts}
+    return Trained(None, 0, 0, weights, weights, {})
 
 
 def _summary(trained: Trained) -> str:

@@ -16,12 +16,15 @@ from colisten.settings import Towers
 from colisten.towers.batches import Examples, Pairs, pairs_of
 from colisten.towers.listeners import Listeners
 from colisten.towers.model import TwoTowers, in_batch_loss
+from colisten.towers.popularity import freshness
 from colisten.towers.user_features import UserFeatures
 
 COLD_DRAWS = 0.1
 """Share of draws that forget the user's target-type history, so that the tower learns to do without."""
 NOBODY_DRAWS = 0.05
 """Share of draws that forget everything: what nobody in particular would hear."""
+_HIGH_VALUE = 0.9
+"""A pair worth as much as this share of all pairs is drawn always; one in ten does not make the scale."""
 _SHARD_BYTES = 1 << 30
 
 
@@ -38,6 +41,8 @@ class TrainingSet:
     settings: Towers
     ruled_out: tuple[int, ...]
     """Signals whose items are no negatives: they are never among what is ranked."""
+    half_life: int = 0
+    """Days after which listening is drawn half as often; 0: never less."""
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -49,18 +54,28 @@ class TrainingSet:
         return np.bincount(self.pairs.items, minlength=len(self.is_target))
 
     @cached_property
-    def other_share(self) -> float:
-        """Chance of a pair of another type to be drawn in an epoch."""
-        target = int(self.is_target[self.pairs.items].sum())
-        others = len(self.pairs) - target
-        if not target or not others:
-            return 1.0
-        return min(1.0, self.settings.other_types * target / others)
+    def chance(self) -> Floats:
+        """[pairs] of each pair to be drawn in an epoch: 1, less for other types, old listening and low values."""
+        is_target = self.is_target[self.pairs.items]
+        target, others = int(is_target.sum()), int((~is_target).sum())
+        share = min(1.0, self.settings.other_types * target / others) if target and others else 1.0
+        chance = np.where(is_target, 1, share).astype(np.float32)
+        heard = self.listeners.keep(self.listeners.signals < self.features.bags.strong)
+        keys = heard.owners << 32 | heard.items
+        order = np.argsort(keys, kind="stable")
+        first = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        if self.half_life and len(first):
+            last = np.maximum.reduceat(heard.timestamps[order], first)
+            chance *= freshness(last, int(heard.timestamps.max()), self.half_life)
+        if heard.values is not None and len(first):
+            value = np.add.reduceat(np.maximum(heard.values[order], 0), first)
+            chance *= np.minimum(value / max(float(np.quantile(value, _HIGH_VALUE)), 1e-9), 1)
+        return chance
 
     @cached_property
     def log_q(self) -> Floats:
         """[items] log of the share of draws that are of this item."""
-        draws = self.popularity * np.where(self.is_target, 1.0, self.other_share)
+        draws = np.bincount(self.pairs.items, self.chance, minlength=len(self.is_target))
         log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
         return log_q
 
@@ -69,12 +84,12 @@ class TrainingSet:
         popularity = np.log1p(np.maximum(self.popularity[items] - own, 0)).astype(np.float32)
         return torch.from_numpy(np.concatenate([self.item_features[items], popularity[:, None]], axis=1))
 
-    def shards(self) -> Iterator[tuple[Examples, Pairs]]:
-        """Users in groups whose histories fit memory, with their pairs."""
+    def shards(self) -> Iterator[tuple[Examples, Pairs, Floats]]:
+        """Users in groups whose histories fit memory, with their pairs and the chance of each to be drawn."""
         bags = self.features.bags.count * self.features.content.shape[1] * 4
         size = max(1, _SHARD_BYTES // max(bags, 1))
         if size >= len(self.listeners):
-            yield self._whole, self.pairs
+            yield self._whole, self.pairs, self.chance
             return
         for first in range(0, len(self.listeners), size):
             users = np.arange(first, min(first + size, len(self.listeners)))
@@ -83,6 +98,7 @@ class TrainingSet:
             yield (
                 Examples(self.features, self.listeners.take(users), self.ruled_out),
                 Pairs(pairs.users - first, pairs.items),
+                self.chance[mine],
             )
 
     @cached_property
@@ -108,22 +124,20 @@ class Training:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
 
     def _draws(self) -> int:
-        target = self.data.is_target[self.data.pairs.items]
-        return int(target.sum() + (~target).sum() * self.data.other_share)
+        return int(self.data.chance.sum())
 
     def epoch(self, progress: Progress, title: str) -> float:
-        """Each target pair once and a share of the others, in random batches; returns the mean loss."""
+        """Pairs drawn by their chance (a target pair once), in random batches; returns the mean loss."""
         self.model.train()
         losses: list[float] = []
         with progress.task(title, self._draws()) as task:
-            for examples, pairs in self.data.shards():
-                drawn = self.data.is_target[pairs.items] | (self.rng.random(len(pairs)) < self.data.other_share)
-                order = self.rng.permutation(np.flatnonzero(drawn))
+            for examples, pairs, chance in self.data.shards():
+                order = self.rng.permutation(np.flatnonzero(self.rng.random(len(pairs)) < chance))
                 for first in range(0, len(order), self.data.settings.batch_size):
                     batch = pairs.where(order[first : first + self.data.settings.batch_size])
                     losses.append(self._step(examples, batch))
                     task.advance(len(batch), f"loss {losses[-1]:.3f}")
-        return float(np.mean(losses))
+        return float(np.mean(losses)) if losses else 0.0
 
     def _step(self, examples: Examples, pairs: Pairs) -> float:
         loss = self.loss(examples, pairs)

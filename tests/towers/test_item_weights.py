@@ -8,10 +8,12 @@ from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
 from colisten.progress import Progress
-from colisten.towers.item_weights import item_weights, nearest
+from colisten.towers.candidates import SHRINK, Candidates, candidates, likeness
+from colisten.towers.item_weights import Ridge, item_weights
 from colisten.towers.reduced_rank import reduced
 
 USERS, ITEMS = 200, 12
+NO_TEXT = np.empty((ITEMS, 0), np.float32)
 
 
 @pytest.fixture
@@ -22,53 +24,87 @@ def heard() -> csr_array:
     return csr_array((rng.random((USERS, ITEMS)) < chance).astype(np.float32))
 
 
-def fit(heard: csr_array, neighbours: int, penalty: float) -> np.ndarray:
+def near(heard: csr_array, count: int, text: np.ndarray = NO_TEXT, among: np.ndarray | None = None) -> Candidates:
+    chosen = np.ones(heard.shape[1], bool) if among is None else among
     with Progress(quiet=True) as progress:
-        near = nearest(heard, neighbours, np.ones(heard.shape[1], bool))
-        return item_weights(heard, near, np.arange(heard.shape[1]), penalty, progress).toarray()
+        return candidates(heard, text, np.arange(heard.shape[1]), count, chosen, progress)
 
 
-def test_the_nearest_are_those_of_highest_cosine(heard: csr_array) -> None:
-    x = heard.toarray()
-    cosine = (x.T @ x) / np.linalg.norm(x, axis=0)[:, None] / np.linalg.norm(x, axis=0)[None]
-    np.fill_diagonal(cosine, -1)
-    wanted = np.sort(np.argsort(-cosine, axis=1)[:, :3], axis=1)
-    np.testing.assert_array_equal(nearest(heard, 3, np.ones(ITEMS, bool)), wanted)
+def fit(heard: csr_array, given: Candidates, *ridges: Ridge) -> list[np.ndarray]:
+    """Weights [items + 1, items] of each ridge."""
+    with Progress(quiet=True) as progress:
+        return [found.toarray() for found in item_weights(heard, given, ridges, progress)]
+
+
+def some_text(rng: np.random.Generator) -> np.ndarray:
+    text = rng.normal(size=(ITEMS, 5)).astype(np.float32)
+    return text / np.linalg.norm(text, axis=1, keepdims=True)
+
+
+def test_candidates_are_heard_together_or_read_alike(heard: csr_array) -> None:
+    x, text = heard.toarray(), some_text(np.random.default_rng(1))
+    length = np.linalg.norm(x, axis=0)
+    cosine = (x.T @ x) / (length[:, None] * length[None] + SHRINK)
+    for alike, given in ((0, near(heard, 3)), (likeness(text, np.arange(ITEMS)), near(heard, 3, text))):
+        score = cosine + 0.3 * alike
+        np.fill_diagonal(score, -1)
+        np.testing.assert_array_equal(given.near, np.sort(np.argsort(-score, axis=1)[:, :3], axis=1))
+    assert (likeness(text, np.arange(ITEMS)) >= 0).all()
 
 
 def test_only_those_among_are_near_and_places_left_over_hold_the_item_itself(heard: csr_array) -> None:
-    among = np.arange(ITEMS) < 2
-    near = nearest(heard, 4, among)
-    assert all(set(row) <= {0, 1, item} for item, row in enumerate(near.tolist()))
-    with Progress(quiet=True) as progress:
-        weights = item_weights(heard, near, np.arange(ITEMS), 1.0, progress).toarray()
+    given = near(heard, 4, among=np.arange(ITEMS) < 2)
+    assert all(set(row) <= {0, 1, item} for item, row in enumerate(given.near.tolist()))
+    (weights,) = fit(heard, given, Ridge(1.0, 0.1))
     assert not weights.diagonal().any()
-    assert not weights[2:].any()
+    assert not weights[2:ITEMS].any()
     assert weights[:2].any()
 
 
-@pytest.mark.parametrize(("neighbours", "penalty"), [(ITEMS - 1, 5.0), (4, 20.0)])
-def test_weights_are_the_non_negative_ridge_solution(heard: csr_array, neighbours: int, penalty: float) -> None:
-    found, x = fit(heard, neighbours, penalty), heard.toarray().astype(np.float64)
-    for item, near in enumerate(nearest(heard, neighbours, np.ones(ITEMS, bool))):
-        stacked = np.concatenate([x[:, near], np.sqrt(penalty) * np.eye(len(near))])
-        wanted, _ = nnls(stacked, np.concatenate([x[:, item], np.zeros(len(near))]))
-        assert found[near, item] == pytest.approx(wanted, abs=2e-3)
+@pytest.mark.parametrize(
+    ("count", "ridge"), [(ITEMS - 1, Ridge(5.0, 0.0)), (4, Ridge(20.0, 0.0)), (5, Ridge(9.0, 0.5))]
+)
+def test_weights_are_the_centred_non_negative_ridge_solution(heard: csr_array, count: int, ridge: Ridge) -> None:
+    given = near(heard, count, some_text(np.random.default_rng(2)))
+    _, found = fit(heard, given, Ridge(1e3, 1.0), ridge)
+    x = heard.toarray().astype(np.float64)
+    centred, root = x - x.mean(axis=0), np.sqrt(ridge.penalty)
+    for item, (places, alike) in enumerate(zip(given.near, given.likeness, strict=True)):
+        stacked = np.concatenate([centred[:, places], root * np.eye(count)])
+        wanted, _ = nnls(stacked, np.concatenate([centred[:, item], root * ridge.text * alike]))
+        assert found[places, item] == pytest.approx(wanted, abs=2e-3)
+        assert found[ITEMS, item] == pytest.approx(x[:, item].mean() - x.mean(axis=0)[places] @ wanted, abs=2e-3)
         assert found[item, item] == 0
+
+
+def test_a_large_penalty_leaves_popularity(heard: csr_array) -> None:
+    (weights,) = fit(heard, near(heard, 4), Ridge(1e9, 0.0))
+    np.testing.assert_allclose(weights[ITEMS], heard.toarray().mean(axis=0), atol=1e-4)
+    assert np.abs(weights[:ITEMS]).max() < 1e-4
+
+
+def test_an_item_that_nobody_has_heard_gets_weights_from_its_text(heard: csr_array) -> None:
+    x = heard.toarray()
+    x[:, 7] = 0
+    text = some_text(np.random.default_rng(3))
+    text[7] = text[2]
+    (weights,) = fit(csr_array(x), near(csr_array(x), 3, text), Ridge(30.0, 0.2))
+    assert weights[:ITEMS, 7].argmax() == 2
+    assert weights[2, 7] > 0.1
 
 
 def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
     heard: csr_array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = fit(heard, 4, 10.0)
+    text, ridge = some_text(np.random.default_rng(4)), Ridge(10.0, 0.1)
+    (whole,) = fit(heard, near(heard, 4, text), ridge)
     monkeypatch.setattr("colisten.towers.item_weights._GRAM_ITEMS", 8)
-    monkeypatch.setattr("colisten.towers.item_weights._BLOCK_ITEMS", 8)
-    monkeypatch.setattr("colisten.towers.item_weights._CELLS", 40)
-    np.testing.assert_allclose(fit(heard, 4, 10.0), whole, atol=1e-5)
+    monkeypatch.setattr("colisten.towers.candidates._CELLS", 40)
+    np.testing.assert_allclose(fit(heard, near(heard, 4, text), ridge)[0], whole, atol=1e-5)
 
 
 def test_full_rank_is_exact_and_a_lower_one_the_best_for_the_scores(heard: csr_array) -> None:
-    weights, rng = fit(heard, 6, 10.0), np.random.default_rng(0)
+    weights, rng = fit(heard, near(heard, 6), Ridge(10.0, 0.0))[0][:ITEMS], np.random.default_rng(0)
     ones = np.ones(ITEMS, np.float32)
     sparse = csr_array(weights).tocsc()
     from_items, to_items = reduced(heard, sparse, ones, ITEMS, rng)
@@ -80,7 +116,7 @@ def test_full_rank_is_exact_and_a_lower_one_the_best_for_the_scores(heard: csr_a
 
 
 def test_an_important_item_is_kept_best(heard: csr_array) -> None:
-    weights = csr_array(fit(heard, 6, 10.0)).tocsc()
+    weights = csr_array(fit(heard, near(heard, 6), Ridge(10.0, 0.0))[0][:ITEMS]).tocsc()
 
     def error(importance: np.ndarray) -> float:
         from_items, to_items = reduced(heard, weights, importance.astype(np.float32), 2, np.random.default_rng(0))

@@ -7,45 +7,65 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from colisten.arrays import Floats
 from colisten.progress import Progress
 from colisten.towers.holdout import hold_out
-from colisten.towers.linear import LinearChoice, LinearTrials, Penalties, fit_linear, heard_matrix
+from colisten.towers.item_features import centred
+from colisten.towers.item_weights import Ridge
+from colisten.towers.linear import Linear, LinearChoice, LinearTrials, fit_linear, heard_matrix
 from colisten.towers.ranking import Task, not_worse
 from colisten.towers.reading import listeners_of
 
 from . import worlds
 
-CHOICE = LinearChoice(signals=1, penalties=Penalties(5.0, 5.0), rank=48)
+CHOICE = LinearChoice(signals=1, warm=Ridge(5.0, 0.0), cold=Ridge(9.0, 0.0))
+
+
+def fitted(folder: Path, types: tuple[str, ...]) -> tuple[Linear, np.ndarray]:
+    data, text = worlds.clustered(folder, types=types)
+    is_target = data.type_of == 0
+    with Progress(quiet=True) as progress:
+        return fit_linear(listeners_of(data), centred(text), is_target, CHOICE, 7, progress), is_target
 
 
 @pytest.mark.parametrize("types", [("book", "pod"), ("book",)])
-def test_cold_weights_speak_for_the_target_from_other_types_alone(tmp_path: Path, types: tuple[str, ...]) -> None:
-    data, _ = worlds.clustered(tmp_path / "data", types=types)
-    is_target, items = data.type_of == 0, len(data.items)
-    with Progress(quiet=True) as progress:
-        fitted = fit_linear(listeners_of(data), is_target, CHOICE, 7, progress)
-    warm, cold = fitted.weights.toarray()[:items], fitted.weights.toarray()[items:]
-    assert not cold[np.ix_(is_target, is_target)].any()
-    assert cold[np.ix_(~is_target, is_target)].any() == (len(types) > 1)
-    assert warm[np.ix_(is_target, is_target)].any()
-    np.testing.assert_array_equal(cold[:, ~is_target][~is_target], warm[:, ~is_target][~is_target])
-    np.testing.assert_allclose(fitted.from_items @ fitted.to_items.T, fitted.weights.toarray(), atol=1e-3)
+def test_cold_weights_speak_from_other_types_alone(tmp_path: Path, types: tuple[str, ...]) -> None:
+    found, is_target = fitted(tmp_path / "data", types)
+    items = len(is_target)
+    warm, cold = found.weights.toarray()[: items + 1], found.weights.toarray()[items + 1 :]
+    assert not cold[:items][is_target].any()
+    assert cold[:items][np.ix_(~is_target, is_target)].any() == (len(types) > 1)
+    assert warm[:items][np.ix_(is_target, is_target)].any()
+    assert (cold[items] > 0).all()
+    np.testing.assert_allclose(found.from_items @ found.to_items.T, found.weights.toarray(), atol=1e-3)
 
 
-def test_validation_chooses_a_rank_that_keeps_what_the_weights_know(tmp_path: Path) -> None:
-    data, _ = worlds.clustered(tmp_path / "data", per_type=60)
+def test_text_is_centred_and_none_stays_none() -> None:
+    text = np.random.default_rng(0).normal(3, 1, (20, 6)).astype(np.float32)
+    text[4] = 0
+    found = centred(text)
+    assert not found[4].any()
+    assert np.linalg.norm(found, axis=1) == pytest.approx((np.arange(20) != 4).astype(float), abs=1e-5)
+    assert np.abs(found.mean(axis=0)).max() < 0.3
+    assert centred(np.empty((3, 0), np.float32)).shape == (3, 0)
+
+
+def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", per_type=60)
     people, is_target = listeners_of(data), data.type_of == 0
     held = hold_out(people, is_target, 1, np.random.default_rng(0))
     task = Task.of(held, is_target, 1, ruled_out=())
     with Progress(quiet=True) as progress:
-        trials = LinearTrials(held, task, is_target, progress)
-        choice, gains = trials.choose((1, 3))
-        fitted = trials.cut(fit_linear(held.kept, is_target, choice, 7, progress), gains)
-    asked = held.kept.take(held.users)
-    kept = task.ndcg(fitted.part.encode(asked) @ fitted.to_items[task.candidates].T).mean()
-    assert gains.mean() > 0.3
-    assert kept > 0.97 * gains.mean()
-    assert fitted.choice.rank == fitted.to_items.shape[1] <= 120
+        choice, scores = LinearTrials(held, task, centred(text), is_target, progress).choose((1, 3))
+        found = fit_linear(held.kept, centred(text), is_target, choice, 7, progress)
+
+    def whole(some: slice) -> list[Floats]:
+        asked = held.kept.take(held.users[some])
+        return [scores(some), found.part.encode(asked) @ found.to_items[task.candidates].T]
+
+    tried, kept = (verdict.gains.mean() for verdict in task.judge(whole))
+    assert tried > 0.3
+    assert kept == pytest.approx(tried, abs=0.01)
 
 
 def test_only_the_latest_items_of_a_user_make_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from colisten.towers.batches import Pairs
+from colisten.towers.item_weights import with_everybody
 from colisten.towers.linear import heard_matrix
 from colisten.towers.listeners import Listeners
 from colisten.towers.mixing import choose_weights
 from colisten.towers.parts import LinearPart, scaled, spread_of
 from colisten.towers.popularity import log_popularity
-from colisten.towers.ranking import Task
+from colisten.towers.ranking import Task, Verdict
 from colisten.towers.ruling_out import ruled_out
 
 
@@ -53,15 +54,15 @@ def test_little_evidence_rules_nothing_out() -> None:
     assert ruled_out(few, strong=1, signals=2, items=20) == ()
 
 
-def test_the_linear_part_sums_each_distinct_item_once() -> None:
+def test_the_linear_part_sums_each_distinct_item_and_everybody_once() -> None:
     rng = np.random.default_rng(0)
     people = signalled(0.5)
-    from_items, is_target = rng.normal(size=(40, 4)).astype(np.float32), np.arange(20) < 4
+    from_items, is_target = rng.normal(size=(42, 4)).astype(np.float32), np.arange(20) < 4
     warm = people.touching(is_target)
     assert 0 < warm.sum() < len(people)
     for signals in (1, 2):
-        heard = heard_matrix(people, 20, signals).toarray()
-        wanted = np.where(warm[:, None], heard @ from_items[:20], heard @ from_items[20:])
+        heard = with_everybody(heard_matrix(people, 20, signals)).toarray()
+        wanted = np.where(warm[:, None], heard @ from_items[:21], heard @ from_items[21:])
         np.testing.assert_allclose(LinearPart(from_items, is_target, signals).encode(people), wanted, atol=1e-4)
 
 
@@ -76,7 +77,20 @@ def test_scaled_vectors_give_scores_of_variance_one_and_no_score_stays_none() ->
 def test_scores_that_tell_nothing_apart_gain_nothing() -> None:
     nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
     task = Task(np.arange(300), nothing, Pairs(np.array([0]), np.array([5])), np.ones(1, bool))
-    assert task.ndcg(np.zeros((1, 300), np.float32)) == 0
+    assert task.gains(lambda _: np.zeros((1, 300), np.float32)) == 0
+
+
+def test_of_equal_hits_the_wider_choice_is_taken_and_few_users_are_asked_together() -> None:
+    everybody, few = np.ones((2, 2, 9), bool), np.zeros((2, 2, 9), bool)
+    few[:, :, :3] = True
+    gains = np.full(300, 0.5, np.float32)
+    task = Task(
+        np.arange(9), Pairs(*np.empty((2, 0), np.int64)), Pairs(*np.empty((2, 0), np.int64)), np.arange(300) < 290
+    )
+    assert task.best([Verdict(gains, few), Verdict(gains, everybody), Verdict(gains * 0.9, everybody)], warm=True) == 1
+    cold_only = np.where(np.arange(300) < 290, 0.5, 1).astype(np.float32)
+    warm_only = np.where(np.arange(300) < 290, 0.6, 0).astype(np.float32)
+    assert task.best([Verdict(cold_only, few), Verdict(warm_only, few)], warm=False) == 1
 
 
 def test_weights_follow_what_ranks_well_apart_for_warm_and_cold_users() -> None:
@@ -87,10 +101,9 @@ def test_weights_follow_what_ranks_well_apart_for_warm_and_cold_users() -> None:
     noise = rng.normal(size=(users, items)).astype(np.float32)
     right = 2 * np.eye(items, dtype=np.float32)[truth.items] + rng.normal(size=(users, items)).astype(np.float32)
     task = Task(np.arange(items), Pairs(np.empty(0, np.int64), np.empty(0, np.int64)), truth, warm)
-    vectors = {"towers": np.where(warm[:, None], right, noise), "linear": np.where(warm[:, None], noise, right)}
-    vectors["popular"] = np.ones((users, 1), np.float32)
-    eye = np.eye(items, dtype=np.float32)
-    for_warm, for_cold, found = choose_weights(task, vectors, {"towers": eye, "linear": eye, "popular": eye[:, :1]})
+    scores = {"towers": np.where(warm[:, None], right, noise), "linear": np.where(warm[:, None], noise, right)}
+    scores["popular"] = np.zeros((users, items), np.float32)
+    for_warm, for_cold, found = choose_weights(task, {name: of.__getitem__ for name, of in scores.items()})
     assert for_warm["towers"] > for_warm["linear"]
     assert for_cold["linear"] > for_cold["towers"]
     assert found["warm"]["mix"] >= found["warm"]["towers"] > 2 * found["warm"]["linear"]
