@@ -158,6 +158,8 @@ class Towers(_Section):
     """Correct in-batch negatives for how often an item is drawn."""
     other_types: float = Field(0.5, ge=0)
     """Training pairs of the other item types for each pair of the target type."""
+    value_weighted: bool = False
+    """Draw a training pair as often as its `value` (seconds, completion) says, instead of each once an epoch."""
     history_days: int = Field(0, ge=0)
     """Days of history that a user vector sees (90 in the paper); 0 sees all."""
 

@@ -60,7 +60,7 @@ def test_ndcg_against_a_plain_loop(tmp_path: Path) -> None:
     held = hold_out(people, is_target, 1, np.random.default_rng(0))
     task = Task.of(held, is_target, 1, ruled_out=())
     scores = np.random.default_rng(1).normal(size=(len(held.users), int(is_target.sum()))).astype(np.float32)
-    found = task.ndcg(scores.copy())
+    found, _ = task.ranked(scores.copy())
     heard = pairs_of(held.kept, 1)
     for place, user in enumerate(held.users):
         wanted = set(held.truth.items[held.truth.users == place])
