@@ -126,6 +126,9 @@ class Profiles:
         with _sqlite(self._path), self._connection:
             self._connection.execute("PRAGMA secure_delete = ON")
             removed = self._connection.execute("DELETE FROM users WHERE user_id = ?", (user_id,)).rowcount
+        if removed:
+            with _sqlite(self._path):
+                self._connection.execute("VACUUM")
         return removed > 0
 
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
@@ -147,6 +150,14 @@ class Profiles:
             "ORDER BY item_id = :word DESC, retired, listeners DESC LIMIT 1"
         )
         return next((Item(*row) for row in self._all(query, {"word": word})), None)
+
+    def titled(self, part: str, limit: int) -> list[Item]:
+        """Items in the catalogue with this in their title, whatever its capitals; most heard first."""
+        query = (
+            "SELECT item, item_id, item_type, title, retired FROM items "
+            "WHERE NOT retired AND instr(lower(title), lower(:part)) ORDER BY listeners DESC, item LIMIT :limit"
+        )
+        return [Item(*row) for row in self._all(query, {"part": part, "limit": limit})]
 
     def titles(self) -> list[str]:
         """Every title, for suggestions."""

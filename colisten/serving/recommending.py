@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from colisten.arrays import Floats, Int32s
-from colisten.errors import IndexStoreError
+from colisten.errors import IndexStoreError, SettingsError
 from colisten.serving.index.collection import Collection, Conditions
 from colisten.serving.index.opening import open_index
 from colisten.serving.profiles import Item, Profiles
@@ -100,7 +100,15 @@ class Recommender:
         Raises:
             SettingsError: no such item, or nothing was learned about a feature.
         """
-        return self._named([""], self._rank(self.somebody(likes, features), wish, self._conditions(wish)), [])
+        return self.answer(self.somebody(likes, features), wish)
+
+    def answer(self, somebody: Listeners, wish: Wish) -> Recommendations:
+        """Answer for the one person in `somebody`, whoever it is.
+
+        Raises:
+            SettingsError: the wish names a type, language or genre that no item has.
+        """
+        return self._named([""], self._rank(somebody, wish, self._conditions(wish)), [])
 
     def somebody(self, likes: Sequence[str], features: Mapping[str, object]) -> Listeners:
         """One person with no account, as if they had just heard what they like.
@@ -121,13 +129,13 @@ class Recommender:
         of the type wished for, else of its own type, or of all types together if `across`.
 
         Raises:
-            SettingsError: no such item, or the wish names a type, language or genre that no item has.
-            IndexStoreError: the item is not in the live index.
+            SettingsError: no such item, or one that is not in the live index, or the wish names a type, language or
+                genre that no item has.
         """
         item = item_named(word, self.profiles)
         vector = self.collection.vectors("hgnn", [item.item]).get(item.item)
         if vector is None:
-            raise IndexStoreError(
+            raise SettingsError(
                 f"{item.title or item.item_id!r} is not in the live index: it left the catalogue, or publish again."
             )
         return self._nearest("hgnn", vector, wish, None if across else item.item_type, but=item.item)

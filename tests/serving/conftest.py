@@ -10,13 +10,18 @@ from pathlib import Path
 import pytest
 from qdrant_client import QdrantClient
 
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.endpoint import Endpoint, connect
+from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
 from colisten.serving.index.collection import Index
 from colisten.serving.index.embedded import EmbeddedIndex
-from colisten.serving.index.server import ServerIndex, connect
-from colisten.settings import Qdrant, Settings
+from colisten.serving.index.server import ServerIndex
+from colisten.serving.index.server import connect as connect_qdrant
+from colisten.settings import Graph, Qdrant, Settings
 from colisten.workdir import Workdir
-from tests.serving.worlds import served
+from tests.conftest import wipe
+from tests.serving.worlds import QUIET, served
 
 
 @pytest.fixture(params=["embedded", "client", "server"])
@@ -28,7 +33,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     url = os.environ.get("COLISTEN_QDRANT_URL")
     if request.param == "server" and not url:
         pytest.skip("COLISTEN_QDRANT_URL names no Qdrant server")
-    client = connect(Qdrant(url=url)) if request.param == "server" else QdrantClient(":memory:")
+    client = connect_qdrant(Qdrant(url=url)) if request.param == "server" else QdrantClient(":memory:")
     found = ServerIndex(client, f"test-{uuid.uuid4().hex[:8]}" if request.param == "server" else "colisten")
     yield found
     found.clean()
@@ -41,3 +46,20 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workdir, ListeningData, Settings]:
     """A served working folder that no test changes."""
     return served(tmp_path_factory.mktemp("serving") / "W")
+
+
+@pytest.fixture(scope="module")
+def with_graph(
+    world: tuple[Workdir, ListeningData, Settings],
+    neo4j_endpoint: Endpoint,
+    neo4j_settings: Settings,
+    graph_workdir: Workdir,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Settings:
+    """Settings for that folder, whose graph is in the session's Neo4j meanwhile."""
+    edges = tmp_path_factory.mktemp("edges")
+    build_edges(world[1], Graph(top_k=5), edges, QUIET)
+    with connect(neo4j_endpoint) as driver:
+        wipe(driver)
+        load_graph(world[1], edges / FILE, neo4j_settings, graph_workdir, QUIET)
+    return world[2].model_copy(update={"neo4j": neo4j_settings.neo4j})

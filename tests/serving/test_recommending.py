@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from colisten.errors import IndexStoreError, SettingsError
+from colisten.errors import SettingsError
 from colisten.listening.data import ListeningData
 from colisten.serving.index.opening import open_index
 from colisten.serving.many import recommend_to
@@ -151,7 +151,7 @@ def test_similar_is_by_cosine_of_the_graph_vectors(world: World, recommender: Re
     assert ids(found) == data.items["item_id"][order].to_list()
     same = recommender.similar("Title 3", Wish(k=500))
     assert 'it\'em "3"' not in ids(same)
-    with pytest.raises(IndexStoreError, match="catalogue"):
+    with pytest.raises(SettingsError, match="catalogue"):
         recommender.similar("Title 7", Wish())
 
 

@@ -20,6 +20,8 @@ _COMMANDS = {
     "search": "Items whose texts mean what is asked for.",
     "experiment": "Compare recommendations in front of real users: groups, exposures, effect.",
     "evaluate": "Measure recommendations on held-out listening, beside the baselines.",
+    "serve": "A JSON API and a page, over HTTP.",
+    "tune": "Search wider for settings that suit your data.",
     "data": "Check, import, synthesise and split listening data.",
     "graph": "Build, inspect and query the co-listening graph.",
     "db": "Start, stop and look at the managed local Neo4j.",
@@ -27,7 +29,7 @@ _COMMANDS = {
     "towers": "Train the two towers.",
     "index": "Publish item vectors to Qdrant, list them, roll back.",
     "config": "Every setting, its value and what it means.",
-    "forget": "Remove a user's profile.",
+    "forget": "Remove a person from everything that the working folder holds.",
 }
 
 _ANSWERING = {"recommend", "similar"}

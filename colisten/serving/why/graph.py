@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neo4j import Driver
 
     from colisten.graph_store.inspection.paths import Path
+    from colisten.graph_store.inspection.show import ItemView
 
 
 class Graph:
@@ -55,6 +56,18 @@ class Graph:
         except GraphError as error:
             self.absent = str(error)
             return {}
+
+    def view(self, item_id: str, count: int) -> ItemView | None:
+        """The item with its `count` strongest neighbours of each type; None where the graph has no such item.
+
+        Raises:
+            GraphError: the graph cannot be asked.
+        """
+        if self._driver is None:
+            raise GraphError(self.absent or "Neo4j was not asked.")
+        from colisten.graph_store.inspection.show import show_item
+
+        return show_item(self._driver, self._database, item_id, k=count)
 
 
 @contextmanager

@@ -11,10 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from colisten import settings
-from colisten.graph_store.edges import FILE, build_edges
-from colisten.graph_store.endpoint import Endpoint, connect
-from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
 from colisten.serving import popular
 from colisten.serving.profile_writing import write_profiles
@@ -25,24 +21,17 @@ from colisten.serving.why.graph import Graph
 from colisten.serving.wishes import Wish
 from colisten.settings import Neo4j, Settings
 from colisten.workdir import Workdir
-from tests.conftest import wipe
 from tests.serving.worlds import QUIET
 
 World = tuple[Workdir, ListeningData, Settings]
 NONE = Graph(None, "neo4j", "not asked here")
 
 
-@pytest.fixture(scope="module")
-def graph(
-    world: World, neo4j_endpoint: Endpoint, neo4j_settings: Settings, graph_workdir: Workdir,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Graph]:  # fmt: skip
-    edges = tmp_path_factory.mktemp("why")
-    build_edges(world[1], settings.Graph(top_k=5), edges, QUIET)
-    with connect(neo4j_endpoint) as driver:
-        wipe(driver)
-        load_graph(world[1], edges / FILE, neo4j_settings, graph_workdir, QUIET)
-        yield Graph(driver, "neo4j", None)
+@pytest.fixture
+def graph(world: World, with_graph: Settings) -> Iterator[Graph]:
+    found = Graph.open(world[0], with_graph)
+    yield found
+    found.close()
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""`colisten serve`: a JSON API and one page, over HTTP."""

@@ -1,0 +1,33 @@
+"""What Prometheus reads: how much is asked, how it is answered, how long it takes. Never who asked, or for what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The figures of one server."""
+
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "colisten_requests", "Requests by route and status.", ("route", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "colisten_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, registry=self._registry
+        )
+        gauge = Gauge("colisten_waiting", "Questions that wait for their answer.", registry=self._registry)
+        gauge.set_function(waiting)
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self) -> str:
+        """All figures, in Prometheus' own format."""
+        return generate_latest(self._registry).decode()

@@ -1,0 +1,34 @@
+"""The page: three files beside this one, and headers that keep it to them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+
+from fastapi import APIRouter, Response
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+_FILES = {"/": ("page.html", "text/html"), "/page.css": ("page.css", "text/css"),
+          "/page.js": ("page.js", "text/javascript")}  # fmt: skip
+
+
+def page_routes() -> APIRouter:
+    """Everything that the page consists of; what it shows comes through the API."""
+    router = APIRouter()
+    for path, (name, media_type) in _FILES.items():
+        content = files("colisten.serving.web").joinpath(name).read_bytes()
+        response = Response(content, headers=_HEADERS, media_type=media_type)
+        router.add_api_route(path, _giving(response), response_class=Response)
+    return router
+
+
+def _giving(response: Response) -> Callable[[], Awaitable[Response]]:
+    async def give() -> Response:
+        return response
+
+    return give

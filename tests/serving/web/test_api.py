@@ -1,0 +1,167 @@
+"""The API over a real index and a real graph, called in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from colisten.errors import SettingsError
+from colisten.listening.data import ListeningData
+from colisten.serving.recommending import Recommender
+from colisten.serving.web.app import create_app
+from colisten.serving.web.desk import BusyError, Desk
+from colisten.serving.wishes import Wish
+from colisten.settings import Serve, Settings
+from colisten.workdir import Workdir
+
+World = tuple[Workdir, ListeningData, Settings]
+KEY = "open-sesame"
+
+
+@pytest.fixture(scope="module")
+def ask(world: World, with_graph: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(world[0], with_graph), base_url="http://localhost") as client:
+        yield client
+
+
+def test_the_answers_are_those_of_the_recommender(world: World, ask: TestClient) -> None:
+    recommender = Recommender.open(world[0], world[2])
+    wish = Wish(5, "podcast", ("en", "de"))
+    asked = {"k": 5, "type": "podcast", "language": ["en", "de"]}
+    for question, expected in (
+        ({"user": "u5"}, recommender.recommend(["u5"], wish)),
+        ({"likes": ["Title 2", "title 9"], "country": "US", "age": 30},
+         recommender.recommend_for(["Title 2", "Title 9"], {"country": "US", "age": "30"}, wish)),
+    ):  # fmt: skip
+        found = ask.get("/recommend", params=asked | question).json()
+        assert found["notes"] == []
+        assert [item | {"why": None} for item in expected.titled()] == found["items"]
+    near = ask.get("/similar", params={"item": "Title 3", "across": True}).json()["items"]
+    assert near == list(recommender.similar("Title 3", Wish(), across=True).titled())
+    assert len({item["item_type"] for item in near}) > 1
+
+
+def test_reasons_come_with_paths(ask: TestClient) -> None:
+    items = ask.get("/recommend", params={"user": "u5", "why": True}).json()["items"]
+    joined = [item for item in items if item["why"]["kind"] == "listeners"]
+    assert joined
+    alone = ask.get("/why", params={"user": "u5", "item": joined[0]["item_id"]}).json()
+    assert alone == joined[0]["why"]
+    near = ask.get("/neighbourhood", params={"item": alone["paths"][0]["items"][-1]["item_id"], "k": 30}).json()
+    last = alone["paths"][0]["items"][-2]["item_id"]
+    assert last in {neighbour["item_id"] for neighbour in near["neighbours"]}
+
+
+def test_a_stranger_is_told_so(ask: TestClient) -> None:
+    found = ask.get("/recommend", params={"user": "who?"}).json()
+    assert len(found["items"]) == 10
+    assert "Never seen before" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/recommend?user=u1&likes=Title 2", 409, "not both"),
+        ("/recommend?usr=u1", 422, "no parameter 'usr'"),
+        ("/recommend?k=1000", 422, "'k' cannot be used"),
+        ("/recommend?" + "&".join(["likes=x"] * 101), 422, "likes"),
+        ("/recommend?type=audiobok", 404, "did you mean 'audiobook'"),
+        ("/similar?item=Title 7", 404, "catalogue"),
+        ("/why?item=nothing at all", 404, "no item"),
+        ("/nowhere", 404, "openapi.json"),
+    ],
+)
+def test_an_error_is_one_sentence(ask: TestClient, path: str, status: int, says: str) -> None:
+    answer = ask.get(path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+    assert says in answer.json()["error"]
+
+
+def test_bodies_are_refused(ask: TestClient) -> None:
+    assert ask.request("GET", "/recommend", content=b"x" * 2000).status_code == 413
+    assert ask.request("GET", "/recommend", content=iter([b"x"])).status_code == 413
+
+
+def test_a_page_elsewhere_cannot_ask_by_another_name(ask: TestClient) -> None:
+    assert ask.get("/recommend", headers={"host": "evil.example:8000"}).status_code == 403
+    for name in ("localhost:8000", "127.0.0.1", "[::1]:80"):
+        assert ask.get("/health", headers={"host": name}).status_code == 200
+
+
+def test_figures_count_routes_and_name_nobody(ask: TestClient) -> None:
+    ask.get("/recommend", params={"user": "o'brien\"; DROP TABLE users"})
+    ask.get("/some/odd/path")
+    text = ask.get("/metrics").text
+    assert 'colisten_requests_total{route="/recommend",status="200"}' in text
+    assert 'route="other",status="404"' in text
+    assert 'colisten_request_seconds_bucket{le="0.05",route="/recommend"}' in text
+    assert "brien" not in text
+    assert "odd" not in text
+
+
+def test_the_page_needs_nothing_from_elsewhere(ask: TestClient) -> None:
+    page = ask.get("/")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    for path in ("/", "/page.css", "/page.js"):
+        text = ask.get(path).text
+        assert text
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+        assert "https://" not in text
+
+
+def test_with_a_key_only_its_holders_are_answered(world: World) -> None:
+    guarded = world[2].model_copy(update={"serve": Serve(api_key=SecretStr(KEY))})
+    app = create_app(world[0], guarded)
+    ask = TestClient(app, base_url="http://localhost")
+    for path in ("/recommend", "/why?item=Title 3", "/similar?item=Title 3", "/titles?q=a", "/metrics"):
+        assert ask.get(path).status_code == 401
+        assert ask.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert ask.get(path, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+    assert ask.get("/health").status_code == 200
+    assert KEY not in json.dumps(app.openapi())
+    assert KEY not in repr(guarded) + json.dumps(guarded.to_keep())
+
+
+async def _wait_for_ever(desk: Desk) -> None:
+    with pytest.raises(BusyError):
+        await desk.ask(lambda answers: answers)
+
+
+def test_too_many_questions_are_refused_at_once() -> None:
+    import asyncio
+
+    desk = Desk(lambda: pytest.fail("nothing is to be opened"), 1)
+    desk.waiting = 1
+    asyncio.run(_wait_for_ever(desk))
+
+
+def test_without_neo4j_answers_are_given_and_say_so(world: World) -> None:
+    ask = TestClient(create_app(world[0], world[2]), base_url="http://localhost")
+    found = ask.get("/recommend", params={"user": "u5", "why": True}).json()
+    assert "Neo4j is not running" in found["notes"][0]
+    assert {item["why"]["kind"] for item in found["items"]} <= {"text", "popular", "model"}
+    gone = ask.get("/neighbourhood", params={"item": "Title 3"})
+    assert (gone.status_code, gone.headers["retry-after"]) == (503, "1")
+    assert not ask.get("/health").json()["graph"]
+
+
+def test_search_says_why_it_cannot(world: World) -> None:
+    odd = world[2].model_copy(update={"text": world[2].text.model_copy(update={"encoder": "/no/such/encoder"})})
+    with TestClient(create_app(world[0], odd), base_url="http://localhost") as ask:
+        refused = ask.get("/search", params={"q": "ice"})
+        assert "text.encoder" in refused.json()["error"]
+        assert ask.get("/recommend").status_code == 200
+
+
+def test_settings_are_needed_for_strangers() -> None:
+    from colisten.serving.cli.serve import _listen
+
+    with pytest.raises(SettingsError, match="COLISTEN_SERVE_API_KEY"):
+        _listen(Serve(host="192.0.2.1", port=0))
+    with _listen(Serve(port=0)) as taken, pytest.raises(SettingsError, match=r"serve\.port"):
+        _listen(Serve(port=taken.getsockname()[1]))

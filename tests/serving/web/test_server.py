@@ -1,0 +1,72 @@
+"""The server as a process: everything its description allows, stopping in good order, a publish meanwhile."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from colisten.listening.data import ListeningData
+from colisten.serving.index.opening import open_index
+from colisten.serving.publishing import publish
+from colisten.settings import Settings
+from colisten.workdir import Workdir
+from tests.serving.cli.conftest import command
+from tests.serving.web.conftest import serving
+from tests.serving.worlds import QUIET, served
+
+World = tuple[Workdir, ListeningData, Settings]
+
+
+def test_schemathesis_finds_nothing(address: str, tmp_path: Path) -> None:
+    """Examples, the edges of every parameter, and random requests, valid and not."""
+    words = ["run", f"{address}/openapi.json", "--max-examples", "25", "--no-color", "--seed", "7"]
+    program = "import sys; from schemathesis.cli import schemathesis; schemathesis(prog_name='schemathesis')"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"(\d+) generated, \1 passed|No issues found", done.stdout), done.stdout
+
+
+def test_what_is_asked_is_answered_before_it_ends(world: World) -> None:
+    with serving(world[0].root) as (address, process):
+        with ThreadPoolExecutor(8) as askers:
+            answers = [askers.submit(httpx.get, f"{address}/recommend?k=100", timeout=30) for _ in range(30)]
+            while not any(answer.done() for answer in answers):
+                time.sleep(0.001)
+            process.send_signal(signal.SIGTERM)
+            outcomes = [answer.exception() or answer.result().status_code for answer in answers]
+        assert process.wait(timeout=20) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == "Stopped.\n"
+    assert 200 in outcomes
+    assert {outcome for outcome in outcomes if isinstance(outcome, int)} == {200}
+    assert all(isinstance(outcome, int | httpx.ConnectError) for outcome in outcomes), outcomes
+
+
+def test_a_publish_is_seen_without_a_restart(tmp_path: Path) -> None:
+    workdir, data, settings = served(tmp_path / "W")
+    before = open_index(workdir, settings).live()
+    with serving(workdir.root) as (address, _):
+        assert httpx.get(f"{address}/health").json()["index"] == before
+        publish(workdir, data, settings, QUIET)
+        deadline = time.monotonic() + 20
+        while (seen := httpx.get(f"{address}/health").json()["index"]) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert seen == open_index(workdir, settings).live()
+        assert httpx.get(f"{address}/recommend?user=u5").json()["items"]
+
+
+def test_nothing_published_is_said_before_anything_listens(tmp_path: Path) -> None:
+    Workdir.open(tmp_path / "W", create=True)
+    done = subprocess.run(command("serve", "-w", str(tmp_path / "W")), capture_output=True, text=True, check=False)
+    assert done.returncode == 6
+    assert re.fullmatch(r"Error: .*colisten run.*\n", done.stderr)
