@@ -49,7 +49,12 @@ def _import(context: Context) -> str:
     from colisten.listening.importing import import_data
 
     data = import_data(context.source, context.workdir.listening, context.settings, context.progress)
-    return file_digest(data.interactions, data.root / "items.parquet", data.root / "users.parquet")
+    return imported_digest(data.root)
+
+
+def imported_digest(folder: Path) -> str:
+    """What later stages look at of the imported data."""
+    return file_digest(*(folder / f"{name}.parquet" for name in ("interactions", "items", "users")))
 
 
 # --- edges -----------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
         WorkdirError: a stage was asked for before the ones it is made from, or another process is at work here.
     """
     ran = []
-    with _alone(context.workdir):
+    with alone(context.workdir):
         for stage in stages:
             made_from = _made_from(stage, context)
             may_stay = "" if stage.name in force else _why_it_stays(stage, context, made_from)
@@ -121,8 +121,20 @@ def _record(workdir: Workdir, name: str) -> dict[str, Any]:
     return found
 
 
+def restate(workdir: Workdir, name: str, digest: str) -> None:
+    """Say that what a stage made is another thing now, so that the stages behind it run again."""
+    record = _record(workdir, name)
+    if record:
+        write_json(workdir.stages / f"{name}.json", record | {"digest": digest})
+
+
 @contextmanager
-def _alone(workdir: Workdir) -> Iterator[None]:
+def alone(workdir: Workdir) -> Iterator[None]:
+    """Nobody else builds in the folder while the block runs.
+
+    Raises:
+        WorkdirError: somebody does.
+    """
     try:
         with FileLock(workdir.root / ".lock", timeout=0):
             remove_drafts(workdir.root)

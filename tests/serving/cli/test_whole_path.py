@@ -20,6 +20,7 @@ from colisten.listening.data import ListeningData
 from colisten.serving.cli.pipeline import STAGES
 from tests.conftest import wipe
 from tests.serving.cli.conftest import QUICK, Colisten, command
+from tests.serving.cli.test_forget import holding
 
 TYPES = ("audiobook", "podcast", "course")
 
@@ -203,3 +204,14 @@ def test_tomorrow_s_data_updates_the_graph_and_keeps_numbers(
     wanted = summarise(pl.scan_parquet(workdir / "edges/edges.parquet"), ListeningData(workdir / "listening"))
     assert marker is not None
     assert marker.fingerprint == wanted.fingerprint
+
+
+def test_a_person_is_forgotten_in_the_whole_folder(ran: Path, split: Path, colisten: Colisten, tmp_path: Path) -> None:
+    """Parquet and SQLite are looked into; what else holds an id would hold it as it is."""
+    person, workdir = pl.read_parquet(split / "train/users.parquet")["user_id"][17], tmp_path / "W"
+    shutil.copytree(ran, workdir, ignore=shutil.ignore_patterns("neo4j"))
+    assert {"listening/users.parquet", "profiles.sqlite"} <= holding(workdir, person)
+    done = colisten("forget", person, "--workdir", workdir, "--json")
+    assert done.returncode == 0, done.stderr
+    assert holding(workdir, person) == set()
+    assert "Never seen before" in colisten("recommend", person, "--workdir", workdir).stderr
