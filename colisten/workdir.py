@@ -10,6 +10,7 @@ W/gnn/  W/towers/    models (safetensors, JSON) and item vectors
 W/index/             the embedded vector index, one folder per published collection
 W/suite/             what `evaluate --suite` has trained and judged
 W/experiments/       A/B tests: their groups, and what each was shown
+W/tune/              what `tune` has tried
 W/profiles.sqlite    what is known of each listener
 W/stages/            one JSON per finished stage: the fingerprint of what it was made from
 """
@@ -102,6 +103,10 @@ class Workdir:
     @property
     def suite(self) -> Path:
         return self.root / "suite"
+
+    @property
+    def tune(self) -> Path:
+        return self.root / "tune"
 
     @property
     def settings(self) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from colisten.arrays import Int64s
+from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.listening.data import ListeningData
 from colisten.listening.other_interactions import with_interactions
@@ -42,27 +42,25 @@ class Slice:
     """Those asked."""
     task: Task
 
-    def gain(self, baseline: Baseline) -> float:
-        """Mean of NDCG@10 and NDCG@100 over those asked, of a baseline not fitted yet."""
+    def gains(self, baseline: Baseline) -> Floats:
+        """Mean of NDCG@10 and NDCG@100 of each of those asked, by a baseline not fitted yet."""
         baseline.fit(self.data)
-        gains = [
-            piece.ndcg(np.array(baseline.scores(self.users[some], piece.candidates), np.float32))
-            for some, piece in self.task.pieces()
-        ]
-        return float(np.concatenate(gains).mean())
+        candidates = self.task.candidates
+        return self.task.gains(lambda some: np.array(baseline.scores(self.users[some], candidates), np.float32))
 
 
 @contextmanager
 def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Slice | None]:
     """The slice that Colisten's own choices are made on, while the block runs; None where nothing can be hidden."""
-    everybody, types = listeners_of(data), data.items["item_type"].to_numpy()
+    everybody, types = listeners_of(data, values=True), data.items["item_type"].to_numpy()
     is_target = np.asarray(types == settings.target)
     held = hold_out(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
     if not len(held.users):
         yield None
         return
     with TemporaryDirectory(dir=data.root.parent, prefix=".validation.") as scratch:
-        kept = with_interactions(data, interactions_of(held.kept).lazy(), Path(scratch))
+        events = interactions_of(held.kept).with_columns(value=held.kept.values)
+        kept = with_interactions(data, events.lazy(), Path(scratch))
         yield Slice(kept, held.users, Task.of(held, is_target, data.strong, ()))
 
 
@@ -80,7 +78,7 @@ def tuned(
             for name, tried in options.items():
                 gains = []
                 for option in tried:
-                    gains.append(part.gain(replace(option)) if len(tried) > 1 else 0.0)
+                    gains.append(float(part.gains(replace(option)).mean()) if len(tried) > 1 else 0.0)
                     task.advance(note=name)
                 found[name] = tried[int(np.argmax(gains))]
     return found

@@ -1,0 +1,80 @@
+"""The whole recipe as one recommender among others: trained in a folder of its own, without Neo4j and Qdrant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load_file
+
+from colisten.arrays import Floats, Int64s
+from colisten.evaluation.baselines.baseline import Baseline
+from colisten.gnn.embedding import embed_items
+from colisten.gnn.node_types import group_types
+from colisten.gnn.rehearsal import embed_rehearsal
+from colisten.gnn.training import train_hgnn
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.towers.encoder import UserEncoder
+from colisten.towers.listeners import Listeners
+from colisten.towers.reading import interactions_of, listeners_of
+from colisten.towers.towers import train_towers
+
+
+@dataclass
+class Recipe(Baseline):
+    """Edges, graph model, towers and what goes beside them, as `colisten run` trains them with these settings.
+
+    The graph is a snapshot of the edges in memory: sampled from it, a batch is the one that Neo4j would give.
+    """
+
+    text: Floats
+    """float32 [items, width]"""
+    settings: Settings
+    folder: Path
+    """An empty one, for what is trained."""
+    progress: Progress
+    graph: bool = True
+    """Is there a graph model? Without one, user and item towers see text and columns alone."""
+
+    def learn(self, data: ListeningData) -> None:
+        embeddings = self._embeddings(data) if self.graph else _nothing(data)
+        train_towers(
+            data, self.text, embeddings, lambda kept: self._rehearse(data, kept), self.settings,
+            self.folder / "towers", self.progress,
+        )  # fmt: skip
+        self._everybody = listeners_of(data)
+        self._encoder = UserEncoder.load(self.folder / "towers")
+        self._items = load_file(self.folder / "towers" / "items.safetensors")["vectors"]
+
+    def scores(self, users: Int64s, items: Int64s) -> Floats:
+        scores: Floats = self._encoder.encode(self._everybody.take(users)) @ self._items[items].T
+        return scores
+
+    def _embeddings(self, data: ListeningData) -> Floats:
+        settings, folder = self.settings, self.folder / "gnn"
+        build_edges(data, settings.graph, self.folder / "edges", self.progress)
+        edges = pl.read_parquet(self.folder / "edges" / FILE)
+        types = group_types(data, settings.target, settings.gnn.node_types)
+        src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
+        with SnapshotAdjacency.from_edges(
+            src, dst, weight, node_type=types.of_item, node_types=types.names
+        ) as adjacency:
+            train_hgnn(adjacency, self.text, settings.gnn, seed=settings.seed, folder=folder, progress=self.progress)
+            return embed_items(adjacency, self.text, folder, self.progress)
+
+    def _rehearse(self, data: ListeningData, kept: Listeners) -> Floats:
+        if not self.graph:
+            return _nothing(data)
+        return embed_rehearsal(
+            data, interactions_of(kept), self.text, self.settings, self.folder / "gnn", self.progress
+        )
+
+
+def _nothing(data: ListeningData) -> Floats:
+    return np.empty((len(data.items), 0), np.float32)

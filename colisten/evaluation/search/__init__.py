@@ -1,0 +1,1 @@
+"""The wide search for settings, on listening that no trial has seen."""
