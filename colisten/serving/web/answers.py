@@ -60,11 +60,16 @@ class Answers:
         return self._encoder
 
     def health(self) -> Health:
-        collection = self._recommender.collection
+        recommender = self._recommender
+        types = recommender.profiles.vocabulary("item_type")
         return Health(
-            index=collection.name, items=collection.count(), graph=self._running.absent is None,
-            search=self._encoder is not None, version=version("colisten"),
-        )  # fmt: skip
+            index=recommender.collection.name,
+            items=recommender.collection.count(),
+            types=sorted(types, key=lambda name: name != recommender.target),
+            graph=self._running.absent is None,
+            search=self._encoder is not None,
+            version=version("colisten"),
+        )
 
     def recommend(self, asked: questions.Recommend) -> tuple[Recommendations, list[Reason] | None, list[str]]:
         """The answer, reasons if they were asked for, and notes."""

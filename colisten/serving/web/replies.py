@@ -101,6 +101,7 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
     index: str
     items: int
+    types: list[str] = Field(description="Item types that can be asked for, the target type first.")
     graph: bool = Field(description="Can paths of shared listeners be asked for?")
     search: bool = Field(description="Is the text encoder loaded?")
     version: str

@@ -107,7 +107,7 @@ def test_figures_count_routes_and_name_nobody(ask: TestClient) -> None:
 def test_the_page_needs_nothing_from_elsewhere(ask: TestClient) -> None:
     page = ask.get("/")
     assert "default-src 'self'" in page.headers["content-security-policy"]
-    for path in ("/", "/page.css", "/page.js"):
+    for path in ("/", "/page.css", "/page.js", "/graph.js"):
         text = ask.get(path).text
         assert text
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
