@@ -1,20 +1,16 @@
 """How fast neighbourhoods come out of Neo4j, beside what others do: rows of `measure, ours, peer, ratio`.
 
-    python benchmarks/loader.py [--json FILE] [--graphs 2.4M:1:2:5,…] [--repeat 5]
+    python benchmarks/loader.py [--json FILE] [--graphs 2.4M:1:2:5,…] [--repeat 5] [--balance-seconds 300]
 
-The PyG peer needs torch-sparse, which is no dependency of ours: build it into a folder of its own, `pip install
---target FOLDER --no-deps --no-build-isolation torch-sparse torch-scatter`, and set PYTHONPATH to it. Without it those
-rows have no peer. Ours and the peer take turns, so that both see the same machine. Rates are edges per second into
-`HeteroData` with features: two hops, fan-out 10 per edge type, batch 512.
+Ours and the peer take turns, so that both see the same machine. Rates are edges per second into `HeteroData` with 64
+features: two hops, fan-out 10 per edge type, batch 512. A first epoch begins after the graph has been opened.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,8 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from loader_graphs import RandomGraph, load, random_graph
-from loader_peers import cypher_batches, in_memory, neighbour_loader, read_some
+from loader_balance import balanced_against_unbalanced
+from loader_graphs import RandomGraph, batches_of, load, random_graph
+from loader_memory import streaming_memory
+from loader_peers import cypher_batches, in_memory, neighbour_loaders, read_some
 from torch_geometric.data import HeteroData
 from torch_geometric.typing import WITH_TORCH_SPARSE
 
@@ -40,7 +38,7 @@ from colisten.graph_store.stream.export import export_snapshot
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
-from colisten.graph_store.stream.streaming import batch_key, stream
+from colisten.graph_store.stream.streaming import stream
 from colisten.progress import Progress
 from colisten.settings import Gnn, Neo4j
 
@@ -48,6 +46,9 @@ FAN_OUT = [10, 10]
 BATCH = 512
 WIDTH = 64
 QUIET = Progress(quiet=True)
+MISSING = """PyG's NeighborLoader needs torch-sparse here, and it is not installed: its rows stay empty. It is no
+dependency of ours; build it into a folder of its own (minutes) and name the folder on PYTHONPATH:
+    pip install --target FOLDER --no-deps --no-build-isolation torch-sparse torch-scatter"""
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,6 @@ def row(graph: str, measure: str, ours: float, peer: float | None = None) -> Row
                for value in (found.ours, found.peer, found.ratio)]  # fmt: skip
     print(f"{graph:14} {measure:58} {numbers[0]:>14} {numbers[1]:>14} {numbers[2]:>8}", flush=True)
     return found
-
-
-def epoch(items: int, count: int | None = None) -> list[Batch]:
-    """Batches over all items in random order, or the first `count` of them."""
-    order = np.random.default_rng(0).permutation(items)
-    parts = [order[at : at + BATCH] for at in range(0, items, BATCH)][:count]
-    return [Batch(part, batch_key(7, 0, place)) for place, part in enumerate(parts)]
 
 
 def hetero(adjacency: Adjacency, features: Floats, batches: list[Batch], prefetch: int = 4) -> Iterator[HeteroData]:
@@ -105,12 +99,12 @@ def steady_rate(batches: Iterable[HeteroData], count: int) -> float:
     return edges / (time.perf_counter() - begin)
 
 
-def neighbour_loader_rate(graph: RandomGraph, features: Floats, repeat: int) -> float | None:
+def peers_in_memory(graph: RandomGraph, features: Floats) -> list[Callable[[], float]]:
+    """Measures of PyG's loader with 0, 2 and 4 workers; none without torch-sparse."""
     if not WITH_TORCH_SPARSE:
-        return None
-    data = in_memory(graph, features)
-    loaders = [neighbour_loader(data, FAN_OUT, BATCH, workers) for workers in (0, 2, 4)]
-    return max(median_of(repeat, *(lambda each=each: steady_rate(each, 32) for each in loaders)))
+        return []
+    loaders = neighbour_loaders(in_memory(graph, features), FAN_OUT, BATCH)
+    return [lambda each=each: steady_rate(each, 32) for each in loaders]
 
 
 def fresh(endpoint: Endpoint, cache_mb: int = 4096) -> LiveAdjacency:
@@ -124,39 +118,48 @@ def budget_of(graph: RandomGraph, share: float) -> int:
 
 def rates(name: str, graph: RandomGraph, endpoint: Endpoint, folder: Path, repeat: int) -> Iterator[Row]:
     features = np.random.default_rng(1).random((graph.items, WIDTH), np.float32)
-    pyg = neighbour_loader_rate(graph, features, repeat)
-    all_batches, some = epoch(graph.items), epoch(graph.items, 33)
-
-    def cold() -> float:
-        with fresh(endpoint) as live:
-            return rate(hetero(live, features, all_batches))
-
-    def by_query() -> float:
-        with connect(endpoint) as driver:
-            return rate(cypher_batches(driver, graph, features, [batch.seeds for batch in some[:3]], FAN_OUT))
-
-    def small() -> float:
-        with fresh(endpoint, budget_of(graph, 0.1)) as live:
-            list(hetero(live, features, some[:16]))
-            return rate(hetero(live, features, some[:32]))
-
-    list(hetero(export_snapshot(endpoint, folder / "warm", QUIET), features, some[:2]))
-    first, limited, query = median_of(min(repeat, 3), cold, small, by_query)
+    peers = peers_in_memory(graph, features)
+    snapshot = export_snapshot(endpoint, folder, QUIET)
+    some = batches_of(graph.items, BATCH, 33)
+    list(hetero(snapshot, features, some[:2]))
     with fresh(endpoint) as live:
         live.neighbours(np.arange(graph.items))
-        warm, single = median_of(
+        warm, single, mapped, *pyg = median_of(
             repeat,
             lambda: steady_rate(hetero(live, features, some), 32),
             lambda: steady_rate(hetero(live, features, some, 0), 32),
+            lambda: steady_rate(hetero(snapshot, features, some), 32),
+            *peers,
         )
-    snapshot = export_snapshot(endpoint, folder / "warm", QUIET)
-    (mapped,) = median_of(repeat, lambda: steady_rate(hetero(snapshot, features, some), 32))
-    yield row(name, "edges/s, cache warm, against NeighborLoader", warm, pyg)
-    yield row(name, "edges/s, cache warm, no threads, against NeighborLoader", single, pyg)
-    yield row(name, "edges/s, first epoch, cache cold, against NeighborLoader", first, pyg)
-    yield row(name, "edges/s, snapshot, against NeighborLoader", mapped, pyg)
-    yield row(name, "edges/s, cache for 10 % of rows, against one query a batch", limited, query)
+    best = max(pyg, default=None)
+    yield row(name, "edges/s, cache warm, against NeighborLoader", warm, best)
+    yield row(name, "edges/s, cache warm, no threads, against NeighborLoader", single, best)
+    yield row(name, "edges/s, snapshot, against NeighborLoader", mapped, best)
+    yield from cold_rates(name, graph, endpoint, features, peers, min(repeat, 3))
+
+
+def cold_rates(
+    name: str, graph: RandomGraph, endpoint: Endpoint, features: Floats, peers: list[Callable[[], float]], repeat: int
+) -> Iterator[Row]:
+    batches = batches_of(graph.items, BATCH)
+
+    def cold() -> float:
+        with fresh(endpoint) as live:
+            return rate(hetero(live, features, batches))
+
+    def small() -> float:
+        with fresh(endpoint, budget_of(graph, 0.1)) as live:
+            list(hetero(live, features, batches[:16]))
+            return rate(hetero(live, features, batches[:32]))
+
+    def by_query() -> float:
+        with connect(endpoint) as driver:
+            return rate(cypher_batches(driver, graph, features, [batch.seeds for batch in batches[:3]], FAN_OUT))
+
+    first, limited, query, *pyg = median_of(repeat, cold, small, by_query, *peers)
+    yield row(name, "edges/s, first epoch, cache cold, against NeighborLoader", first, max(pyg, default=None))
     yield row(name, "edges/s, first epoch, cache cold, against one query a batch", first, query)
+    yield row(name, "edges/s, cache for 10 % of rows, against one query a batch", limited, query)
 
 
 def exporting(name: str, graph: RandomGraph, endpoint: Endpoint, folder: Path, repeat: int) -> Iterator[Row]:
@@ -197,49 +200,36 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
         yield row(name, "share of a training epoch spent waiting for data", waited / (time.perf_counter() - begin))
 
 
-def resident(field: str) -> int:
-    """MiB that the kernel tells of this process: `VmRSS` now, `VmHWM` at most since the last reset."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1]) // 1024
+def memory(name: str, endpoint: Endpoint) -> Iterator[Row]:
+    for cache_mb in (32, 128):
+        found = streaming_memory(endpoint, cache_mb)
+        yield row(name, f"MiB an opened graph takes of a budget of {cache_mb} MiB", found.opened)
+        yield row(name, f"MiB at the peak beyond the budget of {cache_mb} MiB", found.beyond)
 
 
-def streaming_memory(endpoint: Endpoint, cache_mb: int) -> None:
-    """Run in a process of its own: an epoch's first batches under a budget, without features.
-
-    What code, compiled loops and the opened graph take is there before the measurement.
-    """
-    with fresh(endpoint, 1) as live:
-        list(sampled(live, epoch(len(live.node_type), 1)))
-    with fresh(endpoint, cache_mb) as live:
-        before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        list(sampled(live, epoch(len(live.node_type), 48)))
-        print(json.dumps({"before": before, "peak": resident("VmHWM")}))
+def balance(seconds: float) -> Iterator[Row]:
+    imbalance, edges = (1, 20, 200), 600_000
+    for measured in balanced_against_unbalanced(edges, imbalance, seconds):
+        yield row("0.6M:1:20:200", *measured)
 
 
-def sampled(live: LiveAdjacency, batches: list[Batch]) -> Iterator[int]:
-    """Batches made and let go."""
-    sampler = NeighbourSampler(live, FAN_OUT, refill=False)
-    return stream(sampler, batches, lambda _, found: edges_of(to_hetero_data(found, live)), prefetch=4)
+def opening(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
+    begin = time.perf_counter()
+    fresh(endpoint).close()
+    seconds = time.perf_counter() - begin
+    yield row(name, "items/s whose type and degrees are read on opening", graph.items / seconds)
 
 
-def memory(name: str, endpoint: Endpoint, cache_mb: int = 32) -> Iterator[Row]:
-    given = [endpoint.uri, endpoint.user, str(cache_mb)]
-    environment = os.environ | {"BENCHMARK_PASSWORD": endpoint.password.get_secret_value()}
-    command = [sys.executable, "-W", "ignore", __file__, "--streaming-memory", *given]
-    found = json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
-    yield row(name, f"MiB that streaming with a budget of {cache_mb} MiB adds", found["peak"] - found["before"])
-
-
-def measure(names: list[str], repeat: int) -> Iterator[Row]:
+def measure(names: list[str], repeat: int, memory_mb: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        server = ManagedServer(Path(folder) / "neo4j", Neo4j(memory_mb=2048), QUIET)
+        server = ManagedServer(Path(folder) / "neo4j", Neo4j(memory_mb=memory_mb), QUIET)
         try:
             for name in names:
                 size, *imbalance = name.split(":")
                 graph = random_graph(int(float(size.rstrip("M")) * 1e6), tuple(map(int, imbalance)))
                 endpoint = load(server, graph)
                 place = Path(folder) / name.replace(":", "-")
+                yield from opening(name, graph, endpoint)
                 yield from exporting(name, graph, endpoint, Path(folder), repeat)
                 yield from rates(name, graph, endpoint, place, repeat)
                 yield from waiting(name, graph, endpoint)
@@ -253,15 +243,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--graphs", default="0.6M:1:2:5,2.4M:1:2:5,2.4M:1:20:200,20M:1:2:5,20M:1:20:200")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--streaming-memory", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--memory-mb", type=int, default=4096, help="of the Neo4j server")
+    parser.add_argument("--balance-seconds", type=float, default=300, help="for each way of training; 0 leaves it out")
     given = parser.parse_args()
-    if given.streaming_memory:
-        uri, user, cache_mb = given.streaming_memory
-        from pydantic import SecretStr
-
-        streaming_memory(Endpoint(uri, user, SecretStr(os.environ["BENCHMARK_PASSWORD"])), int(cache_mb))
-        return
-    rows = list(measure(given.graphs.split(","), given.repeat))
+    if not WITH_TORCH_SPARSE:
+        print(MISSING, file=sys.stderr)
+    rows = list(measure([name for name in given.graphs.split(",") if name], given.repeat, given.memory_mb))
+    if given.balance_seconds:
+        rows += balance(given.balance_seconds)
     if given.json:
         given.json.write_text(json.dumps([asdict(each) for each in rows], indent=1) + "\n")
 

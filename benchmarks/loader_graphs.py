@@ -9,13 +9,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Codes, Floats, Int32s
+from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.graph_store.endpoint import Endpoint, connect
+from colisten.graph_store.importing import import_graph
+from colisten.graph_store.schema import ensure_schema, label_of, relationship_of
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.graph_store.stream.sampler import Batch
+from colisten.graph_store.stream.streaming import batch_key
+from colisten.progress import Progress
 
-NAMES = ("Audiobook", "Podcast")
+TYPES = ("audiobook", "podcast")
+NAMES = tuple(map(label_of, TYPES))
 PAIRS = ((0, 0), (0, 1), (1, 1))
-RELATIONSHIPS = tuple(f"CO_LISTENED_{NAMES[a].upper()}_{NAMES[b].upper()}" for a, b in PAIRS)
+EDGE_TYPES = tuple((TYPES[a], TYPES[b]) for a, b in PAIRS)
+RELATIONSHIPS = tuple(relationship_of(*pair) for pair in EDGE_TYPES)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class RandomGraph:
 
 
 def random_graph(edges: int, imbalance: tuple[int, int, int], seed: int = 0) -> RandomGraph:
+    """Edges without any structure but that some items are popular."""
     rng = np.random.default_rng(seed)
     per_type = edges // 48
     ends = []
@@ -45,40 +53,76 @@ def random_graph(edges: int, imbalance: tuple[int, int, int], seed: int = 0) -> 
         count = edges * part // sum(imbalance)
         ends.append([(per_type * rng.random(count) ** 1.5).astype(np.int64) + per_type * kind for kind in pair])
     src, dst = (np.concatenate(side) for side in zip(*ends, strict=True))
-    keys = np.unique(np.minimum(src, dst) * (2 * per_type) + np.maximum(src, dst))
-    keys = keys[keys // (2 * per_type) != keys % (2 * per_type)]
+    return _distinct(src, dst, per_type, rng)
+
+
+def community_graph(
+    edges: int, imbalance: tuple[int, int, int], seed: int = 0, size: int = 50, inside: float = 0.7
+) -> tuple[RandomGraph, Floats]:
+    """Edges of which a share stays `inside` communities of `size` items of each type; and texts, [items, 64], that say
+    a little of an item's community."""
+    rng = np.random.default_rng(seed)
+    per_type = edges // 48 // size * size
+    ends = []
+    for pair, part in zip(PAIRS, imbalance, strict=True):
+        count = edges * part // sum(imbalance)
+        src, dst = ((per_type * rng.random(count) ** 1.5).astype(np.int64) for _ in pair)
+        near = (src // size) * size + (size * rng.random(count) ** 1.5).astype(np.int64)
+        dst = np.where(rng.random(count) < inside, near, dst)
+        ends.append([src + per_type * pair[0], dst + per_type * pair[1]])
+    src, dst = (np.concatenate(side) for side in zip(*ends, strict=True))
+    community = np.tile(np.arange(per_type) // size, len(NAMES))
+    text = rng.normal(size=(per_type // size, 64))[community] * 0.3 + rng.normal(size=(len(community), 64))
+    text /= np.linalg.norm(text, axis=1, keepdims=True)
+    return _distinct(src, dst, per_type, rng), text.astype(np.float32)
+
+
+def _distinct(src: Int64s, dst: Int64s, per_type: int, rng: np.random.Generator) -> RandomGraph:
+    items = len(NAMES) * per_type
+    keys = np.unique(np.minimum(src, dst) * items + np.maximum(src, dst))
+    keys = keys[keys // items != keys % items]
     rng.shuffle(keys)
-    src, dst = (keys // (2 * per_type)).astype(np.int32), (keys % (2 * per_type)).astype(np.int32)
-    node_type = (np.arange(2 * per_type) >= per_type).astype(np.uint8)
-    return RandomGraph(src, dst, rng.random(len(src), np.float32) * 0.99 + 0.01, node_type)
+    weight = rng.random(len(keys), np.float32) * 0.99 + 0.01
+    node_type = np.repeat(np.arange(len(NAMES), dtype=np.uint8), per_type)
+    return RandomGraph((keys // items).astype(np.int32), (keys % items).astype(np.int32), weight, node_type)
+
+
+def batches_of(items: int, size: int, count: int | None = None) -> list[Batch]:
+    """Batches over all items in random order, or the first `count` of them."""
+    order = np.random.default_rng(0).permutation(items)
+    parts = [order[at : at + size] for at in range(0, items, size)][:count]
+    return [Batch(part, batch_key(7, 0, place)) for place, part in enumerate(parts)]
 
 
 def load(server: ManagedServer, graph: RandomGraph) -> Endpoint:
-    """Replace what the server holds, by the offline importer."""
-    server.start()
-    with tempfile.TemporaryDirectory() as folder, server.stopped():
-        files = _write(Path(folder), graph)
-        server.admin("database", "import", "full", "neo4j", "--overwrite-destination", *files)
+    """Replace what the server holds, as `colisten graph build` writes it: by the offline importer."""
+    kinds = np.array(TYPES)[graph.node_type]
+    with tempfile.TemporaryDirectory() as folder:
+        edges = Path(folder) / "edges.parquet"
+        _edges_of(graph, kinds).write_parquet(edges)
+        import_graph(server, "neo4j", _nodes_of(kinds), edges, EDGE_TYPES, Progress(quiet=True))
     endpoint = server.start()
     with connect(endpoint) as driver:
-        driver.execute_query("CREATE CONSTRAINT colisten_item IF NOT EXISTS FOR (n:Item) REQUIRE n.item IS UNIQUE")
-        driver.execute_query("CALL db.awaitIndexes(600)")
-        driver.execute_query("CREATE (:CoListeningGraph {version: $version})", version=f"random-{len(graph.src)}")
+        ensure_schema(driver, "neo4j", TYPES)
+        about = {"version": f"random-{len(graph.src)}", "complete": True}
+        driver.execute_query("MATCH (g:CoListeningGraph) SET g += $about", about=about)
     return endpoint
 
 
-def _write(folder: Path, graph: RandomGraph) -> list[str]:
-    files = []
-    for kind, name in enumerate(NAMES):
-        items = np.flatnonzero(graph.node_type == kind)
-        columns = {":ID": items, "item:int": items, "id": [f"{name}-{item}" for item in items]}
-        pl.DataFrame(columns).write_csv(folder / f"{name}.csv")
-        files.append(f"--nodes=Item:{name}={folder / name}.csv")
-    for pair, name in zip(PAIRS, RELATIONSHIPS, strict=True):
-        chosen = graph.of_pair(pair)
-        columns = {":START_ID": graph.src[chosen], ":END_ID": graph.dst[chosen], "listeners:int": np.ones(chosen.sum())}
-        frame = pl.DataFrame(columns).with_columns(pl.col("listeners:int").cast(pl.Int32))
-        frame = frame.with_columns(pl.Series("weight:double", graph.weight[chosen].astype(np.float64)))
-        frame.write_csv(folder / f"{name}.csv")
-        files.append(f"--relationships={name}={folder / name}.csv")
-    return files
+def _nodes_of(kinds: np.ndarray) -> pl.DataFrame:
+    items = pl.DataFrame({"item_type": kinds}).with_row_index("item")
+    blank = {"title": pl.String, "language": pl.String, "published": pl.Date}
+    lists = {"genres": pl.List(pl.String), "creators": pl.List(pl.String)}
+    return items.with_columns(
+        pl.format("{}-{}", "item_type", "item").alias("id"),
+        pl.int_range(pl.len()).over("item_type").alias("row"),
+        *(pl.lit(None, kind).alias(name) for name, kind in (blank | lists).items()),
+        retired=pl.lit(False),
+        listeners=pl.lit(1),
+    )
+
+
+def _edges_of(graph: RandomGraph, kinds: np.ndarray) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"src": graph.src, "dst": graph.dst, "src_type": kinds[graph.src], "dst_type": kinds[graph.dst]}
+    ).with_columns(listeners=pl.lit(1), weight=pl.Series(graph.weight))

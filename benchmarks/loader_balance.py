@@ -1,0 +1,148 @@
+"""Training on equally many edges of every type against training on all edges: time an epoch, time to one quality.
+
+An unbalanced epoch is every edge once. A balanced one is three times the rarest type, drawn anew each epoch (paper
+4.1.3). Both train the same model from the same weights with batches of one size and take turns of equally many
+seconds, so that both see the same machine. Quality is the share of held-out edges whose end is among the ten best of
+hundreds of random items; time for measuring it is not counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+import torch
+from loader_graphs import NAMES, RandomGraph, community_graph
+
+from colisten.arrays import Floats
+from colisten.gnn.batches import Placed, TrainingBatch
+from colisten.gnn.cores import half_the_cores
+from colisten.gnn.features import Features
+from colisten.gnn.hgnn import HGNN, Shape
+from colisten.gnn.module import HgnnTraining
+from colisten.gnn.supervision import Edges, edges_per_type
+from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency
+from colisten.settings import Gnn
+
+BATCH = 512
+BATCHES_A_TURN = 16
+JUDGED = 1024
+"""Held-out edges, in random order, that quality is told by."""
+SMOOTH = 3
+"""Quality is the mean of so many measurements in a row."""
+NEAR = 0.99
+"""Both have come equally far where they have this share of the best quality that both reach."""
+
+
+@dataclass
+class Run:
+    """One way of training, under way."""
+
+    training: HgnnTraining
+    seconds: float = 0.0
+    edges: int = 0
+    seen: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    """(seconds, quality by each measure) after each turn."""
+
+    def __post_init__(self) -> None:
+        self.optimiser = self.training.configure_optimizers()
+        self.batches = self._batches()
+
+    def _batches(self) -> Iterator[TrainingBatch]:
+        for epoch in count():
+            yield from self.training.training_stream(self.training.edges_of(epoch), 7, epoch)
+
+    def turn(self) -> None:
+        begin = time.perf_counter()
+        for _ in range(BATCHES_A_TURN):
+            self.optimiser.zero_grad()
+            self.training.loss(next(self.batches)).mean().backward()
+            self.optimiser.step()
+        self.seconds += time.perf_counter() - begin
+        self.edges += BATCHES_A_TURN * BATCH
+
+    def smoothed(self, measure: str) -> list[float]:
+        found = np.array([quality[measure] for _, quality in self.seen])
+        return np.convolve(found, np.ones(SMOOTH) / SMOOTH, "valid").tolist()
+
+    def seconds_to(self, measure: str, quality: float) -> float:
+        reached = next(at for at, found in enumerate(self.smoothed(measure)) if found >= quality)
+        return self.seen[reached + SMOOTH - 1][0]
+
+    @property
+    def epoch_seconds(self) -> float:
+        """An epoch's share of the time taken so far; a long epoch need not come to its end."""
+        return self.seconds / self.edges * sum(self.training.shares.values())
+
+
+def _training(adjacency: Adjacency, text: Floats, *, balance: bool) -> HgnnTraining:
+    counts = edges_per_type(adjacency)
+    edges = 3 * min(counts.values()) if balance else sum(counts.values())
+    options = Gnn(balance=balance, edges_per_epoch=edges, batch_size=BATCH)
+    torch.manual_seed(7)
+    width = Features(text, adjacency.degrees).width
+    shape = Shape(width, len(adjacency.node_types), options.dim, len(options.fan_out), options.aggregate)
+    return HgnnTraining(HGNN(shape), adjacency, text, options, seed=7)
+
+
+def _hits(vectors: torch.Tensor, contrast: Placed) -> torch.Tensor:
+    anchor = vectors[contrast.anchor]
+    positive = (anchor * vectors[contrast.positive]).sum(dim=1, keepdim=True)
+    better = (anchor @ vectors[contrast.others].T > positive) & ~contrast.joined
+    return (better.sum(dim=1) < 10).float()
+
+
+@torch.inference_mode()
+def _quality(model: HGNN, batches: Iterator[TrainingBatch]) -> float:
+    hits = [_hits(model(batch.graph), contrast) for batch in batches for contrast in batch.contrasts]
+    return float(torch.cat(hits).mean())
+
+
+def _take_turns(balanced: Run, unbalanced: Run, seconds: float) -> None:
+    judge = balanced.training.validation_stream
+    alike, of_all = balanced.training.held_out_edges, unbalanced.training.held_out_edges
+    judged = {
+        "each type alike": alike,
+        "audiobook edges": _of_audiobooks(alike, unbalanced.training),
+        "each edge alike": of_all,
+    }
+    while min(balanced.seconds, unbalanced.seconds) < seconds:
+        run = min(balanced, unbalanced, key=lambda each: each.seconds)
+        run.turn()
+        found = {
+            name: _quality(run.training.model, judge((src[:JUDGED], dst[:JUDGED]), 7, 1 << 40))
+            for name, (src, dst) in judged.items()
+        }
+        run.seen.append((run.seconds, found))
+
+
+def _of_audiobooks(edges: Edges, training: HgnnTraining) -> Edges:
+    chosen = training.sampler.adjacency.node_type[edges[0]] == 0
+    return edges[0][chosen], edges[1][chosen]
+
+
+def balanced_against_unbalanced(
+    edges: int, imbalance: tuple[int, int, int], seconds: float
+) -> Iterator[tuple[str, float, float]]:
+    """(measure, balanced, unbalanced) of the two, trained for so many seconds each."""
+    graph, text = community_graph(edges, imbalance)
+    adjacency = _snapshot(graph)
+    runs = [Run(_training(adjacency, text, balance=balance)) for balance in (True, False)]
+    with half_the_cores():
+        _take_turns(*runs, seconds)
+    yield ("seconds an epoch, balanced against all edges", *(run.epoch_seconds for run in runs))
+    for measure in runs[0].seen[0][1]:
+        best = [max(run.smoothed(measure)) for run in runs]
+        yield (f"best hit rate at 10, {measure}, balanced against all edges", *best)
+        times = (run.seconds_to(measure, NEAR * min(best)) for run in runs)
+        yield (f"seconds to the same hit rate, {measure}, the same", *times)
+
+
+def _snapshot(graph: RandomGraph) -> SnapshotAdjacency:
+    return SnapshotAdjacency.from_edges(
+        graph.src, graph.dst, graph.weight, node_type=graph.node_type, node_types=NAMES, version="communities"
+    )
