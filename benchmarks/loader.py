@@ -202,9 +202,11 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
 
 def memory(name: str, endpoint: Endpoint) -> Iterator[Row]:
     for cache_mb in (32, 128):
-        found = streaming_memory(endpoint, cache_mb)
-        yield row(name, f"MiB an opened graph takes of a budget of {cache_mb} MiB", found.opened)
-        yield row(name, f"MiB at the peak beyond the budget of {cache_mb} MiB", found.beyond)
+        taken = streaming_memory(endpoint, cache_mb)
+        yield row(name, f"MiB at the peak, with a budget of {cache_mb} MiB", taken.peak, cache_mb)
+        yield row(name, f"MiB of it per item, budget {cache_mb}", taken.opened)
+        yield row(name, f"MiB of it rows in the cache, budget {cache_mb}", taken.kept)
+        yield row(name, f"MiB of it work under way, budget {cache_mb}", taken.peak - taken.opened - taken.kept)
 
 
 def balance(seconds: float) -> Iterator[Row]:

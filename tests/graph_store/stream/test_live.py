@@ -188,6 +188,20 @@ def test_an_error_while_rows_are_read_holds_nobody_up(loaded: Endpoint, monkeypa
         run(live, prefetch=4)
 
 
+@pytest.mark.parametrize("room", [0, 40, 3_000])
+def test_a_row_longer_than_a_reading_and_than_the_budget_is_streamed(
+    loaded: Endpoint, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(live_module, "_ENDS_PER_QUERY", 7)
+    truth = run(GRAPH.adjacency(), 0)
+    with opened(loaded, room=room) as live:
+        assert live.degrees.sum(axis=1).max() > 40
+        live.together = 4
+        assert all(map(same, truth, run(live, prefetch=3)))
+        kept = live._cache.start >= 0
+        assert live.degrees[kept].sum() == live._cache.used <= room
+
+
 def test_a_few_rows_are_read_by_row_and_many_all_at_once(loaded: Endpoint) -> None:
     with opened(loaded) as live:
         truth = GRAPH.adjacency().neighbours(np.arange(400))
