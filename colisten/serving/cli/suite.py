@@ -25,10 +25,12 @@ def compare_paper(workdir: Path, split: Path, overrides: Sequence[str], k: int) 
     """
     from colisten.evaluation.suite.run import paper_suite
     from colisten.progress import Progress
+    from colisten.settings import Settings
 
-    folder, settings = opened(workdir, [*overrides, "recipe=paper"], create=True)
+    folder, own = opened(workdir, overrides, create=True)
+    settings = Settings.load([*overrides, "recipe=paper"], kept=folder.settings)
     with Progress() as progress:
-        _prepare(folder, split, settings, progress)
+        _prepare(folder, split, own, progress)
         comparison = paper_suite(folder, split, settings, k, progress)
         for name, reason in comparison.lacking.items():
             progress.say(f"Left out {name}: {reason}")
