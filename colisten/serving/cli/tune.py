@@ -40,7 +40,7 @@ def tune(workdir: Path, minutes: float, trials: int | None, overrides: tuple[str
     with Progress() as progress:
         data, text = ListeningData(folder.listening), load_text(folder.features)
         found = search(data, text, settings, folder.tune, minutes=minutes, trials=trials, progress=progress)
-        progress.say(f"Trials done: {found.trials}. NDCG {found.before:.4f} with the present settings, {found.after:.4f} at best.")
+        progress.say(f"Trials done: {found.trials}; NDCG {found.before:.4f} at present, {found.after:.4f} at best.")
         if not found.values:
             progress.say("The present settings stay: nothing was better beyond chance.")
             return
