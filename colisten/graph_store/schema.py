@@ -48,21 +48,22 @@ def quoted(name: str) -> str:
 
 def ensure_schema(driver: Driver, database: str, item_types: Iterable[str]) -> None:
     """Create what is missing of the constraints and indexes, and wait until they serve."""
-    statements = [
-        f"CREATE CONSTRAINT colisten_graph IF NOT EXISTS FOR (g:{GRAPH}) REQUIRE g.name IS UNIQUE",
-        f"CREATE CONSTRAINT colisten_item IF NOT EXISTS FOR (n:{ITEM}) REQUIRE n.item IS UNIQUE",
-        f"CREATE CONSTRAINT colisten_id IF NOT EXISTS FOR (n:{ITEM}) REQUIRE n.id IS UNIQUE",
-        f"CREATE FULLTEXT INDEX {TITLES} IF NOT EXISTS FOR (n:{ITEM}) ON EACH [n.title]",
-    ]
-    for label in map(label_of, item_types):
-        constraint = quoted(f"colisten_row_{label}")
-        statements.append(
-            f"CREATE CONSTRAINT {constraint} IF NOT EXISTS FOR (n:{quoted(label)}) REQUIRE n.row IS UNIQUE"
-        )
     with driver.session(database=database) as session:
-        for statement in statements:
-            session.run(statement).consume()
+        for name, statement in indexes_of(item_types).items():
+            session.run(statement.format(name=f"{quoted(name)} IF NOT EXISTS")).consume()
         session.run("CALL db.awaitIndexes(600)").consume()
+
+
+def indexes_of(item_types: Iterable[str]) -> dict[str, str]:
+    """Name of each index that the graph stands on → the statement that makes it, with `{name}` in it."""
+    unique = {
+        "colisten_graph": f"(n:{GRAPH}) REQUIRE n.name",
+        "colisten_item": f"(n:{ITEM}) REQUIRE n.item",
+        "colisten_id": f"(n:{ITEM}) REQUIRE n.id",
+        **{f"colisten_row_{label}": f"(n:{quoted(label)}) REQUIRE n.row" for label in map(label_of, item_types)},
+    }
+    constraints = {name: f"CREATE CONSTRAINT {{name}} FOR {what} IS UNIQUE" for name, what in unique.items()}
+    return constraints | {TITLES: f"CREATE FULLTEXT INDEX {{name}} FOR (n:{ITEM}) ON EACH [n.title]"}
 
 
 def _is_plain(item_type: str) -> bool:

@@ -28,11 +28,12 @@ _COMMANDS = {
     "gnn": "Train the graph network and embed every item.",
     "towers": "Train the two towers.",
     "index": "Publish item vectors to Qdrant, list them, roll back.",
-    "config": "Every setting, its value and what it means.",
+    "config": "Every setting, its value, where that comes from and what it means.",
+    "doctor": "Check machine, settings, Neo4j, Qdrant and data, and say what to do.",
     "forget": "Remove a person from everything that the working folder holds.",
 }
 
-_ANSWERING = {"recommend", "similar"}
+_ANSWERING = {"recommend", "similar", "search"}
 """Commands whose few products are done before NumPy's threads have started."""
 
 

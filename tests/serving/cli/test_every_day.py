@@ -53,7 +53,8 @@ def days(split: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def edges(graph: Driver) -> set[Edge]:
     """What joins what: the ids in order, type, shared listeners and weight."""
     found = graph.execute_query(
-        "MATCH (a:Item)-[r]->(b:Item) RETURN a.id AS a, b.id AS b, type(r) AS t, r.listeners AS n, r.weight AS w"
+        "MATCH (a:Item)-[r]->(b:Item) WHERE type(r) STARTS WITH 'CO_LISTENED' "
+        "RETURN a.id AS a, b.id AS b, type(r) AS t, r.listeners AS n, r.weight AS w"
     ).records
     assert len(found) > 300
     return {(*sorted((row["a"], row["b"])), row["t"], row["n"], row["w"]) for row in found}

@@ -1,0 +1,1 @@
+"""What `colisten doctor` looks at, one module per part of the machine."""
