@@ -1,4 +1,4 @@
-"""Relationships by difference: the database is compared with the edges file, and only what differs is written.
+"""Relationships by difference: the database is compared with a file of edges, and only what differs is written.
 
 So a first load, a load that was cut short and a new day's data are the same work, and doing it twice writes nothing.
 Items are taken in ranges, which bounds memory. One connection writes: several block one another on the records that
@@ -15,13 +15,15 @@ import numpy as np
 import polars as pl
 from neo4j import Driver, ManagedTransaction
 
-from colisten.graph_store.schema import ITEM, PREFIX, quoted, relationship_of
+from colisten.graph_store.schema import ITEM, PREFIX, SPEAKS_FOR, quoted, relationship_of
 from colisten.progress import Progress
 
+STRONGEST = 10
+"""Beliefs kept of each item."""
 _EDGES_COMPARED = 1_000_000
 _LAST = 2**31 - 1
 _PAIR = ("kind", "src", "dst")
-_COLUMNS = (*_PAIR, "listeners", "weight")
+_TYPES = {"listeners": pl.Int32(), "weight": pl.Float32()}
 
 
 @dataclass(frozen=True)
@@ -29,33 +31,81 @@ class EdgeChanges:
     """How many edges were written."""
 
     upserted: int = 0
-    """Created, or given new listeners and weight."""
+    """Created, or given new properties."""
     deleted: int = 0
 
     def __add__(self, other: EdgeChanges) -> EdgeChanges:
         return EdgeChanges(self.upserted + other.upserted, self.deleted + other.deleted)
 
 
-def write_edges(driver: Driver, database: str, edges: Path, *, batch: int, progress: Progress) -> EdgeChanges:
-    """Make the relationships in the database those of the edges file."""
-    scan = _named(pl.scan_parquet(edges))
-    changes = EdgeChanges()
-    with progress.task("edges to Neo4j", total=scan.select(pl.len()).collect().item()) as task:
-        for first, last in _ranges(scan):
-            wanted = scan.filter(pl.col("src").is_between(first, last)).collect(engine="streaming")
-            changes += _write_range(driver, database, wanted, _stored(driver, database, first, last), batch)
-            task.advance(wanted.height, f"({changes.upserted:,} written, {changes.deleted:,} deleted)")
-    return changes
+@dataclass(frozen=True)
+class Relationships:
+    """What the database is to hold of some relationship types."""
+
+    edges: pl.LazyFrame
+    """`kind` (the relationship type), `src`, `dst` (items) and the properties."""
+    properties: tuple[str, ...]
+    prefix: str
+    """What all these relationship types begin with, and no others."""
+
+    def write(self, driver: Driver, database: str, *, batch: int, progress: Progress) -> EdgeChanges:
+        """Make the relationships in the database these."""
+        changes = EdgeChanges()
+        with progress.task("edges to Neo4j", total=self.edges.select(pl.len()).collect().item()) as task:
+            for first, last in _ranges(self.edges):
+                wanted = self.edges.filter(pl.col("src").is_between(first, last)).collect(engine="streaming")
+                changes += self._write_range(
+                    driver, database, wanted, self._stored(driver, database, first, last), batch
+                )
+                task.advance(wanted.height, f"({changes.upserted:,} written, {changes.deleted:,} deleted)")
+        return changes
+
+    def _stored(self, driver: Driver, database: str, first: int, last: int) -> pl.DataFrame:
+        """The edges that the database holds of a range of source items."""
+        # One record per item and type rather than per edge: records are what the driver is slow at.
+        collected = "".join(f", collect(r.{name})" for name in self.properties)
+        query = f"""
+            MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE $first <= a.item <= $last AND type(r) STARTS WITH '{self.prefix}'
+            RETURN type(r), a.item, collect(b.item){collected}
+        """
+        with driver.session(database=database) as session:
+            rows = session.run(query, first=first, last=last).values()
+        lists = {name: pl.List(_TYPES[name]) for name in self.properties}
+        schema = {"kind": pl.String(), "src": pl.Int32(), "dst": pl.List(pl.Int32), **lists}
+        found = pl.DataFrame(rows, schema, orient="row")
+        return found.explode("dst", *self.properties)
+
+    def _write_range(
+        self, driver: Driver, database: str, wanted: pl.DataFrame, stored: pl.DataFrame, batch: int
+    ) -> EdgeChanges:
+        changed = wanted.join(stored, on=(*_PAIR, *self.properties), how="anti")
+        vanished = stored.join(wanted, on=_PAIR, how="anti")
+        match = f"""
+            UNWIND range(0, size($src) - 1) AS i
+            MATCH (a:{ITEM} {{item: $src[i]}}) MATCH (b:{ITEM} {{item: $dst[i]}})
+        """
+        _write(driver, database, match + "MATCH (a)-[r:{kind}]->(b) DELETE r", vanished, batch)
+        properties = "SET " + ", ".join(f"r.{name} = ${name}[i]" for name in self.properties)
+        _write(driver, database, match + "MERGE (a)-[r:{kind}]->(b) " + properties, changed, batch)
+        return EdgeChanges(changed.height, vanished.height)
 
 
-def _named(edges: pl.LazyFrame) -> pl.LazyFrame:
-    """Put the relationship type, `kind`, in the place of the two item types."""
-    pairs = edges.select("src_type", "dst_type").unique().collect(engine="streaming").rows()
+def co_listening(edges: Path) -> Relationships:
+    """The relationships of an edges file: one type per pair of item types."""
+    scan = pl.scan_parquet(edges)
+    pairs = scan.select("src_type", "dst_type").unique().collect(engine="streaming").rows()
     names = pl.LazyFrame(
         [(*pair, relationship_of(*pair)) for pair in pairs], ["src_type", "dst_type", "kind"], orient="row"
     )
-    names = names.cast(pl.String)
-    return edges.join(names, on=("src_type", "dst_type")).select(_COLUMNS)
+    named = scan.join(names.cast(pl.String), on=("src_type", "dst_type"))
+    return Relationships(named.select(*_PAIR, *_TYPES), tuple(_TYPES), PREFIX)
+
+
+def beliefs(weights: Path) -> Relationships:
+    """What the recommender has learned: for each item the few items that speak for it most."""
+    scan = pl.scan_parquet(weights).select(pl.lit(SPEAKS_FOR).alias("kind"), "src", "dst", "weight")
+    strongest = scan.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST)
+    return Relationships(strongest, ("weight",), SPEAKS_FOR)
 
 
 def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:
@@ -64,35 +114,6 @@ def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:
     part = counts["len"].cum_sum().to_numpy() // _EDGES_COMPARED
     ends = [*counts["src"].to_numpy()[:-1][np.diff(part) > 0].tolist(), _LAST]
     yield from zip([0, *(end + 1 for end in ends)], ends, strict=False)
-
-
-def _stored(driver: Driver, database: str, first: int, last: int) -> pl.DataFrame:
-    """The edges that the database holds of a range of source items."""
-    # One record per item and type rather than per edge: records are what the driver is slow at.
-    query = f"""
-        MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE $first <= a.item <= $last AND type(r) STARTS WITH '{PREFIX}'
-        RETURN type(r), a.item, collect(b.item), collect(r.listeners), collect(r.weight)
-    """
-    with driver.session(database=database) as session:
-        rows = session.run(query, first=first, last=last).values()
-    schema = {
-        "kind": pl.String(), "src": pl.Int32(),
-        "dst": pl.List(pl.Int32), "listeners": pl.List(pl.Int32), "weight": pl.List(pl.Float32),
-    }  # fmt: skip
-    return pl.DataFrame(rows, schema, orient="row").explode("dst", "listeners", "weight")
-
-
-def _write_range(driver: Driver, database: str, wanted: pl.DataFrame, stored: pl.DataFrame, batch: int) -> EdgeChanges:
-    changed = wanted.join(stored, on=_COLUMNS, how="anti")
-    vanished = stored.join(wanted, on=_PAIR, how="anti")
-    match = f"""
-        UNWIND range(0, size($src) - 1) AS i
-        MATCH (a:{ITEM} {{item: $src[i]}}) MATCH (b:{ITEM} {{item: $dst[i]}})
-    """
-    _write(driver, database, match + "MATCH (a)-[r:{kind}]->(b) DELETE r", vanished, batch)
-    properties = "SET r.listeners = $listeners[i], r.weight = $weight[i]"
-    _write(driver, database, match + "MERGE (a)-[r:{kind}]->(b) " + properties, changed, batch)
-    return EdgeChanges(changed.height, vanished.height)
 
 
 def _write(driver: Driver, database: str, query: str, edges: pl.DataFrame, batch: int) -> None:

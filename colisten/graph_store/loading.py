@@ -13,11 +13,11 @@ from neo4j import Driver
 
 from colisten.errors import GraphError
 from colisten.graph_store.connection import open_driver
-from colisten.graph_store.edge_difference import EdgeChanges, write_edges
+from colisten.graph_store.edge_difference import EdgeChanges, beliefs, co_listening
 from colisten.graph_store.edge_summary import EdgeSummary, summarise
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.importing import has_store, import_graph
-from colisten.graph_store.marker import Marker, claim, complete, read_marker, remove_graph
+from colisten.graph_store.marker import Marker, claim, complete, read_marker, remove_graph, require_marker
 from colisten.graph_store.node_difference import is_same_catalogue, write_nodes
 from colisten.graph_store.nodes import digest, graph_version, nodes_of
 from colisten.graph_store.schema import ensure_schema
@@ -85,6 +85,20 @@ def load_graph(
     return LoadSummary(way, wanted.marker, items, changes, time.monotonic() - started)
 
 
+def load_beliefs(weights: Path, settings: Settings, workdir: Workdir, progress: Progress) -> EdgeChanges:
+    """Write what the recommender has learned beside the co-listening edges, by difference.
+
+    `weights` is `W/towers/weights.parquet`: `src`, `dst` (items), `weight`.
+
+    Raises:
+        GraphError: Neo4j cannot be used, or holds no whole graph.
+    """
+    database, batch = settings.neo4j.database, settings.neo4j.batch
+    with as_graph_error("what was learned was written"), open_driver(settings, workdir, progress) as driver:
+        require_marker(driver, database)
+        return beliefs(weights).write(driver, database, batch=batch, progress=progress)
+
+
 def _wanted(data: ListeningData, edges: Path) -> _Wanted:
     nodes = nodes_of(data)
     summary = summarise(pl.scan_parquet(edges), data)
@@ -134,7 +148,8 @@ def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool)
 
 def _write_difference(driver: Driver, options: Neo4j, wanted: _Wanted, progress: Progress) -> tuple[int, EdgeChanges]:
     items = write_nodes(driver, options.database, wanted.nodes, batch=options.batch, progress=progress)
-    return items, write_edges(driver, options.database, wanted.edges, batch=options.batch, progress=progress)
+    edges = co_listening(wanted.edges)
+    return items, edges.write(driver, options.database, batch=options.batch, progress=progress)
 
 
 def _finish(driver: Driver, options: Neo4j, wanted: _Wanted, progress: Progress) -> None:

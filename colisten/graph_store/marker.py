@@ -10,7 +10,7 @@ from neo4j import Driver
 
 from colisten.errors import GraphError
 from colisten.graph_store.edge_summary import EdgeType
-from colisten.graph_store.schema import GRAPH, ITEM, PREFIX
+from colisten.graph_store.schema import GRAPH, ITEM, PREFIX, SPEAKS_FOR
 
 NAME = "co-listening"
 
@@ -107,8 +107,9 @@ def remove_graph(driver: Driver, database: str) -> None:
     """
     with driver.session(database=database) as session:
         session.run(f"MATCH (g:{GRAPH} {{name: $name}}) SET g.complete = false", name=NAME).consume()
+        ours = f"type(r) STARTS WITH '{PREFIX}' OR type(r) = '{SPEAKS_FOR}'"
         for query in (
-            f"MATCH (:{ITEM})-[r]->(:{ITEM}) WHERE type(r) STARTS WITH '{PREFIX}' CALL (r) {{ DELETE r }}",
+            f"MATCH (:{ITEM})-[r]->(:{ITEM}) WHERE {ours} CALL (r) {{ DELETE r }}",
             f"MATCH (n:{ITEM}) WHERE n.item IS NOT NULL CALL (n) {{ DELETE n }}",
             f"MATCH (n:{GRAPH} {{name: '{NAME}'}}) CALL (n) {{ DELETE n }}",
         ):

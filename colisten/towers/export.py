@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from safetensors.numpy import save_file
-from scipy.sparse import csc_array
 
 from colisten.arrays import Floats
 from colisten.towers.data import Material
@@ -53,8 +52,7 @@ def export(fitted: Fitted, chosen: Mapping[str, Any], out: Path) -> None:
         save_file(
             {"vectors": np.concatenate(list(parts.values()), axis=1, dtype=np.float32)}, draft / "items.safetensors"
         )
-        if fitted.linear:
-            _edges(fitted.linear.weights).write_parquet(draft / "weights.parquet")
+        _edges(fitted.linear).write_parquet(draft / "weights.parquet")
         write_json(draft / "spec.json", _spec(fitted, list(parts), chosen))
 
 
@@ -82,9 +80,11 @@ def _spec(fitted: Fitted, parts: list[str], chosen: Mapping[str, Any]) -> dict[s
     }
 
 
-def _edges(weights: csc_array) -> pl.DataFrame:
-    """What the model believes of pairs of items: `src` speaks for `dst`."""
-    pairs = weights[: weights.shape[1]].tocoo()  # as warm users know them, without the constants
-    return pl.DataFrame(
-        {"src": pairs.row.astype(np.int32), "dst": pairs.col.astype(np.int32), "weight": pairs.data.astype(np.float32)}
-    ).sort("src", "weight", descending=[False, True])
+def _edges(linear: Linear | None) -> pl.DataFrame:
+    """What the model believes of pairs of items, as warm users know them: `src` speaks for `dst`."""
+    schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
+    if linear is None:
+        return pl.DataFrame(schema=schema)
+    pairs = linear.weights[: linear.weights.shape[1]].tocoo()
+    found = pl.DataFrame({"src": pairs.row, "dst": pairs.col, "weight": pairs.data}, schema)
+    return found.sort("src", "weight", descending=[False, True])

@@ -21,7 +21,7 @@ from colisten.graph_store import edge_difference, loading
 from colisten.graph_store.connection import open_driver
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.importing import has_store
-from colisten.graph_store.loading import LoadSummary, load_graph
+from colisten.graph_store.loading import LoadSummary, load_beliefs, load_graph
 from colisten.graph_store.marker import read_marker
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.verifying import verify
@@ -338,3 +338,30 @@ def test_a_killed_import_is_repaired_by_the_next(tmp_path: Path, own_server: Any
         assert marker.fingerprint == summary.fingerprint
         assert count_edges(driver) == summary.total
     assert not list(workdir.neo4j.glob("data/databases/draft-*"))
+
+
+def test_what_was_learned_lies_beside_the_edges_by_difference(
+    tmp_path: Path, neo4j_driver: Driver, neo4j_settings: Settings, graph_workdir: Workdir, load: Load
+) -> None:
+    data = crowd(tmp_path)
+    load(data)
+    _, edges = dump(neo4j_driver)
+    weights = tmp_path / "weights.parquet"
+
+    def believe(*learned: tuple[int, int, float]) -> list[tuple[int, int, float]]:
+        schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
+        pl.DataFrame(list(learned), schema, orient="row").write_parquet(weights)
+        done = load_beliefs(weights, neo4j_settings, graph_workdir, QUIET)
+        changes.append((done.upserted, done.deleted))
+        _, found = dump(neo4j_driver)
+        assert [edge for edge in found if edge[2] != "SPEAKS_FOR"] == edges
+        return [(a, b, p["weight"]) for a, b, kind, p in found if kind == "SPEAKS_FOR"]
+
+    changes: list[tuple[int, int]] = []
+    assert believe((0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)) == [(0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)]
+    assert believe((0, 1, 0.5), (1, 0, 0.75)) == [(0, 1, 0.5), (1, 0, 0.75)]
+    many = [(src, 0, 1 / src) for src in range(1, 15)]
+    assert [src for src, _, _ in believe(*many)] == list(range(1, edge_difference.STRONGEST + 1))
+    assert changes == [(3, 0), (1, 1), (10, 1)]
+    assert load(data).way == "unchanged"
+    assert believe() == []

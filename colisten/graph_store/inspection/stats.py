@@ -12,7 +12,7 @@ from neo4j import Driver, Record
 
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import Marker, require_marker
-from colisten.graph_store.schema import ITEM, PREFIX, label_of, quoted, relationship_of
+from colisten.graph_store.schema import CO_LISTENED, ITEM, PREFIX, label_of, quoted, relationship_of
 
 EdgeType = tuple[str, str]
 
@@ -72,14 +72,15 @@ def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int
         for item_type in marker.items:
             query = f"""
                 MATCH (n:{ITEM}:{quoted(label_of(item_type))}) WHERE NOT n.retired
-                RETURN count(*) AS items, sum(CASE WHEN EXISTS {{ (n)--(:{ITEM}) }} THEN 0 ELSE 1 END) AS alone
+                WITH n, EXISTS {{ (n)-[:{CO_LISTENED}]-(:{ITEM}) }} AS joined
+                RETURN count(*) AS items, sum(CASE WHEN joined THEN 0 ELSE 1 END) AS alone
             """
             record = driver.execute_query(query, database_=database).records[0]
             catalogue[item_type], isolated[item_type] = record["items"], record["alone"]
         histograms = _histograms(driver, database, connections)
         found = driver.execute_query(
-            f"MATCH (n:{ITEM}) RETURN n.id AS id, n.title AS title, COUNT {{ (n)--(:{ITEM}) }} AS degree "
-            "ORDER BY degree DESC, n.item LIMIT $hubs",
+            f"MATCH (n:{ITEM}) WITH n, COUNT {{ (n)-[:{CO_LISTENED}]-(:{ITEM}) }} AS degree "
+            "RETURN n.id AS id, n.title AS title, degree ORDER BY degree DESC, n.item LIMIT $hubs",
             hubs=hubs,
             database_=database,
         ).records

@@ -183,6 +183,15 @@ def _has_vectors(context: Context) -> bool:
     return vectors.exists() and len(mapped(vectors)["vectors"]) == len(listening_of(context).items)
 
 
+def _write_beliefs(context: Context) -> str:
+    from colisten.graph_store.loading import load_beliefs
+
+    weights = context.workdir.towers / "weights.parquet"
+    written = load_beliefs(weights, context.settings, context.workdir, context.progress)
+    context.progress.say(f"  {written.upserted:,} SPEAKS_FOR edges written, {written.deleted:,} deleted")
+    return file_digest(weights)
+
+
 # --- serving ---------------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +270,14 @@ STAGES = (
         inputs=lambda context: _learned_by(context, context.settings.towers),
         make=_train_towers,
         standing=_has_vectors,
+    ),
+    Stage(
+        "beliefs",
+        "Writing what was learned into the graph",
+        after=("graph", "towers"),
+        inputs=lambda context: [context.settings.neo4j.uri, context.settings.neo4j.database],
+        make=_write_beliefs,
+        standing=lambda context: True,
     ),
     Stage(
         "profiles",

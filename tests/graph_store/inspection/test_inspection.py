@@ -10,6 +10,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import polars as pl
 import pytest
 from neo4j import Driver
 
@@ -20,7 +21,7 @@ from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.cypher import run_cypher
 from colisten.graph_store.inspection.show import find_titles, show_item
 from colisten.graph_store.inspection.stats import read_stats
-from colisten.graph_store.loading import load_graph
+from colisten.graph_store.loading import load_beliefs, load_graph
 from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -46,6 +47,10 @@ def graph(
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
         load_graph(data, folder / "edges" / FILE, neo4j_settings, graph_workdir, QUIET)
+        learned = {"src": [4, 9, 0], "dst": [0, 0, 9], "weight": [0.5, 0.125, 0.25]}
+        schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
+        pl.DataFrame(learned, schema).write_parquet(folder / "weights.parquet")
+        load_beliefs(folder / "weights.parquet", neo4j_settings, graph_workdir, QUIET)
         yield driver
 
 
@@ -67,6 +72,7 @@ ANSWERS: list[list[list[Any]]] = [
     [["audiobook-4", 2, weight(0, 4)], ["podcast-3", 1, 0.5]],
     [[["audiobook-4", "podcast-0", "podcast-3"], [2, 1]]],
     [["podcast-1", 2, 0.742], ["podcast-0", 2, 0.642]],
+    [["audiobook-4", "The Trial", 0.5], ["audiobook-9", "Unheard", 0.125]],
 ]  # fmt: skip
 
 
@@ -78,7 +84,7 @@ def questions() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def test_every_question_of_the_documentation_is_found() -> None:
-    assert len(questions()) == DOC.read_text().count("```cypher") == len(ANSWERS) == 10
+    assert len(questions()) == DOC.read_text().count("```cypher") == len(ANSWERS) == 11
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,7 @@ def test_a_query_with_an_error_is_told_in_one_line(graph: Driver) -> None:
 
 def test_any_value_becomes_plain(graph: Driver) -> None:
     query = """
-        MATCH path = (n:Podcast {id: 'podcast-0'})-[r]-(:Audiobook {id: 'audiobook-4'})
+        MATCH path = (n:Podcast {id: 'podcast-0'})-[r:!SPEAKS_FOR]-(:Audiobook {id: 'audiobook-4'})
         RETURN r, path, date('2024-02-29') AS day, datetime('2024-02-29T12:00:00Z') AS moment, duration('P1D') AS while,
                point({x: 1, y: 2}) AS place, {a: [1, null]} AS map, 0.0 / 0.0 AS nothing, n.title AS title
     """
