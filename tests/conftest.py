@@ -15,9 +15,16 @@ from colisten.graph_store.server.managed import ManagedServer
 from colisten.progress import Progress
 from colisten.settings import Neo4j, Settings
 from colisten.workdir import Workdir
+from tests.browser import Browser, find_browser
 
 # Tests start servers that live for seconds: Java's second compiler would cost more than it gives.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """A real browser without a window."""
+    return find_browser(tmp_path_factory.mktemp("browser"))
 
 
 @pytest.fixture(scope="session")

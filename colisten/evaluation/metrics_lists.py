@@ -26,6 +26,30 @@ def coverage(lists: pl.DataFrame, k: int, catalogue: int) -> float:
     return first(lists, k)["item_id"].n_unique() / catalogue
 
 
+def long_tail(lists: pl.DataFrame, k: int, listeners: pl.DataFrame) -> list[float]:
+    """Share of all places in the first k that goes to the most heard 0 %, 1 %, …, 100 % of the catalogue: 101 numbers.
+
+    `listeners`: `item_id`, `listeners` of every item. A straight line treats all items alike; the higher the curve
+    rises at once, the more goes to hits.
+
+    >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
+    >>> found = long_tail(lists, 2, pl.DataFrame({"item_id": ["z", "y", "x", "w"], "listeners": [9, 5, 2, 0]}))
+    >>> [round(found[percent], 2) for percent in (0, 25, 50, 75, 100)]
+    [0.0, 0.0, 0.33, 1.0, 1.0]
+    """
+    shown = first(lists, k).group_by("item_id").agg(shown=pl.len())
+    order = listeners.sort("listeners", "item_id", descending=[True, False])
+    counts = order.join(shown, on="item_id", how="left", maintain_order="left")["shown"].fill_null(0)
+    return cumulative(counts)
+
+
+def cumulative(counts: pl.Series) -> list[float]:
+    """Share of the sum that lies in the first 0 %, 1 %, …, 100 % of `counts`."""
+    upto = np.concatenate([[0.0], np.cumsum(counts.to_numpy())])
+    share = np.interp(np.linspace(0, len(counts), 101), np.arange(len(upto)), upto) / max(float(upto[-1]), 1.0)
+    return [round(float(value), 5) for value in share]
+
+
 def gini(lists: pl.DataFrame, k: int, catalogue: int) -> float:
     """Gini@k of how often each of n items is shown: Σ (2i − n − 1) xᵢ / (n Σ xᵢ), xᵢ ascending; 0 even, near 1 unfair.
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from colisten.evaluation.held_out import HeldOut, read_held_out
 from colisten.evaluation.intervals import bootstrap, interval, standard_error
+from colisten.evaluation.metrics_lists import cumulative
 from colisten.evaluation.scores import DEPTH, ItemVectors, Scores, score
 from colisten.progress import Progress
 
@@ -20,6 +21,8 @@ Recommend = Callable[[Sequence[str], int, str], pl.DataFrame]
 """(user ids, k, item type) → `user_id`, `item_id`, `item_type`, `score`, `rank`."""
 
 DRAWS = 1000
+LISTENING = "listening itself"
+"""What the curve of what was heard is called."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Report:
     """Segment → `users`, and per recommender and metric `mean`, `se`, `low`, `high` (95 %, bootstrap over users)."""
     differences: dict[str, Any]
     """The same shape: each further recommender less the first, user by user."""
+    listening: list[float]
+    """`Scores.long_tail` of what was heard in training."""
     values: dict[str, dict[str, float]]
     """Recommender → what it was tuned to, where it was."""
 
@@ -47,6 +52,7 @@ class Report:
             "segments": self.segments,
             "differences": self.differences,
             "lists": {name: found.lists for name, found in self.scores.items()},
+            "long_tail": {name: found.long_tail for name, found in self.scores.items()} | {LISTENING: self.listening},
             "faults": {name: asdict(found.faults) for name, found in self.scores.items()},
             "seconds": self.seconds,
             "values": self.values,
@@ -98,7 +104,8 @@ def _report(
         "catalogue": len(held_out.catalogue),
         "training_listeners": held_out.listeners,
     }
-    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences, {})
+    heard = cumulative(held_out.catalogue["listeners"].sort(descending=True))
+    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences, heard, {})
 
 
 def _compare(scores: Mapping[str, Scores], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -32,6 +32,8 @@ class Scores:
     """Per segment: `user_id` (ascending, every user of the segment) and one column per metric."""
     lists: dict[str, float]
     """Figures of the lists as a whole."""
+    long_tail: list[float]
+    """Share of the first k that goes to the most heard 0 %, 1 %, …, 100 % of the catalogue."""
     faults: Faults
 
 
@@ -51,13 +53,13 @@ def score(held_out: HeldOut, recommendations: pl.DataFrame, k: int, vectors: Ite
     return Scores(
         accuracy={name: users for name, users in per_segment.items() if len(users)},
         lists=_of_lists(held_out, lists, k, vectors),
+        long_tail=shape.long_tail(_shown(held_out, lists), k, held_out.catalogue.select("item_id", "listeners")),
         faults=faults(lists, held_out, k),
     )
 
 
 def _of_lists(held_out: HeldOut, lists: pl.DataFrame, k: int, vectors: ItemVectors | None) -> dict[str, float]:
-    shown = lists.join(held_out.users.to_frame(), on="user_id", how="semi")
-    shown = shown.join(held_out.catalogue.select("item_id"), on="item_id", how="semi")
+    shown = _shown(held_out, lists)
     size, listeners = len(held_out.catalogue), held_out.catalogue.select("item_id", "listeners")
     liked = shape.popularity(shown, k, listeners, held_out.listeners)
     taste = shape.popularity(held_out.heard.with_columns(rank=pl.lit(1)), k, listeners, held_out.listeners)
@@ -77,3 +79,9 @@ def _of_lists(held_out: HeldOut, lists: pl.DataFrame, k: int, vectors: ItemVecto
         **means,
         "popularity lift": shape.popularity_lift(liked, taste, k),
     }
+
+
+def _shown(held_out: HeldOut, lists: pl.DataFrame) -> pl.DataFrame:
+    """What the test users are shown of the catalogue."""
+    mine = lists.join(held_out.users.to_frame(), on="user_id", how="semi")
+    return mine.join(held_out.catalogue.select("item_id"), on="item_id", how="semi")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from colisten.extras import require
 from colisten.serving.cli.options import opened, set_option, workdir_option
 from colisten.serving.cli.suite import compare_paper, print_comparison
 from colisten.settings import Settings
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 )
 @set_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write every figure as JSON.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, file_okay=False), help="Write a page with plots, DIR/report.html."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every figure as JSON instead of tables.")
 def evaluate(
     workdir: Path,
@@ -47,6 +51,7 @@ def evaluate(
     suite: str | None,
     overrides: tuple[str, ...],
     out: Path | None,
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Measure HR, NDCG, recall, MRR and coverage by segment, with 95 % intervals, beside the baselines.
@@ -54,11 +59,15 @@ def evaluate(
     \b
     colisten data split listening/ S --target audiobook --days 14
     colisten run --data S/train --workdir W --set target=audiobook
-    colisten evaluate --split S --workdir W --baselines all --out report.json
+    colisten evaluate --split S --workdir W --baselines all --report R
     colisten evaluate --split S --workdir P --suite paper --set evaluation.seeds=3
     """
     import json
 
+    if report and suite:
+        raise click.UsageError("--report is for the comparison with the baselines; the suite draws its own picture.")
+    if report:
+        require("plots", "matplotlib")
     figures: object
     if suite:
         comparison = compare_paper(workdir, split, overrides, count)
@@ -66,12 +75,20 @@ def evaluate(
     else:
         reports = _compare(workdir, split, overrides, baselines, count, tune=not untuned)
         figures, tables = [report.as_json() for report in reports], partial(print_reports, reports)
+        if report:
+            _draw(reports, workdir, overrides, report)
     if out:
         write_json(out, figures)
     if as_json:
         click.echo(json.dumps(figures))
     else:
         tables()
+
+
+def _draw(reports: Sequence[Report], workdir: Path, overrides: Sequence[str], folder: Path) -> None:
+    from colisten.evaluation.page import write_report
+
+    click.echo(f"The page is {write_report(reports, *opened(workdir, overrides), folder)}.", err=True)
 
 
 def _compare(

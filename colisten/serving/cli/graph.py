@@ -64,17 +64,29 @@ def stats(workdir: Path, style: str | None) -> None:
 @workdir_option
 @click.option("-k", "count", type=click.IntRange(1, 100), default=10, show_default=True, help="Neighbours per type.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object instead of a tree.")
-def show(item: str, workdir: Path, count: int, as_json: bool) -> None:
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A picture instead: a file ending in .html or .png."
+)
+def show(item: str, workdir: Path, count: int, as_json: bool, out: Path | None) -> None:
     """ITEM (an id, or a title) and its strongest neighbours of each type.
 
     \b
     colisten graph show a17 --workdir W
+    colisten graph show "The Long Winter" --workdir W --out winter.html
     """
     from dataclasses import asdict
 
+    from colisten.figures import check_picture
+
+    if out:
+        check_picture(out, (".html", ".png"))
     with _graph_of(workdir) as (driver, database):
         view = _find(driver, database, item, count)
-    if as_json:
+    if out:
+        from colisten.graph_store.inspection.picture import write_picture
+
+        write_picture(view, out)
+    elif as_json:
         click.echo(json.dumps(asdict(view), ensure_ascii=False, default=str))
     else:
         _print_tree(view)

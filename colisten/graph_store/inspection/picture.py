@@ -1,0 +1,83 @@
+"""One item and its neighbours as a picture: a sector for each item type, the wider the line the stronger the edge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from pathlib import Path
+from textwrap import shorten
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from colisten.figures import COLOURS, html_figure, html_table, write_page
+from colisten.graph_store.inspection.show import ItemView, Neighbour
+from colisten.workdir import replacing_file
+
+_LETTERS = 34
+_SPOKES = 48
+
+
+def write_picture(view: ItemView, path: Path) -> None:
+    """Write `path`: a PNG, or an HTML page that holds everything it shows."""
+    figure, name = draw_item(view), _title(view)
+    if path.suffix == ".png":
+        with replacing_file(path) as draft:
+            figure.savefig(draft, format="png", dpi=150)
+        return
+    near = [neighbour for found in view.neighbours.values() for neighbour in found]
+    rows = [(n.item_type, n.title, n.id, n.listeners, round(n.weight, 3)) for n in near]
+    table = html_table(("type", "title", "id", "shared listeners", "weight"), rows)
+    caption = "Lines are as wide as the edge is strong: the cosine of the two items' listeners."
+    write_page(path, name, [f"<h1>{escape(name)}</h1>", html_figure(figure, caption), table])
+
+
+def draw_item(view: ItemView) -> Figure:
+    """The item in the middle, its neighbours around it, types side by side, strongest first."""
+    near = _drawn(view)
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(-2.1, 2.1), ylim=(-1.5, 1.5), aspect="equal")
+    axes.set_axis_off()
+    colours = {kind: COLOURS[place % len(COLOURS)] for place, kind in enumerate(view.neighbours)}
+    strongest = max((neighbour.weight for neighbour in near), default=1.0)
+    for angle, neighbour in zip(np.linspace(0.5, -1.5, len(near), endpoint=False) * np.pi, near, strict=True):
+        _spoke(axes, float(angle), neighbour, neighbour.weight / strongest, colours[neighbour.item_type])
+    axes.scatter([0], [0], s=260, color="#222", zorder=3)
+    axes.set_title(f"{shorten(_title(view), 80)}\n{view.item_type}", parse_math=False, fontsize=12)
+    _legend(axes, view, Counter(neighbour.item_type for neighbour in near), colours)
+    return figure
+
+
+def _drawn(view: ItemView) -> list[Neighbour]:
+    """Type by type, no more than can be read: the strongest of all."""
+    near = [neighbour for found in view.neighbours.values() for neighbour in found]
+    kept = set(sorted(near, key=lambda neighbour: -neighbour.weight)[:_SPOKES])
+    return [neighbour for neighbour in near if neighbour in kept]
+
+
+def _spoke(axes: Axes, angle: float, neighbour: Neighbour, share: float, colour: str) -> None:
+    x, y = np.cos(angle), np.sin(angle)
+    axes.plot([0, x], [0, y], color=colour, linewidth=0.8 + 6 * share, alpha=0.35 + 0.5 * share, zorder=1)
+    axes.scatter([x], [y], s=60, color=colour, zorder=2)
+    side = "left" if x > 0.05 else "right" if x < -0.05 else "center"
+    text = f"{shorten(neighbour.title or neighbour.id, _LETTERS, placeholder='…')} ({neighbour.listeners:,})"
+    axes.text(1.06 * x, 1.08 * y, text, parse_math=False, ha=side, va="center", fontsize=8)
+
+
+def _legend(axes: Axes, view: ItemView, drawn: Counter[str], colours: dict[str, str]) -> None:
+    marks = [
+        Line2D([], [], color=colours[kind], marker="o", label=f"{kind}: {drawn[kind]} of {degree:,}")
+        for kind, degree in view.degrees.items()
+        if drawn[kind]
+    ]
+    if marks:
+        legend = axes.legend(handles=marks, loc="lower left", frameon=False, title="neighbours (shared listeners)")
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+
+def _title(view: ItemView) -> str:
+    return str(view.properties.get("title") or view.properties["id"])
