@@ -2,7 +2,7 @@
 UV := $(shell command -v uv || echo .uv/bin/uv)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test check lock bench
+.PHONY: demo test check docs lock bench
 
 demo: $(UV)  ## the whole path on data it makes: graph, training, index, recommendations
 	$(UV) run --no-dev colisten demo
@@ -14,6 +14,9 @@ check: $(UV)  ## lint, format, types
 	$(UV) run ruff check .
 	$(UV) run ruff format --check .
 	$(UV) run mypy
+
+docs: $(UV)  ## docs/cli.md, from what the commands say of themselves
+	$(UV) run scripts/cli_docs.py
 
 lock: $(UV)  ## newest versions of everything, written down in pyproject.toml and jars.lock
 	$(UV) run scripts/lock.py
