@@ -98,7 +98,7 @@ class ServerDraft:
                 optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
                 metadata={"ready": False},
             )
-            for field in FILTERED:
+            for field in ("item_id", *FILTERED):  # others look items up here by their own ids
                 client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD)
 
     def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
