@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,13 +15,12 @@ from scripts.cli_docs import page
 from tests.conftest import wipe
 
 DOCS = Path(__file__).parents[1] / "docs"
-FENCE = re.compile(r"^```(\w+)( no-run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w+) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """The blocks of a page that are to be run."""
-    found = FENCE.findall((DOCS / page).read_text())
-    return [code for kind, skipped, code in found if kind == language and not skipped]
+def blocks(name: str) -> list[tuple[str, str, str]]:
+    """Language, file name (or `no-run`) and content of each block of a page."""
+    return FENCE.findall((DOCS / name).read_text())
 
 
 @pytest.fixture
@@ -37,11 +37,36 @@ def _in_a_folder(neo4j_endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.usefixtures("_in_a_folder")
 def test_the_python_page_runs(neo4j_endpoint: Endpoint) -> None:
     names: dict[str, object] = {}
-    for code in blocks("python.md", "python"):
+    for language, file, code in blocks("python.md"):
+        if language != "python" or file == "no-run":
+            continue
         if "W-judged" in code:  # another catalogue's graph is never overwritten on a server that is not ours
             with connect(neo4j_endpoint) as driver:
                 wipe(driver)
         exec(compile(code, "docs/python.md", "exec"), names)  # noqa: S102 — our own page
+
+
+@pytest.mark.usefixtures("_in_a_folder")
+def test_the_page_on_own_data_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLISTEN_GNN_MAX_EPOCHS", "3")  # a reader has the time, a test has not
+    bare = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    said = []
+    for language, file, content in blocks("own-data.md"):
+        if language == "sh" and file != "no-run":
+            done = subprocess.run(
+                ["bash", "-ec", content], env=os.environ | {"PATH": bare}, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, content + done.stderr
+            said.append(done.stdout + done.stderr)
+        elif file and file != "no-run":
+            Path(file).parent.mkdir(exist_ok=True)
+            Path(file).write_text(content)
+    assert "item_id is not in the catalogue" in said[0]
+    assert said[1].count('"user_id": "hal"') == 3
+    assert "signals.weak" in said[2]
+    assert "next on" in said[3]
+    assert '"item_id": "fjord"' not in said[3]
+    assert "eva" in said[4]
 
 
 def imported_by(code: str) -> set[str]:
