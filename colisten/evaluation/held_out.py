@@ -25,7 +25,8 @@ class HeldOut:
     item_type: str
     pairs: pl.DataFrame
     """`user_id`, `item_id`; of the user: `warm` (touched this type in training), `country` (null: unknown); of the
-    item: `tail` (outside the most streamed fifth), `unseen` (no stream in training)."""
+    item: `tail` (outside the most streamed fifth), `unseen` (no stream in training); of the pair: `value` (what it was
+    worth; null everywhere where the split does not say)."""
     catalogue: pl.DataFrame
     """`item_id`, `genres`, `listeners` (in training) of every item of the type."""
     heard: pl.DataFrame
@@ -69,7 +70,7 @@ def read_held_out(split: Path) -> list[HeldOut]:
         items = pl.read_parquet(split / "train" / "items.parquet").with_columns(_text("item_id"))
         users = split / "train" / "users.parquet"
         countries = _countries(pl.read_parquet(users)) if users.exists() else _countries(pl.DataFrame())
-        pairs = _with_types(test, items, about["target"])
+        pairs = _with_values(_with_types(test, items, about["target"]), split / "values.parquet")
         types = sorted(pairs["item_type"].unique(), key=lambda name: (name != about["target"], name))
         return [_of_type(name, pairs, train, items, countries, _strong(about)) for name in types]
     except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
@@ -98,6 +99,17 @@ def _with_types(test: pl.DataFrame, items: pl.DataFrame, target: str) -> pl.Data
     pairs = test.select(_text("user_id", "item_id")).unique(maintain_order=True)
     known = items.select("item_id", pl.col("item_type").cast(pl.String)).unique("item_id")
     return pairs.join(known, on="item_id", how="left").with_columns(pl.col("item_type").fill_null(target))
+
+
+def _with_values(pairs: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """What each pair was worth, at least 0; the mean of the others where that is not known."""
+    if not path.exists():
+        return pairs.with_columns(value=pl.lit(None, pl.Float64))
+    worth = pl.read_parquet(path).select(*_text("user_id", "item_id"), pl.col("value").cast(pl.Float64).clip(0))
+    found = pairs.join(
+        worth.unique(["user_id", "item_id"]), on=["user_id", "item_id"], how="left", maintain_order="left"
+    )
+    return found.with_columns(pl.col("value").fill_null(pl.col("value").mean()))
 
 
 def _of_type(

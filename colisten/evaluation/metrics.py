@@ -1,7 +1,8 @@
 """How well a user's held-out items are found: each metric is one aggregation over that user's rows.
 
 A row is one held-out (user, item) pair; `rank` is its place in the user's list, 1 first, null where it was not
-recommended. Group by user, then average over users: a user without recommendations counts as zero.
+recommended, `value` what it was worth (seconds streamed, completion). Group by user, then average over users: a user
+without recommendations counts as zero.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ RANK = pl.col("rank")
 def accuracy(k: int) -> list[pl.Expr]:
     """All accuracy metrics at `k`, and MRR@100."""
     return [hit_rate(k), ndcg(k), recall(k), precision(k), reciprocal_rank(100)]
+
+
+def worth(k: int) -> list[pl.Expr]:
+    """The metrics at `k` that ask not whether something was streamed, but how much of it."""
+    return [value_recall(k), value_ndcg(k)]
 
 
 def _found(k: int) -> pl.Expr:
@@ -70,3 +76,32 @@ def reciprocal_rank(k: int) -> pl.Expr:
     [0.5, 0.0]
     """
     return pl.when(_found(k)).then(1 / RANK).max().fill_null(0).alias(f"mrr@{k}")
+
+
+def value_recall(k: int) -> pl.Expr:
+    """Value recall@k of a user: the share of what the held-out items were worth that is among the first k.
+
+    >>> pairs = pl.DataFrame({"user_id": ["a", "a", "b"], "rank": [1, None, 1], "value": [1.0, 3.0, 0.0]})
+    >>> pairs.group_by("user_id", maintain_order=True).agg(value_recall(2))["value recall@2"].to_list()
+    [0.25, 0.0]
+    """
+    found = pl.when(_found(k)).then(pl.col("value")).otherwise(0).sum()
+    return _part(found, pl.col("value").sum()).alias(f"value recall@{k}")
+
+
+def value_ndcg(k: int) -> pl.Expr:
+    """NDCG@k of a user with gains in proportion to value: the best list has what is worth most in front.
+
+    >>> pairs = pl.DataFrame({"user_id": ["a", "a"], "rank": [2, 1], "value": [3.0, 1.0]})
+    >>> pairs.group_by("user_id").agg(value_ndcg(2).round(4))["value ndcg@2"].to_list()
+    [0.7967]
+    """
+    value = pl.col("value")
+    gain = pl.when(_found(k)).then(value / (RANK + 1).log(2)).otherwise(0).sum()
+    ideal = value.sort(descending=True).head(k)
+    places = pl.int_range(1, pl.min_horizontal(pl.len(), k) + 1)
+    return _part(gain, (ideal / (places + 1).log(2)).sum()).alias(f"value ndcg@{k}")
+
+
+def _part(some: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    return pl.when(whole > 0).then(some / whole).otherwise(0.0)

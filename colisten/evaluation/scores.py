@@ -10,7 +10,7 @@ from colisten.arrays import Floats
 from colisten.evaluation import metrics_lists as shape
 from colisten.evaluation.held_out import HeldOut
 from colisten.evaluation.lists import Faults, faults, in_order
-from colisten.evaluation.metrics import accuracy
+from colisten.evaluation.metrics import accuracy, worth
 
 DEPTH = 100
 """How deep a list is looked at: MRR and the wide coverage."""
@@ -38,7 +38,7 @@ class Scores:
 
 
 def score(held_out: HeldOut, recommendations: pl.DataFrame, k: int, vectors: ItemVectors | None = None) -> Scores:
-    """Judge a table of recommendations (`user_id`, `item_id`, `score`, `rank`).
+    """Judge a table of recommendations (`user_id`, `item_id`, `score`, `rank`), by value too where it is known.
 
     Raises:
         DataError: the table cannot be read as lists.
@@ -46,8 +46,9 @@ def score(held_out: HeldOut, recommendations: pl.DataFrame, k: int, vectors: Ite
     lists = in_order(recommendations)
     ranks = lists.group_by("user_id", "item_id").agg(pl.col("rank").min())
     found = held_out.pairs.join(ranks, on=["user_id", "item_id"], how="left")
+    valued = worth(k) if found["value"].count() else []
     per_segment = {
-        name: found.filter(mask).group_by("user_id").agg(accuracy(k)).sort("user_id")
+        name: found.filter(mask).group_by("user_id").agg(accuracy(k) + valued).sort("user_id")
         for name, mask in held_out.segments.items()
     }
     return Scores(

@@ -12,7 +12,8 @@ from colisten.evaluation.report import Report
 def accuracy_table(report: Report, metrics: Sequence[str] = (), segments: Sequence[str] = ()) -> Table:
     """Recommenders × segments: the mean of each metric with its 95 % interval; all segments if none is named."""
     k = report.k
-    shown = metrics or (f"hr@{k}", f"ndcg@{k}", f"recall@{k}", "mrr@100")
+    valued = [f"value ndcg@{k}"] if f"value ndcg@{k}" in _metrics(report) else []
+    shown = metrics or (f"hr@{k}", f"ndcg@{k}", f"recall@{k}", "mrr@100", *valued)
     counts = report.counts
     table = Table(
         "segment", "recommender", *shown,
@@ -40,6 +41,10 @@ def differences_table(report: Report, metrics: Sequence[str] = ()) -> Table:
             table.add_row(segment if place == 0 else "", name, *cells)
         table.add_section()
     return table
+
+
+def _metrics(report: Report) -> list[str]:
+    return list(report.segments["all"][next(iter(report.scores))])
 
 
 def _star(figure: dict[str, float]) -> str:

@@ -1,8 +1,11 @@
 """Splitting data into what a recommender may see and what it is judged by.
 
-`OUT/train/` is again a folder of the contract; `OUT/test.parquet` (user_id, item_id) holds the hidden strong
-interactions with the target type, of items that the user had not streamed before; `OUT/users.csv` the users in it, one
-id a line; `OUT/split.json` what was done.
+- `OUT/train/`: again a folder of the contract.
+- `OUT/test.parquet` (user_id, item_id): the hidden strong interactions with the target type, of items that the user had
+  not streamed before.
+- `OUT/values.parquet` (user_id, item_id, value), where the data has values: what these were worth, added up.
+- `OUT/users.csv`: the users in them, one id a line.
+- `OUT/split.json`: what was done.
 
 By time, nothing at or after the cut is in `train/interactions.parquet`. Items and users are handed on whole: an
 item that nobody has heard yet is part of the catalogue, and has to be found by its text.
@@ -168,6 +171,11 @@ def _save(db: duckdb.DuckDBPyConnection, draft: Path, cut: float, settings: Sett
     _copy(db, "SELECT * EXCLUDE (rowid, of_target, wanted) FROM seen ORDER BY rowid",
           draft / "train" / "interactions.parquet")  # fmt: skip
     _copy(db, "FROM test ORDER BY ALL", draft / "test.parquet")
+    worth = (
+        "SELECT user_id, item_id, sum(value) AS value FROM later SEMI JOIN test USING (user_id, item_id) WHERE wanted"
+    )
+    if _number(db, "SELECT count(value) FROM later WHERE wanted"):
+        _copy(db, f"{worth} GROUP BY ALL ORDER BY ALL", draft / "values.parquet")
     users = pl.DataFrame(db.sql("SELECT DISTINCT user_id FROM test ORDER BY user_id").to_arrow_table())
     users.write_csv(draft / "users.csv", include_header=False)
     summary = SplitSummary(

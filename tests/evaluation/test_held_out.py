@@ -10,6 +10,7 @@ import pytest
 
 from colisten.errors import DataError
 from colisten.evaluation.held_out import read_held_out, refuse_leaks
+from colisten.evaluation.scores import score
 
 from . import worlds
 
@@ -87,3 +88,22 @@ def test_training_on_what_is_held_out_is_refused(tmp_path: Path) -> None:
     pl.concat([pl.read_parquet(train), hidden], how="diagonal").write_parquet(train)
     with pytest.raises(DataError, match="1 of the held-out streams"):
         refuse_leaks(worlds.import_split(split, tmp_path / "leaky", "target=book"), held_out)
+
+
+def test_what_was_streamed_longer_counts_more(tmp_path: Path) -> None:
+    split = worlds.random_split(tmp_path / "split")
+    (plain,) = read_held_out(split)
+    assert plain.pairs["value"].count() == 0
+    pairs = plain.pairs.select("user_id", "item_id")
+    known = pairs.head(-1).with_columns(value=pl.int_range(1, len(pairs)).cast(pl.Float32))
+    known.write_parquet(split / "values.parquet")
+    (valued,) = read_held_out(split)
+    expected = [*range(1, len(pairs)), len(pairs) / 2]
+    assert valued.pairs["value"].to_list() == pytest.approx(expected)
+    lists = pairs.head(1).with_columns(score=pl.lit(1.0), rank=pl.lit(1))
+    found = score(valued, lists, 10).accuracy["all"]
+    first = pairs["user_id"][0]
+    mine = valued.pairs.filter(pl.col("user_id") == first)["value"]
+    row = found.filter(pl.col("user_id") == first)
+    assert row["value recall@10"].item() == pytest.approx(mine[0] / mine.sum())
+    assert found["value recall@10"].sum() == pytest.approx(row["value recall@10"].item())

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.metrics import LinkPredMRR, LinkPredNDCG, LinkPredPrecision, LinkPredRecall
 
-from colisten.evaluation.metrics import accuracy, hit_rate, ndcg, precision, recall, reciprocal_rank
+from colisten.evaluation.metrics import accuracy, hit_rate, ndcg, precision, recall, reciprocal_rank, worth
 
 ITEMS = 12
 users_strategy = st.lists(
@@ -93,3 +93,26 @@ def test_a_perfect_list_scores_one_and_a_missing_one_zero() -> None:
     assert perfect.group_by("user_id").agg(accuracy(3)).select(names).row(0) == pytest.approx((1,) * 5)
     assert missing.group_by("user_id").agg(accuracy(3)).select(names).row(0) == (0,) * 5
     assert np.isfinite(missing.group_by("user_id").agg(accuracy(3)).select(names).to_numpy()).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(users=users_strategy, k=st.integers(1, ITEMS), seed=st.integers(0, 9))
+def test_value_metrics_equal_those_counted_by_hand(users: list[Any], k: int, seed: int) -> None:
+    ranks = table(users)
+    values = np.random.default_rng(seed).exponential(100, len(ranks)).round(1)
+    pairs = ranks.with_columns(value=pl.Series(values))
+    found = pairs.group_by("user_id").agg(worth(k)).sort("user_id")
+    for (_, grouped), figures in zip(groupby(pairs.rows(), lambda row: row[0]), found.to_dicts(), strict=True):
+        rows = [(rank, value) for _, rank, value in grouped]
+        got = [(rank, value) for rank, value in rows if rank is not None and rank <= k]
+        best = sorted((value for _, value in rows), reverse=True)[:k]
+        ideal = sum(value / math.log2(place + 2) for place, value in enumerate(best))
+        assert figures[f"value recall@{k}"] == pytest.approx(sum(value for _, value in got) / sum(v for _, v in rows))
+        assert figures[f"value ndcg@{k}"] == pytest.approx(sum(v / math.log2(r + 1) for r, v in got) / ideal)
+
+
+def test_equal_values_are_no_values() -> None:
+    pairs = pl.DataFrame({"user_id": ["a"] * 3, "rank": [1, 4, None], "value": [7.0] * 3})
+    found = pairs.group_by("user_id").agg([*worth(5), recall(5), ndcg(5)]).row(0, named=True)
+    assert found["value recall@5"] == pytest.approx(found["recall@5"])
+    assert found["value ndcg@5"] == pytest.approx(found["ndcg@5"])

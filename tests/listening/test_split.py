@@ -137,3 +137,14 @@ def test_further_types_are_asked_for_beside_the_target(world, tmp_path, how):
     assert (
         train.join(tests["two"], on=["user_id", "item_id"], how="semi").filter(pl.col("signal") == "stream").is_empty()
     )
+
+
+def test_what_was_hidden_is_told_with_its_value(world, tmp_path):
+    summary = split_data(str(world), tmp_path / "ours", Settings.load(), ByDays(14))
+    values = pl.read_parquet(tmp_path / "ours" / "values.parquet")
+    assert values.drop("value").equals(pl.read_parquet(tmp_path / "ours" / "test.parquet"))
+    events = pl.read_parquet(world / "interactions.parquet")
+    later = events.filter(pl.col("timestamp") >= summary.cut, pl.col("signal") == "stream")
+    seconds = later.group_by("user_id", "item_id").agg(pl.col("value").cast(pl.Float64).sum().alias("seconds"))
+    both = values.join(seconds, on=["user_id", "item_id"], how="left")
+    assert both["value"].to_numpy() == pytest.approx(both["seconds"].to_numpy())
