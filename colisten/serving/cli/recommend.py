@@ -14,6 +14,7 @@ from colisten.serving.cli.output import for_people, show
 if TYPE_CHECKING:
     from colisten.serving.recommending import Recommendations, Recommender
     from colisten.serving.why.reasons import Reason
+    from colisten.serving.wishes import Wish
     from colisten.settings import Settings
     from colisten.towers.listeners import Listeners
     from colisten.workdir import Workdir
@@ -78,26 +79,47 @@ def recommend(
     recommender = Recommender.open(folder, settings, collection)
     wish = Wish(count, item_type, languages, genres, include_heard)
     if users and out:
-        from colisten.serving.cli.batch import answer_group, answer_many
-
-        if experiment:
-            unknown = answer_group(folder.experiments / experiment, group, recommender, ids_in(users), wish, out)
-        else:
-            unknown = answer_many(recommender, ids_in(users), wish, out)
-        _say_unknown(unknown)
+        _say_unknown(_answer_file(folder, recommender, users, wish, out, experiment, group))
         return
-    if users:
-        answer = recommender.recommend(ids_in(users), wish)
-    elif user is not None:
-        answer = recommender.recommend([user], wish)
-    else:
-        answer = recommender.recommend_for(likes, described, wish)
+    answer = _ask(recommender, user, users, likes, described, wish)
     _say_unknown(answer.unknown)
     reasons = None
     if why:
         somebody = recommender.somebody(likes, described) if user is None else recommender.profiles.read([user])[0]
         reasons = _reasons(folder, settings, recommender, somebody, answer)
     show(_rows(answer, reasons, style), style)
+
+
+def _answer_file(
+    folder: Workdir,
+    recommender: Recommender,
+    users: Path,
+    wish: Wish,
+    out: Path,
+    experiment: str | None,
+    group: str | None,
+) -> list[str]:
+    """Returns the users never seen before."""
+    from colisten.serving.cli.batch import answer_group, answer_many
+
+    if experiment:
+        return answer_group(folder.experiments / experiment, group, recommender, ids_in(users), wish, out)
+    return answer_many(recommender, ids_in(users), wish, out)
+
+
+def _ask(
+    recommender: Recommender,
+    user: str | None,
+    users: Path | None,
+    likes: Sequence[str],
+    described: dict[str, str],
+    wish: Wish,
+) -> Recommendations:
+    if users:
+        return recommender.recommend(ids_in(users), wish)
+    if user is not None:
+        return recommender.recommend([user], wish)
+    return recommender.recommend_for(likes, described, wish)
 
 
 def _check_question(
