@@ -133,7 +133,8 @@ def _read_node_types(reader: Reader, items: int) -> tuple[Codes, tuple[str, ...]
     codes = np.zeros(items, np.uint8)
     query = (
         f"MATCH (n:{ITEM}) WHERE $low <= n.item < $high "
-        "RETURN collect(toInteger(n.item)), collect([k IN range(0, size($labels) - 1) WHERE $labels[k] IN labels(n)][0])"
+        "RETURN collect(toInteger(n.item)), "
+        "collect([k IN range(0, size($labels) - 1) WHERE $labels[k] IN labels(n)][0])"
     )
     for rows in reader.read_many(query, [part | {"labels": labels} for part in ranges(items, _AT_ONCE)]):
         if len(rows[0][0]) != len(rows[0][1]):
