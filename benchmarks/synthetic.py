@@ -97,6 +97,7 @@ def hits(world: Path, split: Path, held_out: HeldOut, folder: Path) -> pl.DataFr
         found += [
             accuracy[segment].select("user_id", "hr@10", segment=pl.lit(segment), model=pl.lit(name))
             for segment in ("all", "warm", "cold")
+            if segment in accuracy
         ]
         print(f"{held_out.item_type}, {name}: HR@10 {accuracy['all']['hr@10'].mean():.3f}", file=sys.stderr, flush=True)
     return pl.concat(found)
@@ -143,9 +144,8 @@ def main(out: str = "", users: int = 3000, seeds: int = 3) -> None:
                 parts.append(table.with_columns(kind=pl.lit(held_out.item_type), world=pl.lit(seed)))
     whole = pl.concat(parts)
     figures = {
-        f"{kind}, {segment}": told(whole.filter(pl.col("kind") == kind, pl.col("segment") == segment), kind)
-        for kind in TYPES
-        for segment in ("all", "warm", "cold")
+        f"{kind}, {segment}": told(table, str(kind))
+        for (kind, segment), table in whole.group_by("kind", "segment", maintain_order=True)
     }
     print(json.dumps(figures, indent=1))
     if out:
