@@ -151,7 +151,9 @@ def streaming_graph(context: Context) -> LiveAdjacency:
 
 def _learned_by(context: Context, options: object) -> object:
     """What a training depends on beside the stages before it; what was learned from data that has gone may not stay."""
-    return [options, context.settings.target, context.settings.seed, listening_of(context).lineage]
+    settings = context.settings
+    edges = [settings.graph.min_listeners, settings.graph.items_per_user, settings.graph.top_k]
+    return [options, settings.target, settings.seed, settings.text.encoder, edges, listening_of(context).lineage]
 
 
 # --- towers ----------------------------------------------------------------------------------------------------------
