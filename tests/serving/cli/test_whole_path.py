@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from neo4j import Driver
 
+from colisten.graph_store.edge_difference import STRONGEST
 from colisten.graph_store.edge_summary import summarise
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.marker import read_marker
@@ -63,8 +64,11 @@ def test_killed_in_any_stage_it_ends_with_the_graph_of_the_edges_file(ran: Path,
     marker = read_marker(graph, "neo4j")
     assert marker is not None
     assert (marker.fingerprint, dict(marker.edges)) == (wanted.fingerprint, dict(wanted.edges))
-    counted = graph.execute_query("MATCH ()-[e]->() RETURN count(e) AS edges").records[0]["edges"]
-    assert counted == wanted.total
+    by_type = dict(graph.execute_query("MATCH ()-[e]->() RETURN type(e), count(e)").records)
+    beliefs = by_type.pop("SPEAKS_FOR", 0)
+    assert sum(by_type.values()) == wanted.total
+    learned = pl.read_parquet(ran / "towers/weights.parquet").group_by("dst").len()["len"]
+    assert beliefs == learned.clip(upper_bound=STRONGEST).sum()
     assert len(graph.execute_query("MATCH (i:Item) RETURN i").records) == len(data.items)
     assert set(marker.items) == set(TYPES)
 
@@ -169,9 +173,9 @@ def test_the_graph_can_be_asked_and_not_changed(ran: Path, colisten: Colisten) -
 
 
 def test_the_graph_is_shown(ran: Path, colisten: Colisten) -> None:
-    hub = json.loads(colisten("graph", "cypher", "MATCH (i:Item)--() RETURN i.id AS id LIMIT 1", "-w", ran).stdout)[
-        "id"
-    ]
+    hub = json.loads(
+        colisten("graph", "cypher", "MATCH (i:Item)-[:!SPEAKS_FOR]-() RETURN i.id AS id LIMIT 1", "-w", ran).stdout
+    )["id"]
     assert hub in colisten("graph", "show", hub, "-w", ran).stdout
     figures = [json.loads(line) for line in colisten("graph", "stats", "-w", ran).stdout.splitlines()]
     assert sum(row["figure"] for row in figures if row["about"] == "items") == 190
@@ -198,7 +202,9 @@ def test_tomorrow_s_data_updates_the_graph_and_keeps_numbers(
     before = ListeningData(ran / "listening").items.select("item_id", "item")
     after = ListeningData(workdir / "listening").items.select("item_id", "item")
     assert after.head(len(before)).equals(before)
-    near = graph.execute_query("MATCH (:Item {id: 'a-new-one'})-[e]-() RETURN count(e) AS edges").records[0]["edges"]
+    near = graph.execute_query("MATCH (:Item {id: 'a-new-one'})-[e:!SPEAKS_FOR]-() RETURN count(e) AS edges").records[
+        0
+    ]["edges"]
     assert near > 0
     marker = read_marker(graph, "neo4j")
     wanted = summarise(pl.scan_parquet(workdir / "edges/edges.parquet"), ListeningData(workdir / "listening"))
