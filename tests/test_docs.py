@@ -83,3 +83,10 @@ def test_importing_colisten_is_cheap() -> None:
 def test_the_commands_page_is_what_the_commands_say() -> None:
     written = (DOCS / "cli.md").read_text()
     assert written == page(), "docs/cli.md is behind the commands: `make docs` writes it anew"
+
+
+def test_every_link_leads_somewhere() -> None:
+    root = DOCS.parent
+    for source in (*root.glob("*.md"), *DOCS.glob("*.md")):
+        for link in re.findall(r"\]\((?!http)([^)#]+)", source.read_text()):
+            assert (source.parent / link).exists(), f"{source.name} points to {link}"
