@@ -25,7 +25,7 @@ from colisten.workdir import Workdir
 if TYPE_CHECKING:
     from colisten.gnn.encoder import Encoder
 
-_SECONDS_BETWEEN_TRIES = 10.0
+_SECONDS_BETWEEN_TRIES = 30.0
 
 
 class ConflictError(ColistenError):

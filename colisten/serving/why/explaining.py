@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CLOSE = 0.4
 """Cosine of two texts below which nobody would call them alike (unrelated ones have .0 to .2)."""
+_TEXTS = 300
+"""So many of the items heard last are compared by text."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class Explainer:
         ]  # fmt: skip
 
     def _heard(self, somebody: Listeners) -> list[int]:
-        """Items streamed; for somebody who streamed none, all they showed interest in."""
+        """Items streamed, latest first; for somebody who streamed none, all they showed interest in."""
         strong = somebody.signals < self.profiles.facts.strong
         chosen = somebody.items[strong] if strong.any() else somebody.items
-        found: list[int] = np.unique(chosen).tolist()
+        found: list[int] = list(dict.fromkeys(chosen[::-1].tolist()))
         return found
 
     def _ways(self, heard: Sequence[int], items: Sequence[int], count: int) -> dict[int, list[Way]]:
@@ -66,8 +68,9 @@ class Explainer:
         """The items whose text is close to that of something heard."""
         if not items or not heard:
             return {}
-        texts = self.collection.vectors("text", sorted({*items, *heard}))
-        mine = [item for item in heard if item in texts]
+        latest = heard[:_TEXTS]
+        texts = self.collection.vectors("text", sorted({*items, *latest}))
+        mine = [item for item in latest if item in texts]
         pairs = {item: _nearest(texts[item], item, mine, texts) for item in items if item in texts and mine}
         close = {item: pair for item, pair in pairs.items() if pair[1] >= _CLOSE}
         named = self.profiles.items([other for other, _ in close.values()])

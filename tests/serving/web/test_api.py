@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -112,6 +114,12 @@ def test_the_page_needs_nothing_from_elsewhere(ask: TestClient) -> None:
         assert text
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
         assert "https://" not in text
+
+
+def test_the_documentation_names_every_path(ask: TestClient) -> None:
+    page = (Path(__file__).parents[3] / "docs/serve.md").read_text()
+    told = re.findall(r"`(/\w[\w.]*)", "".join(line for line in page.splitlines() if line.startswith("| `/")))
+    assert set(told) == {*ask.get("/openapi.json").json()["paths"], "/openapi.json"}
 
 
 def test_with_a_key_only_its_holders_are_answered(world: World) -> None:

@@ -27,6 +27,15 @@ def test_somebody_sees_recommendations_reasons_and_the_neighbourhood(
     assert share_of(picture, "#1b6ca8") > 0.0005
 
 
+def test_somebody_with_no_account_is_described_by_likes(address: str, browser: Browser) -> None:
+    seen = html.unescape(browser.text(f"{address}/?likes=Title 2&likes=Title 9&country=US&type=podcast"))
+    question = {"likes": ["Title 2", "Title 9"], "country": "US", "type": "podcast"}
+    answer = httpx.get(f"{address}/recommend", params=question).json()["items"]
+    assert answer
+    assert [title for title in (item["title"] for item in answer) if f">{title}</button>" not in seen] == []
+    assert "Title 9 ×" in seen
+
+
 def test_what_goes_wrong_is_said_on_the_page(address: str, browser: Browser) -> None:
     seen = html.unescape(browser.text(f"{address}/?user=u5&type=audiobook&k=500"))
     assert 'id="items"></ol>' in seen
