@@ -10,7 +10,7 @@ from neo4j import Driver, Record
 
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import require_marker
-from colisten.graph_store.schema import ITEM, PREFIX
+from colisten.graph_store.schema import CO_LISTENED, ITEM, PREFIX
 
 _BREADTH = 50
 """A second step is looked for from so many strongest neighbours of an item, so that hubs cost no more than others."""
@@ -27,12 +27,12 @@ _QUERY = f"""
     MATCH (t:{ITEM} {{item: number}})
     CALL (t) {{
         CALL (t) {{
-            MATCH (t)-[r]-(s:{ITEM}) WHERE s.item IN $heard AND type(r) STARTS WITH '{PREFIX}'
+            MATCH (t)-[r:{CO_LISTENED}]-(s:{ITEM}) WHERE s.item IN $heard AND type(r) STARTS WITH '{PREFIX}'
             RETURN [s.item, t.item] AS items, [r] AS edges, {_counts("r")} AS strength
           UNION ALL
-            MATCH (t)-[b]-(m:{ITEM}) WHERE NOT m.item IN $heard AND type(b) STARTS WITH '{PREFIX}'
+            MATCH (t)-[b:{CO_LISTENED}]-(m:{ITEM}) WHERE NOT m.item IN $heard AND type(b) STARTS WITH '{PREFIX}'
             WITH t, b, m ORDER BY {_counts("b")} DESC, m.item LIMIT $breadth
-            MATCH (m)-[a]-(s:{ITEM}) WHERE s.item IN $heard AND s <> t AND type(a) STARTS WITH '{PREFIX}'
+            MATCH (m)-[a:{CO_LISTENED}]-(s:{ITEM}) WHERE s.item IN $heard AND s <> t AND type(a) STARTS WITH '{PREFIX}'
             RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, {_counts("a")} * {_counts("b")} AS strength
         }}
         WITH items, edges ORDER BY strength DESC, size(items), items LIMIT $paths
