@@ -41,6 +41,7 @@ def main() -> None:
         "colisten --help": (_CALL, "--help"),
         "colisten recommend USER": (_CALL, "recommend", "somebody", "--json"),
         "colisten recommend --likes ITEM": (_CALL, "recommend", "--likes", liked, "--json"),
+        "the same with --why (Neo4j running)": (_CALL, "recommend", "--likes", liked, "--json", "--why"),
         "colisten similar ITEM": (_CALL, "similar", liked, "--json"),
     }
     rounds = [{name: seconds(*words) for name, words in calls.items()} for _ in range(given.rounds)]
