@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from neo4j import Driver
 
 from colisten.errors import GraphError
-from colisten.graph_store.edge_summary import EdgeType
 from colisten.graph_store.schema import GRAPH, ITEM, PREFIX, SPEAKS_FOR
+
+if TYPE_CHECKING:
+    from colisten.graph_store.edge_summary import EdgeType  # and with it polars
 
 NAME = "co-listening"
 

@@ -19,7 +19,6 @@ from colisten.graph_store.endpoint import Endpoint, UnreachableError, connect
 from colisten.graph_store.server import process
 from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
 from colisten.graph_store.server.diagnosis import why_it_failed
-from colisten.graph_store.server.install import installed_jars
 from colisten.graph_store.server.jars import VERSION
 from colisten.progress import Progress
 from colisten.settings import Neo4j
@@ -99,7 +98,7 @@ class ManagedServer:
         """
         with self._alone():
             self._lay_out()
-            return process.run_admin(self.folder, installed_jars(self._progress), self._options.memory_mb, words)
+            return process.run_admin(self.folder, self._jars(), self._options.memory_mb, words)
 
     def status(self) -> Status:
         """Whether it runs and where, and what it takes of memory and disk."""
@@ -133,11 +132,16 @@ class ManagedServer:
         self._check_version()
         if psutil.disk_usage(str(self.folder)).free < _SPARE:  # one that runs out of disk does not end but hangs
             raise OutOfSpaceError(f"Less than {_SPARE >> 20} MB are left for Neo4j in {self.folder}: free some first.")
-        jars = installed_jars(self._progress)
+        jars = self._jars()
         write_conf(self._conf, self._options)
         self._ensure_password()
         self._progress.say(f"Starting Neo4j {VERSION} in {self.folder} …")
         process.launch(self.folder, jars, self._options.memory_mb)
+
+    def _jars(self) -> list[Path]:
+        from colisten.graph_store.server.install import installed_jars  # httpx takes longer than asking what runs
+
+        return installed_jars(self._progress)
 
     def _check_version(self) -> None:
         stamp = self.folder / "version"
