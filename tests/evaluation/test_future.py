@@ -73,6 +73,7 @@ def recommenders(data: ListeningData, folder: Path) -> dict[str, Baseline]:
     text = data.items["genres"].list.join(" ").to_dummies().to_numpy().astype(np.float32)
     (full,) = (variant for variant in VARIANTS if variant.name == FULL)
     ground = Ground(data, np.ascontiguousarray(text), SETTINGS, folder, QUIET)
+    ground.prepare()
     made = {"popularity": Popularity(), "recent": Popularity(days=30), "itemknn": ItemKNN(), "slim": SLIM()}
     return {name: one.fit(data) for name, one in made.items()} | {FULL: fitted(full, ground, seed=7)}
 

@@ -132,8 +132,9 @@ def test_users_as_nodes_are_joined_to_what_they_streamed(workdir: Workdir) -> No
 
 def test_without_weak_signals_streams_stay(workdir: Workdir, tmp_path: Path) -> None:
     data = ListeningData(workdir.listening)
-    strong = Ground(data, np.empty((0, 0), np.float32), Settings.load(QUICK), tmp_path, QUIET).without_weak
-    kept = pl.read_parquet(strong.interactions)
+    ground = Ground(data, np.empty((0, 0), np.float32), Settings.load(QUICK), tmp_path, QUIET)
+    ground.prepare()
+    kept = pl.read_parquet(ground.without_weak.interactions)
     assert (kept["signal"] < data.strong).all()
     assert kept.equals(pl.read_parquet(data.interactions).filter(pl.col("signal") < data.strong))
 

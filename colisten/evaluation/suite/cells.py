@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -38,13 +39,22 @@ class Cell:
 
 def cell(variant: Variant, ground: Ground, held_out: HeldOut, seed: int, k: int) -> Cell:
     """Find the cell in `ground.folder`, or make it and keep it there."""
-    kept = ground.folder / "cells" / f"{variant.name}-{seed}.json"
+    kept = _file(ground.folder, variant.name, seed)
     if kept.exists():
         return Cell(**json.loads(kept.read_text()))
     found = _made(variant, ground, held_out, seed, k)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_json(kept, asdict(found))
     return found
+
+
+def is_kept(folder: Path, variant: str, seed: int) -> bool:
+    """Has this cell been made?"""
+    return _file(folder, variant, seed).exists()
+
+
+def _file(folder: Path, variant: str, seed: int) -> Path:
+    return folder / "cells" / f"{variant}-{seed}.json"
 
 
 def _made(variant: Variant, ground: Ground, held_out: HeldOut, seed: int, k: int) -> Cell:

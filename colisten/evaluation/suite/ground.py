@@ -34,23 +34,24 @@ class Ground:
     folder: Path
     progress: Progress
 
-    @cached_property
-    def edges(self) -> pl.DataFrame:
-        """The whole co-listening graph."""
-        made = self.folder / "edges" / FILE
-        if not made.exists():
-            build_edges(self.data, self.settings.graph, made.parent, self.progress)
-        return pl.read_parquet(made, columns=["src", "dst", "weight"])
+    def prepare(self) -> None:
+        """Make what all seeds share, before they part ways."""
+        if not (self.folder / "edges" / FILE).exists():
+            build_edges(self.data, self.settings.graph, self.folder / "edges", self.progress)
+        if not (self.folder / "strong").exists():
+            strong = pl.scan_parquet(self.data.interactions).filter(pl.col("signal") < self.data.strong)
+            with replacing_folder(self.folder / "strong") as draft:
+                with_interactions(self.data, strong, draft)
 
     @cached_property
+    def edges(self) -> pl.DataFrame:
+        """The whole co-listening graph, once it is prepared."""
+        return pl.read_parquet(self.folder / "edges" / FILE, columns=["src", "dst", "weight"])
+
+    @property
     def without_weak(self) -> ListeningData:
-        """The same listening without any weak signal."""
-        folder = self.folder / "strong"
-        if not folder.exists():
-            strong = pl.scan_parquet(self.data.interactions).filter(pl.col("signal") < self.data.strong)
-            with replacing_folder(folder) as draft:
-                with_interactions(self.data, strong, draft)
-        return ListeningData(folder)
+        """The same listening without any weak signal, once it is prepared."""
+        return ListeningData(self.folder / "strong")
 
     def embeddings(self, variant: GraphVariant, seed: int) -> Floats:
         """float32 [items, dim], or [items + users, dim] where users are nodes, of length 1.

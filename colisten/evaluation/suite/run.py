@@ -3,43 +3,105 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 
+import torch
 from safetensors.numpy import load_file
 
-from colisten.evaluation.held_out import read_held_out, refuse_leaks
-from colisten.evaluation.suite.cells import Cell, cell
+from colisten.evaluation.held_out import HeldOut, read_held_out, refuse_leaks
+from colisten.evaluation.suite.cells import Cell, cell, is_kept
 from colisten.evaluation.suite.comparison import Comparison, compare
 from colisten.evaluation.suite.ground import Ground
 from colisten.evaluation.suite.variants import VARIANTS
 from colisten.listening.data import ListeningData
-from colisten.progress import Progress
+from colisten.progress import Progress, Task
 from colisten.settings import Settings
 from colisten.workdir import Workdir
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclass(frozen=True)
+class _Suite:
+    """What a process needs to know to train the models of some seed."""
+
+    workdir: Workdir
+    split: Path
+    settings: Settings
+    k: int
+    folder: Path
+
+    @property
+    def seeds(self) -> list[int]:
+        first = self.settings.seed
+        return list(range(first, first + self.settings.evaluation.seeds))
+
+    @property
+    def asked(self) -> list[tuple[str, int]]:
+        """Variant and seed of every cell."""
+        return [(one.name, seed) for one in VARIANTS for seed in (self.seeds if one.seeded else self.seeds[:1])]
+
+    def made(self, seed: int) -> bool:
+        """Are all cells of a seed there?"""
+        return all(is_kept(self.folder, name, seed) for name, of in self.asked if of == seed)
+
+    def ground(self, progress: Progress) -> Ground:
+        text = load_file(self.workdir.features / "text.safetensors")["text"]
+        return Ground(ListeningData(self.workdir.listening), text, self.settings, self.folder, progress)
+
+    def cells(self, ground: Ground, held_out: HeldOut, seed: int) -> dict[str, Cell]:
+        """All cells of one seed, found or made."""
+        variants = [one for one in VARIANTS if (one.name, seed) in self.asked]
+        return {one.name: cell(one, ground, held_out, seed, self.k) for one in variants}
 
 
 def paper_suite(workdir: Workdir, split: Path, settings: Settings, k: int, progress: Progress) -> Comparison:
     """Train and judge all variants under `evaluation.seeds` seeds on the held-out streams of the target type.
 
-    `workdir` has read the split's train part and encoded its texts. Each finished cell is kept in `workdir`, and one
-    that was made with the same settings from the same data is not made again.
+    `workdir` has read the split's train part and encoded its texts. Seeds are trained side by side, one processor core
+    each. Each finished cell is kept in `workdir`: one made with the same settings from the same data is not made again.
 
     Raises:
         DataError: the split cannot be read, or the working folder has learned from what it hides.
     """
     data, (held_out, *_) = ListeningData(workdir.listening), read_held_out(split)
     refuse_leaks(data, [held_out])
-    text = load_file(workdir.features / "text.safetensors")["text"]
-    ground = Ground(data, text, settings, workdir.suite / _digest(data, split, settings, k), progress)
-    seeds = range(settings.seed, settings.seed + settings.evaluation.seeds)
-    asked = [(variant, seed) for variant in VARIANTS for seed in (seeds if variant.seeded else seeds[:1])]
-    cells: dict[str, list[Cell]] = {variant.name: [] for variant in VARIANTS}
-    with progress.task("training the paper's models", total=len(asked)) as task:
-        for variant, seed in asked:
-            cells[variant.name].append(cell(variant, ground, held_out, seed, k))
-            task.advance(note=f"{variant.name}, seed {seed}")
+    suite = _Suite(workdir, split, settings, k, workdir.suite / _digest(data, split, settings, k))
+    ground = suite.ground(progress)
+    with progress.task("training the paper's models", total=len(suite.asked)) as task:
+        ground.prepare()
+        missing = [seed for seed in suite.seeds if not suite.made(seed)]
+        if len(missing) > 1:
+            _train_side_by_side(suite, missing, task)
+        per_seed = [suite.cells(ground, held_out, seed) for seed in suite.seeds]
+    cells = {one.name: [found[one.name] for found in per_seed if one.name in found] for one in VARIANTS}
     return compare(cells, held_out.item_type, k, settings.seed)
+
+
+def _train_side_by_side(suite: _Suite, seeds: Sequence[int], task: Task) -> None:
+    """Leave every cell of these seeds in the suite's folder."""
+    workers = min(len(seeds), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        pending: set[Future[None]] = {pool.submit(_train, suite, seed) for seed in seeds}
+        seen = 0
+        while pending:
+            finished, pending = wait(pending, timeout=_SECONDS_BETWEEN_LOOKS)
+            kept = len(list(suite.folder.glob("cells/*.json")))
+            task.advance(kept - seen)
+            seen = kept
+            for one in finished:
+                one.result()
+
+
+def _train(suite: _Suite, seed: int) -> None:
+    (held_out, *_) = read_held_out(suite.split)
+    suite.cells(suite.ground(Progress(quiet=True)), held_out, seed)
 
 
 def _digest(data: ListeningData, split: Path, settings: Settings, k: int) -> str:
