@@ -1,0 +1,103 @@
+"""How the cost of training grows: `python benchmarks/growth.py [SMALLEST [SIZES]]`.
+
+Worlds of SMALLEST people, twice and four times as many …, items in step. Processor seconds (of all threads, so that a
+busy machine hardly disturbs them) of: an epoch of the graph model over all edges of a balanced epoch, an epoch of the
+towers, the item–item weights of all items with their reduction to a low rank; each also per million of what it grows
+with, which stays level where growth is linear.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Floats
+from colisten.gnn.node_types import group_types
+from colisten.gnn.training import train_hgnn
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency
+from colisten.listening.data import ListeningData
+from colisten.listening.importing import import_data
+from colisten.listening.synth.world import make_world
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.towers.data import Material
+from colisten.towers.item_weights import Ridge
+from colisten.towers.linear import LinearChoice, fit_linear
+from colisten.towers.training import Training
+
+QUIET = Progress(quiet=True)
+EPOCHS = 2
+SETTINGS = Settings.load(["gnn.edges_per_epoch=1000000000", f"gnn.max_epochs={EPOCHS}"])
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def directions(items: int, width: int) -> Floats:
+    found = np.random.default_rng(0).normal(size=(items, width)).astype(np.float32)
+    unit: Floats = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return unit
+
+
+def graph_epoch(data: ListeningData, text: Floats, folder: Path) -> tuple[int, float]:
+    """Supervision edges, and seconds of an epoch."""
+    build_edges(data, SETTINGS.graph, folder, QUIET)
+    edges = pl.read_parquet(folder / FILE)
+    types = group_types(data, SETTINGS.target, SETTINGS.gnn.node_types)
+    src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
+    with SnapshotAdjacency.from_edges(src, dst, weight, node_type=types.of_item, node_types=types.names) as graph:
+        spent = seconds(lambda: train_hgnn(graph, text, SETTINGS.gnn, seed=7, folder=folder / "gnn", progress=QUIET))
+    return len(edges), spent / EPOCHS
+
+
+def towers_epoch(material: Material) -> tuple[int, float]:
+    """Training pairs, and seconds of an epoch."""
+    run = Training(material.training_set(material.everybody, SETTINGS), 7, EPOCHS)
+    return len(run.data.pairs), seconds(lambda: run.epoch(QUIET, "towers"))
+
+
+def weights(material: Material) -> tuple[int, float]:
+    """Items, and seconds of their weights."""
+    choice = LinearChoice(material.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
+    given = (material.everybody, material.text, material.is_target, choice, 7, QUIET)
+    return len(material.is_target), seconds(lambda: fit_linear(*given))
+
+
+def measured(people: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        make_world(folder / "world", users=people, audiobooks=people // 5, podcasts=people // 5)
+        data = import_data(str(folder / "world"), folder / "listening", SETTINGS, QUIET)
+        text = directions(len(data.items), 384)
+        material = Material.of(data, text, directions(len(data.items), 64), SETTINGS)
+        parts = {
+            "graph model, epoch": (*graph_epoch(data, text, folder / "edges"), "edges"),
+            "towers, epoch": (*towers_epoch(material), "pairs"),
+            "item weights": (*weights(material), "items"),
+        }
+    found: dict[str, Any] = {"people": people}
+    for name, (size, spent, what) in parts.items():
+        found[name] = {what: size, "s": round(spent, 2), f"s per million {what}": round(1e6 * spent / size, 1)}
+    return found
+
+
+def main(smallest: int = 2000, sizes: int = 3) -> None:
+    measured(500)  # compiles what is compiled
+    for doubling in range(sizes):
+        print(json.dumps(measured(smallest * 2**doubling)), flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))
