@@ -16,6 +16,9 @@ from colisten.arrays import Floats, Int64s
 FILTERED = ("item_type", "language", "genres")
 """Payload fields that conditions look at: indexed before the first point is there, or graph searches lose recall."""
 
+NO_SUCH_VECTOR = "Not existing vector name"
+"""What the engine says of a search by a vector that a collection does not have."""
+OUTDATED = "The live index was published by an older Colisten and lacks vectors: run `colisten index publish`."
 ON_DISK = ("text",)
 """Vectors that are paged in when they are asked for: most questions never do."""
 

@@ -29,7 +29,17 @@ from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
-from colisten.serving.index.collection import EVERYTHING, FILTERED, ON_DISK, Conditions, Hits, Layout, is_name
+from colisten.serving.index.collection import (
+    EVERYTHING,
+    FILTERED,
+    NO_SUCH_VECTOR,
+    ON_DISK,
+    OUTDATED,
+    Conditions,
+    Hits,
+    Layout,
+    is_name,
+)
 from colisten.workdir import write_json
 
 _DISTANCES = {"towers": edge.Distance.Dot, "hgnn": edge.Distance.Cosine, "text": edge.Distance.Cosine}
@@ -237,4 +247,6 @@ def _named(said: Sequence[str]) -> IndexStoreError | OutOfSpaceError:
         return OutOfSpaceError(
             "No space is left on the disk: free some and publish again; the live index is as it was."
         )
+    if NO_SUCH_VECTOR in sentence:
+        return IndexStoreError(OUTDATED)
     return IndexStoreError(f"The embedded vector index failed: {sentence}.")

@@ -18,7 +18,17 @@ from qdrant_client.http.exceptions import ApiException
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import EVERYTHING, FILTERED, ON_DISK, Conditions, Hits, Layout, is_name
+from colisten.serving.index.collection import (
+    EVERYTHING,
+    FILTERED,
+    NO_SUCH_VECTOR,
+    ON_DISK,
+    OUTDATED,
+    Conditions,
+    Hits,
+    Layout,
+    is_name,
+)
 from colisten.settings import Qdrant
 
 _DISTANCES = {"towers": models.Distance.DOT, "hgnn": models.Distance.COSINE, "text": models.Distance.COSINE}
@@ -207,4 +217,6 @@ def _reaching() -> Iterator[None]:
     except (RpcError, ApiException, QdrantException, ValueError) as error:
         details = error.details() if isinstance(error, RpcError) and hasattr(error, "details") else str(error)
         said = " ".join(str(details).split())[:300]
+        if NO_SUCH_VECTOR in said:
+            raise IndexStoreError(OUTDATED) from error
         raise IndexStoreError(f"Qdrant cannot be used: {said}. Check COLISTEN_QDRANT_URL and _API_KEY.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -82,3 +83,16 @@ def test_a_vector_of_another_width_is_one_sentence(index: Index) -> None:
     publish_catalogue(index, new_name(index.alias, []), catalogue(60), Qdrant(), QUIET)
     with pytest.raises(IndexStoreError):
         index.open().search("towers", vectors(1, 3, 0), 5, Conditions(), None)
+
+
+@pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
+def test_an_index_of_an_older_colisten_says_what_to_do(index: Index) -> None:
+    what = catalogue(60)
+    older = {name: rows for name, rows in what.vectors.items() if name != "text"}
+    publish_catalogue(index, new_name(index.alias, []), replace(what, vectors=older), Qdrant(), QUIET)
+    for ask in (
+        lambda: index.open().search("text", vectors(1, 384, 0), 5, Conditions(), None),
+        lambda: index.open().vectors("text", [1, 2]),
+    ):
+        with pytest.raises(IndexStoreError, match="colisten index publish"):
+            ask()
