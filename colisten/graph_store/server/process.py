@@ -15,6 +15,7 @@ import psutil
 from colisten.errors import GraphError
 
 _SECONDS_TO_STOP = 120
+_LOOKS, _SECONDS_BETWEEN_LOOKS = 100, 0.01
 _OPENED = ("java.nio", "java.io", "sun.nio.ch")
 # The shell notes the server's pid and ends: no server runs whose pid is not on record, and none is left as a zombie.
 _NOTE_PID = 'cd "$0" && { "$@" & echo $! > run/pid; }'
@@ -42,9 +43,18 @@ def find(home: Path) -> psutil.Process | None:
     """The running server of `home`. A stale pid that meanwhile belongs to another program is told by its arguments."""
     try:
         process = psutil.Process(int((home / "run/pid").read_text()))
-        return process if _marker(home) in process.cmdline() else None
+        return process if _marker(home) in _arguments(process) else None
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
         return None
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    """What it was called with. While the shell becomes Java there is nothing to be read for a moment."""
+    for _ in range(_LOOKS):
+        if (words := process.cmdline()) or process.status() == psutil.STATUS_ZOMBIE:
+            return words
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return []
 
 
 def stop(home: Path) -> bool:
