@@ -12,11 +12,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(function: Callable[[T], R], inputs: Iterable[T], *, threads: int, depth: int) -> Generator[R, None, None]:
+def ahead(
+    function: Callable[[T], R], inputs: Iterable[T], *, threads: int, depth: int, first_alone: bool = False
+) -> Generator[R, None, None]:
     """`map(function, inputs)`, with up to `depth` results under way or waiting on `threads` threads.
 
     An error in `function` is raised where its result would have come. Closing the iterator (or dropping it) waits for
-    what is under way and leaves no thread behind. A depth of 0 works in the caller's thread.
+    what is under way and leaves no thread behind. A depth of 0 works in the caller's thread. With `first_alone` nothing
+    else is begun before the first result is there, which comes sooner where cores are few.
     """
     if depth < 1:
         yield from map(function, inputs)
@@ -25,10 +28,10 @@ def ahead(function: Callable[[T], R], inputs: Iterable[T], *, threads: int, dept
     source = iter(inputs)
     with ThreadPoolExecutor(threads, thread_name_prefix="colisten-ahead") as pool:
         try:
-            waiting.extend(pool.submit(function, value) for value in islice(source, depth))
+            waiting.extend(pool.submit(function, value) for value in islice(source, 1 if first_alone else depth))
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(pool.submit(function, value) for value in islice(source, 1))
+                waiting.extend(pool.submit(function, value) for value in islice(source, depth - len(waiting)))
                 yield result
         finally:
             for future in waiting:

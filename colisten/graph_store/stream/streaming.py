@@ -55,7 +55,7 @@ def stream(
                     yield at, sampled
 
         try:
-            with closing(ahead(finished, places(), threads=threads, depth=prefetch)) as results:
+            with closing(ahead(finished, places(), threads=threads, depth=prefetch, first_alone=True)) as results:
                 yield from results
         finally:
             sampling.shutdown(cancel_futures=True)
