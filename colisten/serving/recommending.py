@@ -17,6 +17,7 @@ from colisten.serving.ranking import Heard, Ranked, rank
 from colisten.serving.wishes import Wish, conditions_of, described, item_named
 from colisten.settings import Settings
 from colisten.towers.encoder import UserEncoder
+from colisten.towers.history import distinct
 from colisten.towers.listeners import Listeners
 from colisten.workdir import Workdir
 
@@ -117,7 +118,8 @@ class Recommender:
             SettingsError: no such item, or nothing was learned about a feature.
         """
         facts = self.profiles.facts
-        items = np.unique([item_named(word, self.profiles).item for word in likes]).astype(np.int32)
+        liked = np.array([item_named(word, self.profiles).item for word in likes], np.int64)
+        items = distinct(liked).astype(np.int32)
         known = {name: [value] for name, value in described(features, self.profiles).items()}
         return Listeners(
             np.array([0, len(items)], np.int64), items, np.zeros(len(items), np.uint8),
@@ -185,14 +187,14 @@ class Recommender:
         types, facts = self.profiles.type_of, self.profiles.facts
         wanted = [facts.item_types.index(name) for name in conditions.item_types]
         gone = self.encoder.left_out(listeners.signals, facts.strong) & np.isin(types[listeners.items], wanted)
-        keys = np.unique(listeners.owners[gone] * len(types) + listeners.items[gone])
+        keys = distinct(listeners.owners[gone] * len(types) + listeners.items[gone])
         return Heard(*np.divmod(keys, len(types)))
 
     def _conditions(self, wish: Wish) -> Conditions:
         return conditions_of(wish, self.target, self.profiles)
 
     def _named(self, user_ids: Sequence[str], ranked: Ranked, unknown: Sequence[str]) -> Recommendations:
-        items = self.profiles.items(np.unique(ranked.items).tolist())
+        items = self.profiles.items(distinct(ranked.items).tolist())
         return Recommendations(
             [user_ids[user] for user in ranked.users.tolist()],
             [items[item] for item in ranked.items.tolist()],

@@ -34,7 +34,8 @@ _COMMANDS = {
 }
 
 _ANSWERING = {"recommend", "similar", "search"}
-"""Commands whose few products are done before NumPy's threads have started."""
+_QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
 
 
 class _LazyGroup(click.Group):
@@ -45,7 +46,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         if cmd_name in _ANSWERING:
-            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+            os.environ |= _QUICK | os.environ
         command = getattr(importlib.import_module(f"colisten.serving.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command

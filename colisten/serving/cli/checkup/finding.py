@@ -31,5 +31,8 @@ def examined(about: str, check: Check) -> Iterator[Finding]:
         yield Finding("bad", about, "cannot be used", str(error))
     except Exception as error:  # a checkup goes on, whatever it meets
         yield Finding(
-            "bad", about, f"{type(error).__name__}: {error}", "run `colisten run` again; if that does not help, report this"
+            "bad",
+            about,
+            f"{type(error).__name__}: {error}",
+            "run `colisten run` again; if that does not help, report this",
         )
