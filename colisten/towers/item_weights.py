@@ -20,7 +20,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, hstack
 
 from colisten.arrays import Floats, Floats64, Int64s
-from colisten.graph_store.stream.compiled import compiled
+from colisten.compiled import compiled
 from colisten.progress import Progress
 from colisten.towers.candidates import Candidates
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
-from colisten.graph_store.stream.compiled import compiled
+from colisten.compiled import compiled
 
 EdgeArrays = tuple[Int32s, Int32s, Floats]
 """(src, dst, weight) of some edges, each edge once."""

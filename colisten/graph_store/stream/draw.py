@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
-from colisten.graph_store.stream.compiled import compiled
+from colisten.compiled import compiled
 from colisten.graph_store.stream.exclude import Excluded, admissible
 from colisten.graph_store.stream.keys import Keys, below, mix, unit
 

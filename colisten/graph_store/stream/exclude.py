@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from colisten.arrays import Int64s
-from colisten.graph_store.stream.compiled import compiled
+from colisten.compiled import compiled
 from colisten.graph_store.stream.keys import mix, pair_hash, unit
 
 Pairs = tuple[Int64s, Int64s]

@@ -9,8 +9,8 @@ import torch
 from torch_geometric.data import HeteroData
 
 from colisten.arrays import Codes, Floats, Int64s
+from colisten.compiled import compiled
 from colisten.graph_store.stream.adjacency import Adjacency
-from colisten.graph_store.stream.compiled import compiled
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 
 RELATION = "co_listened"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colisten.arrays import Bools, Int64s
-from colisten.graph_store.stream.compiled import compiled
+from colisten.compiled import compiled
 
 Keys = npt.NDArray[np.uint64]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from colisten.arrays import Floats, Int32s, Int64s
-from colisten.graph_store.stream.compiled import compiled
+from colisten.compiled import compiled
 from colisten.graph_store.stream.draw import Drawn
 
 

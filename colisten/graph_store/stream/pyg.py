@@ -25,8 +25,8 @@ from torch_geometric.sampler import (
 from torch_geometric.sampler.neighbor_sampler import edge_sample, node_sample
 
 from colisten.arrays import Floats, Int64s
+from colisten.compiled import compiled
 from colisten.graph_store.stream.adjacency import Adjacency, spans
-from colisten.graph_store.stream.compiled import compiled
 from colisten.graph_store.stream.exclude import Pairs
 from colisten.graph_store.stream.hetero import EdgeType, edge_types, to_hetero_data
 from colisten.graph_store.stream.keys import mix

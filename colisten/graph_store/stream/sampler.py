@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from colisten.arrays import Floats, Int32s, Int64s
+from colisten.compiled import compiled
 from colisten.errors import SettingsError
 from colisten.graph_store.stream.adjacency import Adjacency, Rows, offsets, spans
-from colisten.graph_store.stream.compiled import compiled
 from colisten.graph_store.stream.draw import TOP, UNIFORM, WEIGHTED, Drawn, Pool, Requests, draw
 from colisten.graph_store.stream.exclude import Excluded, HeldOut, Pairs, exclude
 from colisten.graph_store.stream.keys import Keys, key_of, mix

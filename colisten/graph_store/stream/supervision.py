@@ -12,8 +12,8 @@ from contextlib import closing
 import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
+from colisten.compiled import compiled
 from colisten.graph_store.stream.adjacency import Adjacency, offsets
-from colisten.graph_store.stream.compiled import compiled
 from colisten.graph_store.stream.exclude import HeldOut
 from colisten.graph_store.stream.keys import held_out as is_held_out
 from colisten.graph_store.stream.keys import mix

@@ -1,4 +1,4 @@
-"""Loops over neighbours, compiled: they run outside the interpreter lock, so that threads sample side by side."""
+"""Loops over arrays, compiled: they run outside the interpreter lock, so that threads work side by side."""
 
 from __future__ import annotations
 
