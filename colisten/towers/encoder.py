@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from colisten.arrays import Bools, Codes, Floats
+from colisten.errors import WorkdirError
 from colisten.towers.columns import from_json, to_json
 from colisten.towers.history import Bags
 from colisten.towers.listeners import Listeners
@@ -18,7 +19,7 @@ from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart, scal
 from colisten.towers.tensors import mapped
 from colisten.towers.user_features import UserFeatures
 
-FORMAT = 1
+FORMAT = 2
 _USERS_AT_ONCE = 4096
 
 
@@ -41,8 +42,14 @@ class UserEncoder:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Open `W/towers/`."""
+        """Open `W/towers/`.
+
+        Raises:
+            WorkdirError: another version of Colisten made it.
+        """
         spec = json.loads((folder / "spec.json").read_text())
+        if spec.get("format") != FORMAT:
+            raise WorkdirError(f"Another version of Colisten trained the towers in {folder}: run `colisten run` again.")
         tensors = mapped(folder / "towers.safetensors")
         is_target = tensors["group_of"] == 0 if spec["has_target"] else np.zeros(len(tensors["group_of"]), bool)
         parts = {name: _part(name, spec, tensors, is_target) for name in spec["weights"]["warm"]}

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from colisten.arrays import Floats
+from colisten.errors import WorkdirError
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings, Towers
@@ -101,6 +102,15 @@ def test_encoding_needs_numpy_alone(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_towers_of_another_version_are_told(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", users=30)
+    train(data, text, tmp_path / "towers")
+    spec = tmp_path / "towers/spec.json"
+    spec.write_text(spec.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(WorkdirError, match="run `colisten run`"):
+        UserEncoder.load(tmp_path / "towers")
 
 
 def test_the_same_seed_gives_the_same_vectors_and_another_seed_others(tmp_path: Path) -> None:
