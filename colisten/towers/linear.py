@@ -17,7 +17,7 @@ from colisten.towers.item_weights import Ridge, item_weights, with_everybody
 from colisten.towers.listeners import Listeners
 from colisten.towers.parts import LinearPart
 from colisten.towers.ranking import Task, Verdict
-from colisten.towers.reduced_rank import reduced
+from colisten.towers.reduced_rank import reduced, score_sizes, some_users
 
 CANDIDATES, COLD_CANDIDATES = 50, 100
 """Items that each is predicted from, for users who know the target type, and for those who do not."""
@@ -105,11 +105,12 @@ def fit_linear(
     weights = csc_array(vstack([warm, cold]))
     # Everybody as they are, and everybody as if the target type were new to them.
     without = given.heard @ diags_array((~is_target).astype(np.float32))
-    known = csr_array(block_diag([with_everybody(given.heard), with_everybody(without)]))
-    size = np.sqrt(np.asarray((known @ weights).power(2).sum(axis=0)).ravel())
-    importance = (np.where(is_target, 1, OTHER_TYPES) / np.sqrt(np.maximum(size, 1))).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    known = some_users(csr_array(block_diag([with_everybody(given.heard), with_everybody(without)])), rng)
+    size = np.maximum(score_sizes(known, weights, rng), 1)
+    importance = (np.where(is_target, 1, OTHER_TYPES) / np.sqrt(size)).astype(np.float32)
     rank = min(RANK, max(LEAST_RANK, RANK_BYTES // (4 * items)))
-    from_items, to_items = reduced(known, weights, importance, rank, np.random.default_rng(seed))
+    from_items, to_items = reduced(known, weights, importance, rank, rng)
     return Linear(choice, weights, from_items, to_items, is_target)
 
 

@@ -12,9 +12,26 @@ from scipy.sparse import csc_array, csr_array, diags_array
 from colisten.arrays import Floats
 
 _USERS = 20_000
-"""Users that are enough to know which directions scores take."""
+_SIGNS = 128
 _SPARE, _ROUNDS = 16, 3
 """Extra directions and rounds of subspace iteration (Halko, Martinsson and Tropp, 2011)."""
+
+
+def some_users(heard: csr_array, rng: np.random.Generator) -> csr_array:
+    """As many rows as are enough to know which directions scores take."""
+    if heard.shape[0] <= _USERS:
+        return heard
+    return heard[np.sort(rng.choice(heard.shape[0], _USERS, replace=False))]
+
+
+def score_sizes(heard: csr_array, weights: csc_array, rng: np.random.Generator) -> Floats:
+    """[items] about the root of the sum of squared scores of all users.
+
+    Scores are never written out, [users, items]: sums of them with random signs have this size on average.
+    """
+    signs = rng.choice(np.array([-1, 1], np.float32), (heard.shape[0], _SIGNS))
+    sizes: Floats = np.sqrt(np.square(weights.T @ (heard.T @ signs)).mean(axis=1))
+    return sizes
 
 
 def reduced(
@@ -29,8 +46,6 @@ def reduced(
         rank: at most this.
         rng: where the first guess comes from.
     """
-    if heard.shape[0] > _USERS:
-        heard = heard[np.sort(rng.choice(heard.shape[0], _USERS, replace=False))]
     weighted, items = csr_array(weights @ diags_array(importance)), weights.shape[1]
     rank = min(rank, items)
     basis = rng.normal(size=(items, min(rank + _SPARE, items))).astype(np.float32)

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from colisten.progress import Progress
 from colisten.towers.candidates import SHRINK, Candidates, candidates, likeness
 from colisten.towers.item_weights import Ridge, item_weights
-from colisten.towers.reduced_rank import reduced
+from colisten.towers.reduced_rank import reduced, score_sizes
 
 USERS, ITEMS = 200, 12
 NO_TEXT = np.empty((ITEMS, 0), np.float32)
@@ -113,6 +113,12 @@ def test_full_rank_is_exact_and_a_lower_one_the_best_for_the_scores(heard: csr_a
     from_items, to_items = reduced(heard, sparse, ones, 3, rng)
     left = np.linalg.norm(scores - heard.toarray() @ from_items @ to_items.T)
     assert left == pytest.approx(np.linalg.norm(np.linalg.svd(scores)[1][3:]), rel=1e-3)
+
+
+def test_sizes_of_scores_are_estimated_without_writing_them_out(heard: csr_array) -> None:
+    weights = csr_array(fit(heard, near(heard, 6), Ridge(10.0, 0.0))[0][:ITEMS]).tocsc()
+    wanted = np.linalg.norm((heard @ weights).toarray(), axis=0)
+    assert score_sizes(heard, weights, np.random.default_rng(0)) == pytest.approx(wanted, rel=0.25)
 
 
 def test_an_important_item_is_kept_best(heard: csr_array) -> None:
