@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array, csr_array, hstack
 
-from colisten.arrays import Floats, Floats64, Int64s
+from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.progress import Progress
 from colisten.towers.candidates import Candidates
@@ -57,8 +57,9 @@ def item_weights(heard: csr_array, given: Candidates, ridges: Sequence[Ridge], p
         ridges: what to solve for.
         progress: told of every item done.
     """
-    (items, (count, k)), by_item = (heard.shape[1], given.near.shape), csr_array(heard.T)
-    share = np.diff(by_item.indptr) / max(heard.shape[0], 1)
+    users, items = heard.shape
+    count, k = given.near.shape
+    share = np.bincount(heard.indices, minlength=items) / max(users, 1)
     penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
     weights = np.zeros((len(ridges), count, k), np.float32)
     size = max(count, 1) if items <= _GRAM_ITEMS else max(1, _GRAM_ITEMS // (k + 1))
@@ -66,9 +67,10 @@ def item_weights(heard: csr_array, given: Candidates, ridges: Sequence[Ridge], p
         for first in range(0, count, size):
             block, near = given.columns[first : first + size], given.near[first : first + size]
             members = np.union1d(near, block)
-            some = by_item[members]
+            place = np.full(items, -1)
+            place[members] = np.arange(len(members))
             _solve(
-                (some @ some.T).toarray(), share[members], heard.shape[0],
+                _co_counts(heard.indptr, heard.indices, place, len(members)), share[members], users,
                 np.searchsorted(members, near), np.searchsorted(members, block),
                 given.likeness[first : first + size], penalties, texts, weights[:, first : first + size],
             )  # fmt: skip
@@ -84,6 +86,19 @@ def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64)
     whole = csc_array((values.ravel(), (rows.ravel(), places)), shape=(items + 1, items))
     whole.eliminate_zeros()
     return whole
+
+
+@compiled
+def _co_counts(indptr: Int32s, heard: Int32s, place: Int64s, count: int) -> Floats:
+    """[count, count] users who have both, of the items with a `place`; the cost is each user's items squared."""
+    found = np.zeros((count, count), np.float32)
+    for user in range(len(indptr) - 1):
+        mine = place[heard[indptr[user] : indptr[user + 1]]]
+        mine = mine[mine >= 0]
+        for one in mine:
+            for other in mine:
+                found[one, other] += 1
+    return found
 
 
 @compiled
