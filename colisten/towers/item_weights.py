@@ -27,7 +27,7 @@ from colisten.towers.candidates import Candidates
 _GRAM_ITEMS = 1 << 14
 """Items whose co-counts are held at once (1 GB); a catalogue up to this size is one block."""
 _SWEEPS = 50
-_STEADY = 1e-4
+_STEADY = 2e-4
 """Coordinate descent ends when no weight moves by more."""
 
 
@@ -122,11 +122,15 @@ def _solve(
             for b in range(k):
                 q = near[item, b]
                 local[a, b] = gram[p, q] - users * share[p] * share[q]
-        for option in range(len(penalties)):
+        found[:] = 0.0
+        for option in range(len(penalties)):  # each from where the one before ended
             penalty, text = penalties[option], texts[option]
             for a in range(k):
-                found[a] = 0.0
                 rest[a] = right[a] + penalty * text * likeness[item, a]
+            for a in range(k):
+                if found[a] != 0.0:
+                    for b in range(k):
+                        rest[b] -= local[a, b] * found[a]
             for _ in range(_SWEEPS):
                 moved = 0.0
                 for a in range(k):
@@ -136,7 +140,7 @@ def _solve(
                     step = wanted - found[a]
                     if step != 0.0:
                         for b in range(k):
-                            rest[b] -= local[b, a] * step
+                            rest[b] -= local[a, b] * step
                         found[a] = wanted
                         moved = max(moved, abs(step))
                 if moved < _STEADY:

@@ -19,11 +19,9 @@ from colisten.towers.parts import LinearPart
 from colisten.towers.ranking import Task, Verdict
 from colisten.towers.reduced_rank import reduced, score_sizes, some_users
 
-CANDIDATES, COLD_CANDIDATES = 50, 100
-"""Items that each is predicted from, for users who know the target type, and for those who do not."""
-RIDGES = tuple(
-    Ridge(penalty, text) for penalty in (30.0, 60.0, 100.0, 300.0, 1000.0, 3000.0) for text in (0.0, 0.05, 0.15)
-)
+CANDIDATES = 50
+"""Items that each is predicted from."""
+RIDGES = tuple(Ridge(penalty, text) for text in (0.0, 0.05, 0.15) for penalty in (2000.0, 600.0, 200.0, 60.0, 30.0))
 USUAL = Ridge(60.0, 0.05)
 RANK, LEAST_RANK, RANK_BYTES = 1024, 128, 1 << 26
 """The vectors of all items take RANK_BYTES, unless that is more than enough, or would leave them too narrow."""
@@ -90,7 +88,7 @@ class Regressions:
     ) -> Regressions:
         heard = heard_matrix(listeners, len(is_target), signals)
         warm = candidates(heard, text, columns, CANDIDATES, np.ones_like(is_target), progress)
-        cold = candidates(heard, text, columns, COLD_CANDIDATES, ~is_target, progress)
+        cold = candidates(heard, text, columns, CANDIDATES, ~is_target, progress)
         return cls(heard, warm, cold)
 
 
