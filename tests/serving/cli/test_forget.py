@@ -39,6 +39,7 @@ def values(path: Path) -> Iterator[bytes]:
 def holding(root: Path, person: str) -> set[str]:
     """Files under `root` in which the person is found."""
     files = [path for path in root.rglob("*") if path.is_file()]
+    files.sort(key=lambda path: not path.name.endswith(("-wal", "-shm")))  # gone once the database was opened
     return {str(path.relative_to(root)) for path in files if any(person.encode() in value for value in values(path))}
 
 
