@@ -13,7 +13,7 @@ gives weights to an item that nobody has heard yet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from colisten.progress import Progress
 from colisten.towers.candidates import Candidates
 
 _GRAM_ITEMS = 1 << 14
-"""Items whose co-counts are held at once (1 GB); a catalogue up to this size is one block."""
+"""Items whose co-counts are held at once: 1 GB."""
 _SWEEPS = 50
 _STEADY = 2e-4
 """Coordinate descent ends when no weight moves by more."""
@@ -62,20 +62,31 @@ def item_weights(heard: csr_array, given: Candidates, ridges: Sequence[Ridge], p
     share = np.bincount(heard.indices, minlength=items) / max(users, 1)
     penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
     weights = np.zeros((len(ridges), count, k), np.float32)
-    size = max(count, 1) if items <= _GRAM_ITEMS else max(1, _GRAM_ITEMS // (k + 1))
     with progress.task("item–item weights", count) as task:
-        for first in range(0, count, size):
-            block, near = given.columns[first : first + size], given.near[first : first + size]
-            members = np.union1d(near, block)
+        for block, members in _blocks(given):
+            columns, near = given.columns[block], given.near[block]
             place = np.full(items, -1)
             place[members] = np.arange(len(members))
             _solve(
                 _co_counts(heard.indptr, heard.indices, place, len(members)), share[members], users,
-                np.searchsorted(members, near), np.searchsorted(members, block),
-                given.likeness[first : first + size], penalties, texts, weights[:, first : first + size],
+                place[near], place[columns], given.likeness[block], penalties, texts, weights[:, block],
             )  # fmt: skip
-            task.advance(len(block))
+            task.advance(len(columns))
     return [_as_columns(items, given, found, share) for found in weights]
+
+
+def _blocks(given: Candidates) -> Iterator[tuple[slice, Int64s]]:
+    """Columns in pieces, with all the items that a piece needs the co-counts of: as many as are held at once."""
+    first = 0
+    count = size = len(given.columns)
+    while first < count:
+        block = slice(first, first + size)
+        members = np.union1d(given.near[block], given.columns[block])
+        if len(members) > _GRAM_ITEMS and size > 1:
+            size //= 2
+        else:
+            yield block, members
+            first += size
 
 
 def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64) -> csc_array:

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from colisten.progress import Progress
 from colisten.towers.candidates import SHRINK, Candidates, candidates, likeness
-from colisten.towers.item_weights import Ridge, item_weights
+from colisten.towers.item_weights import Ridge, _blocks, item_weights
 from colisten.towers.reduced_rank import reduced, score_sizes
 
 USERS, ITEMS = 200, 12
@@ -100,7 +100,12 @@ def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
     (whole,) = fit(heard, near(heard, 4, text), ridge)
     monkeypatch.setattr("colisten.towers.item_weights._GRAM_ITEMS", 8)
     monkeypatch.setattr("colisten.towers.candidates._CELLS", 40)
-    np.testing.assert_allclose(fit(heard, near(heard, 4, text), ridge)[0], whole, atol=1e-5)
+    given = near(heard, 4, text)
+    np.testing.assert_allclose(fit(heard, given, ridge)[0], whole, atol=1e-5)
+    blocks = list(_blocks(given))
+    assert len(blocks) > 1
+    assert all(len(members) <= 8 for _, members in blocks)
+    assert np.concatenate([given.columns[block] for block, _ in blocks]).tolist() == list(range(ITEMS))
 
 
 def test_full_rank_is_exact_and_a_lower_one_the_best_for_the_scores(heard: csr_array) -> None:
