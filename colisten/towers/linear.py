@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +15,12 @@ from colisten.towers.holdout import HoldOut
 from colisten.towers.item_weights import Ridge, item_weights, with_everybody
 from colisten.towers.listeners import Listeners
 from colisten.towers.parts import LinearPart
-from colisten.towers.ranking import Task, Verdict
+from colisten.towers.ranking import Task
 from colisten.towers.reduced_rank import reduced, score_sizes, some_users
 
 CANDIDATES = 50
 """Items that each is predicted from."""
 RIDGES = tuple(Ridge(penalty, text) for text in (0.0, 0.05, 0.15) for penalty in (2000.0, 600.0, 200.0, 60.0, 30.0))
-USUAL = Ridge(60.0, 0.05)
 RANK, LEAST_RANK, RANK_BYTES = 1024, 128, 1 << 26
 """The vectors of all items take RANK_BYTES, unless that is more than enough, or would leave them too narrow."""
 OTHER_TYPES = 0.1
@@ -134,30 +132,28 @@ class LinearTrials:
 
     def __init__(self, held: HoldOut, task: Task, text: Floats, is_target: Bools, progress: Progress) -> None:
         self.held, self.task, self.text, self.is_target, self.progress = held, task, text, is_target, progress
-        self._regressions: dict[int, Regressions] = {}
 
     def choose(self, codes: tuple[int, int]) -> tuple[LinearChoice, LinearScores]:
-        """Weak signals as history or not (`codes`: strong ones, all), then the ridges for warm and for cold users."""
-        usual = {signals: self._judged(self._scores(signals, [USUAL]))[0] for signals in sorted(set(codes))}
-        signals = max(usual, key=lambda code: usual[code].gains.mean())
-        scores = self._scores(signals, RIDGES)
-        verdicts = self._judged(scores)
+        """Weak signals as history or not (`codes`: strong ones, all), and the ridges for warm and for cold users."""
+        tried = [self._best(signals) for signals in sorted(set(codes))]
+        _, choice, scores = max(tried, key=lambda each: each[0])
+        return choice, scores
+
+    def _best(self, signals: int) -> tuple[float, LinearChoice, LinearScores]:
+        """What these signals are worth at the best ridges."""
+        scores = self._scores(signals)
+        verdicts = self.task.judge(lambda users: (each(users) for each in scores))
         warm, cold = (self.task.best(verdicts, segment) for segment in (True, False))
+        gains = np.where(self.held.warm, verdicts[warm].gains, verdicts[cold].gains)
         choice = LinearChoice(signals, RIDGES[warm], RIDGES[cold])
-        return choice, replace(scores[warm], cold=scores[cold].cold)
+        return float(gains.mean()), choice, replace(scores[warm], cold=scores[cold].cold)
 
-    def _judged(self, options: Sequence[LinearScores]) -> list[Verdict]:
-        return self.task.judge(lambda users: (scores(users) for scores in options))
-
-    def _scores(self, signals: int, ridges: Sequence[Ridge]) -> list[LinearScores]:
+    def _scores(self, signals: int) -> list[LinearScores]:
+        """Of every ridge."""
         columns = self.task.candidates
-        if signals not in self._regressions:
-            self._regressions[signals] = Regressions.of(
-                self.held.kept, self.text, self.is_target, signals, columns, self.progress
-            )
-        given = self._regressions[signals]
+        given = Regressions.of(self.held.kept, self.text, self.is_target, signals, columns, self.progress)
         heard = with_everybody(given.heard)[self.held.users]
-        both = (item_weights(given.heard, each, ridges, self.progress) for each in (given.warm, given.cold))
+        both = (item_weights(given.heard, each, RIDGES, self.progress) for each in (given.warm, given.cold))
         return [
             LinearScores(heard, warm[:, columns], cold[:, columns], self.held.warm)
             for warm, cold in zip(*both, strict=True)
