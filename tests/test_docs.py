@@ -83,9 +83,7 @@ def test_the_commands_page_is_what_the_commands_say() -> None:
     # In a process of its own: a command keeps the help option that it was first asked for with.
     said = "from scripts.cli_docs import page; print(page(), end='')"
     done = subprocess.run([sys.executable, "-c", said], cwd=DOCS.parent, capture_output=True, text=True, check=True)
-    assert (DOCS / "cli.md").read_text() == done.stdout, (
-        "`make docs` writes docs/cli.md anew"
-    )
+    assert (DOCS / "cli.md").read_text() == done.stdout, "`make docs` writes docs/cli.md anew"
 
 
 def test_every_link_leads_somewhere() -> None:
