@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -32,7 +33,7 @@ def values(path: Path) -> Iterator[bytes]:
     if path.suffix == ".parquet":
         yield pl.read_parquet(path).write_json().encode()
     if path.suffix == ".sqlite":
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             yield "\n".join(connection.iterdump()).encode()
 
 
