@@ -19,6 +19,8 @@ from colisten.errors import GraphError
 
 _OLDEST = (5, 7)
 """The first Neo4j that lets a client silence notifications; also the first whose Cypher we need."""
+_PATIENCE = 30.0
+"""Seconds, the driver's own: a server that starts anew meanwhile costs no work."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,20 @@ class UnreachableError(GraphError):
     """No server answers."""
 
 
-def connect(endpoint: Endpoint, database: str | None = None) -> Driver:
+def connect(endpoint: Endpoint, database: str | None = None, *, patience: float = _PATIENCE) -> Driver:
     """Open a driver and check by one exchange that the server answers, knows the user (and the database) and is new
     enough.
+
+    Args:
+        endpoint: where it is.
+        database: what it must know; None: whatever it has.
+        patience: seconds for which the driver tries to reach a server that does not answer, now and in later questions.
 
     Raises:
         UnreachableError: nobody answers.
         GraphError: it is not, does not or cannot; the sentence never shows the password.
     """
-    driver = _driver(endpoint)
+    driver = _driver(endpoint, patience)
     try:
         with driver.session(database=database) as session:
             _check_version(session.run("RETURN 1").consume().server.agent, endpoint)
@@ -61,13 +68,15 @@ def connect(endpoint: Endpoint, database: str | None = None) -> Driver:
     return driver
 
 
-def _driver(endpoint: Endpoint) -> Driver:
+def _driver(endpoint: Endpoint, patience: float) -> Driver:
     try:
         return GraphDatabase.driver(
             endpoint.uri,
             auth=(endpoint.user, endpoint.password.get_secret_value()),
             user_agent=f"colisten/{version('colisten')}",
-            connection_timeout=10,
+            connection_timeout=min(patience, 10),
+            connection_acquisition_timeout=2 * patience,
+            max_transaction_retry_time=patience,
             # That a label does not exist yet or a query plan is dear is no news to the user of a command.
             notifications_min_severity="OFF",
             telemetry_disabled=True,

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from colisten.graph_store.inspection.paths import Path
     from colisten.graph_store.inspection.show import ItemView
 
+_PATIENCE = 2.0
+"""Seconds for which somebody who waits for an answer waits for a Neo4j that has gone."""
+
 
 class Graph:
-    """Where paths come from; `absent` says why none do."""
+    """Where paths come from; `absent` says why none do: one that failed once is not asked again."""
 
     def __init__(self, driver: Driver | None, database: str, absent: str | None) -> None:
         self.absent = absent
@@ -37,7 +40,7 @@ class Graph:
             endpoint = running_endpoint(settings, workdir)
             if endpoint is None:
                 return cls(None, database, f"Neo4j is not running: `colisten db start -w {workdir.root}` starts it.")
-            return cls(connect(endpoint, database), database, None)
+            return cls(connect(endpoint, database, patience=_PATIENCE), database, None)
         except GraphError as error:
             return cls(None, database, str(error))
 
@@ -47,7 +50,7 @@ class Graph:
 
     def paths(self, heard: Sequence[int], wanted: Sequence[int], count: int) -> dict[int, tuple[Path, ...]]:
         """`strongest_paths`; no paths, and `absent` says why, where the graph cannot be asked."""
-        if self._driver is None or not heard:
+        if self._driver is None or self.absent or not heard:
             return {}
         from colisten.graph_store.inspection.paths import strongest_paths
 
@@ -63,11 +66,15 @@ class Graph:
         Raises:
             GraphError: the graph cannot be asked.
         """
-        if self._driver is None:
+        if self._driver is None or self.absent:
             raise GraphError(self.absent or "Neo4j was not asked.")
         from colisten.graph_store.inspection.show import show_item
 
-        return show_item(self._driver, self._database, item_id, k=count)
+        try:
+            return show_item(self._driver, self._database, item_id, k=count)
+        except GraphError as error:
+            self.absent = str(error)
+            raise
 
 
 @contextmanager
