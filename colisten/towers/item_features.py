@@ -42,7 +42,8 @@ def centred(text: Floats) -> Floats:
     An item without text (zeros) stays zero.
     """
     has = np.any(text, axis=1, keepdims=True)
-    apart = has * (text - text.mean(axis=0, keepdims=True, where=has))
+    mean = text.sum(axis=0, keepdims=True) / max(int(has.sum()), 1)
+    apart = has * (text - mean)
     length = np.linalg.norm(apart, axis=1, keepdims=True)
     unit: Floats = (apart / np.maximum(length, 1e-9)).astype(np.float32)
     return unit

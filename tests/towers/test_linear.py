@@ -48,6 +48,7 @@ def test_text_is_centred_and_none_stays_none() -> None:
     assert np.linalg.norm(found, axis=1) == pytest.approx((np.arange(20) != 4).astype(float), abs=1e-5)
     assert np.abs(found.mean(axis=0)).max() < 0.3
     assert centred(np.empty((3, 0), np.float32)).shape == (3, 0)
+    assert not centred(np.zeros((3, 6), np.float32)).any(), "a catalogue without any text"
 
 
 def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: Path) -> None:
