@@ -28,6 +28,7 @@ def _split(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
+Parts = Annotated[tuple[Literal["towers", "linear", "popular"], ...], BeforeValidator(_split), Field(min_length=1)]
 
 
 class _Section(BaseModel):
@@ -144,7 +145,7 @@ class Gnn(_Section):
 class Towers(_Section):
     """The user vector's parts, the two towers and their training."""
 
-    parts: Names = ("towers", "linear", "popular")
+    parts: Parts = ("towers", "linear", "popular")
     """What user vectors are made of: the two towers, item–item weights, popularity; validation weighs them."""
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""

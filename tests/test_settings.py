@@ -33,6 +33,8 @@ def test_names_are_given_with_commas() -> None:
         ("targt=movie", "did you mean 'target'"),
         ("gnn.dim=wide", "'gnn.dim' cannot be used"),
         ("gnn.validation=0.9", "'gnn.validation' cannot be used"),
+        ("towers.parts=tower,linear", "'towers.parts.0' cannot be used"),
+        ("towers.parts=,", "'towers.parts' cannot be used"),
         ("seed", "key=value"),
     ],
 )

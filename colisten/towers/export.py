@@ -87,4 +87,4 @@ def _edges(linear: Linear | None) -> pl.DataFrame:
         return pl.DataFrame(schema=schema)
     pairs = linear.weights[: linear.weights.shape[1]].tocoo()
     found = pl.DataFrame({"src": pairs.row, "dst": pairs.col, "weight": pairs.data}, schema)
-    return found.sort("src", "weight", descending=[False, True])
+    return found.sort("src", "weight", "dst", descending=[False, True, False])

@@ -28,7 +28,7 @@ from colisten.towers.training import Training
 FINISHING_EPOCHS, FINISHING_PACE = 2, 0.3
 """After validation the towers go on over all data, at a slower pace, instead of starting anew."""
 UNCHOSEN = {"towers": 1.0, "popular": 0.2}
-"""What parts count where nothing could be held out."""
+"""What parts count where nothing could be held out; item–item weights have no penalty then, and count nothing."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,8 @@ def _finish(
 
 
 def _unchosen(settings: Settings) -> Trained:
-    """Too little data to hold anything out: the towers, with some popularity."""
-    weights = {part: weight for part, weight in UNCHOSEN.items() if part in settings.towers.parts}
+    """Too little data to hold anything out: the towers, with some popularity; popularity where neither is wanted."""
+    weights = {part: weight for part, weight in UNCHOSEN.items() if part in settings.towers.parts} or {"popular": 1.0}
     return Trained(None, 0, 0, weights, weights, {})
 
 

@@ -73,6 +73,18 @@ def test_many_types_a_missing_target_and_one_event(tmp_path: Path) -> None:
     assert np.isfinite(scores(lone, tmp_path / "towers")).all()
 
 
+@pytest.mark.parametrize("parts", [("linear",), ("popular",), ("linear", "towers")])
+def test_one_event_is_enough_for_any_parts(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    lone = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], worlds.plain_users(2))
+    towers = SETTINGS.towers.model_copy(update={"parts": parts})
+    settings = SETTINGS.model_copy(update={"towers": towers})
+    train(lone, np.zeros((3, 8), np.float32), tmp_path / "towers", settings)
+    found = scores(lone, tmp_path / "towers")
+    assert np.isfinite(found).all()
+    if "towers" not in parts:
+        assert (found.argmax(axis=1) == 1).all(), "what was heard is what is popular"
+
+
 def test_the_exported_encoder_gives_what_the_torch_tower_gives(tmp_path: Path) -> None:
     from colisten.towers.model import Tower
 
