@@ -17,6 +17,7 @@ W/stages/            one JSON per finished stage: the fingerprint of what it was
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -166,6 +167,15 @@ def remove_drafts(folder: Path) -> None:
     """Remove what `replacing_file` and `replacing_folder` left in `folder` when they were killed."""
     for draft in folder.glob(".*.????????"):
         shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+
+
+def file_digest(*paths: Path) -> str:
+    """A short hash of the contents of files, in the order given."""
+    whole = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
-from colisten.serving.cli.stages import Context, Stage
+from colisten.serving.cli.stages import Context, Stage, finished
 from colisten.serving.profiles import LAYOUT
+from colisten.workdir import file_digest
 
 if TYPE_CHECKING:
     from colisten.arrays import Floats
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 
 _SAID = 10
 """Edge types told one by one."""
-
-
-def file_digest(*paths: Path) -> str:
-    """A short hash of the contents of files, in the order given."""
-    whole = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
-    return whole.hexdigest()[:16]
 
 
 def listening_of(context: Context) -> ListeningData:
@@ -86,6 +77,10 @@ def _load_graph(context: Context) -> str:
         listening_of(context), edges, context.settings, context.workdir, context.progress, replace=context.replace
     )
     return loaded.marker.version
+
+
+def _graph_place(context: Context) -> list[object]:
+    return [context.settings.neo4j.uri, context.settings.neo4j.database]
 
 
 # --- gnn -------------------------------------------------------------------------------------------------------------
@@ -237,7 +232,7 @@ STAGES = (
         "graph",
         "Loading the graph into Neo4j",
         after=("listening", "edges"),
-        inputs=lambda context: [context.settings.neo4j.uri, context.settings.neo4j.database],
+        inputs=_graph_place,
         make=_load_graph,
         standing=lambda context: bool(context.settings.neo4j.uri) or (context.workdir.neo4j / "data").exists(),
     ),
@@ -277,7 +272,7 @@ STAGES = (
         "beliefs",
         "Writing what was learned into the graph",
         after=("graph", "towers"),
-        inputs=lambda context: [context.settings.neo4j.uri, context.settings.neo4j.database],
+        inputs=lambda context: [_graph_place(context), finished(context.workdir, "graph")],
         make=_write_beliefs,
         standing=lambda context: True,
     ),

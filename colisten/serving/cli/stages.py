@@ -121,6 +121,11 @@ def _record(workdir: Workdir, name: str) -> dict[str, Any]:
     return found
 
 
+def finished(workdir: Workdir, name: str) -> int | None:
+    """When the stage last did its work, in seconds (UTC): for what has to be done again though the result is as before."""
+    return _record(workdir, name).get("finished")
+
+
 def restate(workdir: Workdir, name: str, digest: str) -> None:
     """Say that what a stage made is another thing now, so that the stages behind it run again."""
     record = _record(workdir, name)

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from neo4j import Driver
 
 from colisten.errors import WorkdirError
+from colisten.graph_store.edges import build_edges
 from colisten.progress import Progress
+from colisten.serving.cli.pipeline import STAGES
 from colisten.serving.cli.stages import Context, Stage, run_stages
 from colisten.settings import Cadence, Settings
 from colisten.workdir import Workdir, write_json
+from tests.conftest import wipe
+from tests.serving.worlds import trained
 
 
 @pytest.fixture
@@ -111,6 +116,29 @@ def test_a_cadence_does_not_keep_what_does_not_fit_any_more(context: Context) ->
     run_stages([data, towers], monthly)
     state["data"], fits[0] = 2, False
     assert run_stages([data, towers], monthly) == ["listening", "towers"]
+
+
+def test_a_graph_that_was_lost_gets_back_what_was_learned(
+    neo4j_driver: Driver, neo4j_settings: Settings, tmp_path: Path
+) -> None:
+    workdir, data, settings = trained(tmp_path / "W")
+    context = Context(workdir, settings.model_copy(update={"neo4j": neo4j_settings.neo4j}), Progress(quiet=True), "")
+    build_edges(data, settings.graph, workdir.edges, context.progress)
+    for name in ("listening", "edges", "towers"):
+        write_json(workdir.stages / f"{name}.json", {"digest": name})
+    stages = [stage for stage in STAGES if stage.name in ("graph", "beliefs")]
+    assert run_stages(stages, context) == ["graph", "beliefs"]
+    learned = _beliefs(neo4j_driver)
+    assert learned
+    assert run_stages(stages, context) == []
+    wipe(neo4j_driver)
+    time.sleep(1)  # stages are timed in seconds
+    assert run_stages(stages, context, force=frozenset(["graph"])) == ["graph", "beliefs"]
+    assert _beliefs(neo4j_driver) == learned
+
+
+def _beliefs(driver: Driver) -> int:
+    return int(driver.execute_query("MATCH ()-[r]->() WHERE type(r) = 'SPEAKS_FOR' RETURN count(r) AS n").records[0]["n"])
 
 
 def _finished_days_ago(workdir: Workdir, name: str, days: int) -> None:
