@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from colisten.listening.data import ListeningData
+from colisten.listening.lineage import named_after
 from colisten.workdir import replacing_folder, write_json
 
 
@@ -60,10 +60,5 @@ def _summary(data: ListeningData, removed: dict[str, int], draft: Path) -> dict[
         .len()
         .sort("len", "reason", descending=[True, False])
     )
-    digest = hashlib.sha256((data.lineage + _digest(draft / "interactions.parquet")).encode()).hexdigest()
-    return data.summary | {"counts": counts, "rejected": dict(reasons.collect().iter_rows()), "lineage": digest[:16]}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    lineage = named_after(draft / "interactions.parquet", data.lineage)
+    return data.summary | {"counts": counts, "rejected": dict(reasons.collect().iter_rows()), "lineage": lineage}

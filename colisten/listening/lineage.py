@@ -30,9 +30,9 @@ def lineage_of(db: duckdb.DuckDBPyConnection, interactions: Path, signals: tuple
     """
     before = ListeningData(earlier)
     if not (earlier / "summary.json").exists():
-        return _name(interactions, "")
+        return named_after(interactions, "")
     goes_on = before.signals == signals and not _missing(db, before, interactions)
-    return before.lineage if goes_on and before.lineage else _name(interactions, before.lineage)
+    return before.lineage if goes_on and before.lineage else named_after(interactions, before.lineage)
 
 
 def _missing(db: duckdb.DuckDBPyConnection, before: ListeningData, interactions: Path) -> bool:
@@ -51,8 +51,9 @@ def _missing(db: duckdb.DuckDBPyConnection, before: ListeningData, interactions:
     """)[0])  # fmt: skip
 
 
-def _name(interactions: Path, after: str) -> str:
+def named_after(interactions: Path, before: str) -> str:
+    """The name of a lineage that begins with these interactions, after another one; empty: after none."""
     with interactions.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    digest.update(after.encode())
+    digest.update(before.encode())
     return digest.hexdigest()[:16]
