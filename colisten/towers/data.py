@@ -57,6 +57,10 @@ class Material:
             ruled_out(everybody, data.strong, len(data.signals), len(types)),
         )
 
+    def with_content(self, data: ListeningData, content: Floats) -> Material:
+        """The same listening, with other content [items, width] of the items of `data`."""
+        return replace(self, features=replace(self.features, content=content), items=item_features(data, content))
+
     def training_set(self, listeners: Listeners, settings: Settings, half_life: int = 0) -> TrainingSet:
         """What the towers learn when they see no more than `listeners`, old listening drawn less by `half_life`."""
         bags = replace(self.features.bags, now=int(listeners.timestamps.max(initial=0)))

@@ -17,6 +17,7 @@ from colisten.settings import Settings
 from colisten.towers.data import Material
 from colisten.towers.export import Fitted, export
 from colisten.towers.holdout import HoldOut, hold_out
+from colisten.towers.item_features import content_of
 from colisten.towers.linear import LinearChoice, LinearTrials, fit_linear
 from colisten.towers.listeners import Listeners
 from colisten.towers.mixing import Weights, choose_weights
@@ -80,7 +81,7 @@ def train_towers(
     held = hold_out(material.everybody, material.is_target, material.strong, rng)
     with half_the_cores():
         if len(held.users):
-            rehearsed = Material.of(data, text, rehearse(held.kept), settings)
+            rehearsed = material.with_content(data, content_of(text, rehearse(held.kept)))
             model, trained = _choose(rehearsed, held, settings, progress)
         else:
             model, trained = None, _unchosen(settings)
@@ -98,9 +99,7 @@ def _choose(
     half_life, popular = _choose_half_life(material, held, task)
     run, choice = None, None
     if "towers" in settings.towers.parts:
-        run = _rehearse_towers(material, held, task, settings, half_life, progress)
-        asked = run.data.features.encode(held.kept.take(held.users))
-        scores["towers"] = _scores_of(run, asked, task)
+        run, scores["towers"] = _rehearse_towers(material, held, task, settings, half_life, progress)
     if "linear" in settings.towers.parts:
         trials = LinearTrials(held, task, material.text, material.is_target, progress)
         choice, scores["linear"] = trials.choose((material.strong, material.signals))
@@ -113,7 +112,7 @@ def _choose(
 
 def _rehearse_towers(
     material: Material, held: HoldOut, task: Task, settings: Settings, half_life: int, progress: Progress
-) -> Training:
+) -> tuple[Training, Scores]:
     """Towers as validation likes them best; where popularity passes, perhaps after epochs on what was heard lately."""
     epochs = settings.towers.epochs
     run = Training(material.training_set(held.kept, settings), settings.seed, epochs)
@@ -123,8 +122,8 @@ def _rehearse_towers(
         fresh = material.training_set(held.kept, settings, half_life)
         late = Training(fresh, settings.seed, FINISHING_EPOCHS, model=deepcopy(run.model), pace=FINISHING_PACE)
         if _train(late, task, asked, FINISHING_EPOCHS, progress) > best:
-            return late
-    return run
+            run = late
+    return run, _scores_of(run, asked, task)
 
 
 def _train(run: Training, task: Task, asked: Floats, epochs: int, progress: Progress) -> float:
@@ -178,7 +177,8 @@ def _finish(
 
 def _unchosen(settings: Settings) -> Trained:
     """Too little data to hold anything out: the towers, with some popularity; popularity where neither is wanted."""
-    weights = {part: weight for part, weight in UNCHOSEN.items() if part in settings.towers.parts} or {"popular": 1.0}
+    wanted: Weights = {part: weight for part, weight in UNCHOSEN.items() if part in settings.towers.parts}
+    weights = wanted or {"popular": 1.0}
     return Trained(None, 0, 0, weights, weights, {})
 
 
