@@ -9,34 +9,11 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.towers.columns import encode_columns
-from colisten.towers.history import History, bag_means, bag_sums, distinct, in_history
+from colisten.towers.history import History, bag_means, bag_sums, in_history
 from colisten.towers.listeners import Listeners
+from colisten.towers.pairs import ANY, Pairs, pairs_of
+from colisten.towers.ruling_out import left_out
 from colisten.towers.user_features import UserFeatures
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Distinct (user, item)."""
-
-    users: Int64s
-    items: Int64s
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def where(self, chosen: Int64s | Bools) -> Pairs:
-        return Pairs(self.users[chosen], self.items[chosen])
-
-
-ANY = 256
-"""Above every signal code."""
-
-
-def pairs_of(listeners: Listeners, signals: int) -> Pairs:
-    """Distinct (user, item) of events with signal codes below `signals`, ordered."""
-    heard = listeners.signals < signals
-    keys = distinct((listeners.owners[heard] << 32) | listeners.items[heard])
-    return Pairs(keys >> 32, keys & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -89,8 +66,7 @@ class Examples:
     @cached_property
     def _heard(self) -> tuple[Int64s, Int64s]:
         """Where each user's items begin that are not to be recommended, and the items."""
-        signals = self.listeners.signals
-        gone = (signals < self.features.bags.strong) | np.isin(signals, self.ruled_out)
+        gone = left_out(self.listeners.signals, self.features.bags.strong, self.ruled_out)
         pairs = pairs_of(self.listeners.keep(gone), ANY)
         return np.searchsorted(pairs.users, np.arange(len(self.listeners) + 1)), pairs.items
 

@@ -16,6 +16,7 @@ from colisten.towers.columns import from_json, to_json
 from colisten.towers.history import Bags
 from colisten.towers.listeners import Listeners
 from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart, scaled
+from colisten.towers.ruling_out import left_out
 from colisten.towers.tensors import mapped
 from colisten.towers.user_features import UserFeatures
 
@@ -75,7 +76,7 @@ class UserEncoder:
 
     def left_out(self, signals: Codes, strong: int) -> Bools:
         """[events] is the event's item, heard or ruled out, never recommended to its user?"""
-        return (signals < strong) | np.isin(signals, self.ruled_out)
+        return left_out(signals, strong, self.ruled_out)
 
     def _encode(self, listeners: Listeners) -> Floats:
         warm = listeners.touching(self.is_target)

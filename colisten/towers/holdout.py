@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from colisten.arrays import Bools, Int64s
-from colisten.towers.batches import Pairs, pairs_of
 from colisten.towers.listeners import Listeners
+from colisten.towers.pairs import Pairs, pairs_of
 
 TIME_SHARE = 0.1
 """Share of the target type's listening, the newest, that validation looks at where times are known."""
@@ -52,20 +52,18 @@ def _hidden(listeners: Listeners, of_target: Bools, strong: int, rng: np.random.
     elsewhere = np.zeros(len(listeners), bool)
     elsewhere[listeners.owners[~of_target]] = True
     cold = (rng.random(len(listeners)) < COLD_SHARE) & elsewhere
-    keys = (pairs.users << 32 | pairs.items)[rng.random(len(pairs)) < PAIR_SHARE]
-    asked = listeners.owners << 32 | listeners.items
-    return np.isin(asked, keys) | (cold[listeners.owners] & of_target)
+    keys = pairs.keys[rng.random(len(pairs)) < PAIR_SHARE]
+    return np.isin(listeners.keys, keys) | (cold[listeners.owners] & of_target)
 
 
 def _asked(whole: Listeners, kept: Listeners, is_target: Bools, strong: int, rng: np.random.Generator) -> HoldOut:
     before, after = pairs_of(kept, strong), pairs_of(whole, strong)
-    new = ~np.isin(after.users << 32 | after.items, before.users << 32 | before.items)
+    new = ~np.isin(after.keys, before.keys)
     known = np.diff(kept.indptr) > 0
     truth = after.where(new & is_target[after.items] & known[after.users])
     users = np.unique(truth.users)
     if len(users) > MOST_USERS:
         users = np.sort(rng.choice(users, MOST_USERS, replace=False))
         truth = truth.where(np.isin(truth.users, users))
-    touched = np.zeros(len(whole), bool)
-    touched[kept.owners[is_target[kept.items]]] = True
-    return HoldOut(kept, users, Pairs(np.searchsorted(users, truth.users), truth.items), touched[users])
+    hidden = Pairs(np.searchsorted(users, truth.users), truth.items)
+    return HoldOut(kept, users, hidden, kept.touching(is_target)[users])

@@ -10,10 +10,10 @@ from scipy.sparse import block_diag, csc_array, csr_array, diags_array, vstack
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.progress import Progress
 from colisten.towers.candidates import Candidates, candidates
-from colisten.towers.history import distinct
 from colisten.towers.holdout import HoldOut
 from colisten.towers.item_weights import Ridge, item_weights, with_everybody
 from colisten.towers.listeners import Listeners
+from colisten.towers.pairs import pairs_of
 from colisten.towers.parts import LinearPart
 from colisten.towers.ranking import Task
 from colisten.towers.reduced_rank import reduced, score_sizes, some_users
@@ -67,8 +67,8 @@ def heard_matrix(listeners: Listeners, items: int, signals: int) -> csr_array:
     counted = listeners.keep(listeners.signals < signals)
     back = counted.indptr[counted.owners + 1] - np.arange(len(counted.items))
     latest = counted.keep(back <= ITEMS_PER_USER)
-    owners, columns = np.divmod(distinct(latest.owners << 32 | latest.items), 1 << 32)
-    return csr_array((np.ones(len(owners), np.float32), (owners, columns)), shape=(len(listeners), items))
+    heard = pairs_of(latest, signals)
+    return csr_array((np.ones(len(heard), np.float32), (heard.users, heard.items)), shape=(len(listeners), items))
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,15 @@ class LinearScores:
         return scores
 
 
+@dataclass(frozen=True)
 class LinearTrials:
     """Weights of the target's items, fitted on the kept part of the data."""
 
-    def __init__(self, held: HoldOut, task: Task, text: Floats, is_target: Bools, progress: Progress) -> None:
-        self.held, self.task, self.text, self.is_target, self.progress = held, task, text, is_target, progress
+    held: HoldOut
+    task: Task
+    text: Floats
+    is_target: Bools
+    progress: Progress
 
     def choose(self, codes: tuple[int, int]) -> tuple[LinearChoice, LinearScores]:
         """Weak signals as history or not (`codes`: strong ones, all), and the ridges for warm and for cold users."""

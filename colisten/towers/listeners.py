@@ -39,6 +39,11 @@ class Listeners:
         """[e] the user of each event, as a place among these users."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
+    @property
+    def keys(self) -> Int64s:
+        """[e] user and item of each event in one number."""
+        return self.owners << 32 | self.items
+
     def touching(self, chosen: Bools) -> Bools:
         """[n] who has some event on a `chosen` [items] item."""
         found = np.zeros(len(self), bool)

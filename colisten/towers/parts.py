@@ -14,8 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from colisten.arrays import Bools, Floats
-from colisten.towers.history import History, bag_sums, distinct
+from colisten.towers.history import History, bag_sums
 from colisten.towers.listeners import Listeners
+from colisten.towers.pairs import pairs_of
 from colisten.towers.user_features import UserFeatures
 
 
@@ -58,10 +59,9 @@ class LinearPart:
     def encode(self, listeners: Listeners) -> Floats:
         everybody = len(self.is_target)
         half = np.where(listeners.touching(self.is_target), 0, everybody + 1)
-        counted = listeners.keep(listeners.signals < self.signals)
-        owners, items = np.divmod(distinct(counted.owners << 32 | counted.items), 1 << 32)
-        items += half[owners]
-        history = History(len(listeners), owners, items, np.zeros_like(items), np.zeros_like(items))
+        heard = pairs_of(listeners, self.signals)
+        nothing = np.zeros_like(heard.items)
+        history = History(len(listeners), heard.users, heard.items + half[heard.users], nothing, nothing)
         said: Floats = bag_sums(history, 1, self.from_items)[0][:, 0] + self.from_items[half + everybody]
         return said
 

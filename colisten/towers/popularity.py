@@ -15,7 +15,7 @@ _DAY = 86_400
 def log_popularity(listeners: Listeners, strong: int, items: int, half_life: int) -> Floats:
     """[items] log(1 + listeners), each listener counted by the age of their latest event on the item."""
     heard = listeners.keep(listeners.signals < strong)
-    keys = heard.owners << 32 | heard.items
+    keys = heard.keys
     order = np.lexsort((heard.timestamps, keys))
     last = order[np.diff(keys[order], append=-1) != 0]
     weights = freshness(heard.timestamps[last], int(heard.timestamps.max(initial=0)), half_life)

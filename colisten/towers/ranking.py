@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
-from colisten.towers.batches import ANY, Pairs, pairs_of
 from colisten.towers.holdout import HoldOut
+from colisten.towers.pairs import ANY, Pairs, pairs_of
+from colisten.towers.ruling_out import left_out
 
 LEAST_USERS = 100
 """Fewer warm or cold users on validation than this are not asked apart from the others."""
@@ -63,11 +64,10 @@ class Task:
         place = np.full(len(is_target), -1)
         place[candidates] = np.arange(len(candidates))
         asked = held.kept.take(held.users)
-        gone = asked.keep((asked.signals < strong) | np.isin(asked.signals, ruled_out))
-        gone_pairs = pairs_of(gone, ANY)
-        known = place[gone_pairs.items] >= 0
-        left_out = Pairs(gone_pairs.users[known], place[gone_pairs.items[known]])
-        return cls(candidates, left_out, Pairs(held.truth.users, place[held.truth.items]), held.warm)
+        gone = pairs_of(asked.keep(left_out(asked.signals, strong, ruled_out)), ANY)
+        gone = gone.where(is_target[gone.items])
+        truth = Pairs(held.truth.users, place[held.truth.items])
+        return cls(candidates, Pairs(gone.users, place[gone.items]), truth, held.warm)
 
     def pieces(self) -> Iterator[tuple[slice, Task]]:
         """The task for some users at a time, as many as scores of all candidates fit memory."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from colisten.towers.batches import ANY, Pairs, pairs_of
+from colisten.arrays import Bools, Codes
 from colisten.towers.listeners import Listeners
+from colisten.towers.pairs import ANY, Pairs, pairs_of
 
 LEAST_EXPECTED = 30
 """Pairs that chance must explain before a signal is judged."""
@@ -24,6 +25,11 @@ def ruled_out(listeners: Listeners, strong: int, signals: int, items: int) -> tu
     return tuple(code for code in range(strong, signals) if _never_heard(listeners, heard, code, items))
 
 
+def left_out(signals: Codes, strong: int, ruled_out: tuple[int, ...]) -> Bools:
+    """[events] is the event's item, heard or ruled out, never recommended to its user?"""
+    return (signals < strong) | np.isin(signals, ruled_out)
+
+
 def _never_heard(listeners: Listeners, heard: Pairs, code: int, items: int) -> bool:
     given = pairs_of(listeners.keep(listeners.signals == code), ANY)
     if not len(given) or not len(heard):
@@ -31,5 +37,5 @@ def _never_heard(listeners: Listeners, heard: Pairs, code: int, items: int) -> b
     listens = np.bincount(heard.users, minlength=len(listeners))[given.users]
     popularity = np.bincount(heard.items, minlength=items)[given.items]
     expected = float((listens * (popularity / len(heard))).sum())
-    both = int(np.isin(given.users << 32 | given.items, heard.users << 32 | heard.items).sum())
+    both = int(np.isin(given.keys, heard.keys).sum())
     return expected >= LEAST_EXPECTED and both < LIFT * expected

@@ -13,9 +13,10 @@ from torch import Tensor
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.progress import Progress
 from colisten.settings import Towers
-from colisten.towers.batches import Examples, Pairs, pairs_of
+from colisten.towers.batches import Examples
 from colisten.towers.listeners import Listeners
 from colisten.towers.model import TwoTowers, in_batch_loss
+from colisten.towers.pairs import Pairs, pairs_of
 from colisten.towers.popularity import freshness
 from colisten.towers.user_features import UserFeatures
 
@@ -61,7 +62,7 @@ class TrainingSet:
         share = min(1.0, self.settings.other_types * target / others) if target and others else 1.0
         chance = np.where(is_target, 1, share).astype(np.float32)
         heard = self.listeners.keep(self.listeners.signals < self.features.bags.strong)
-        keys = heard.owners << 32 | heard.items
+        keys = heard.keys
         order = np.argsort(keys, kind="stable")
         first = np.flatnonzero(np.diff(keys[order], prepend=-1))
         if self.half_life and len(first):

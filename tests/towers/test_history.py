@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colisten.towers.batches import Examples, Pairs, pairs_of
+from colisten.towers.batches import Examples
 from colisten.towers.history import Bags, bag_sums
 from colisten.towers.listeners import Listeners
+from colisten.towers.pairs import Pairs, pairs_of
 from colisten.towers.user_features import UserFeatures
 
 ITEMS = 9

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from colisten.towers.batches import pairs_of
 from colisten.towers.holdout import hold_out
 from colisten.towers.listeners import Listeners
+from colisten.towers.pairs import pairs_of
 from colisten.towers.ranking import Task
 from colisten.towers.reading import listeners_of
 

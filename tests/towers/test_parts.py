@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from colisten.towers.batches import Pairs
 from colisten.towers.item_weights import with_everybody
 from colisten.towers.linear import heard_matrix
 from colisten.towers.listeners import Listeners
 from colisten.towers.mixing import choose_weights
+from colisten.towers.pairs import Pairs
 from colisten.towers.parts import LinearPart, scaled, spread_of
 from colisten.towers.popularity import log_popularity
 from colisten.towers.ranking import Task, Verdict
