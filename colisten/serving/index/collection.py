@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from colisten.arrays import Floats, Int64s
+from colisten.errors import IndexStoreError
 
 FILTERED = ("item_type", "language", "genres")
 """Payload fields that conditions look at: indexed before the first point is there, or graph searches lose recall."""
 
-NO_SUCH_VECTOR = "Not existing vector name"
+_NO_SUCH_VECTOR = "Not existing vector name"
 """What the engine says of a search by a vector that a collection does not have."""
-OUTDATED = "The live index was published by an older Colisten and lacks vectors: run `colisten index publish`."
 ON_DISK = ("text",)
 """Vectors that are paged in when they are asked for: most questions never do."""
 
@@ -70,6 +70,13 @@ class Layout:
     """Width of each named vector."""
     graph: bool
     """Build an HNSW graph; without one every search is exact."""
+    ef_construct: ClassVar[int] = 200
+    full_scan_threshold: ClassVar[int] = 1000
+
+    @property
+    def m(self) -> int:
+        """Links of an item in the graph."""
+        return 32 if self.graph else 0
 
 
 class Collection(Protocol):
@@ -140,6 +147,24 @@ class Index(Protocol):
     def clean(self) -> None:
         """Remove what publishes that were stopped left behind."""
         ...
+
+
+def chosen_name(index: Index, name: str | None) -> str:
+    """The collection of that name, else the live one.
+
+    Raises:
+        IndexStoreError: nothing is published yet.
+    """
+    if chosen := name or index.live():
+        return chosen
+    raise IndexStoreError("No index is published yet: run `colisten run` or `colisten index publish` first.")
+
+
+def engine_error(said: str, otherwise: str) -> IndexStoreError:
+    """What to raise where an engine refuses with the words `said`; `otherwise` where nothing better is known of it."""
+    if _NO_SUCH_VECTOR in said:
+        otherwise = "The live index was published by an older Colisten and lacks vectors: run `colisten index publish`."
+    return IndexStoreError(otherwise)
 
 
 def new_name(alias: str, taken: Sequence[str]) -> str:

@@ -32,12 +32,12 @@ from colisten.errors import IndexStoreError, OutOfSpaceError
 from colisten.serving.index.collection import (
     EVERYTHING,
     FILTERED,
-    NO_SUCH_VECTOR,
     ON_DISK,
-    OUTDATED,
     Conditions,
     Hits,
     Layout,
+    chosen_name,
+    engine_error,
     is_name,
 )
 from colisten.workdir import write_json
@@ -162,9 +162,7 @@ class EmbeddedIndex:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def open(self, name: str | None = None) -> EmbeddedCollection:
-        chosen = name or self.live()
-        if chosen is None:
-            raise IndexStoreError("No index is published yet: run `colisten run` or `colisten index publish` first.")
+        chosen = chosen_name(self, name)
         try:
             path = self._root / chosen / "ready.json"
             ready = json.loads(path.read_text())
@@ -210,7 +208,9 @@ def _config(layout: Layout) -> edge.EdgeConfig:
             name: edge.EdgeVectorParams(width, _DISTANCES[name], memory=edge.Memory.Cold if name in ON_DISK else None)
             for name, width in layout.widths.items()
         },
-        hnsw_config=edge.HnswIndexConfig(m=32 if layout.graph else 0, ef_construct=200, full_scan_threshold=1000),
+        hnsw_config=edge.HnswIndexConfig(
+            m=layout.m, ef_construct=layout.ef_construct, full_scan_threshold=layout.full_scan_threshold
+        ),
         optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
         wal_enabled=False,
     )
@@ -247,6 +247,4 @@ def _named(said: Sequence[str]) -> IndexStoreError | OutOfSpaceError:
         return OutOfSpaceError(
             "No space is left on the disk: free some and publish again; the live index is as it was."
         )
-    if NO_SUCH_VECTOR in sentence:
-        return IndexStoreError(OUTDATED)
-    return IndexStoreError(f"The embedded vector index failed: {sentence}.")
+    return engine_error(sentence, f"The embedded vector index failed: {sentence}.")

@@ -21,12 +21,12 @@ from colisten.errors import IndexStoreError
 from colisten.serving.index.collection import (
     EVERYTHING,
     FILTERED,
-    NO_SUCH_VECTOR,
     ON_DISK,
-    OUTDATED,
     Conditions,
     Hits,
     Layout,
+    chosen_name,
+    engine_error,
     is_name,
 )
 from colisten.settings import Qdrant
@@ -103,7 +103,7 @@ class ServerDraft:
                     for vector, width in layout.widths.items()
                 },
                 hnsw_config=models.HnswConfigDiff(
-                    m=32 if layout.graph else 0, ef_construct=200, full_scan_threshold=1000
+                    m=layout.m, ef_construct=layout.ef_construct, full_scan_threshold=layout.full_scan_threshold
                 ),
                 optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
                 metadata={"ready": False},
@@ -171,9 +171,7 @@ class ServerIndex:
                 self.drop(name)
 
     def open(self, name: str | None = None) -> ServerCollection:
-        chosen = name or self.live()
-        if chosen is None:
-            raise IndexStoreError("No index is published yet: run `colisten run` or `colisten index publish` first.")
+        chosen = chosen_name(self, name)
         return ServerCollection(self._client, chosen, self._metadata(chosen).get("breadth"))
 
     def switch(self, name: str) -> None:
@@ -217,6 +215,4 @@ def _reaching() -> Iterator[None]:
     except (RpcError, ApiException, QdrantException, ValueError) as error:
         details = error.details() if isinstance(error, RpcError) and hasattr(error, "details") else str(error)
         said = " ".join(str(details).split())[:300]
-        if NO_SUCH_VECTOR in said:
-            raise IndexStoreError(OUTDATED) from error
-        raise IndexStoreError(f"Qdrant cannot be used: {said}. Check COLISTEN_QDRANT_URL and _API_KEY.") from error
+        raise engine_error(said, f"Qdrant cannot be used: {said}. Check COLISTEN_QDRANT_URL and _API_KEY.") from error
