@@ -31,6 +31,8 @@ LAYOUT = 2
 RETIRED = 255
 """Type code of an item that is no longer in the catalogue."""
 _EMPTY = (b"", b"", b"", "{}", None)
+_ITEMS = "SELECT item, item_id, item_type, title, retired FROM items WHERE "
+"""What an `Item` is made of."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class Item:
     item_type: str
     title: str | None
     retired: bool
+
+    def as_json(self) -> dict[str, str | None]:
+        return {"item_id": self.item_id, "item_type": self.item_type, "title": self.title}
 
 
 class Profiles:
@@ -115,9 +120,9 @@ class Profiles:
         """The users in the order asked for, and those among them that nothing is known of (they get no events)."""
         query = (
             "SELECT user_id, items, signals, timestamps, features, taste FROM users "
-            "WHERE user_id IN (SELECT value FROM json_each(?))"
+            "WHERE user_id IN (SELECT value FROM json_each(:ids))"
         )
-        found = {row[0]: row[1:] for row in self._all(query, json.dumps(list(user_ids)))}
+        found = {row[0]: row[1:] for row in self._all(query, ids=json.dumps(list(user_ids)))}
         rows = [found.get(user_id, _EMPTY) for user_id in user_ids]
         return self._listeners(rows), [user_id for user_id in user_ids if user_id not in found]
 
@@ -133,10 +138,8 @@ class Profiles:
 
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
         """Items by number."""
-        query = (
-            "SELECT item, item_id, item_type, title, retired FROM items WHERE item IN (SELECT value FROM json_each(?))"
-        )
-        return {row[0]: Item(*row) for row in self._all(query, json.dumps([int(number) for number in numbers]))}
+        found = self._items("item IN (SELECT value FROM json_each(:numbers))", numbers=_json(numbers))
+        return {item.item: item for item in found}
 
     def item_ids(self) -> list[str]:
         """All ids; an item's number is its place."""
@@ -144,20 +147,16 @@ class Profiles:
 
     def find(self, word: str) -> Item | None:
         """The item with this id; else the most heard one with this title, whatever its capitals."""
-        query = (
-            "SELECT item, item_id, item_type, title, retired FROM items "
-            "WHERE item_id = :word OR title = :word COLLATE NOCASE "
+        which = (
+            "item_id = :word OR title = :word COLLATE NOCASE "
             "ORDER BY item_id = :word DESC, retired, listeners DESC LIMIT 1"
         )
-        return next((Item(*row) for row in self._all(query, {"word": word})), None)
+        return next(iter(self._items(which, word=word)), None)
 
     def titled(self, part: str, limit: int) -> list[Item]:
         """Items in the catalogue with this in their title, whatever its capitals; most heard first."""
-        query = (
-            "SELECT item, item_id, item_type, title, retired FROM items "
-            "WHERE NOT retired AND instr(lower(title), lower(:part)) ORDER BY listeners DESC, item LIMIT :limit"
-        )
-        return [Item(*row) for row in self._all(query, {"part": part, "limit": limit})]
+        which = "NOT retired AND instr(lower(title), lower(:part)) ORDER BY listeners DESC, item LIMIT :limit"
+        return self._items(which, part=part, limit=limit)
 
     def titles(self) -> list[str]:
         """Every title, for suggestions."""
@@ -167,8 +166,8 @@ class Profiles:
 
     def vocabulary(self, field: str) -> list[str]:
         """Values of `item_type`, `language` or `genres`, most frequent first."""
-        query = "SELECT value FROM vocabulary WHERE field = ? ORDER BY items DESC, value"
-        return [value for (value,) in self._all(query, field)]
+        query = "SELECT value FROM vocabulary WHERE field = :field ORDER BY items DESC, value"
+        return [value for (value,) in self._all(query, field=field)]
 
     def popular(self, numbers: Sequence[int], country: str) -> dict[int, Place]:
         """Those of the items that are among the most heard of their type: in this country, else everywhere."""
@@ -176,7 +175,7 @@ class Profiles:
             "SELECT item, country, place, listeners FROM popular "
             "WHERE country IN ('', :country) AND item IN (SELECT value FROM json_each(:items)) ORDER BY country"
         )
-        found = self._all(query, {"country": country, "items": json.dumps([int(number) for number in numbers])})
+        found = self._all(query, country=country, items=_json(numbers))
         return {item: Place(*row) for item, *row in found}
 
     def _listeners(self, rows: Sequence[tuple[Any, ...]]) -> Listeners:
@@ -192,10 +191,17 @@ class Profiles:
             columns,
         )
 
-    def _all(self, query: str, parameters: object = ()) -> list[tuple[Any, ...]]:
-        given = (parameters,) if isinstance(parameters, str) else parameters
+    def _items(self, which: str, **parameters: str | int) -> list[Item]:
+        return [Item(*row) for row in self._all(_ITEMS + which, **parameters)]
+
+    def _all(self, query: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         with _sqlite(self._path):
-            return self._connection.execute(query, given).fetchall()  # type: ignore[arg-type]  # a tuple or a mapping
+            return self._connection.execute(query, parameters).fetchall()
+
+
+def _json(numbers: Sequence[int]) -> str:
+    """NumPy's integers are none to JSON."""
+    return json.dumps([int(number) for number in numbers])
 
 
 @contextmanager

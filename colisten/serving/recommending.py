@@ -36,27 +36,14 @@ class Recommendations:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """`user_id`, `item_id`, `item_type`, `score`, `rank`."""
-        for user_id, item, score, place in zip(
-            self.user_ids, self.items, self.scores.tolist(), self.ranks.tolist(), strict=True
-        ):
-            yield {
-                "user_id": user_id,
-                "item_id": item.item_id,
-                "item_type": item.item_type,
-                "score": score,
-                "rank": place,
-            }
+        for user_id, row in zip(self.user_ids, self.titled(), strict=True):
+            del row["title"]
+            yield {"user_id": user_id, **row}
 
     def titled(self) -> Iterator[dict[str, Any]]:
         """`item_id`, `item_type`, `title`, `score`, `rank`, where nobody in particular asked."""
         for item, score, place in zip(self.items, self.scores.tolist(), self.ranks.tolist(), strict=True):
-            yield {
-                "item_id": item.item_id,
-                "item_type": item.item_type,
-                "title": item.title,
-                "score": score,
-                "rank": place,
-            }
+            yield {**item.as_json(), "score": score, "rank": place}
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def _api(desk: Desk, metrics: Metrics) -> APIRouter:
 
 
 def _named(item: Item) -> replies.Named:
-    return replies.Named(item_id=item.item_id, item_type=item.item_type, title=item.title)
+    return replies.Named.model_validate(item.as_json())
 
 
 def _ranked(answer: Recommendations) -> list[replies.Ranked]:

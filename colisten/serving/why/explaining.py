@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from colisten.arrays import Floats
+from colisten.arrays import Floats, Int64s
 from colisten.serving.index.collection import Collection
 from colisten.serving.profiles import Item, Profiles
 from colisten.serving.why.graph import Graph
@@ -70,18 +70,21 @@ class Explainer:
             return {}
         latest = heard[:_TEXTS]
         texts = self.collection.vectors("text", sorted({*items, *latest}))
-        mine = [item for item in latest if item in texts]
-        pairs = {item: _nearest(texts[item], item, mine, texts) for item in items if item in texts and mine}
+        mine = np.array([item for item in latest if item in texts])
+        if not len(mine):
+            return {}
+        heard_texts = np.stack([texts[item] for item in mine.tolist()])
+        pairs = {item: _nearest(texts[item], item, mine, heard_texts) for item in items if item in texts}
         close = {item: pair for item, pair in pairs.items() if pair[1] >= _CLOSE}
         named = self.profiles.items([other for other, _ in close.values()])
         return {item: by_text(named[other], cosine) for item, (other, cosine) in close.items()}
 
 
-def _nearest(text: Floats, item: int, heard: Sequence[int], texts: dict[int, Floats]) -> tuple[int, float]:
-    cosines = np.stack([texts[other] for other in heard]) @ text
-    cosines[[other == item for other in heard]] = -1
+def _nearest(text: Floats, item: int, heard: Int64s, texts: Floats) -> tuple[int, float]:
+    """The item among `heard` [n], other than this one, whose text [n, width] is nearest, and their cosine."""
+    cosines = np.where(heard == item, -1, texts @ text)
     best = int(cosines.argmax())
-    return heard[best], float(cosines[best])
+    return int(heard[best]), float(cosines[best])
 
 
 def _way(path: Path, known: dict[int, Item]) -> Way:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ class Way:
     def as_json(self) -> dict[str, Any]:
         edges = zip(self.listeners, self.weights, strict=True)
         return {
-            "items": [{"item_id": i.item_id, "item_type": i.item_type, "title": i.title} for i in self.items],
+            "items": [item.as_json() for item in self.items],
             "edges": [{"listeners": listeners, "weight": round(weight, 4)} for listeners, weight in edges],
             "strength": round(self.strength, 6),
         }
@@ -61,14 +61,14 @@ class Reason:
 
 def by_listeners(ways: Sequence[Way]) -> Reason:
     """Paths lead there."""
-    others = [named(item) for item in _distinct(way.items[0] for way in ways[1:]) if item != ways[0].items[0]]
+    others = [named(item) for item in dict.fromkeys(way.items[0] for way in ways[1:]) if item != ways[0].items[0]]
     return Reason("listeners", str(ways[0]) + (f"; also from {' and '.join(others)}" if others else ""),
                   tuple(ways))  # fmt: skip
 
 
 def by_text(like: Item, cosine: float) -> Reason:
     """No path does, but it reads like something heard."""
-    about = {"item_id": like.item_id, "item_type": like.item_type, "title": like.title, "cosine": round(cosine, 4)}
+    about = like.as_json() | {"cosine": round(cosine, 4)}
     return Reason("text", f"closest in text to {named(like)} (cosine {cosine:.2f})", about=about)
 
 
@@ -92,7 +92,3 @@ def named(item: Item) -> str:
 
 def _people(count: int) -> str:
     return f"{count:,} listener" + ("s" if count != 1 else "")
-
-
-def _distinct(items: Iterable[Item]) -> list[Item]:
-    return list(dict.fromkeys(items))
