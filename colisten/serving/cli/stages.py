@@ -122,7 +122,7 @@ def _record(workdir: Workdir, name: str) -> dict[str, Any]:
 
 
 def finished(workdir: Workdir, name: str) -> int | None:
-    """When the stage last did its work, in seconds (UTC): for what has to be done again though the result is as before."""
+    """When the stage last did its work, in seconds (UTC), for what is lost with its result even if that comes back."""
     return _record(workdir, name).get("finished")
 
 

@@ -138,7 +138,8 @@ def test_a_graph_that_was_lost_gets_back_what_was_learned(
 
 
 def _beliefs(driver: Driver) -> int:
-    return int(driver.execute_query("MATCH ()-[r]->() WHERE type(r) = 'SPEAKS_FOR' RETURN count(r) AS n").records[0]["n"])
+    query = "MATCH ()-[r]->() WHERE type(r) = 'SPEAKS_FOR' RETURN count(r) AS n"
+    return int(driver.execute_query(query).records[0]["n"])
 
 
 def _finished_days_ago(workdir: Workdir, name: str, days: int) -> None:
