@@ -104,9 +104,9 @@ def _resampled(outcomes: pl.DataFrame, draws: int, rng: np.random.Generator) -> 
     """[draws, rates] means over resampled users.
 
     Users with equal outcomes are alike, so it is drawn how many of each kind a resample holds: the same distribution
-    as drawing user by user.
+    as drawing user by user, whatever the order in which users come.
     """
-    kinds = outcomes.group_by(outcomes.columns, maintain_order=True).len()
+    kinds = outcomes.group_by(outcomes.columns).len().sort(outcomes.columns)
     counts = kinds["len"].to_numpy()
     drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=draws)
     return np.asarray(drawn @ kinds.drop("len").to_numpy() / counts.sum())

@@ -13,7 +13,7 @@ import pytest
 from colisten.errors import DataError
 from colisten.evaluation.experiment.exposures import forget_exposures, log_exposures, read_exposures
 from colisten.evaluation.experiment.groups import Experiment
-from colisten.evaluation.experiment.reading import Reading, read_experiment
+from colisten.evaluation.experiment.reading import Reading, _resampled, read_experiment
 from colisten.listening.data import ListeningData
 
 SHOWN_AT = 1_700_000_000
@@ -94,6 +94,15 @@ def test_the_interval_is_that_of_drawing_users_one_by_one(tmp_path: Path) -> Non
     )
     drawn = np.random.default_rng(0).choice(outcomes, (10_000, len(outcomes))).mean(axis=1)
     assert (control.low, control.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.006)
+
+
+def test_the_order_of_users_changes_no_interval() -> None:
+    """Outcomes come out of a streaming engine, in any order."""
+    outcomes = pl.DataFrame({"streamed": [1.0, 0.0, 0.0, 1.0], "started": [0.0, 0.0, 1.0, 0.0]})
+    forwards, backwards = (
+        _resampled(rows, 50, np.random.default_rng(0)).tolist() for rows in (outcomes, outcomes.reverse())
+    )
+    assert forwards == backwards
 
 
 @pytest.mark.parametrize(
