@@ -102,14 +102,14 @@ def _with_types(test: pl.DataFrame, items: pl.DataFrame, target: str) -> pl.Data
 
 
 def _with_values(pairs: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """What each pair was worth, at least 0; the mean of the others where that is not known."""
+    """What each pair was worth, at least 0; the mean of the others of its type where that is not known."""
     if not path.exists():
         return pairs.with_columns(value=pl.lit(None, pl.Float64))
     worth = pl.read_parquet(path).select(*_text("user_id", "item_id"), pl.col("value").cast(pl.Float64).clip(0))
     found = pairs.join(
         worth.unique(["user_id", "item_id"]), on=["user_id", "item_id"], how="left", maintain_order="left"
     )
-    return found.with_columns(pl.col("value").fill_null(pl.col("value").mean()))
+    return found.with_columns(pl.col("value").fill_null(pl.col("value").mean().over("item_type")))
 
 
 def _of_type(

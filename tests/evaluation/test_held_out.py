@@ -90,6 +90,17 @@ def test_training_on_what_is_held_out_is_refused(tmp_path: Path) -> None:
         refuse_leaks(worlds.import_split(split, tmp_path / "leaky", "target=book"), held_out)
 
 
+def test_an_unknown_worth_is_that_of_its_own_type(tmp_path: Path) -> None:
+    split = small(tmp_path / "split")
+    shows = pl.DataFrame({"user_id": ["u1", "u2"], "item_id": ["s0", "s0"]})
+    pl.concat([pl.read_parquet(split / "test.parquet"), shows]).write_parquet(split / "test.parquet")
+    worth = {"user_id": ["u0", "u1"], "item_id": ["b4", "s0"], "value": [2.0, 900.0]}
+    pl.DataFrame(worth).write_parquet(split / "values.parquet")
+    books, podcasts = read_held_out(split)
+    assert set(books.pairs["value"]) == {2.0}
+    assert set(podcasts.pairs["value"]) == {900.0}
+
+
 def test_what_was_streamed_longer_counts_more(tmp_path: Path) -> None:
     split = worlds.random_split(tmp_path / "split")
     (plain,) = read_held_out(split)
