@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from colisten.evaluation.baselines.tuning import validation_slice
@@ -61,9 +62,11 @@ def test_no_time_is_no_trial(data: ListeningData, text: np.ndarray, tmp_path: Pa
 def test_luck_has_to_hold_twice(
     second: float, kept: bool, data: ListeningData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Settings that win are given back if they win again, and not if they lose under the other seed."""
+    """Settings that win are given back if they win again, on what was before, and not if they lose there."""
+    ends = {}
 
-    def gains(_bench: Bench, settings: Settings, name: str) -> np.ndarray:
+    def gains(bench: Bench, settings: Settings, name: str) -> np.ndarray:
+        ends[name] = pl.scan_parquet(bench.data.interactions).select(pl.col("timestamp").max()).collect().item()
         ahead = 0.0 if name.startswith("present") else second if settings.seed == QUICK.seed + 1 else 0.5
         return np.random.default_rng(0).random(50) + ahead
 
@@ -71,6 +74,13 @@ def test_luck_has_to_hold_twice(
     found = search(data, np.empty((0, 0), np.float32), QUICK, tmp_path, minutes=60, trials=2, progress=QUIET)
     assert found.after > found.before
     assert set(found.values) == (set(SPACE) if kept else set())
+    with validation_slice(data, QUICK) as part:
+        assert part is not None
+        cut = pl.read_parquet(part.data.interactions)["timestamp"].max()
+        with validation_slice(part.data, QUICK) as earlier:
+            assert earlier is not None
+            assert len(earlier.users)
+    assert ends["present-earlier"] == cut < ends["present"], "what trials were judged by is hidden"
 
 
 def test_the_search_knows_real_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -129,10 +129,16 @@ def _found(study: Study, bench: Bench, settings: Settings, before: float) -> Fou
 
 
 def _confirmed(best: FrozenTrial, bench: Bench, settings: Settings) -> Mapping[str, object]:
-    """The best trial's values, if they beat the present ones beyond their paired error under another seed."""
+    """The best trial's values, if they beat the present ones beyond their paired error under another seed.
+
+    What trials were judged by is hidden from both, and so is another part of what was before it.
+    """
     other = settings.model_copy(update={"seed": settings.seed + 1})
-    present = bench.gains(other, "present-again")
-    again = bench.gains(changed(other, best.params), f"trial-{best.number}-again")
+    with validation_slice(bench.data, settings) as part:
+        assert part is not None, "trials have been judged by it"
+        earlier = replace(bench, data=part.data)
+        present = earlier.gains(other, "present-earlier")
+        again = earlier.gains(changed(other, best.params), f"trial-{best.number}-earlier")
     return best.params if not_worse(np.stack([present, again])).tolist() == [False, True] else {}
 
 
