@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from loader_balance import balanced_against_unbalanced
 from loader_graphs import RandomGraph, batches_of, load, random_graph
 from loader_memory import streaming_memory
@@ -28,6 +27,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.typing import WITH_TORCH_SPARSE
 
 from colisten.arrays import Floats
+from colisten.gnn.cores import half_the_cores
 from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Shape
 from colisten.gnn.module import HgnnTraining
@@ -178,26 +178,26 @@ def exporting(name: str, graph: RandomGraph, endpoint: Endpoint, folder: Path, r
 
 
 def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
-    """The share of an epoch of the real model in which it waits for the next batch; the second epoch is measured."""
-    options = Gnn(edges_per_epoch=8_192)
+    """The share of three epochs of real training in which it waits for the next batch; one epoch goes before them."""
+    options = Gnn()
     text = np.random.default_rng(1).random((graph.items, 384), np.float32)
-    with fresh(endpoint) as live:
+    with fresh(endpoint) as live, half_the_cores():
         live.neighbours(np.arange(graph.items))
         shape = Shape(Features(text, live.degrees).width, 2, options.dim, len(options.fan_out), options.aggregate)
         training = HgnnTraining(HGNN(shape), live, text, options, seed=7)
-        optimiser = torch.optim.Adam(training.model.parameters())
-        waited, begin = 0.0, time.perf_counter()
-        batches = training.training_stream(training.edges_of(1), 7, 1)
-        while True:
+        optimiser = training.configure_optimizers()
+        steps, batches = training.training_stream.steps(training.edges_of(0)), training.epochs(0)
+        for step in range(4 * steps):
+            if step == steps:
+                waited, begin = 0.0, time.perf_counter()
             asked = time.perf_counter()
-            batch = next(batches, None)
+            batch = next(batches)
             waited += time.perf_counter() - asked
-            if batch is None:
-                break
             optimiser.zero_grad()
             training.loss(batch).mean().backward()
             optimiser.step()
-        yield row(name, "share of a training epoch spent waiting for data", waited / (time.perf_counter() - begin))
+        batches.close()
+        yield row(name, "share of training epochs spent waiting for data", waited / (time.perf_counter() - begin))
 
 
 def memory(name: str, endpoint: Endpoint) -> Iterator[Row]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
 
 import numpy as np
 import torch
@@ -50,11 +49,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.optimiser = self.training.configure_optimizers()
-        self.batches = self._batches()
-
-    def _batches(self) -> Iterator[TrainingBatch]:
-        for epoch in count():
-            yield from self.training.training_stream(self.training.edges_of(epoch), 7, epoch)
+        self.batches = self.training.epochs(0)
 
     def turn(self) -> None:
         begin = time.perf_counter()
@@ -114,7 +109,7 @@ def _take_turns(balanced: Run, unbalanced: Run, seconds: float) -> None:
         run = min(balanced, unbalanced, key=lambda each: each.seconds)
         run.turn()
         found = {
-            name: _quality(run.training.model, judge((src[:JUDGED], dst[:JUDGED]), 7, 1 << 40))
+            name: _quality(run.training.model, judge([(1 << 40, (src[:JUDGED], dst[:JUDGED]))], 7))
             for name, (src, dst) in judged.items()
         }
         run.seen.append((run.seconds, found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -66,12 +66,22 @@ class BatchStream:
     alone: float
     """Share of seeds treated as if they had no edges, so that the model learns what to make of such items."""
 
-    def __call__(self, edges: Edges, seed: int, epoch: int) -> Iterator[TrainingBatch]:
-        """All edges once, `batch_size` at a time; those of a batch pass no message in it."""
-        cuts = range(0, len(edges[0]), self.batch_size)
-        parts = [(edges[0][cut : cut + self.batch_size], edges[1][cut : cut + self.batch_size]) for cut in cuts]
-        asked = [self._ask(part, batch_key(seed, epoch, place)) for place, part in enumerate(parts)]
-        return stream(self.sampler, asked, self._finish, prefetch=self.prefetch)
+    def __call__(self, epochs: Iterable[tuple[int, Edges]], seed: int) -> Generator[TrainingBatch, None, None]:
+        """All edges of each numbered epoch once, `batch_size` at a time; those of a batch pass no message in it.
+
+        The first batches of an epoch are made while the model works on the last ones of the epoch before.
+        """
+        return stream(self.sampler, self._asked(epochs, seed), self._finish, prefetch=self.prefetch)
+
+    def steps(self, edges: Edges) -> int:
+        """Batches that an epoch of these edges takes."""
+        return -(-len(edges[0]) // self.batch_size)
+
+    def _asked(self, epochs: Iterable[tuple[int, Edges]], seed: int) -> Iterator[_Asked]:
+        for epoch, (src, dst) in epochs:
+            for place, cut in enumerate(range(0, len(src), self.batch_size)):
+                part = slice(cut, cut + self.batch_size)
+                yield self._ask((src[part], dst[part]), batch_key(seed, epoch, place))
 
     def _ask(self, edges: Edges, key: np.uint64) -> _Asked:
         rng = np.random.default_rng(key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -29,13 +30,17 @@ _BATCHES_PER_EPOCH = 10
 
 
 @dataclass(frozen=True)
-class _Anew:
-    """An iterable that begins anew each time."""
+class _Epoch:
+    """So many batches of a stream. Lightning begins an epoch more often than it needs to: taking none costs nothing."""
 
-    begin: Callable[[], Iterator[TrainingBatch]]
+    stream: Callable[[], Iterator[TrainingBatch]]
+    steps: int
+
+    def __len__(self) -> int:
+        return self.steps
 
     def __iter__(self) -> Iterator[TrainingBatch]:
-        return self.begin()
+        yield from islice(self.stream(), self.steps)
 
 
 class HgnnTraining(LightningModule):
@@ -75,12 +80,23 @@ class HgnnTraining(LightningModule):
         """The supervision edges of an epoch: another draw in each."""
         return draw_epoch(self.sampler, self.shares, self._rng(epoch))
 
-    def train_dataloader(self) -> _Anew:
-        epoch = self.current_epoch
-        return _Anew(lambda: self.training_stream(self.edges_of(epoch), self.random_seed, epoch))
+    def epochs(self, begin: int) -> Generator[TrainingBatch, None, None]:
+        """The batches of epoch `begin` and of those after it, without end."""
+        return self.training_stream(((epoch, self.edges_of(epoch)) for epoch in count(begin)), self.random_seed)
 
-    def val_dataloader(self) -> _Anew:
-        return _Anew(lambda: self.validation_stream(self.held_out_edges, self.random_seed, _VALIDATION))
+    def on_train_start(self) -> None:
+        self._running = self.epochs(self.current_epoch)
+
+    def on_fit_end(self) -> None:
+        self._running.close()
+
+    def train_dataloader(self) -> _Epoch:
+        return _Epoch(lambda: self._running, self.training_stream.steps(self.edges_of(0)))
+
+    def val_dataloader(self) -> _Epoch:
+        edges = self.held_out_edges
+        held_out = [(_VALIDATION, edges)]
+        return _Epoch(lambda: self.validation_stream(held_out, self.random_seed), self.validation_stream.steps(edges))
 
     def loss(self, batch: TrainingBatch) -> Tensor:
         """[rows] of all contrasts together."""

@@ -99,7 +99,6 @@ def _fit(training: HgnnTraining, checkpoints: Path, log: Path, progress: Progres
             accelerator="gpu" if torch.cuda.is_available() else "cpu",
             devices=1,
             max_epochs=options.max_epochs,
-            reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             callbacks=[
                 best,

@@ -1,6 +1,7 @@
 """Training for real, on graphs that take a second or two."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +108,22 @@ def _masked(batch: TrainingBatch, items: int) -> Bools:
         row, column = np.nonzero(contrast.joined.numpy())
         out[batch.graph.seeds[contrast.anchor[row]], batch.graph.seeds[contrast.others[column]]] = True
     return out
+
+
+def test_batches_made_ahead_are_those_of_their_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adjacency = worlds.random_graph(80, 900, [0] * 40 + [1] * 40, worlds.TYPES)
+    text = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
+    seen: list[tuple[str, TrainingBatch]] = []
+    monkeypatch.setattr(HgnnTraining, "training_step", _watched("training", HgnnTraining.training_step, seen))
+    model = _train((adjacency, text), tmp_path, max_epochs=3, patience=3)
+    options = Gnn.model_validate(worlds.QUICK.model_dump())
+    training = HgnnTraining(model, adjacency, text, options, 1)
+    alone = [batch for epoch in range(3) for batch in training.training_stream([(epoch, training.edges_of(epoch))], 1)]
+    assert len(seen) == len(alone)
+    assert all(
+        np.array_equal(ours.graph.nodes, batch.graph.nodes) for (_, ours), batch in zip(seen, alone, strict=True)
+    )
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("colisten")]
 
 
 def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:

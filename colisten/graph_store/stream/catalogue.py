@@ -102,15 +102,15 @@ def _count_neighbours(
     reader: Reader, catalogue: Catalogue, items: Int64s, others: dict[str, int], degrees: Int32s
 ) -> None:
     """Add to the rows of `items`, all of one node type, in the columns that `others` gives each relationship type."""
-    counts = ", ".join(f"COUNT {{ (n)-[:{quoted(name)}]-() }}" for name in others)
+    counts = ", ".join(f"collect(COUNT {{ (n)-[:{quoted(name)}]-() }})" for name in others)
     query = f"UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN {counts}"
     pieces = np.array_split(items, 1 + len(items) // _AT_ONCE)
     asked = ({"ids": catalogue.node_id[piece].tolist()} for piece in pieces)
     for piece, rows in zip(pieces, reader.read_many(query, asked), strict=True):
-        if len(rows) != len(piece):
-            raise catalogue.changed("an item is gone")
-        for other, count in zip(others.values(), np.array(rows, np.int32).reshape(-1, len(others)).T, strict=True):
-            degrees[piece, other] += count
+        for other, count in zip(others.values(), rows[0], strict=True):
+            if len(count) != len(piece):
+                raise catalogue.changed("an item is gone")
+            degrees[piece, other] += np.array(count, np.int32)
 
 
 def _relationships(reader: Reader) -> tuple[str, ...]:

@@ -5,8 +5,7 @@ What comes is checked here, once: compiled code uses it as places in arrays and 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from itertools import chain
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -49,8 +48,8 @@ def read_edges(reader: Reader, catalogue: Catalogue) -> Generator[EdgeArrays, No
         query += f"(a) WHERE id(a) = i MATCH (a)-[r:{pattern}]->(b)"
         parts = ranges(len(catalogue.item_of), 1 + _AT_ONCE * len(catalogue.item_of) // edges)
     for rows in reader.read_many(query + " RETURN collect(id(a)), collect(id(b)), collect(r.weight)", parts):
-        src, dst, weight = rows[0]
-        yield _items(catalogue, [src]), _items(catalogue, [dst]), _weights(catalogue, [weight], len(src))
+        [[src, dst, weight]] = rows
+        yield _items(catalogue, src), _items(catalogue, dst), _weights(catalogue, weight, len(src))
 
 
 def read_rows(reader: Reader, catalogue: Catalogue, items: Int64s, length: Int64s) -> Ragged:
@@ -60,28 +59,28 @@ def read_rows(reader: Reader, catalogue: Catalogue, items: Int64s, length: Int64
         GraphError: see `read_edges`; or rows are not as long as `length`.
     """
     query = (
-        f"UNWIND $ids AS i MATCH (a) WHERE id(a) = i MATCH (a)-[r:{catalogue.pattern}]-(b) "
-        "RETURN i, collect(id(b)), collect(r.weight)"
+        "UNWIND range(0, size($ids) - 1) AS place MATCH (a) WHERE id(a) = $ids[place] "
+        f"MATCH (a)-[r:{catalogue.pattern}]-(b) RETURN collect(place), collect(id(b)), collect(r.weight)"
     )
-    ids = catalogue.node_id[items].tolist()
-    rows = {node: (others, weights) for node, others, weights in reader.read(query, ids=ids)}
-    others, weights = zip(*(rows.get(node, ([], [])) for node in ids), strict=True)
-    if list(map(len, others)) != length.tolist():
+    [[places, others, weights]] = reader.read(query, ids=catalogue.node_id[items].tolist())
+    place = np.fromiter(places, np.int64, len(places))
+    if not np.array_equal(np.bincount(place, minlength=len(items)), length):
         raise catalogue.changed("an item has more or fewer edges")
-    indptr = offsets(length)
-    return Ragged(indptr, _items(catalogue, others), _weights(catalogue, weights, int(indptr[-1])))
+    by_row = np.argsort(place, kind="stable")
+    found = _items(catalogue, others), _weights(catalogue, weights, len(others))
+    return Ragged(offsets(length), found[0][by_row], found[1][by_row])
 
 
-def _items(catalogue: Catalogue, nodes: Sequence[list[int]]) -> Int32s:
-    return catalogue.items(np.fromiter(chain.from_iterable(nodes), np.int64, sum(map(len, nodes))))
+def _items(catalogue: Catalogue, nodes: list[int]) -> Int32s:
+    return catalogue.items(np.fromiter(nodes, np.int64, len(nodes)))
 
 
-def _weights(catalogue: Catalogue, given: Sequence[list[Any]], count: int) -> Floats:
+def _weights(catalogue: Catalogue, given: list[Any], count: int) -> Floats:
     """Cypher leaves out of a list what is not there, so that its length tells."""
-    if sum(map(len, given)) == count:
+    if len(given) == count:
         try:
             with np.errstate(over="ignore"):  # too large a number becomes infinite
-                found = np.fromiter(chain.from_iterable(given), np.float32, count)
+                found = np.fromiter(given, np.float32, count)
         except (TypeError, ValueError):
             found = np.full(1, np.nan, np.float32)
         if np.isfinite(found).all():

@@ -127,12 +127,13 @@ class LiveAdjacency(Adjacency):
         Raises:
             GraphError: an item lacks it, or it is of another kind.
         """
-        query = "UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN n[$name]"
+        query = "UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN collect(n[$name])"
         pieces = np.array_split(self._catalogue.node_id, 1 + len(self.node_type) // _ITEMS_PER_QUERY)
         given = ({"ids": piece.tolist(), "name": name} for piece in pieces)
         try:
-            found = np.concatenate([np.array(rows, np.float32) for rows in self._reader.read_many(query, given)])
-            if np.isnan(found).any():
+            read = self._reader.read_many(query, given)
+            found = np.concatenate([np.array(rows[0][0], np.float32) for rows in read])
+            if len(found) < len(self.node_type) or np.isnan(found).any():
                 raise ValueError
         except (TypeError, ValueError) as error:
             raise GraphError(f"Not every item has {name!r} as a number or as a list of one length.") from error

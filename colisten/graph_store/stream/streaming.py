@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
@@ -17,6 +17,7 @@ from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
 T = TypeVar("T")
+_SEEDS_TOGETHER = 65_536
 
 
 def batch_key(seed: int, epoch: int, index: int) -> np.uint64:
@@ -31,34 +32,49 @@ def share_of(batches: Sequence[B], rank: int, world_size: int) -> Sequence[B]:
 
 
 def stream(
-    sampler: NeighbourSampler, batches: Sequence[B], finish: Callable[[B, Neighbourhood], R], *, prefetch: int
-) -> Iterator[R]:
+    sampler: NeighbourSampler, batches: Iterable[B], finish: Callable[[B, Neighbourhood], R], *, prefetch: int
+) -> Generator[R, None, None]:
     """`finish(batch, its neighbourhood)` for each batch, in order; sampling and `finish` run `prefetch` batches ahead.
 
-    What comes out does not depend on the number of threads or their timing, nor on how many batches are sampled
-    together (`Adjacency.together`). Closing the iterator leaves no thread behind.
+    `batches` are taken as they are needed, so there may be no end to them. What comes out does not depend on the number
+    of threads or their timing, nor on how many batches are sampled together. Closing the iterator leaves no thread
+    behind.
     """
     together = sampler.adjacency.together
     threads = max(1, min(prefetch, os.cpu_count() or 1))
 
-    def finished(place: tuple[int, Future[list[Neighbourhood]]]) -> R:
-        at, sampled = place
-        return finish(batches[at], sampled.result()[at % together])
+    def finished(place: tuple[B, int, Future[list[Neighbourhood]]]) -> R:
+        batch, at, sampled = place
+        return finish(batch, sampled.result()[at])
 
     with ThreadPoolExecutor(threads if together == 1 else 1, thread_name_prefix="colisten-sample") as sampling:
 
-        def places() -> Iterator[tuple[int, Future[list[Neighbourhood]]]]:
-            starts = range(0, len(batches), together)
-            groups = (sampling.submit(sampler.sample_together, batches[at : at + together]) for at in starts)
-            for start, sampled in zip(starts, _one_early(groups), strict=True):
-                for at in range(start, min(start + together, len(batches))):
-                    yield at, sampled
+        def places() -> Iterator[tuple[B, int, Future[list[Neighbourhood]]]]:
+            groups = ((group, sampling.submit(sampler.sample_together, group)) for group in _groups(batches, together))
+            for group, sampled in _one_early(groups):
+                for at, batch in enumerate(group):
+                    yield batch, at, sampled
 
         try:
             with closing(ahead(finished, places(), threads=threads, depth=prefetch, first_alone=True)) as results:
                 yield from results
         finally:
             sampling.shutdown(cancel_futures=True)
+
+
+def _groups(batches: Iterable[B], together: int) -> Iterator[list[B]]:
+    """Up to `together` batches at a time; fewer of many seeds, for all their neighbourhoods lie in memory."""
+    group: list[B] = []
+    for batch in batches:
+        if group and sum(len(each.seeds) for each in group) + len(batch.seeds) > _SEEDS_TOGETHER:
+            yield group
+            group = []
+        group.append(batch)
+        if len(group) == together:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _one_early(values: Iterator[T]) -> Iterator[T]:
