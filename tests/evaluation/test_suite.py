@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
+from colisten.errors import SettingsError
 from colisten.evaluation.baselines.vectors import ByVectors, mean_of_heard
 from colisten.evaluation.suite.cells import Cell
 from colisten.evaluation.suite.comparison import Comparison, compare
@@ -93,6 +94,11 @@ def test_other_settings_are_another_comparison(workdir: Workdir, split: Path, co
     small = paper_suite(workdir, split, settings, 5, QUIET)
     assert small.metrics[0] == "hr@5"
     assert len(list(workdir.suite.iterdir())) == 2
+
+
+def test_another_target_than_that_of_the_split_is_told(workdir: Workdir, split: Path) -> None:
+    with pytest.raises(SettingsError, match="add --set target=audiobook"):
+        paper_suite(workdir, split, Settings.load([*QUICK, "target=podcast"]), 10, QUIET)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from safetensors.numpy import load_file
 
+from colisten.errors import SettingsError
 from colisten.evaluation.held_out import HeldOut, read_held_out, refuse_leaks
 from colisten.evaluation.suite.cells import Cell, cell, is_kept
 from colisten.evaluation.suite.comparison import Comparison, compare
 from colisten.evaluation.suite.ground import Ground
 from colisten.evaluation.suite.variants import VARIANTS
+from colisten.gnn.text import load_text
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.settings import Settings
@@ -52,7 +53,7 @@ class _Suite:
         return all(is_kept(self.folder, name, seed) for name, of in self.asked if of == seed)
 
     def ground(self, progress: Progress) -> Ground:
-        text = load_file(self.workdir.features / "text.safetensors")["text"]
+        text = load_text(self.workdir.features)
         return Ground(ListeningData(self.workdir.listening), text, self.settings, self.folder, progress)
 
     def cells(self, ground: Ground, held_out: HeldOut, seed: int) -> dict[str, Cell]:
@@ -69,8 +70,14 @@ def paper_suite(workdir: Workdir, split: Path, settings: Settings, k: int, progr
 
     Raises:
         DataError: the split cannot be read, or the working folder has learned from what it hides.
+        SettingsError: the target is not what the split hides.
     """
     data, (held_out, *_) = ListeningData(workdir.listening), read_held_out(split)
+    if held_out.item_type != settings.target:
+        raise SettingsError(
+            f"The split hides streams of {held_out.item_type!r}, the target is {settings.target!r}: "
+            f"add --set target={held_out.item_type}."
+        )
     refuse_leaks(data, [held_out])
     suite = _Suite(workdir, split, settings, k, workdir.suite / _digest(data, split, settings, k))
     ground = suite.ground(progress)
