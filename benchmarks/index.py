@@ -93,10 +93,6 @@ def measured(collection: Collection, whole: Catalogue, queries: Floats) -> dict[
     return out
 
 
-def _rounded(milliseconds: np.floating[Any]) -> float:
-    return round(float(milliseconds), 1)
-
-
 def main(items: str = "250000", width: str = "128", kind: str = "exact") -> None:
     whole = catalogue(int(items), int(width))
     queries = vectors(np.random.default_rng(1), QUERIES, int(width))

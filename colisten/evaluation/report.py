@@ -41,7 +41,7 @@ class Report:
     listening: list[float]
     """`Scores.long_tail` of what was heard in training."""
     values: dict[str, dict[str, float]]
-    """Recommender → what it was tuned to, where it was."""
+    """Recommender → what it has of that which tuning varies."""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors.numpy import load_file
-
 from colisten.evaluation.baselines.choosing import choose, fit
 from colisten.evaluation.baselines.tuning import tuned, values_of
 from colisten.evaluation.held_out import read_held_out, refuse_leaks
 from colisten.evaluation.report import Recommend, Report, evaluate
 from colisten.evaluation.scores import ItemVectors
+from colisten.gnn.text import load_text
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -40,8 +39,7 @@ def evaluate_workdir(
     """
     data = ListeningData(workdir.listening)
     refuse_leaks(data, read_held_out(split))
-    stored = workdir.features / "text.safetensors"
-    text = load_file(stored)["text"] if stored.exists() else None
+    text = load_text(workdir.features) if (workdir.features / "text.safetensors").exists() else None
     chosen = choose(baselines, text, progress)
     fitted = fit(tuned(chosen, data, settings, progress) if tune else chosen, data, progress)
     recommenders = {"colisten": recommend} | {name: baseline.recommend for name, baseline in fitted.items()}

@@ -47,20 +47,20 @@ def score(held_out: HeldOut, recommendations: pl.DataFrame, k: int, vectors: Ite
     ranks = lists.group_by("user_id", "item_id").agg(pl.col("rank").min())
     found = held_out.pairs.join(ranks, on=["user_id", "item_id"], how="left")
     valued = worth(k) if found["value"].count() else []
+    shown = _shown(held_out, lists)
     per_segment = {
         name: found.filter(mask).group_by("user_id").agg(accuracy(k) + valued).sort("user_id")
         for name, mask in held_out.segments.items()
     }
     return Scores(
         accuracy={name: users for name, users in per_segment.items() if len(users)},
-        lists=_of_lists(held_out, lists, k, vectors),
-        long_tail=shape.long_tail(_shown(held_out, lists), k, held_out.catalogue.select("item_id", "listeners")),
+        lists=_of_lists(held_out, shown, k, vectors),
+        long_tail=shape.long_tail(shown, k, held_out.catalogue.select("item_id", "listeners")),
         faults=faults(lists, held_out, k),
     )
 
 
-def _of_lists(held_out: HeldOut, lists: pl.DataFrame, k: int, vectors: ItemVectors | None) -> dict[str, float]:
-    shown = _shown(held_out, lists)
+def _of_lists(held_out: HeldOut, shown: pl.DataFrame, k: int, vectors: ItemVectors | None) -> dict[str, float]:
     size, listeners = len(held_out.catalogue), held_out.catalogue.select("item_id", "listeners")
     liked = shape.popularity(shown, k, listeners, held_out.listeners)
     taste = shape.popularity(held_out.heard.with_columns(rank=pl.lit(1)), k, listeners, held_out.listeners)

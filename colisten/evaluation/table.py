@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -25,7 +25,7 @@ def accuracy_table(report: Report, metrics: Sequence[str] = (), segments: Sequen
             continue
         for place, name in enumerate(report.scores):
             label = f"{segment} ({found['users']:,})" if place == 0 else ""
-            table.add_row(label, name, *(_cell(found[name][metric]) for metric in shown))
+            table.add_row(label, name, *(with_interval(found[name][metric]) for metric in shown))
         table.add_section()
     return table
 
@@ -37,7 +37,7 @@ def differences_table(report: Report, metrics: Sequence[str] = ()) -> Table:
     table = Table("segment", f"less {first}", *shown, title=f"{report.item_type}: paired differences to {first}")
     for segment, found in report.differences.items():
         for place, (name, figures) in enumerate(found.items()):
-            cells = [_cell(figures[metric], "+.3f") + _star(figures[metric]) for metric in shown]
+            cells = [with_interval(figures[metric], "+.3f") + star(figures[metric]) for metric in shown]
             table.add_row(segment if place == 0 else "", name, *cells)
         table.add_section()
     return table
@@ -47,18 +47,20 @@ def _metrics(report: Report) -> list[str]:
     return list(report.segments["all"][next(iter(report.scores))])
 
 
-def _star(figure: dict[str, float]) -> str:
+def star(figure: Mapping[str, float]) -> str:
+    """Marks a difference whose interval leaves out zero."""
     return " *" if figure["low"] > 0 or figure["high"] < 0 else ""
 
 
-def _cell(figure: dict[str, float], form: str = ".3f") -> str:
+def with_interval(figure: Mapping[str, float], form: str = ".3f") -> str:
+    """The mean and its 95 % interval."""
     return f"{figure['mean']:{form}} [{figure['low']:{form}}, {figure['high']:{form}}]"
 
 
 def lists_table(report: Report) -> Table:
     """Recommenders × what their lists are like: coverage, concentration, popularity, variety."""
     names = list(next(iter(report.scores.values())).lists)
-    table = Table("recommender", *names, "ties", "tuned to", title=f"{report.item_type}: the lists themselves")
+    table = Table("recommender", *names, "ties", "values", title=f"{report.item_type}: the lists themselves")
     for name, found in report.scores.items():
         figures = (f"{found.lists.get(figure, float('nan')):.3f}" for figure in names)
         values = ", ".join(f"{key} {value:g}" for key, value in report.values.get(name, {}).items())

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load_file
 
 from colisten.arrays import Floats
 from colisten.evaluation.suite.graphs import graph_of
 from colisten.evaluation.suite.variants import GraphVariant
-from colisten.gnn.embedding import embed_items
+from colisten.gnn.embedding import embed_items, load_embeddings
 from colisten.gnn.training import train_hgnn
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.listening.data import ListeningData
@@ -60,12 +59,11 @@ class Ground:
             GraphError: the graph has no edges.
         """
         folder = self.folder / "graphs" / f"{variant.name}-{seed}"
-        kept = folder / "items.safetensors"
-        if not kept.exists():
+        if not (folder / "items.safetensors").exists():
             options = self.settings.gnn.model_copy(update={"balance": variant.balance})
             with graph_of(variant, self.data, self.edges, self.settings) as adjacency:
                 text = np.zeros((len(adjacency.node_type), self.text.shape[1]), np.float32)
                 text[: len(self.text)] = self.text
                 train_hgnn(adjacency, text, options, seed=seed, folder=folder, progress=self.progress)
                 embed_items(adjacency, text, folder, self.progress)
-        return load_file(kept)["embeddings"]
+        return load_embeddings(folder)

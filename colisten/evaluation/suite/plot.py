@@ -24,7 +24,7 @@ def plot_suite(comparison: Comparison, path: Path) -> None:
         _draw(axis, comparison, segment)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     with replacing_file(path) as draft:
-        figure.savefig(draft, format=path.suffix.removeprefix(".") or "png", dpi=150)
+        figure.savefig(draft, format=path.suffix.removeprefix("."), dpi=150)
 
 
 def _draw(axis: Axes, comparison: Comparison, segment: str) -> None:

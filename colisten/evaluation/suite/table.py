@@ -8,6 +8,7 @@ from rich.table import Table
 
 from colisten.evaluation.suite.comparison import Comparison, Row
 from colisten.evaluation.suite.variants import FULL
+from colisten.evaluation.table import star, with_interval
 
 
 def suite_table(comparison: Comparison, segment: str) -> Table:
@@ -19,7 +20,7 @@ def suite_table(comparison: Comparison, segment: str) -> Table:
         caption="mean over seeds, 95 % bootstrap interval over users; *: the interval of the difference leaves out 0",
     )  # fmt: skip
     for row in comparison.rows[segment]:
-        cells = [_cell(row[metric]) for metric in comparison.metrics]
+        cells = [with_interval(row[metric]) for metric in comparison.metrics]
         seeds = " ".join(f"{value:.3f}" for value in row[first]["seeds"])
         table.add_row(
             row["variant"], row["about"], *cells, f"{row['coverage@100']:.1%}", _change(row[first]),
@@ -28,16 +29,10 @@ def suite_table(comparison: Comparison, segment: str) -> Table:
     return table
 
 
-def _cell(figure: dict[str, Any]) -> str:
-    return f"{figure['mean']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-
-
 def _change(figure: dict[str, Any]) -> str:
     if "change" not in figure:
         return ""
-    change = figure["change"]
-    star = " *" if change["low"] > 0 or change["high"] < 0 else ""
-    return f"{change['mean']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]{star}"
+    return with_interval(figure["change"], "+.3f") + star(figure["change"])
 
 
 def _printed(row: Row) -> str:
