@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from colisten.arrays import Floats
+from colisten.gnn.in_memory import graph_in_memory
 from colisten.gnn.node_types import group_types
 from colisten.gnn.training import train_hgnn
-from colisten.graph_store.edges import FILE, build_edges
-from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.listening.synth.world import make_world
@@ -53,13 +51,11 @@ def directions(items: int, width: int) -> Floats:
 
 def graph_epoch(data: ListeningData, text: Floats, folder: Path) -> tuple[int, float]:
     """Supervision edges, and seconds of an epoch."""
-    build_edges(data, SETTINGS.graph, folder, QUIET)
-    edges = pl.read_parquet(folder / FILE)
     types = group_types(data, SETTINGS.target, SETTINGS.gnn.node_types)
-    src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
-    with SnapshotAdjacency.from_edges(src, dst, weight, node_type=types.of_item, node_types=types.names) as graph:
+    with graph_in_memory(data, types, SETTINGS.graph, folder, QUIET) as graph:
         spent = seconds(lambda: train_hgnn(graph, text, SETTINGS.gnn, seed=7, folder=folder / "gnn", progress=QUIET))
-    return len(edges), spent / EPOCHS
+        edges = int(graph.degrees.sum()) // 2
+    return edges, spent / EPOCHS
 
 
 def towers_epoch(material: Material) -> tuple[int, float]:

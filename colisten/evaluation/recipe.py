@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from safetensors.numpy import load_file
 
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.gnn.embedding import embed_items
+from colisten.gnn.in_memory import graph_in_memory
 from colisten.gnn.node_types import group_types
 from colisten.gnn.rehearsal import embed_rehearsal
 from colisten.gnn.training import train_hgnn
-from colisten.graph_store.edges import FILE, build_edges
-from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -58,13 +56,8 @@ class Recipe(Baseline):
 
     def _embeddings(self, data: ListeningData) -> Floats:
         settings, folder = self.settings, self.folder / "gnn"
-        build_edges(data, settings.graph, self.folder / "edges", self.progress)
-        edges = pl.read_parquet(self.folder / "edges" / FILE)
         types = group_types(data, settings.target, settings.gnn.node_types)
-        src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
-        with SnapshotAdjacency.from_edges(
-            src, dst, weight, node_type=types.of_item, node_types=types.names
-        ) as adjacency:
+        with graph_in_memory(data, types, settings.graph, self.folder / "edges", self.progress) as adjacency:
             train_hgnn(adjacency, self.text, settings.gnn, seed=settings.seed, folder=folder, progress=self.progress)
             return embed_items(adjacency, self.text, folder, self.progress)
 

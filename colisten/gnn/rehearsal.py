@@ -13,9 +13,8 @@ import polars as pl
 
 from colisten.arrays import Floats
 from colisten.gnn.embedding import embed
+from colisten.gnn.in_memory import graph_in_memory
 from colisten.gnn.node_types import group_types
-from colisten.graph_store.edges import FILE, build_edges
-from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress
@@ -38,8 +37,6 @@ def embed_rehearsal(
     types = group_types(data, settings.target, settings.gnn.node_types)
     with TemporaryDirectory(dir=folder.parent, prefix=".rehearsal.") as scratch:
         known = with_interactions(data, interactions.lazy(), Path(scratch))
-        build_edges(known, settings.graph, known.root, progress)
-        edges = pl.read_parquet(known.root / FILE)
-    src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
-    with SnapshotAdjacency.from_edges(src, dst, weight, node_type=types.of_item, node_types=types.names) as adjacency:
+        graph = graph_in_memory(known, types, settings.graph, known.root, progress)
+    with graph as adjacency:
         return embed(adjacency, text, folder, progress)

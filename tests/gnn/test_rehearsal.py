@@ -10,10 +10,10 @@ import pytest
 
 from colisten.arrays import Floats
 from colisten.gnn.embedding import embed
+from colisten.gnn.in_memory import graph_in_memory
 from colisten.gnn.node_types import group_types
 from colisten.gnn.rehearsal import embed_rehearsal
 from colisten.gnn.training import train_hgnn
-from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
@@ -56,11 +56,7 @@ def folder(data: ListeningData, text: Floats, tmp_path_factory: pytest.TempPathF
 
 
 def whole_graph(data: ListeningData, scratch: Path) -> SnapshotAdjacency:
-    build_edges(data, SETTINGS.graph, scratch, QUIET)
-    edges = pl.read_parquet(scratch / FILE)
-    types = group_types(data, "audiobook", 4)
-    src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
-    return SnapshotAdjacency.from_edges(src, dst, weight, node_type=types.of_item, node_types=types.names)
+    return graph_in_memory(data, group_types(data, "audiobook", 4), SETTINGS.graph, scratch, QUIET)
 
 
 def rehearse(data: ListeningData, interactions: pl.DataFrame, text: Floats, folder: Path) -> dict[str, Floats]:

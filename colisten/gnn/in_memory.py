@@ -1,0 +1,24 @@
+"""The co-listening graph of some listening, in memory: without Neo4j, but with the batches that it would give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from colisten.gnn.node_types import NodeTypes
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.stream.snapshot import SnapshotAdjacency
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.settings import Graph
+
+
+def graph_in_memory(
+    data: ListeningData, types: NodeTypes, options: Graph, folder: Path, progress: Progress
+) -> SnapshotAdjacency:
+    """Build the edges of `data` into `folder`, and hold their graph."""
+    build_edges(data, options, folder, progress)
+    edges = pl.read_parquet(folder / FILE)
+    src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
+    return SnapshotAdjacency.from_edges(src, dst, weight, node_type=types.of_item, node_types=types.names)
