@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -48,7 +49,7 @@ class Recommendations:
 
 @dataclass(frozen=True)
 class Recommender:
-    """Everything a recommendation is made from, opened once."""
+    """Everything a recommendation is made from, opened once. Use it as a context manager, or `close` it."""
 
     profiles: Profiles
     encoder: UserEncoder
@@ -63,15 +64,27 @@ class Recommender:
             IndexStoreError: nothing is published, Qdrant cannot be used, or the index is from another working folder.
             WorkdirError: there are no profiles.
         """
-        profiles = Profiles.open(workdir.profiles)
-        collection = open_index(workdir, settings).open(name)
-        folder = workdir.index / "towers" / collection.name
-        if not folder.exists():
-            raise IndexStoreError(
-                f"The live index {collection.name} was published from another working folder: publish from this one, "
-                "or set qdrant.alias to a name of its own."
-            )
-        return cls(profiles, UserEncoder.load(folder), collection, settings.target)
+        with ExitStack() as opening:
+            profiles = opening.enter_context(Profiles.open(workdir.profiles))
+            collection = open_index(workdir, settings).open(name)
+            folder = workdir.index / "towers" / collection.name
+            if not folder.exists():
+                raise IndexStoreError(
+                    f"The live index {collection.name} was published from another working folder: publish from this "
+                    "one, or set qdrant.alias to a name of its own."
+                )
+            encoder = UserEncoder.load(folder)
+            opening.pop_all()
+        return cls(profiles, encoder, collection, settings.target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.profiles.close()
 
     def recommend(self, user_ids: Sequence[str], wish: Wish) -> Recommendations:
         """Answer for users by id, known or not.

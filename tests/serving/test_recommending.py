@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from colisten.errors import SettingsError
+from colisten.errors import SettingsError, WorkdirError
 from colisten.listening.data import ListeningData
 from colisten.serving.index.opening import open_index
 from colisten.serving.many import recommend_to
@@ -153,6 +153,13 @@ def test_similar_is_by_cosine_of_the_graph_vectors(world: World, recommender: Re
     assert 'it\'em "3"' not in ids(same)
     with pytest.raises(SettingsError, match="catalogue"):
         recommender.similar("Title 7", Wish())
+
+
+def test_what_was_opened_is_closed(world: World) -> None:
+    with Recommender.open(world[0], world[2]) as recommender:
+        assert recommender.recommend(["u5"], Wish()).items
+    with pytest.raises(WorkdirError, match="closed"):
+        recommender.recommend(["u5"], Wish())
 
 
 def test_the_user_tower_goes_with_the_collection(tmp_path: Path) -> None:

@@ -20,12 +20,13 @@ def answer_many(recommender: Recommender, ids: Sequence[str], wish: Wish, out: P
 
 
 def answer_group(
-    folder: Path, group: str | None, recommender: Recommender, ids: Sequence[str], wish: Wish, out: Path
+    folder: Path, name: str, group: str | None, recommender: Recommender, ids: Sequence[str], wish: Wish, out: Path
 ) -> list[str]:
-    """Like `answer_many`, for those of the users who take part in the experiment of `folder`, and logged there.
+    """Like `answer_many`, for those of the users who take part in the experiment `name`, and logged there.
 
     Args:
-        folder: where the experiment lies.
+        folder: where experiments lie.
+        name: of the experiment.
         group: only users of this group; None: of all groups.
         recommender: what is compared.
         ids: users; the same list does for every group.
@@ -40,7 +41,7 @@ def answer_group(
     from colisten.evaluation.experiment.exposures import log_exposures
     from colisten.evaluation.experiment.groups import open_experiment
 
-    group_of = open_experiment(folder.parent, folder.name).members(ids, group)
+    group_of = open_experiment(folder, name).members(ids, group)
     unknown = answer_many(recommender, list(group_of), wish, out)
-    log_exposures(folder, pl.scan_parquet(out), group_of, recommender.collection.name)
+    log_exposures(folder / name, pl.scan_parquet(out), group_of, recommender.collection.name)
     return unknown

@@ -75,15 +75,16 @@ def _introduce(folder: Workdir, settings: Settings) -> None:
 
     data = ListeningData(folder.listening)
     popular = Popularity().fit(data)
-    recommender, wish = Recommender.open(folder, settings), Wish(_SHOWN)
+    wish = Wish(_SHOWN)
     titles = dict(data.items.select("item_id", "title").iter_rows())
     warm, cold = _warm_and_cold(data, settings.target)
     liked = popular.recommend([""], 40, settings.target)["item_id"][-1]
-    people = [
-        (f"{warm}: {_heard(data, warm)}", warm, recommender.recommend([warm], wish)),
-        (f"{cold}: no {settings.target} yet; {_heard(data, cold)}", cold, recommender.recommend([cold], wish)),
-        (f"Somebody with no account who likes {titles[liked]!r}", "", recommender.recommend_for([liked], {}, wish)),
-    ]
+    with Recommender.open(folder, settings) as recommender:
+        people = [
+            (f"{warm}: {_heard(data, warm)}", warm, recommender.recommend([warm], wish)),
+            (f"{cold}: no {settings.target} yet; {_heard(data, cold)}", cold, recommender.recommend([cold], wish)),
+            (f"Somebody with no account who likes {titles[liked]!r}", "", recommender.recommend_for([liked], {}, wish)),
+        ]
     for title, user, answer in people:
         usual = popular.recommend([user], _SHOWN, settings.target)["item_id"]
         _print_beside(title, answer, [titles[item] for item in usual])

@@ -139,7 +139,9 @@ def _graph_of(workdir: Path) -> Iterator[tuple[Driver, str]]:
     from colisten.progress import Progress
 
     folder, settings = opened(workdir)
-    with open_driver(settings, folder, Progress()) as driver:
+    with Progress() as progress:
+        driver = open_driver(settings, folder, progress)
+    with driver:
         yield driver, settings.neo4j.database
 
 

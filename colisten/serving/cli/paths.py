@@ -24,16 +24,17 @@ def paths_to(workdir: Workdir, settings: Settings, user_id: str, item: str, coun
         SettingsError: no such user, or no such item.
         GraphError: the graph cannot be asked.
     """
-    recommender = Recommender.open(workdir, settings)
-    somebody, unknown = recommender.profiles.read([user_id])
-    if unknown:
-        raise SettingsError(f"Nothing is known of {user_id!r}: name a user of the listening data.")
-    wanted = item_named(item, recommender.profiles).item
-    with open_driver(settings, workdir, Progress()) as driver:
-        graph = Graph(driver, settings.neo4j.database, None)
-        (reason,) = Explainer(recommender.profiles, recommender.collection, graph).explain(
-            somebody, [wanted], paths=count
-        )
+    with Recommender.open(workdir, settings) as recommender:
+        somebody, unknown = recommender.profiles.read([user_id])
+        if unknown:
+            raise SettingsError(f"Nothing is known of {user_id!r}: name a user of the listening data.")
+        wanted = item_named(item, recommender.profiles).item
+        with Progress() as progress:
+            driver = open_driver(settings, workdir, progress)
+        with driver:
+            graph = Graph(driver, settings.neo4j.database, None)
+            explainer = Explainer(recommender.profiles, recommender.collection, graph)
+            (reason,) = explainer.explain(somebody, [wanted], paths=count)
     if graph.absent:
         raise GraphError(graph.absent)
     return reason

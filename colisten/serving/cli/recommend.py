@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,17 +77,17 @@ def recommend(
     from colisten.serving.wishes import Wish
 
     folder, settings = opened(workdir)
-    recommender = Recommender.open(folder, settings, collection)
     wish = Wish(count, item_type, languages, genres, include_heard)
-    if users and out:
-        _say_unknown(_answer_file(folder, recommender, users, wish, out, experiment, group))
-        return
-    answer = _ask(recommender, user, users, likes, described, wish)
-    _say_unknown(answer.unknown)
-    reasons = None
-    if why:
-        somebody = recommender.somebody(likes, described) if user is None else recommender.profiles.read([user])[0]
-        reasons = _reasons(folder, settings, recommender, somebody, answer)
+    with Recommender.open(folder, settings, collection) as recommender:
+        if users and out:
+            _say_unknown(_answer_file(folder, recommender, users, wish, out, experiment, group))
+            return
+        answer = _ask(recommender, user, users, likes, described, wish)
+        _say_unknown(answer.unknown)
+        reasons = None
+        if why:
+            somebody = recommender.somebody(likes, described) if user is None else recommender.profiles.read([user])[0]
+            reasons = _reasons(folder, settings, recommender, somebody, answer)
     show(_rows(answer, reasons, style), style)
 
 
@@ -103,7 +104,7 @@ def _answer_file(
     from colisten.serving.cli.batch import answer_group, answer_many
 
     if experiment:
-        return answer_group(folder.experiments / experiment, group, recommender, ids_in(users), wish, out)
+        return answer_group(folder.experiments, experiment, group, recommender, ids_in(users), wish, out)
     return answer_many(recommender, ids_in(users), wish, out)
 
 
@@ -153,10 +154,9 @@ def _reasons(
     from colisten.serving.why.explaining import Explainer
     from colisten.serving.why.graph import Graph
 
-    graph = Graph.open(folder, settings)
-    explainer = Explainer(recommender.profiles, recommender.collection, graph)
-    reasons = explainer.explain(somebody, [item.item for item in answer.items])
-    graph.close()
+    with closing(Graph.open(folder, settings)) as graph:
+        explainer = Explainer(recommender.profiles, recommender.collection, graph)
+        reasons = explainer.explain(somebody, [item.item for item in answer.items])
     if graph.absent:
         click.echo(f"Reasons are without paths of shared listeners. {graph.absent}", err=True)
     return reasons

@@ -35,8 +35,10 @@ def search(
     from colisten.serving.wishes import Wish
 
     folder, settings = opened(workdir)
-    recommender, wish = Recommender.open(folder, settings), Wish(count, item_type, languages, genres)
-    recommender.check(wish)  # before the encoder is loaded, which takes seconds
-    from colisten.gnn.encoder import Encoder
+    wish = Wish(count, item_type, languages, genres)
+    with Recommender.open(folder, settings) as recommender:
+        recommender.check(wish)  # before the encoder is loaded, which takes seconds
+        from colisten.gnn.encoder import Encoder
 
-    show(recommender.search(Encoder(settings.text).encode([text])[0], wish).titled(), style)
+        found = recommender.search(Encoder(settings.text).encode([text])[0], wish)
+    show(found.titled(), style)

@@ -39,5 +39,6 @@ def similar(
     from colisten.serving.recommending import Recommender
     from colisten.serving.wishes import Wish
 
-    found = Recommender.open(*opened(workdir)).similar(item, Wish(count, item_type, languages, genres), across=across)
+    with Recommender.open(*opened(workdir)) as recommender:
+        found = recommender.similar(item, Wish(count, item_type, languages, genres), across=across)
     show(found.titled(), style)

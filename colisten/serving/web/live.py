@@ -42,7 +42,7 @@ class Live:
 
     def close(self) -> None:
         if self._opened:
-            self._opened.profiles.close()
+            self._opened.close()
             self._opened = None
 
     def _seen(self) -> object:

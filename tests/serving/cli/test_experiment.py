@@ -90,3 +90,12 @@ def test_words_that_do_not_go_together(workdir: Path, tmp_path: Path) -> None:
     assert "NAME=SHARE" in colisten(workdir, "experiment", "assign", "shelf", "--group", "half").stderr
     with pytest.raises(SettingsError, match="no experiment 'shelf'"):
         colisten(workdir, "experiment", "read", "shelf")
+
+
+def test_an_experiment_is_named_not_pointed_at(workdir: Path, tmp_path: Path) -> None:
+    colisten(workdir, "experiment", "assign", "shelf", *GROUPS)
+    (workdir / "experiments").rename(tmp_path / "elsewhere")
+    (tmp_path / "ids.csv").write_text("u3\n")
+    asking = ("recommend", "--users", tmp_path / "ids.csv", "--out", tmp_path / "recs.parquet", "--experiment")
+    with pytest.raises(SettingsError, match="There is no experiment"):
+        colisten(workdir, *asking, tmp_path / "elsewhere/shelf")

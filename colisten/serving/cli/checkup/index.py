@@ -25,13 +25,12 @@ def check_qdrant(folder: Workdir, settings: Settings) -> Iterator[Finding]:
     if live is None:
         yield Finding("warn", "Qdrant", f"{where}: nothing is published under {settings.qdrant.alias!r}", _PUBLISH)
         return
-    held, ready = index.open(live).count(), len(index.ready())
-    yield Finding("ok", "Qdrant", f"{where}: {live} is live with {held:,} items, {ready} collections kept")
+    held, kept = index.open(live).count(), len(index.ready())
+    yield Finding("ok", "Qdrant", f"{where}: {live} is live with {held:,} items, {kept} collections kept")
     if (folder.listening / "summary.json").exists():
         known = ListeningData(folder.listening).items.filter(~pl.col("retired")).height
         if known != held:
             yield Finding("warn", "index", f"{known:,} items are in the catalogue, {held:,} in the index", _PUBLISH)
-    answer = Recommender.open(folder, settings).recommend([""], Wish(1))
-    yield Finding(
-        "ok", "answers", f"somebody unknown is recommended {answer.items[0].title or answer.items[0].item_id!r}"
-    )
+    with Recommender.open(folder, settings) as recommender:
+        (best,) = recommender.recommend([""], Wish(1)).items
+    yield Finding("ok", "answers", f"somebody unknown is recommended {best.title or best.item_id!r}")
