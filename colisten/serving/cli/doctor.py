@@ -51,28 +51,23 @@ def _findings(workdir: Path, overrides: tuple[str, ...]) -> Iterator[Finding]:
             "warn", "working folder", f"there is none in {workdir}", "`colisten run --data DIR`, or name it: --workdir"
         )
         return
-    opening: list[tuple[Workdir, Settings]] = []
-    yield from examined("settings", lambda: _settings(workdir, overrides, opening))
-    for folder, settings in opening:
-        yield from _in_folder(folder, settings)
+    yield from examined("settings", lambda: _in_folder(*opened(workdir, overrides)))
 
 
-def _settings(workdir: Path, overrides: tuple[str, ...], opening: list[tuple[Workdir, Settings]]) -> Iterator[Finding]:
-    """Opens the folder; what was opened is put into `opening`."""
+def _settings(settings: Settings) -> Finding:
     from colisten.serving.cli.checkup.finding import Finding
 
-    folder, settings = opened(workdir, overrides)
-    opening.append((folder, settings))
     changed = settings.model_dump(mode="json", exclude_defaults=True)
     names = [f"{key}.{name}" for key, value in changed.items() if isinstance(value, dict) for name in value]
     names += [key for key, value in changed.items() if not isinstance(value, dict)]
-    yield Finding("ok", "settings", f"set: {', '.join(sorted(names)) or 'nothing, all as by default'}")
+    return Finding("ok", "settings", f"set: {', '.join(sorted(names)) or 'nothing, all as by default'}")
 
 
 def _in_folder(folder: Workdir, settings: Settings) -> Iterator[Finding]:
     from colisten.serving.cli.checkup import data, graph, index, machine
     from colisten.serving.cli.checkup.finding import examined
 
+    yield _settings(settings)
     yield from examined("text encoder", lambda: machine.check_encoder(settings))
     yield from examined("data", lambda: data.check_data(folder))
     yield from examined("Neo4j", lambda: graph.check_neo4j(folder, settings))
