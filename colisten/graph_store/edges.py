@@ -39,7 +39,7 @@ def build_edges(data: ListeningData, options: settings.Graph, out: Path, progres
     """
     run = {"duckdb": run_on_duckdb, "spark": run_on_spark}[options.engine]
     out.mkdir(parents=True, exist_ok=True)
-    with replacing_file(out / FILE) as draft, tempfile.TemporaryDirectory(dir=out, prefix=".spill-") as spill:
+    with replacing_file(out / FILE) as draft, tempfile.TemporaryDirectory(dir=out, prefix=".spill.") as spill:
         tables = {"interactions": data.interactions, "items": data.root / "items.parquet"}
         run(lambda tables: co_listening(**tables, strong=data.strong, options=options), tables, draft,
             memory_mb=options.memory_mb, spill=Path(spill), progress=progress)  # fmt: skip

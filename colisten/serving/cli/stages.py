@@ -142,7 +142,8 @@ def alone(workdir: Workdir) -> Iterator[None]:
     """
     try:
         with FileLock(workdir.root / ".lock", timeout=0):
-            remove_drafts(workdir.root)
+            for room in (workdir.root, workdir.edges, workdir.features, workdir.gnn, workdir.stages):
+                remove_drafts(room)
             yield
     except Timeout:
         raise WorkdirError(f"Another process is building in {workdir.root}: wait for it or stop it.") from None

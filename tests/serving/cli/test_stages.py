@@ -90,6 +90,22 @@ def test_one_builder_at_a_time(context: Context) -> None:
         run_stages(Kitchen().stages(), context)
 
 
+def test_what_a_killed_stage_left_is_removed(context: Context) -> None:
+    workdir = context.workdir
+    left = [
+        workdir.root / ".listening.a1b2c3d4/users.parquet",
+        workdir.edges / ".spill.a1b2c3d4/duckdb_temp_storage",
+        workdir.edges / ".edges.parquet.a1b2c3d4",
+        workdir.gnn / ".items.safetensors.a1b2c3d4",
+    ]
+    kept = [workdir.edges / "edges.parquet", workdir.gnn / "model.safetensors"]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    run_stages([], context)
+    assert [path for path in (*left, *kept) if path.exists()] == kept
+
+
 def test_a_cadence_lets_new_data_wait_but_not_new_settings(context: Context) -> None:
     weekly = replace(context, settings=Settings(cadence=Cadence(gnn="weekly")))
     state = {"data": 1, "option": 1}
