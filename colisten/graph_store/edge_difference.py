@@ -105,7 +105,8 @@ def beliefs(weights: Path) -> Relationships:
     """What the recommender has learned: for each item the few items that speak for it most."""
     scan = pl.scan_parquet(weights).select(pl.lit(SPEAKS_FOR).alias("kind"), "src", "dst", "weight")
     strongest = scan.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST)
-    return Relationships(strongest, ("weight",), SPEAKS_FOR)
+    ranked = strongest.collect(engine="streaming")  # once, not for every range
+    return Relationships(ranked.lazy(), ("weight",), SPEAKS_FOR)
 
 
 def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:
