@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Codes, Int32s
+from colisten.arrays import Bools, Codes, Int32s
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ class ListeningData:
         """Type code of every item, uint8 [items]."""
         codes = self.items["item_type"].cast(pl.Enum(list(self.item_types))).to_physical()
         return codes.to_numpy().astype(np.uint8)
+
+    def of_type(self, item_type: str) -> Bools:
+        """Which items are of this type, [items]; none where there is no such type."""
+        return np.asarray(self.items["item_type"].to_numpy() == item_type)
 
     @cached_property
     def row_of(self) -> Int32s:

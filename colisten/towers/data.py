@@ -40,8 +40,7 @@ class Material:
     @classmethod
     def of(cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings) -> Material:
         """Read the listening data and lay out the features."""
-        everybody, types = listeners_of(data, values=settings.towers.value_weighted), data.type_of
-        target = data.item_types.index(settings.target) if settings.target in data.item_types else -1
+        everybody = listeners_of(data, values=settings.towers.value_weighted)
         groups = group_types(data, settings.target, settings.gnn.node_types).of_item
         content = content_of(text, embeddings)
         bags = Bags(
@@ -52,9 +51,9 @@ class Material:
             UserFeatures(fit_columns(everybody.features), bags, content),
             item_features(data, content),
             centred(text),
-            types == target,
+            data.of_type(settings.target),
             len(data.signals),
-            ruled_out(everybody, data.strong, len(data.signals), len(types)),
+            ruled_out(everybody, data.strong, len(data.signals), len(data.items)),
         )
 
     def with_content(self, data: ListeningData, content: Floats) -> Material:

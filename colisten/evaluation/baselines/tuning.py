@@ -52,8 +52,7 @@ class Slice:
 @contextmanager
 def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Slice | None]:
     """The slice that Colisten's own choices are made on, while the block runs; None where nothing can be hidden."""
-    everybody, types = listeners_of(data, values=True), data.items["item_type"].to_numpy()
-    is_target = np.asarray(types == settings.target)
+    everybody, is_target = listeners_of(data, values=True), data.of_type(settings.target)
     held = hold_out(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
     if not len(held.users):
         yield None

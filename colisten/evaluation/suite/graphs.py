@@ -22,8 +22,7 @@ def graph_of(variant: GraphVariant, data: ListeningData, edges: pl.DataFrame, se
     if variant.users:
         return _with_users(data, settings)
     types = group_types(data, settings.target, settings.gnn.node_types)
-    is_target = data.items["item_type"].to_numpy() == settings.target
-    kept = edges.filter(pl.Series(_wanted(variant, is_target, edges)))
+    kept = edges.filter(pl.Series(_wanted(variant, data.of_type(settings.target), edges)))
     return SnapshotAdjacency.from_edges(
         *(kept[name].to_numpy() for name in ("src", "dst", "weight")),
         node_type=types.of_item if variant.typed else np.zeros_like(types.of_item),

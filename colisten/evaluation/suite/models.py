@@ -47,8 +47,8 @@ def _graph_alone(ground: Ground, graph: GraphVariant, seed: int) -> ByVectors:
 def _near_the_mean(ground: Ground, vectors: Floats) -> ByVectors:
     """Users as the mean of the target items that they streamed or gave a weak signal for."""
     history = read_history(ground.data)
-    of_target = ground.data.items["item_type"].to_numpy() == ground.settings.target
-    touched = history.with_weak(1.0) @ sparse.diags(of_target.astype(np.float32))
+    of_target = ground.data.of_type(ground.settings.target).astype(np.float32)
+    touched = (history.with_weak(1.0) @ sparse.diags(of_target)).tocsr()
     return ByVectors(mean_of_heard(touched, vectors), vectors)
 
 
