@@ -27,12 +27,6 @@ SPACE: Mapping[str, BaseDistribution] = {
 """Setting → values. Wherever a run chooses by itself (weights of the parts, penalties), there is nothing here."""
 
 
-def value_of(settings: Settings, key: str) -> object:
-    """The value of `section.name`."""
-    section, name = key.split(".")
-    return getattr(getattr(settings, section), name)
-
-
 def changed(settings: Settings, values: Mapping[str, object]) -> Settings:
     """The settings with some `section.name` set anew."""
     sections: dict[str, dict[str, object]] = {}
