@@ -21,9 +21,7 @@ def nodes_of(data: ListeningData) -> pl.DataFrame:
     `listeners` counts the distinct users of strong signals. Empty texts and lists become null, which Neo4j does
     not store.
     """
-    heard = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
-    listeners = heard.group_by("item").agg(listeners=pl.col("user").n_unique().cast(pl.Int64))
-    items = data.items.lazy().join(listeners, on="item", how="left", maintain_order="left")
+    items = data.items.lazy().join(data.listeners, on="item", how="left", maintain_order="left")
     element = pl.element().str.replace_all(LIST_SEPARATOR, " ", literal=True)
     lists = pl.col(*_LISTS).list.eval(element.filter(pl.element() != ""))
     return items.select(

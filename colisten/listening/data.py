@@ -45,6 +45,12 @@ class ListeningData:
         """The interactions file; scan it, since it may be larger than memory."""
         return self.root / "interactions.parquet"
 
+    @property
+    def listeners(self) -> pl.LazyFrame:
+        """How many distinct users streamed each item that anybody did: `item`, `listeners` int64."""
+        streams = pl.scan_parquet(self.interactions).filter(pl.col("signal") < self.strong)
+        return streams.group_by("item").agg(listeners=pl.col("user").n_unique().cast(pl.Int64))
+
     @cached_property
     def items(self) -> pl.DataFrame:
         return pl.read_parquet(self.root / "items.parquet")

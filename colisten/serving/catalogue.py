@@ -55,7 +55,8 @@ def catalogue_of(data: ListeningData, towers: Floats, hgnn: Floats, text: Floats
             raise IndexStoreError(
                 f"There are {len(rows):,} {name} vectors for {len(data.items):,} items: train again before publishing."
             )
-    table = data.items.filter(~pl.col("retired")).join(_listeners(data), on="item", how="left", maintain_order="left")
+    heard = data.listeners.collect(engine="streaming")
+    table = data.items.filter(~pl.col("retired")).join(heard, on="item", how="left", maintain_order="left")
     if table.is_empty():
         raise IndexStoreError("There is no item to publish: all items of the data are retired.")
     items = table["item"].to_numpy().astype(np.int64)
@@ -71,9 +72,3 @@ def catalogue_of(data: ListeningData, towers: Floats, hgnn: Floats, text: Floats
 def _rows(rows: Floats, items: Int64s) -> Floats:
     """Not copied, so that they stay on disk, where nothing is left out."""
     return np.ascontiguousarray(rows if len(items) == len(rows) else rows[items], np.float32)
-
-
-def _listeners(data: ListeningData) -> pl.DataFrame:
-    """Distinct users that streamed each item: `item`, `listeners`."""
-    strong = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
-    return strong.group_by("item").agg(listeners=pl.col("user").n_unique()).collect(engine="streaming")

@@ -111,9 +111,7 @@ def _rows_of(users: pl.DataFrame, events: pl.DataFrame, ends: Int64s) -> Iterato
 
 
 def _item_rows(data: ListeningData) -> Iterator[tuple[Any, ...]]:
-    strong = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
-    heard = strong.group_by("item").agg(listeners=pl.len()).collect(engine="streaming")
-    table = data.items.join(heard, on="item", how="left", maintain_order="left")
+    table = data.items.join(data.listeners.collect(engine="streaming"), on="item", how="left", maintain_order="left")
     columns = pl.col("item", "item_id", "item_type", "title", "retired")
     return table.select(columns, pl.col("listeners").fill_null(0)).iter_rows()
 

@@ -51,6 +51,25 @@ def test_what_is_read_is_what_was_heard(
             assert taste is None if known is None else np.allclose(taste, known)  # type: ignore[arg-type]
 
 
+def test_of_two_items_with_one_title_that_of_more_people_is_meant(tmp_path: Path) -> None:
+    """However often one of them plays the other."""
+    data = listening(tmp_path / "listening")
+    twins = pl.col("item").is_in([0, 1])
+    data.items.with_columns(title=pl.when(twins).then(pl.lit("Twin")).otherwise("title")).write_parquet(
+        data.root / "items.parquet"
+    )
+    events = pl.read_parquet(data.interactions)
+    rows = [(3, 0, 0, 1000 + i, None) for i in range(9)] + [(4, 1, 0, 1000, None), (5, 1, 0, 1000, None)]
+    played = pl.DataFrame(rows, events.schema, orient="row")
+    pl.concat([events.filter(~twins), played]).sort("user", "timestamp").write_parquet(data.interactions)
+    write_profiles(ListeningData(data.root), tmp_path / "p.sqlite", QUIET)
+    with Profiles.open(tmp_path / "p.sqlite") as profiles:
+        found = profiles.find("twin")
+        assert found is not None
+        assert found.item == 1
+        assert [item.item for item in profiles.titled("win", 2)] == [1, 0]
+
+
 def test_facts_items_and_vocabulary(data: ListeningData, path: Path) -> None:
     with Profiles.open(path) as profiles:
         assert profiles.facts.strong == 1
