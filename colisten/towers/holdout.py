@@ -33,15 +33,15 @@ class HoldOut:
 
 
 def hold_out(listeners: Listeners, is_target: Bools, strong: int, rng: np.random.Generator) -> HoldOut:
-    """Hide the newest target listening, or a share of it (and all of it for some users) where times are missing.
+    """Hide the newest target listening, or a share of it (and all of it for some users) where most times are missing.
 
-    `is_target` is [items]. Pairs that the user had heard before the cut are no truth.
+    `is_target` is [items]. What has no time was before everything; pairs heard before the cut are no truth.
     """
     of_target = is_target[listeners.items]
-    timed = len(of_target) > 0 and bool((listeners.timestamps >= 0).all())
-    if timed and of_target.any():
-        times = listeners.timestamps[of_target & (listeners.signals < strong)]
-        kept = listeners.keep(listeners.timestamps < np.quantile(times, 1 - TIME_SHARE)) if len(times) else listeners
+    times = listeners.timestamps[of_target & (listeners.signals < strong)]
+    known = times[times >= 0]
+    if 2 * len(known) > len(times):
+        kept = listeners.keep(listeners.timestamps < np.quantile(known, 1 - TIME_SHARE))
     else:
         kept = listeners.keep(~_hidden(listeners, of_target, strong, rng))
     return _asked(listeners, kept, is_target, strong, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,12 @@ def test_hidden_pairs_leave_no_trace(everybody: tuple[Listeners, np.ndarray]) ->
     assert is_target[held.truth.items].all()
 
 
-def test_with_times_nothing_is_learned_after_the_first_hidden_event(tmp_path: Path) -> None:
+@pytest.mark.parametrize("untimed", [0, 5])
+def test_with_times_nothing_is_learned_after_the_first_hidden_event(tmp_path: Path, untimed: int) -> None:
+    """Nor does the future come back where a few events have no time."""
     data, _ = worlds.clustered(tmp_path / "data", timed=True)
     people = listeners_of(data)
+    people = replace(people, timestamps=np.where(np.arange(len(people.items)) < untimed, -1, people.timestamps))
     held = hold_out(people, data.type_of == 0, 1, np.random.default_rng(0))
     keys = held.users[held.truth.users] << 32 | held.truth.items
     times = people.timestamps[np.isin(people.owners << 32 | people.items, keys) & (people.signals == 0)]
