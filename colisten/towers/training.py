@@ -127,18 +127,15 @@ class Training:
     def _draws(self) -> int:
         return int(self.data.chance.sum())
 
-    def epoch(self, progress: Progress, title: str) -> float:
-        """Pairs drawn by their chance (a target pair once), in random batches; returns the mean loss."""
+    def epoch(self, progress: Progress, title: str) -> None:
+        """Pairs drawn by their chance (a target pair once), in random batches."""
         self.model.train()
-        losses: list[float] = []
         with progress.task(title, self._draws()) as task:
             for examples, pairs, chance in self.data.shards():
                 order = self.rng.permutation(np.flatnonzero(self.rng.random(len(pairs)) < chance))
                 for first in range(0, len(order), self.data.settings.batch_size):
                     batch = pairs.where(order[first : first + self.data.settings.batch_size])
-                    losses.append(self._step(examples, batch))
-                    task.advance(len(batch), f"loss {losses[-1]:.3f}")
-        return float(np.mean(losses)) if losses else 0.0
+                    task.advance(len(batch), f"loss {self._step(examples, batch):.3f}")
 
     def _step(self, examples: Examples, pairs: Pairs) -> float:
         loss = self.loss(examples, pairs)
