@@ -39,11 +39,11 @@ class Catalogue:
         Raises:
             GraphError: one is no item. Compiled code uses items as places in arrays, unchecked.
         """
-        within = nodes < len(self.item_of)
-        found = self.item_of[nodes[within]]
-        if not within.all() or found.min(initial=0) < 0:
-            raise self.changed("an edge leads to a node that is no item")
-        return found
+        if nodes.max(initial=-1) < len(self.item_of):
+            found = self.item_of[nodes]
+            if found.min(initial=0) >= 0:
+                return found
+        raise self.changed("an edge leads to a node that is no item")
 
     def changed(self, reason: str) -> GraphError:
         """What to say when an answer does not fit what was read at first."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -70,7 +73,14 @@ def put_edges(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, ite
             return False
     if not np.array_equal(cursor, indptr[1:]):
         return False  # what was never filled must not be looked up: compiled code checks no bounds
-    order_rows(indptr, node_type, items, weights)
+    threads = os.cpu_count() or 1
+    parts = np.linspace(0, len(cursor), 4 * threads + 1).astype(np.int64)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [
+            pool.submit(order_rows, indptr[low : high + 1], node_type, items, weights) for low, high in pairwise(parts)
+        ]
+    for part in waiting:
+        part.result()
     return True
 
 

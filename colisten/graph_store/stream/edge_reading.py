@@ -17,7 +17,7 @@ from colisten.graph_store.stream.bolt import Reader, ranges
 from colisten.graph_store.stream.catalogue import Catalogue
 from colisten.graph_store.stream.csr import EdgeArrays
 
-_AT_ONCE = 20_000
+_AT_ONCE = 50_000
 _SPARSE = 4
 
 

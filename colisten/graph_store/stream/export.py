@@ -11,7 +11,7 @@ from colisten.arrays import Codes
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.bolt import Reader
-from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_version
+from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_degrees, read_version
 from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.edge_reading import count_edges, read_edges
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency, write_snapshot
@@ -33,9 +33,10 @@ def export_snapshot(
         if found is not None:
             return found
         catalogue = read_catalogue(reader, node_type, node_types)
+        degrees = read_degrees(reader, catalogue)
         with progress.task("exporting the graph", total=count_edges(reader, catalogue)) as task:
             return write_snapshot(
-                folder, _watched(reader, catalogue, task), node_type=catalogue.node_type,
+                folder, _watched(reader, catalogue, task), degrees=degrees, node_type=catalogue.node_type,
                 node_types=catalogue.node_types, version=catalogue.version,
             )  # fmt: skip
     finally:
@@ -43,14 +44,12 @@ def export_snapshot(
 
 
 def _watched(reader: Reader, catalogue: Catalogue, task: Task) -> Generator[EdgeArrays, None, None]:
-    """All edges, or an error at the end if they are not those of one graph."""
-    left = count_edges(reader, catalogue)
+    """All edges, or an error at the end if another graph was built meanwhile."""
     for edges in read_edges(reader, catalogue):
-        left -= len(edges[0])
         task.advance(len(edges[0]))
         yield edges
-    if left or read_version(reader) != catalogue.version:
-        raise GraphError("The graph changed while it was being exported: run the export again.")
+    if read_version(reader) != catalogue.version:
+        raise catalogue.changed("another was built")
 
 
 def _current(

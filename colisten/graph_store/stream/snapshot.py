@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.stream.adjacency import Adjacency, RowPieces, Rows, offsets
 from colisten.graph_store.stream.csr import EdgeArrays, count_ends, put_edges
 from colisten.workdir import replacing_folder, write_json
-
-_EDGE = np.dtype([("src", np.int32), ("dst", np.int32), ("weight", np.float32)])
-_EDGES_AT_ONCE = 1_000_000
 
 
 class SnapshotAdjacency(Adjacency):
@@ -93,36 +88,24 @@ class SnapshotAdjacency(Adjacency):
 
 
 def write_snapshot(
-    folder: Path, edges: Iterable[EdgeArrays], *, node_type: Codes, node_types: tuple[str, ...], version: str
-) -> SnapshotAdjacency:
-    """Write a snapshot from a stream of edges, in bounded memory, whole or not at all."""
-    degrees = np.zeros((len(node_type), len(node_types)), np.int32)
-    with replacing_folder(folder) as draft, TemporaryFile(dir=draft) as spool:
-        for src, dst, weight in edges:
-            count_ends(degrees, node_type, src, dst)
-            spool.write(_packed(src, dst, weight).data)
-        spool.flush()
-        indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
+    folder: Path, edges: Iterable[EdgeArrays], *, degrees: Int32s, node_type: Codes, node_types: tuple[str, ...],
+    version: str,
+) -> SnapshotAdjacency:  # fmt: skip
+    """Write a snapshot from a stream of edges, straight to their places, whole or not at all.
+
+    Raises:
+        GraphError: the edges are not those that `degrees` [items, node types] counts.
+    """
+    indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
+    size = (int(indptr[-1]),)
+    with replacing_folder(folder) as draft:
         for name, array in (("indptr", indptr), ("degrees", degrees), ("node_type", node_type)):
             np.save(draft / f"{name}.npy", array)
-        size = (int(indptr[-1]),)
         items = np.lib.format.open_memmap(draft / "items.npy", mode="w+", dtype=np.int32, shape=size)
         weights = np.lib.format.open_memmap(draft / "weights.npy", mode="w+", dtype=np.float32, shape=size)
-        put_edges(indptr, _unpacked(spool), node_type, items, weights)
+        if not put_edges(indptr, edges, node_type, items, weights):
+            raise GraphError("The graph changed while it was being exported: run the export again.")
         items.flush()
         weights.flush()
         write_json(draft / "snapshot.json", {"version": version, "node_types": list(node_types)})
     return SnapshotAdjacency.open(folder)
-
-
-def _packed(src: Int32s, dst: Int32s, weight: Floats) -> npt.NDArray[np.void]:
-    packed = np.empty(len(src), _EDGE)
-    packed["src"], packed["dst"], packed["weight"] = src, dst, weight
-    return packed
-
-
-def _unpacked(spool: IO[bytes]) -> Iterator[EdgeArrays]:
-    spool.seek(0)
-    while piece := spool.read(_EDGES_AT_ONCE * _EDGE.itemsize):
-        edges = np.frombuffer(piece, _EDGE)
-        yield edges["src"].copy(), edges["dst"].copy(), edges["weight"].copy()

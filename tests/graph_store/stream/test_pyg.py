@@ -210,7 +210,7 @@ def test_lightning_trains_from_the_database(live: LiveAdjacency) -> None:
 def test_two_processes_train_one_model_on_disjoint_shares(tmp_path: Path) -> None:
     write_snapshot(
         tmp_path / "graph", [(GRAPH.src, GRAPH.dst, GRAPH.weight)],
-        node_type=GRAPH.node_type, node_types=GRAPH.node_types, version="v1",
+        degrees=GRAPH.adjacency().degrees, node_type=GRAPH.node_type, node_types=GRAPH.node_types, version="v1",
     )  # fmt: skip
     command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("ddp.py")), str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT, timeout=300, capture_output=True)

@@ -47,7 +47,10 @@ def pieces(graph: Graph) -> Iterator[EdgeArrays]:
 
 
 def written(folder: Path, graph: Graph, edges: Iterator[EdgeArrays]) -> SnapshotAdjacency:
-    return write_snapshot(folder, edges, node_type=graph.node_type, node_types=graph.node_types, version="v1")
+    return write_snapshot(
+        folder, edges, degrees=graph.adjacency().degrees, node_type=graph.node_type, node_types=graph.node_types,
+        version="v1",
+    )  # fmt: skip
 
 
 def test_files_hold_what_memory_holds(tmp_path: Path) -> None:
@@ -74,6 +77,14 @@ def test_a_stream_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="gone"):
         written(tmp_path / "graph", graph, broken())
     assert [each.name for each in tmp_path.iterdir()] == ["graph"]
+    assert len(SnapshotAdjacency.open(tmp_path / "graph").items) == 2 * len(graph.src)
+
+
+def test_edges_other_than_those_counted_leave_what_was_there(tmp_path: Path) -> None:
+    graph = random_graph(100, 900, 1)
+    written(tmp_path / "graph", graph, pieces(graph))
+    with pytest.raises(GraphError, match="changed"):
+        written(tmp_path / "graph", graph, iter(list(pieces(graph))[1:]))
     assert len(SnapshotAdjacency.open(tmp_path / "graph").items) == 2 * len(graph.src)
 
 
