@@ -187,6 +187,7 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
         training = HgnnTraining(HGNN(shape), live, text, options, seed=7)
         optimiser = training.configure_optimizers()
         steps, batches = training.training_stream.steps(training.edges_of(0)), training.epochs(0)
+        waited, begin = 0.0, time.perf_counter()
         for step in range(4 * steps):
             if step == steps:
                 waited, begin = 0.0, time.perf_counter()
@@ -216,10 +217,11 @@ def balance(seconds: float) -> Iterator[Row]:
 
 
 def opening(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
-    begin = time.perf_counter()
-    fresh(endpoint).close()
-    seconds = time.perf_counter() - begin
-    yield row(name, "items/s whose type and degrees are read on opening", graph.items / seconds)
+    for server in ("that has just started", "that has answered before"):
+        begin = time.perf_counter()
+        fresh(endpoint).close()
+        seconds = time.perf_counter() - begin
+        yield row(name, f"items/s opened, by a server {server}", graph.items / seconds)
 
 
 def measure(names: list[str], repeat: int, memory_mb: int) -> Iterator[Row]:
