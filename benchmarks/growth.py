@@ -30,7 +30,7 @@ from colisten.settings import Settings
 from colisten.towers.data import Material
 from colisten.towers.item_weights import Ridge
 from colisten.towers.linear import LinearChoice, fit_linear
-from colisten.towers.training import Training
+from colisten.towers.training import Training, Way
 
 QUIET = Progress(quiet=True)
 EPOCHS = 2
@@ -60,14 +60,14 @@ def graph_epoch(data: ListeningData, text: Floats, folder: Path) -> tuple[int, f
 
 def towers_epoch(material: Material) -> tuple[int, float]:
     """Training pairs, and seconds of an epoch."""
-    run = Training(material.training_set(material.everybody, SETTINGS), 7, EPOCHS)
+    run = Training(material.training_set(material.everybody, SETTINGS, Way()), 7, EPOCHS)
     return len(run.data.pairs), seconds(lambda: run.epoch(QUIET, "towers"))
 
 
 def weights(material: Material) -> tuple[int, float]:
     """Items, and seconds of their weights."""
     choice = LinearChoice(material.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
-    given = (material.everybody, material.text, material.is_target, choice, 7, QUIET)
+    given = (material.everybody, material.for_weights, choice, 7, QUIET)
     return len(material.is_target), seconds(lambda: fit_linear(*given))
 
 

@@ -25,6 +25,7 @@ PRESETS: Mapping[Recipe, Mapping[str, object]] = {
             "batch_size": 128,
             "learning_rate": 1e-3,
             "epochs": 10,
+            "temperature": 0.1,
             "other_types": 0.0,
             "history_days": 90,
         },

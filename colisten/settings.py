@@ -65,8 +65,9 @@ class Graph(_Section):
     """Shared listeners that an edge needs (1 in the paper)."""
     items_per_user: int = Field(300, ge=2)
     """At most so many items of one user make edges, latest first: pairs grow with its square."""
-    top_k: int = Field(10, ge=0)
-    """Edges kept per item and edge type, strongest first; 0 keeps all (the paper)."""
+    top_k: int | None = Field(None, ge=0)
+    """Edges kept per item and edge type, strongest first; 0 keeps all (the paper); none: 10, unless validation likes
+    5, 20 or 50 better."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What computes the edges."""
     memory_mb: int = Field(2048, ge=128)
@@ -150,19 +151,23 @@ class Towers(_Section):
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)
-    temperature: float = Field(0.1, gt=0)
+    temperature: float | None = Field(None, gt=0)
+    """Of the softmax; none: .1, unless validation likes .05 or .2 better."""
     batch_size: int = Field(512, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     epochs: int = Field(10, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     logq: bool = True
     """Correct in-batch negatives for how often an item is drawn."""
-    other_types: float = Field(0.5, ge=0)
-    """Training pairs of the other item types for each pair of the target type."""
+    other_types: float | None = Field(None, ge=0)
+    """Training pairs of other item types for each pair of the target type; none: .5, or 0 if validation likes that."""
     value_weighted: bool = False
     """Draw a training pair as often as its `value` (seconds, completion) says, instead of each once an epoch."""
     history_days: int = Field(0, ge=0)
     """Days of history that a user vector sees (90 in the paper); 0 sees all."""
+    minutes: float = Field(3.0, ge=0)
+    """What may be spent on trying changes on validation (temperature, use of item types), beside what is trained
+    anyway; 0 tries none."""
 
 
 Rhythm = Literal["always", "daily", "weekly", "monthly"]

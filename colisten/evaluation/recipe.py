@@ -20,6 +20,7 @@ from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.towers.encoder import UserEncoder
 from colisten.towers.listeners import Listeners
+from colisten.towers.pruning import choose_pruning
 from colisten.towers.reading import interactions_of, listeners_of
 from colisten.towers.towers import train_towers
 
@@ -57,16 +58,16 @@ class Recipe(Baseline):
     def _embeddings(self, data: ListeningData) -> Floats:
         settings, folder = self.settings, self.folder / "gnn"
         types = group_types(data, settings.target, settings.gnn.node_types)
-        with graph_in_memory(data, types, settings.graph, self.folder / "edges", self.progress) as adjacency:
+        self._pruned = choose_pruning(data, settings, self.folder, self.progress).options
+        with graph_in_memory(data, types, self._pruned, self.folder / "edges", self.progress) as adjacency:
             train_hgnn(adjacency, self.text, settings.gnn, seed=settings.seed, folder=folder, progress=self.progress)
             return embed_items(adjacency, self.text, folder, self.progress)
 
     def _rehearse(self, data: ListeningData, kept: Listeners) -> Floats:
         if not self.graph:
             return _nothing(data)
-        return embed_rehearsal(
-            data, interactions_of(kept), self.text, self.settings, self.folder / "gnn", self.progress
-        )
+        settings = self.settings.model_copy(update={"graph": self._pruned})
+        return embed_rehearsal(data, interactions_of(kept), self.text, settings, self.folder / "gnn", self.progress)
 
 
 def _nothing(data: ListeningData) -> Floats:

@@ -20,6 +20,8 @@ from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.workdir import replacing_file
 
+USUAL_TOP_K = 10
+"""Edges kept of an item and edge type where nothing is set."""
 FILE = "edges.parquet"
 
 _PRIME = 2_147_483_647
@@ -52,7 +54,8 @@ def co_listening(interactions: ibis.Table, items: ibis.Table, *, strong: int, op
     listens = _listens(interactions, places, strong, options.items_per_user)
     pairs = _pairs(listens, options.min_listeners)
     weighted = _weighted(pairs, listens, places)
-    kept = _strongest(weighted, options.top_k) if options.top_k else weighted
+    top_k = USUAL_TOP_K if options.top_k is None else options.top_k
+    kept = _strongest(weighted, top_k) if top_k else weighted
     src, dst = (
         places.select(**{end: _.place, f"{end}_item": _.item, f"{end}_type": _.item_type}) for end in ("src", "dst")
     )

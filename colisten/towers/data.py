@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from colisten.arrays import Bools, Floats
+from colisten.arrays import Bools, Codes, Floats
 from colisten.gnn.node_types import group_types
 from colisten.listening.data import ListeningData
 from colisten.settings import Settings
 from colisten.towers.columns import fit_columns
 from colisten.towers.history import Bags
 from colisten.towers.item_features import centred, content_of, item_features
+from colisten.towers.linear import Items
 from colisten.towers.listeners import Listeners
 from colisten.towers.reading import listeners_of
 from colisten.towers.ruling_out import ruled_out
-from colisten.towers.training import TrainingSet
+from colisten.towers.training import TrainingSet, Way
 from colisten.towers.user_features import UserFeatures
 
 
@@ -30,12 +31,19 @@ class Material:
     """[items, width ≥ 0] centred unit vectors, zeros where an item has no text."""
     is_target: Bools
     """[items]"""
+    type_of: Codes
+    """[items] item type."""
     signals: int
     ruled_out: tuple[int, ...]
 
     @property
     def strong(self) -> int:
         return self.features.bags.strong
+
+    @property
+    def for_weights(self) -> Items:
+        """What item–item weights look at."""
+        return Items(self.text, self.is_target, self.type_of)
 
     @classmethod
     def of(cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings) -> Material:
@@ -52,6 +60,7 @@ class Material:
             item_features(data, content),
             centred(text),
             data.of_type(settings.target),
+            data.type_of,
             len(data.signals),
             ruled_out(everybody, data.strong, len(data.signals), len(data.items)),
         )
@@ -60,9 +69,9 @@ class Material:
         """The same listening, with other content [items, width] of the items of `data`."""
         return replace(self, features=replace(self.features, content=content), items=item_features(data, content))
 
-    def training_set(self, listeners: Listeners, settings: Settings, half_life: int = 0) -> TrainingSet:
+    def training_set(self, listeners: Listeners, settings: Settings, way: Way, half_life: int = 0) -> TrainingSet:
         """What the towers learn when they see no more than `listeners`, old listening drawn less by `half_life`."""
         bags = replace(self.features.bags, now=int(listeners.timestamps.max(initial=0)))
         features = replace(self.features, bags=bags)
         options = settings.towers
-        return TrainingSet(listeners, features, self.items, self.is_target, options, self.ruled_out, half_life)
+        return TrainingSet(listeners, features, self.items, self.is_target, options, way, self.ruled_out, half_life)

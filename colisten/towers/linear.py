@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from time import monotonic
 
 import numpy as np
 from scipy.sparse import block_diag, csc_array, csr_array, diags_array, vstack
 
-from colisten.arrays import Bools, Floats, Int64s
+from colisten.arrays import Bools, Codes, Floats, Int64s
 from colisten.progress import Progress
 from colisten.towers.candidates import Candidates, candidates
+from colisten.towers.climbing import Climb
 from colisten.towers.holdout import HoldOut
 from colisten.towers.item_weights import Ridge, item_weights, with_everybody
 from colisten.towers.listeners import Listeners
@@ -25,6 +29,8 @@ RANK, LEAST_RANK, RANK_BYTES = 1024, 128, 1 << 26
 """The vectors of all items take RANK_BYTES, unless that is more than enough, or would leave them too narrow."""
 OTHER_TYPES = 0.1
 """What an error on another type's score counts against one on the target's, when the rank is cut."""
+TYPES_TRIED = 8
+"""At most so many item types are tried to be left out."""
 ITEMS_PER_USER = 1000
 """At most so many items of one user make weights, latest first: co-counts grow with its square."""
 
@@ -38,6 +44,8 @@ class LinearChoice:
     warm: Ridge
     """For users who know the target type."""
     cold: Ridge
+    without: tuple[int, ...] = ()
+    """Codes of item types that say nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,18 @@ def heard_matrix(listeners: Listeners, items: int, signals: int) -> csr_array:
 
 
 @dataclass(frozen=True)
+class Items:
+    """What is known of the items."""
+
+    text: Floats
+    """[items, width ≥ 0] centred unit vectors, zeros where an item has no text."""
+    is_target: Bools
+    """[items]"""
+    type_of: Codes
+    """[items] item type."""
+
+
+@dataclass(frozen=True)
 class Regressions:
     """What weights of some items are fitted from, but for the penalties."""
 
@@ -82,20 +102,20 @@ class Regressions:
 
     @classmethod
     def of(
-        cls, listeners: Listeners, text: Floats, is_target: Bools, signals: int, columns: Int64s, progress: Progress
-    ) -> Regressions:
-        heard = heard_matrix(listeners, len(is_target), signals)
-        warm = candidates(heard, text, columns, CANDIDATES, np.ones_like(is_target), progress)
-        cold = candidates(heard, text, columns, CANDIDATES, ~is_target, progress)
+        cls, listeners: Listeners, items: Items, signals: int, without: tuple[int, ...], columns: Int64s,
+        progress: Progress,
+    ) -> Regressions:  # fmt: skip
+        heard = heard_matrix(listeners, len(items.is_target), signals)
+        among = ~np.isin(items.type_of, without)
+        warm = candidates(heard, items.text, columns, CANDIDATES, among, progress)
+        cold = candidates(heard, items.text, columns, CANDIDATES, among & ~items.is_target, progress)
         return cls(heard, warm, cold)
 
 
-def fit_linear(
-    listeners: Listeners, text: Floats, is_target: Bools, choice: LinearChoice, seed: int, progress: Progress
-) -> Linear:
+def fit_linear(listeners: Listeners, about: Items, choice: LinearChoice, seed: int, progress: Progress) -> Linear:
     """Fit the weights of every item and cut them to as many directions as their memory allows."""
-    items = len(is_target)
-    given = Regressions.of(listeners, text, is_target, choice.signals, np.arange(items), progress)
+    is_target, items = about.is_target, len(about.is_target)
+    given = Regressions.of(listeners, about, choice.signals, choice.without, np.arange(items), progress)
     (warm,) = item_weights(given.heard, given.warm, [choice.warm], progress)
     (cold,) = item_weights(given.heard, given.cold, [choice.cold], progress)
     weights = csc_array(vstack([warm, cold]))
@@ -128,36 +148,65 @@ class LinearScores:
 
 
 @dataclass(frozen=True)
+class LinearTrial:
+    """Weights fitted in one way, and what validation says of them."""
+
+    choice: LinearChoice
+    scores: LinearScores
+    gains: Floats
+    """[asked users]"""
+
+
+@dataclass(frozen=True)
 class LinearTrials:
     """Weights of the target's items, fitted on the kept part of the data."""
 
     held: HoldOut
     task: Task
-    text: Floats
-    is_target: Bools
+    items: Items
+    types: tuple[str, ...]
+    """Names of the item types."""
     progress: Progress
 
-    def choose(self, codes: tuple[int, int]) -> tuple[LinearChoice, LinearScores]:
-        """Weak signals as history or not (`codes`: strong ones, all), and the ridges for warm and for cold users."""
+    def choose(self, codes: tuple[int, int], climb: Climb) -> tuple[LinearChoice, LinearScores]:
+        """Weak signals as history or not (`codes`: strong ones, all), the ridges for warm and for cold users, and the
+        item types that had better say nothing."""
+        began = monotonic()
         tried = [self._best(signals) for signals in sorted(set(codes))]
-        _, choice, scores = max(tried, key=lambda each: each[0])
-        return choice, scores
+        best = max(tried, key=lambda each: float(each.gains.mean()))
+        found = climb.best(best, (monotonic() - began) / len(tried), self._changes())
+        return found.choice, found.scores
 
-    def _best(self, signals: int) -> tuple[float, LinearChoice, LinearScores]:
-        """What these signals are worth at the best ridges."""
-        scores = self._scores(signals)
+    def _changes(self) -> Iterator[tuple[str, Callable[[LinearTrial], LinearTrial]]]:
+        """Each of the other types left out, those heard most first."""
+        of_others = self.items.type_of[self.held.kept.items[~self.items.is_target[self.held.kept.items]]]
+        events = np.bincount(of_others, minlength=len(self.types))
+        for code in np.argsort(-events, kind="stable")[: min(TYPES_TRIED, np.count_nonzero(events))].tolist():
+            yield f"weights without {self.types[code]}", partial(self._without, code)
+
+    def _without(self, code: int, best: LinearTrial) -> LinearTrial:
+        choice = replace(best.choice, without=(*best.choice.without, code))
+        (scores,) = self._scores(choice.signals, choice.without, [choice.warm], [choice.cold])
+        return LinearTrial(choice, scores, self.task.gains(scores))
+
+    def _best(self, signals: int) -> LinearTrial:
+        """These signals at the best ridges."""
+        scores = self._scores(signals, (), RIDGES, RIDGES)
         verdicts = self.task.judge(lambda users: (each(users) for each in scores))
         warm, cold = (self.task.best(verdicts, segment) for segment in (True, False))
         gains = np.where(self.held.warm, verdicts[warm].gains, verdicts[cold].gains)
         choice = LinearChoice(signals, RIDGES[warm], RIDGES[cold])
-        return float(gains.mean()), choice, replace(scores[warm], cold=scores[cold].cold)
+        return LinearTrial(choice, replace(scores[warm], cold=scores[cold].cold), gains)
 
-    def _scores(self, signals: int) -> list[LinearScores]:
-        """Of every ridge."""
+    def _scores(
+        self, signals: int, without: tuple[int, ...], warm: Sequence[Ridge], cold: Sequence[Ridge]
+    ) -> list[LinearScores]:
+        """Of every pair of ridges."""
         columns = self.task.candidates
-        given = Regressions.of(self.held.kept, self.text, self.is_target, signals, columns, self.progress)
+        given = Regressions.of(self.held.kept, self.items, signals, without, columns, self.progress)
         heard = with_everybody(given.heard)[self.held.users]
-        both = (item_weights(given.heard, each, RIDGES, self.progress) for each in (given.warm, given.cold))
+        tried = ((given.warm, warm), (given.cold, cold))
+        both = (item_weights(given.heard, near, ridges, self.progress) for near, ridges in tried)
         return [
             LinearScores(heard, warm[:, columns], cold[:, columns], self.held.warm)
             for warm, cold in zip(*both, strict=True)

@@ -33,6 +33,11 @@ def not_worse(gains: Floats) -> Bools:
     return np.asarray(behind.mean(axis=1) <= error)
 
 
+def better(gains: Floats, than: Floats) -> bool:
+    """Whether gains [users] are above others by more than one paired standard error."""
+    return not not_worse(np.stack([than, gains]))[0]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What validation says of some scores."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from colisten.gnn.cores import half_the_cores
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
+from colisten.towers.climbing import Climb
 from colisten.towers.data import Material
 from colisten.towers.export import Fitted, export
 from colisten.towers.holdout import HoldOut, hold_out
@@ -24,10 +24,9 @@ from colisten.towers.mixing import Weights, choose_weights
 from colisten.towers.model import TwoTowers
 from colisten.towers.popularity import HALF_LIVES, log_popularity
 from colisten.towers.ranking import Scores, Task, not_worse
-from colisten.towers.training import Training
+from colisten.towers.tower_trials import FINISHING_EPOCHS, FINISHING_PACE, TowerTrials, usual_way
+from colisten.towers.training import Training, Way
 
-FINISHING_EPOCHS, FINISHING_PACE = 2, 0.3
-"""After validation the towers go on over all data, at a slower pace, instead of starting anew."""
 UNCHOSEN = {"towers": 1.0, "popular": 0.2}
 """What parts count where nothing could be held out; item–item weights have no penalty then, and count nothing."""
 
@@ -38,6 +37,7 @@ class Trained:
 
     linear: LinearChoice | None
     """None where nothing could be held out, or the part is not wanted."""
+    way: Way
     half_life: int
     """Days, of popularity; 0: all time."""
     fresh: int
@@ -46,6 +46,10 @@ class Trained:
     cold: Weights
     validation: dict[str, dict[str, float]]
     """Mean of NDCG@10 and NDCG@100 on hidden pairs, for warm and cold users: each part alone, and the mix."""
+    tried: dict[str, float]
+    """Mean gain of each change that was tried beside what is usual, over what was best before it."""
+    kept: tuple[str, ...]
+    """Those of them that validation clearly liked better."""
 
     def counts(self, part: str) -> bool:
         """Does it count for anybody?"""
@@ -82,7 +86,7 @@ def train_towers(
     with half_the_cores():
         if len(held.users):
             rehearsed = material.with_content(data, content_of(text, rehearse(held.kept)))
-            model, trained = _choose(rehearsed, held, settings, progress)
+            model, trained = _choose(rehearsed, held, data.item_types, settings, progress)
         else:
             model, trained = None, _unchosen(settings)
         fitted = _finish(material, model, trained, settings, progress)
@@ -92,50 +96,27 @@ def train_towers(
 
 
 def _choose(
-    material: Material, held: HoldOut, settings: Settings, progress: Progress
+    material: Material, held: HoldOut, types: tuple[str, ...], settings: Settings, progress: Progress
 ) -> tuple[TwoTowers | None, Trained]:
     task = Task.of(held, material.is_target, material.strong, material.ruled_out)
+    climb = Climb(60 * settings.towers.minutes)
     scores: dict[str, Scores] = {}
     half_life, popular = _choose_half_life(material, held, task)
     run, choice = None, None
-    if "towers" in settings.towers.parts:
-        run, scores["towers"] = _rehearse_towers(material, held, task, settings, half_life, progress)
     if "linear" in settings.towers.parts:
-        trials = LinearTrials(held, task, material.text, material.is_target, progress)
-        choice, scores["linear"] = trials.choose((material.strong, material.signals))
+        trials = LinearTrials(held, task, material.for_weights, types, progress)
+        choice, scores["linear"] = trials.choose((material.strong, material.signals), climb)
+    if "towers" in settings.towers.parts:
+        run, scores["towers"] = TowerTrials(material, held, task, settings, progress).choose(half_life, climb)
     if "popular" in settings.towers.parts:
         scores["popular"] = _for_everybody(popular, task)
+    for line in climb.summary():
+        progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
-    fresh = run.data.half_life if run else 0
-    return run.model if run else None, Trained(choice, half_life, fresh, warm, cold, validation)
-
-
-def _rehearse_towers(
-    material: Material, held: HoldOut, task: Task, settings: Settings, half_life: int, progress: Progress
-) -> tuple[Training, Scores]:
-    """Towers as validation likes them best; where popularity passes, perhaps after epochs on what was heard lately."""
-    epochs = settings.towers.epochs
-    run = Training(material.training_set(held.kept, settings), settings.seed, epochs)
-    asked = run.data.features.encode(held.kept.take(held.users))
-    best = _train(run, task, asked, epochs, progress)
-    if half_life:
-        fresh = material.training_set(held.kept, settings, half_life)
-        late = Training(fresh, settings.seed, FINISHING_EPOCHS, model=deepcopy(run.model), pace=FINISHING_PACE)
-        if _train(late, task, asked, FINISHING_EPOCHS, progress) > best:
-            run = late
-    return run, _scores_of(run, asked, task)
-
-
-def _train(run: Training, task: Task, asked: Floats, epochs: int, progress: Progress) -> float:
-    """Train, and go back to the epoch that validation liked best; returns what it said of it."""
-    best, kept = -1.0, run.model.state_dict()
-    for epoch in range(1, epochs + 1):
-        run.epoch(progress, f"training the towers, epoch {epoch} of {epochs}")
-        gain = float(task.gains(_scores_of(run, asked, task)).mean())
-        if gain > best:
-            best, kept = gain, {name: value.clone() for name, value in run.model.state_dict().items()}
-    run.model.load_state_dict(kept)
-    return best
+    way, fresh = (run.data.way, run.data.half_life) if run else (usual_way(settings.towers), 0)
+    return run.model if run else None, Trained(
+        choice, way, half_life, fresh, warm, cold, validation, climb.tried, tuple(climb.kept)
+    )
 
 
 def _choose_half_life(material: Material, held: HoldOut, task: Task) -> tuple[int, Floats]:
@@ -149,11 +130,6 @@ def _choose_half_life(material: Material, held: HoldOut, task: Task) -> tuple[in
     return best, tried[best]
 
 
-def _scores_of(run: Training, asked: Floats, task: Task) -> Scores:
-    users, items = run.user_vectors(asked), run.item_vectors(task.candidates)
-    return lambda some: users[some] @ items.T
-
-
 def _for_everybody(popular: Floats, task: Task) -> Scores:
     return lambda some: np.tile(popular[task.candidates], (len(task.warm[some]), 1))
 
@@ -162,15 +138,14 @@ def _finish(
     material: Material, model: TwoTowers | None, trained: Trained, settings: Settings, progress: Progress
 ) -> Fitted:
     """Everything chosen, fitted once more on all data; what counts for nobody is not."""
-    data = material.training_set(material.everybody, settings, trained.fresh)
+    data = material.training_set(material.everybody, settings, trained.way, trained.fresh)
     epochs, pace = (FINISHING_EPOCHS, FINISHING_PACE) if model else (settings.towers.epochs, 1.0)
     run = Training(data, settings.seed + 1, epochs, model=model, pace=pace)
     for epoch in range(1, epochs + 1 if trained.counts("towers") else 1):
         run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
     linear = None
     if trained.linear and trained.counts("linear"):
-        people, text, is_target = material.everybody, material.text, material.is_target
-        linear = fit_linear(people, text, is_target, trained.linear, settings.seed, progress)
+        linear = fit_linear(material.everybody, material.for_weights, trained.linear, settings.seed, progress)
     popular = log_popularity(material.everybody, material.strong, len(material.is_target), trained.half_life)
     return Fitted(run, linear, popular, material)
 
@@ -179,7 +154,7 @@ def _unchosen(settings: Settings) -> Trained:
     """Too little data to hold anything out: the towers, with some popularity; popularity where neither is wanted."""
     wanted: Weights = {part: weight for part, weight in UNCHOSEN.items() if part in settings.towers.parts}
     weights = wanted or {"popular": 1.0}
-    return Trained(None, 0, 0, weights, weights, {})
+    return Trained(None, usual_way(settings.towers), 0, 0, weights, weights, {}, {}, ())
 
 
 def _summary(trained: Trained) -> str:

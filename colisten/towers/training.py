@@ -30,6 +30,16 @@ _SHARD_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
+class Way:
+    """What of the training depends on the data."""
+
+    temperature: float = 0.1
+    """Of the softmax."""
+    other_types: float = 0.5
+    """Pairs of the other item types for each pair of the target type."""
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """What the towers learn from."""
 
@@ -40,6 +50,7 @@ class TrainingSet:
     is_target: Bools
     """[items]"""
     settings: Towers
+    way: Way
     ruled_out: tuple[int, ...]
     """Signals whose items are no negatives: they are never among what is ranked."""
     half_life: int = 0
@@ -59,7 +70,7 @@ class TrainingSet:
         """[pairs] of each pair to be drawn in an epoch: 1, less for other types, old listening and low values."""
         is_target = self.is_target[self.pairs.items]
         target, others = int(is_target.sum()), int((~is_target).sum())
-        share = min(1.0, self.settings.other_types * target / others) if target and others else 1.0
+        share = min(1.0, self.way.other_types * target / others) if target and others else 1.0
         chance = np.where(is_target, 1, share).astype(np.float32)
         heard = self.listeners.keep(self.listeners.signals < self.features.bags.strong)
         keys = heard.keys
@@ -153,7 +164,7 @@ class Training:
         items = self.model.item(self.data.item_inputs(pairs.items, own=1))
         log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.logq else None
         blocked = torch.from_numpy(examples.no_negatives(pairs))
-        return in_batch_loss(users @ items.T / self.data.settings.temperature, log_q, blocked)
+        return in_batch_loss(users @ items.T / self.data.way.temperature, log_q, blocked)
 
     @torch.inference_mode()
     def user_vectors(self, features: Floats) -> Floats:

@@ -117,7 +117,7 @@ def trained(root: Path, *, seed: int = 0) -> tuple[Workdir, ListeningData, Setti
 
     workdir = Workdir.open(root, create=True)
     data = listening(workdir.listening, seed=seed)
-    settings = Settings(target="audiobook", towers=Towers(hidden=(16,), dim=8, epochs=1), seed=seed)
+    settings = Settings(target="audiobook", towers=Towers(hidden=(16,), dim=8, epochs=1, minutes=0), seed=seed)
     embeddings = vectors(len(data.items), 6, seed + 5)
     workdir.gnn.mkdir()
     workdir.features.mkdir()

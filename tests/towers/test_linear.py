@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 
 from colisten.arrays import Floats
 from colisten.progress import Progress
+from colisten.towers.climbing import Climb
 from colisten.towers.holdout import hold_out
 from colisten.towers.item_features import centred
 from colisten.towers.item_weights import Ridge
-from colisten.towers.linear import Linear, LinearChoice, LinearTrials, fit_linear, heard_matrix
+from colisten.towers.linear import Items, Linear, LinearChoice, LinearTrials, fit_linear, heard_matrix
 from colisten.towers.ranking import Task, not_worse
 from colisten.towers.reading import listeners_of
 
@@ -25,7 +27,9 @@ def fitted(folder: Path, types: tuple[str, ...]) -> tuple[Linear, np.ndarray]:
     data, text = worlds.clustered(folder, types=types)
     is_target = data.type_of == 0
     with Progress(quiet=True) as progress:
-        return fit_linear(listeners_of(data), centred(text), is_target, CHOICE, 7, progress), is_target
+        return fit_linear(
+            listeners_of(data), Items(centred(text), is_target, data.type_of), CHOICE, 7, progress
+        ), is_target
 
 
 @pytest.mark.parametrize("types", [("book", "pod"), ("book",)])
@@ -57,8 +61,9 @@ def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: 
     held = hold_out(people, is_target, 1, np.random.default_rng(0))
     task = Task.of(held, is_target, 1, ruled_out=())
     with Progress(quiet=True) as progress:
-        choice, scores = LinearTrials(held, task, centred(text), is_target, progress).choose((1, 3))
-        found = fit_linear(held.kept, centred(text), is_target, choice, 7, progress)
+        about = Items(centred(text), is_target, data.type_of)
+        choice, scores = LinearTrials(held, task, about, data.item_types, progress).choose((1, 3), Climb(60))
+        found = fit_linear(held.kept, about, choice, 7, progress)
 
     def whole(some: slice) -> list[Floats]:
         asked = held.kept.take(held.users[some])
@@ -85,3 +90,23 @@ def test_an_option_within_the_noise_is_not_worse_and_one_far_off_is() -> None:
     best = rng.random(400).astype(np.float32)
     close, far = best + rng.normal(0, 0.1, 400) - 0.001, best - 0.1
     assert not_worse(np.stack([best, close, far]).astype(np.float32)).tolist() == [True, True, False]
+
+
+def test_a_type_that_says_nothing_has_no_weights(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
+    about = Items(centred(text), data.of_type("book"), data.type_of)
+    silent = data.item_types.index("pod")
+    found = fit_linear(listeners_of(data), about, replace(CHOICE, without=(silent,)), 7, Progress(quiet=True))
+    rows = found.weights.toarray().reshape(2, len(about.is_target) + 1, -1)[:, :-1]
+    assert not rows[:, data.type_of == silent].any()
+    assert rows[1][data.of_type("album")].any()
+
+
+def test_each_other_type_is_tried_without(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
+    about = Items(centred(text), data.of_type("book"), data.type_of)
+    held = hold_out(listeners_of(data), about.is_target, 1, np.random.default_rng(0))
+    climb = Climb(60)
+    task = Task.of(held, about.is_target, 1, ruled_out=())
+    LinearTrials(held, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), climb)
+    assert set(climb.tried) == {"weights without album", "weights without pod"}

@@ -22,10 +22,13 @@ from colisten.towers.listeners import Listeners
 from colisten.towers.parts import TowerPart
 from colisten.towers.reading import listeners_of
 from colisten.towers.towers import Trained, train_towers
+from colisten.towers.training import Way
 
 from . import worlds
 
-SETTINGS = Settings(target="book", towers=Towers(hidden=(32, 16), dim=8, batch_size=128, epochs=12, learning_rate=1e-2))
+SETTINGS = Settings(
+    target="book", towers=Towers(hidden=(32, 16), dim=8, batch_size=128, epochs=12, learning_rate=1e-2, minutes=0)
+)
 NOBODY = Listeners(np.zeros(2, np.int64), np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.int64), {})
 
 
@@ -183,3 +186,16 @@ def test_listeners_are_read_as_written(tmp_path: Path) -> None:
         assert people.items[events].tolist() == mine["item"].to_list()
         assert people.timestamps[events].tolist() == mine["timestamp"].to_list()
     assert people.features["age"] == data.users["age"].gather([3, 0, 3]).to_list()
+
+
+def test_what_nobody_set_is_tried(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", types=("book", "pod"))
+    towers = SETTINGS.towers.model_copy(update={"minutes": 5.0, "parts": ("towers", "popular"), "epochs": 3})
+    trained = train(data, text, tmp_path / "towers", SETTINGS.model_copy(update={"towers": towers}))
+    assert list(trained.tried) == ["temperature 0.05", "temperature 0.2", "towers of target pairs alone"]
+    chosen = {"temperature 0.05": 0.05, "temperature 0.2": 0.2}
+    kept = [chosen[name] for name in trained.kept if name in chosen]
+    assert trained.way.temperature == (kept[-1] if kept else 0.1)
+    given = towers.model_copy(update={"temperature": 0.3, "other_types": 1.0})
+    trained = train(data, text, tmp_path / "given", SETTINGS.model_copy(update={"towers": given}))
+    assert (trained.way, trained.tried) == (Way(0.3, 1.0), {})

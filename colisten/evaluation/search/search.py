@@ -25,7 +25,7 @@ from colisten.evaluation.search.space import SPACE, changed
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.ranking import not_worse
+from colisten.towers.ranking import better
 from colisten.workdir import replacing_file
 
 
@@ -79,13 +79,14 @@ def search(
     """Try settings on listening hidden from `data` until `minutes` are over or `trials` more are done.
 
     `folder` keeps what was tried: a search that was stopped goes on, as long as data and settings stay the same. A
-    trial is the whole recipe; one that is under way is finished. The best of many trials has been lucky, too: its
-    settings are given back only if they beat the present ones again, with another seed and another hidden part.
+    trial is the whole recipe, but for what a run would try by itself; one that is under way is finished. The best of
+    many trials has been lucky, too: its settings are given back only if they beat the present ones again, with another
+    seed and another hidden part.
 
     Raises:
         DataError: there is too little listening to hide any.
     """
-    name = _digest(data, settings)
+    name, settings = _digest(data, settings), changed(settings, {"towers.minutes": 0.0})
     bench = Bench(data, text, folder / name, progress)
     bench.folder.mkdir(parents=True, exist_ok=True)
     before = float(bench.gains(settings, "present").mean())
@@ -139,7 +140,7 @@ def _confirmed(best: FrozenTrial, bench: Bench, settings: Settings) -> Mapping[s
         earlier = replace(bench, data=part.data)
         present = earlier.gains(other, "present-earlier")
         again = earlier.gains(changed(other, best.params), f"trial-{best.number}-earlier")
-    return best.params if not_worse(np.stack([present, again])).tolist() == [False, True] else {}
+    return best.params if better(again, than=present) else {}
 
 
 def _digest(data: ListeningData, settings: Settings) -> str:

@@ -14,6 +14,7 @@ from colisten.evaluation.suite.ground import Ground
 from colisten.evaluation.suite.variants import GraphVariant, Variant
 from colisten.gnn.cores import half_the_cores
 from colisten.towers.data import Material
+from colisten.towers.tower_trials import usual_way
 from colisten.towers.training import Training
 
 POPULAR_DAYS = 90
@@ -59,7 +60,9 @@ def _towers(variant: Variant, ground: Ground, seed: int) -> ByVectors:
     empty = np.empty((len(data.items), 0), np.float32)
     embeddings = empty if variant.graph is None else ground.embeddings(variant.graph, seed)
     material = Material.of(data, ground.text, embeddings, settings)
-    run = Training(material.training_set(material.everybody, settings), seed, settings.towers.epochs)
+    run = Training(
+        material.training_set(material.everybody, settings, usual_way(settings.towers)), seed, settings.towers.epochs
+    )
     with half_the_cores():
         for epoch in range(1, settings.towers.epochs + 1):
             run.epoch(ground.progress, f"training the towers, epoch {epoch} of {settings.towers.epochs}")

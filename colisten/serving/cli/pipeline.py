@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
 from colisten.serving.cli.stages import Context, Stage, finished
 from colisten.serving.profiles import LAYOUT
-from colisten.workdir import file_digest
+from colisten.workdir import file_digest, write_json
 
 if TYPE_CHECKING:
     from colisten.arrays import Floats
     from colisten.graph_store.stream.live import LiveAdjacency
     from colisten.towers.listeners import Listeners
 
+_PRUNING = "pruning.json"
 _SAID = 10
 """Edge types told one by one."""
 
@@ -53,8 +55,15 @@ def imported_digest(folder: Path) -> str:
 
 def _build_edges(context: Context) -> str:
     from colisten.graph_store.edges import FILE, build_edges
+    from colisten.towers.pruning import choose_pruning
 
-    summary = build_edges(listening_of(context), context.settings.graph, context.workdir.edges, context.progress)
+    data, settings, folder = listening_of(context), context.settings, context.workdir.edges
+    pruned = choose_pruning(data, settings, folder, context.progress)
+    if pruned.gains:
+        found = ", ".join(f"{top_k}: {gain:.3f}" for top_k, gain in sorted(pruned.gains.items()))
+        context.progress.say(f"  {pruned.options.top_k} edges per item and type (on hidden listening {found})")
+    summary = build_edges(data, pruned.options, folder, context.progress)
+    write_json(folder / _PRUNING, {"top_k": pruned.options.top_k, "validation": pruned.gains})
     ranked = sorted(summary.edges.items(), key=lambda entry: -entry[1])
     for (one, other), count in ranked[:_SAID]:
         context.progress.say(f"  {one} – {other}: {count:,} edges")
@@ -163,9 +172,11 @@ def _train_towers(context: Context) -> str:
 
     workdir, settings, progress = context.workdir, context.settings, context.progress
     data, text = listening_of(context), load_text(workdir.features)
+    top_k = json.loads((workdir.edges / _PRUNING).read_text())["top_k"]
+    as_built = settings.model_copy(update={"graph": settings.graph.model_copy(update={"top_k": top_k})})
 
     def rehearse(listeners: Listeners) -> Floats:
-        return embed_rehearsal(data, interactions_of(listeners), text, settings, workdir.gnn, progress)
+        return embed_rehearsal(data, interactions_of(listeners), text, as_built, workdir.gnn, progress)
 
     folder = workdir.towers
     train_towers(data, text, load_embeddings(workdir.gnn), rehearse, settings, folder, progress)
@@ -226,7 +237,7 @@ STAGES = (
         after=("listening",),
         inputs=lambda context: context.settings.graph,
         make=_build_edges,
-        standing=lambda context: (context.workdir.edges / "edges.parquet").exists(),
+        standing=lambda context: all((context.workdir.edges / name).exists() for name in ("edges.parquet", _PRUNING)),
     ),
     Stage(
         "graph",

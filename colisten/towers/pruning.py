@@ -1,0 +1,95 @@
+"""How many edges an item keeps, chosen on validation: before the graph is built, so without the graph model.
+
+The graph itself recommends: an item scores the sum of its edges to what the user has heard. What is hidden of the
+listening is in no edge of it (see `gnn.rehearsal`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array
+
+from colisten.arrays import Floats
+from colisten.graph_store.edges import FILE, USUAL_TOP_K, build_edges
+from colisten.listening.data import ListeningData
+from colisten.listening.other_interactions import with_interactions
+from colisten.progress import Progress
+from colisten.settings import Graph, Settings
+from colisten.towers.holdout import hold_out
+from colisten.towers.linear import heard_matrix
+from colisten.towers.ranking import Task, not_worse
+from colisten.towers.reading import interactions_of, listeners_of
+from colisten.towers.ruling_out import ruled_out
+
+PRUNINGS = (USUAL_TOP_K, 5, 20, 50)
+"""Edges kept per item and edge type; the first of those that validation cannot tell from the best is taken."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was chosen."""
+
+    options: Graph
+    """With `top_k` filled in."""
+    gains: dict[int, float]
+    """Mean of NDCG@10 and NDCG@100 on hidden listening, by `top_k`; empty where it was set, or nothing to hide."""
+
+
+def choose_pruning(data: ListeningData, settings: Settings, scratch: Path, progress: Progress) -> Pruned:
+    """The graph's settings with a `top_k`: what is set, or what validation chooses.
+
+    Costs the edges of what is left of the listening, which are made in `scratch` and removed again.
+    """
+    options = settings.graph
+    if options.top_k is not None:
+        return Pruned(options, {})
+    everybody, is_target = listeners_of(data), data.of_type(settings.target)
+    held = hold_out(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
+    if not len(held.users):
+        return Pruned(options.model_copy(update={"top_k": USUAL_TOP_K}), {})
+    task = Task.of(held, is_target, data.strong, ruled_out(everybody, data.strong, len(data.signals), len(is_target)))
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch, prefix=".pruning.") as folder:
+        known = with_interactions(data, interactions_of(held.kept).lazy(), Path(folder))
+        widest = options.model_copy(update={"top_k": max(PRUNINGS)})
+        build_edges(known, widest, known.root, progress)
+        edges = _ranked(pl.read_parquet(known.root / FILE))
+    heard = heard_matrix(held.kept.take(held.users), len(is_target), data.strong)
+    graphs = [_between(edges.filter(pl.col("rank") < top_k), len(is_target))[:, task.candidates] for top_k in PRUNINGS]
+    verdicts = task.judge(lambda users: (_scores(heard[users], graph) for graph in graphs))
+    gains = np.stack([verdict.gains for verdict in verdicts])
+    chosen = PRUNINGS[int(not_worse(gains).argmax())]
+    means = dict(zip(PRUNINGS, gains.mean(axis=1).tolist(), strict=True))
+    return Pruned(options.model_copy(update={"top_k": chosen}), means)
+
+
+def _ranked(edges: pl.DataFrame) -> pl.DataFrame:
+    """Edges with the better of their `rank`s at both ends, among the end's edges to items of one type."""
+    ends = [
+        edges.select(
+            "weight", "listeners", edge=pl.int_range(pl.len()), end=near, other=far, type=pl.col(f"{far}_type")
+        )
+        for near, far in (("src", "dst"), ("dst", "src"))
+    ]
+    order = ("end", "type", "weight", "listeners", "other")
+    strongest = pl.concat(ends).sort(order, descending=[False, False, True, True, False])
+    ranks = strongest.select("edge", rank=pl.int_range(pl.len()).over("end", "type"))
+    best = ranks.group_by("edge").agg(pl.col("rank").min()).sort("edge")
+    return edges.with_columns(best["rank"])
+
+
+def _between(edges: pl.DataFrame, items: int) -> csr_array:
+    """[items, items] weights, both ways."""
+    src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
+    places = np.concatenate([src, dst]), np.concatenate([dst, src])
+    return csr_array((np.concatenate([weight, weight]), places), shape=(items, items))
+
+
+def _scores(heard: csr_array, graph: csr_array) -> Floats:
+    scores: Floats = (heard @ graph).toarray()
+    return scores

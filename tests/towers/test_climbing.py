@@ -1,0 +1,59 @@
+"""What is tried, what is kept, and when it stops."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from colisten.arrays import Floats
+from colisten.towers.climbing import Climb
+
+
+@dataclass(frozen=True)
+class Way:
+    names: tuple[str, ...]
+    gains: Floats
+
+
+def changed(name: str, gain: float, best: Way) -> Way:
+    noise = np.random.default_rng(len(name)).normal(0, 0.1, len(best.gains))
+    return Way((*best.names, name), (best.gains + gain + noise - noise.mean()).astype(np.float32))
+
+
+START = Way((), np.zeros(400, np.float32))
+CHANGES = [
+    (name, partial(changed, name, gain))
+    for name, gain in [("worse", -0.1), ("noise", 0.001), ("good", 0.05), ("better", 0.1)]
+]
+
+
+def test_what_is_clearly_better_is_kept_and_built_on() -> None:
+    climb = Climb(60)
+    assert climb.best(START, 0.0, CHANGES).names == ("good", "better")
+    assert climb.kept == ["good", "better"]
+    assert {name: round(gain, 3) for name, gain in climb.tried.items()} == {
+        "worse": -0.1, "noise": 0.001, "good": 0.05, "better": 0.1,
+    }  # fmt: skip
+    assert "kept: good, better" in list(climb.summary())[1]
+
+
+def test_without_time_nothing_is_tried() -> None:
+    climb = Climb(0)
+    assert climb.best(START, 0.1, CHANGES) is START
+    assert (climb.tried, climb.left) == ({}, 4)
+    assert "no time for 4 more" in next(climb.summary())
+
+
+def test_a_change_that_would_take_too_long_is_not_begun() -> None:
+    def slow(best: Way) -> Way:
+        time.sleep(0.3)
+        return changed("slow", 0.1, best)
+
+    climb = Climb(0.5)
+    found = climb.best(START, 0.1, [("slow", slow), ("slow again", slow)])
+    assert (found.names, climb.left) == (("slow",), 1), "0.3 s are spent, and the next would take as long"
+    assert climb.best(found, 1.0, CHANGES) is found
+    assert climb.left == 5
