@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from colisten.arrays import Floats
 from colisten.graph_store.edges import FILE, USUAL_TOP_K, build_edges
 from colisten.listening.data import ListeningData
 from colisten.listening.other_interactions import with_interactions
@@ -22,7 +21,7 @@ from colisten.progress import Progress
 from colisten.settings import Graph, Settings
 from colisten.towers.holdout import hold_out
 from colisten.towers.linear import heard_matrix
-from colisten.towers.ranking import Task, not_worse
+from colisten.towers.ranking import Scores, Task, not_worse
 from colisten.towers.reading import interactions_of, listeners_of
 from colisten.towers.ruling_out import ruled_out
 
@@ -58,14 +57,18 @@ def choose_pruning(data: ListeningData, settings: Settings, scratch: Path, progr
         known = with_interactions(data, interactions_of(held.kept).lazy(), Path(folder))
         widest = options.model_copy(update={"top_k": max(PRUNINGS)})
         build_edges(known, widest, known.root, progress)
-        edges = _ranked(pl.read_parquet(known.root / FILE))
+        edges = _ranked(_touching(known, settings.target))
     heard = heard_matrix(held.kept.take(held.users), len(is_target), data.strong)
-    graphs = [_between(edges.filter(pl.col("rank") < top_k), len(is_target))[:, task.candidates] for top_k in PRUNINGS]
-    verdicts = task.judge(lambda users: (_scores(heard[users], graph) for graph in graphs))
-    gains = np.stack([verdict.gains for verdict in verdicts])
-    chosen = PRUNINGS[int(not_worse(gains).argmax())]
-    means = dict(zip(PRUNINGS, gains.mean(axis=1).tolist(), strict=True))
+    gains = [task.gains(_scores(edges.filter(pl.col("rank") < top_k), heard, task)) for top_k in PRUNINGS]
+    chosen = PRUNINGS[int(not_worse(np.stack(gains)).argmax())]
+    means = {top_k: float(gain.mean()) for top_k, gain in zip(PRUNINGS, gains, strict=True)}
     return Pruned(options.model_copy(update={"top_k": chosen}), means)
+
+
+def _touching(data: ListeningData, target: str) -> pl.DataFrame:
+    """The edges that a target item is an end of: all that its rank and its score depend on."""
+    edges = pl.scan_parquet(data.root / FILE).filter((pl.col("src_type") == target) | (pl.col("dst_type") == target))
+    return edges.with_columns(pl.col("src_type", "dst_type").cast(pl.Enum(data.item_types))).collect()
 
 
 def _ranked(edges: pl.DataFrame) -> pl.DataFrame:
@@ -83,13 +86,8 @@ def _ranked(edges: pl.DataFrame) -> pl.DataFrame:
     return edges.with_columns(best["rank"])
 
 
-def _between(edges: pl.DataFrame, items: int) -> csr_array:
-    """[items, items] weights, both ways."""
+def _scores(edges: pl.DataFrame, heard: csr_array, task: Task) -> Scores:
     src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
     places = np.concatenate([src, dst]), np.concatenate([dst, src])
-    return csr_array((np.concatenate([weight, weight]), places), shape=(items, items))
-
-
-def _scores(heard: csr_array, graph: csr_array) -> Floats:
-    scores: Floats = (heard @ graph).toarray()
-    return scores
+    graph = csr_array((np.concatenate([weight, weight]), places), shape=(heard.shape[1],) * 2)[:, task.candidates]
+    return lambda users: (heard[users] @ graph).toarray()
