@@ -67,7 +67,7 @@ class Graph(_Section):
     """At most so many items of one user make edges, latest first: pairs grow with its square."""
     top_k: int | None = Field(None, ge=0)
     """Edges kept per item and edge type, strongest first; 0 keeps all (the paper); none: 10, unless validation likes
-    5, 20 or 50 better."""
+    5 better."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What computes the edges."""
     memory_mb: int = Field(2048, ge=128)
@@ -152,7 +152,7 @@ class Towers(_Section):
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)
     temperature: float | None = Field(None, gt=0)
-    """Of the softmax; none: .1, unless validation likes .05 or .2 better."""
+    """Of the softmax; none: .1, unless validation likes .05, .07 or .14 better."""
     batch_size: int = Field(512, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     epochs: int = Field(10, ge=1)
@@ -160,7 +160,8 @@ class Towers(_Section):
     logq: bool = True
     """Correct in-batch negatives for how often an item is drawn."""
     other_types: float | None = Field(None, ge=0)
-    """Training pairs of other item types for each pair of the target type; none: .5, or 0 if validation likes that."""
+    """Training pairs of other item types for each pair of the target type; none: 1, unless validation likes 3 or 0
+    better."""
     value_weighted: bool = False
     """Draw a training pair as often as its `value` (seconds, completion) says, instead of each once an epoch."""
     history_days: int = Field(0, ge=0)

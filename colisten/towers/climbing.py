@@ -50,7 +50,7 @@ class Climb:
             yield f"  kept: {', '.join(self.kept) or 'none of it, nothing is clearly better'}"
 
     def best(self, start: T, took: float, changes: Iterable[Change[T]]) -> T:
-        """`start`, with those changes that validation likes better by more than a paired standard error.
+        """`start`, with those changes that validation likes better beyond chance.
 
         `took` seconds went into `start`; a change is begun if the longest one so far would still fit.
         """

@@ -1,7 +1,8 @@
 """How many edges an item keeps, chosen on validation: before the graph is built, so without the graph model.
 
 The graph itself recommends: an item scores the sum of its edges to what the user has heard. What is hidden of the
-listening is in no edge of it (see `gnn.rehearsal`).
+listening is in no edge of it (see `gnn.rehearsal`). More than ten edges are not tried: direct neighbours may find more
+with fifty, but the model, which hears of the neighbours' neighbours too, finds less.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from colisten.towers.ranking import Scores, Task, not_worse
 from colisten.towers.reading import interactions_of, listeners_of
 from colisten.towers.ruling_out import ruled_out
 
-PRUNINGS = (USUAL_TOP_K, 5, 20, 50)
+PRUNINGS = (USUAL_TOP_K, 5)
 """Edges kept per item and edge type; the first of those that validation cannot tell from the best is taken."""
 
 

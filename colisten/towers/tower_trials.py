@@ -21,7 +21,14 @@ from colisten.towers.training import Training, Way
 
 FINISHING_EPOCHS, FINISHING_PACE = 2, 0.3
 """After validation the towers go on over all data, at a slower pace, instead of starting anew."""
-TEMPERATURES = (0.05, 0.2)
+CHANGES: tuple[dict[str, float], ...] = (
+    {"temperature": 0.07},
+    {"other_types": 3.0},
+    {"temperature": 0.05},
+    {"temperature": 0.14},
+    {"other_types": 0.0},
+)
+"""What is tried instead of the usual, the most promising first."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +66,11 @@ class TowerTrials:
 
     def _changes(self) -> Iterator[tuple[str, Callable[[Rehearsed], Rehearsed]]]:
         """Of what nobody has set."""
-        options = self.settings.towers
-        if options.temperature is None:
-            for temperature in TEMPERATURES:
-                yield f"temperature {temperature}", partial(self._otherwise, {"temperature": temperature})
-        if options.other_types is None and not self.material.is_target.all():
-            yield "towers of target pairs alone", partial(self._otherwise, {"other_types": 0.0})
+        pointless = {"other_types"} if self.material.is_target.all() else set()
+        for change in CHANGES:
+            ((name, value),) = change.items()
+            if getattr(self.settings.towers, name) is None and name not in pointless:
+                yield f"{name} {value:g}", partial(self._otherwise, change)
 
     def _otherwise(self, change: dict[str, float], best: Rehearsed) -> Rehearsed:
         return self._rehearse(replace(best.run.data.way, **change))

@@ -35,7 +35,7 @@ class Way:
 
     temperature: float = 0.1
     """Of the softmax."""
-    other_types: float = 0.5
+    other_types: float = 1.0
     """Pairs of the other item types for each pair of the target type."""
 
 

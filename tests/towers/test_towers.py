@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -192,10 +192,10 @@ def test_what_nobody_set_is_tried(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("book", "pod"))
     towers = SETTINGS.towers.model_copy(update={"minutes": 5.0, "parts": ("towers", "popular"), "epochs": 3})
     trained = train(data, text, tmp_path / "towers", SETTINGS.model_copy(update={"towers": towers}))
-    assert list(trained.tried) == ["temperature 0.05", "temperature 0.2", "towers of target pairs alone"]
-    chosen = {"temperature 0.05": 0.05, "temperature 0.2": 0.2}
-    kept = [chosen[name] for name in trained.kept if name in chosen]
-    assert trained.way.temperature == (kept[-1] if kept else 0.1)
+    names = ["temperature 0.07", "other_types 3", "temperature 0.05", "temperature 0.14", "other_types 0"]
+    assert list(trained.tried) == names
+    kept = dict(name.split() for name in trained.kept)
+    assert trained.way == Way(**{**asdict(Way()), **{name: float(value) for name, value in kept.items()}})
     given = towers.model_copy(update={"temperature": 0.3, "other_types": 1.0})
     trained = train(data, text, tmp_path / "given", SETTINGS.model_copy(update={"towers": given}))
     assert (trained.way, trained.tried) == (Way(0.3, 1.0), {})

@@ -25,7 +25,7 @@ from colisten.evaluation.search.space import SPACE, changed
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.ranking import better
+from colisten.towers.ranking import not_worse
 from colisten.workdir import replacing_file
 
 
@@ -140,7 +140,7 @@ def _confirmed(best: FrozenTrial, bench: Bench, settings: Settings) -> Mapping[s
         earlier = replace(bench, data=part.data)
         present = earlier.gains(other, "present-earlier")
         again = earlier.gains(changed(other, best.params), f"trial-{best.number}-earlier")
-    return best.params if better(again, than=present) else {}
+    return best.params if not_worse(np.stack([present, again])).tolist() == [False, True] else {}
 
 
 def _digest(data: ListeningData, settings: Settings) -> str:
