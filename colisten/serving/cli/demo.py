@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from colisten.settings import Settings
     from colisten.workdir import Workdir
 
+_IMPATIENT = ("towers.minutes=0.25",)
+"""Who is only looking waits for little of what else a run would try."""
 _DAYS_HIDDEN = 14
 _SHOWN = 5
 _NEXT = """
@@ -50,7 +52,7 @@ def demo(out: Path, users: int) -> None:
 
     world, split = out / "world", out / "split"
     with Progress() as progress:
-        folder, settings = opened(out / "work", create=True)
+        folder, settings = opened(out / "work", _IMPATIENT, create=True)
         if not (split / "split.json").exists():
             progress.say(
                 f"Making a listening world of {users:,} people: 90 days to learn from, {_DAYS_HIDDEN} to judge by …"
