@@ -42,8 +42,8 @@ class Climb:
     """Changes that no time was left for."""
 
     def summary(self) -> Iterator[str]:
-        """What was tried and kept, in words; nothing where nothing was to be tried."""
-        if self.tried or self.left:
+        """What was tried and kept, in words; nothing where nothing was to be tried, or no time was given."""
+        if self.tried or (self.left and self.seconds):
             changes = ", ".join(f"{name} {gain:+.4f}" for name, gain in self.tried.items()) or "nothing"
             late = f", no time for {self.left} more" if self.left else ""
             yield f"  tried on hidden listening, in {self.spent:.0f} of {self.seconds:.0f} s: {changes}{late}"

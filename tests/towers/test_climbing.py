@@ -44,7 +44,7 @@ def test_without_time_nothing_is_tried() -> None:
     climb = Climb(0)
     assert climb.best(START, 0.1, CHANGES) is START
     assert (climb.tried, climb.left) == ({}, 4)
-    assert "no time for 4 more" in next(climb.summary())
+    assert not list(climb.summary()), "as was wished"
 
 
 def test_a_change_that_would_take_too_long_is_not_begun() -> None:
@@ -57,3 +57,4 @@ def test_a_change_that_would_take_too_long_is_not_begun() -> None:
     assert (found.names, climb.left) == (("slow",), 1), "0.3 s are spent, and the next would take as long"
     assert climb.best(found, 1.0, CHANGES) is found
     assert climb.left == 5
+    assert "no time for 5 more" in next(climb.summary())
