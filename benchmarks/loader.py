@@ -48,7 +48,7 @@ WIDTH = 64
 QUIET = Progress(quiet=True)
 MISSING = """PyG's NeighborLoader needs torch-sparse here, and it is not installed: its rows stay empty. It is no
 dependency of ours; build it into a folder of its own (minutes) and name the folder on PYTHONPATH:
-    pip install --target FOLDER --no-deps --no-build-isolation torch-sparse torch-scatter"""
+    .uv/bin/uv pip install --target FOLDER --no-deps --no-build-isolation torch-sparse torch-scatter"""
 
 
 @dataclass(frozen=True)
