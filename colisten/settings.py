@@ -168,7 +168,7 @@ class Towers(_Section):
     """Days of history that a user vector sees (90 in the paper); 0 sees all."""
     minutes: float = Field(3.0, ge=0)
     """What may be spent on trying changes on validation (temperature, use of item types), beside what is trained
-    anyway; 0 tries none."""
+    anyway; 0 tries none, nor other prunings of the graph."""
 
 
 Rhythm = Literal["always", "daily", "weekly", "monthly"]

@@ -37,7 +37,7 @@ class Pruned:
     options: Graph
     """With `top_k` filled in."""
     gains: dict[int, float]
-    """Mean of NDCG@10 and NDCG@100 on hidden listening, by `top_k`; empty where it was set, or nothing to hide."""
+    """Mean of NDCG@10 and NDCG@100 on hidden listening, by `top_k`; empty where nothing was tried."""
 
 
 def choose_pruning(data: ListeningData, settings: Settings, scratch: Path, progress: Progress) -> Pruned:
@@ -48,10 +48,13 @@ def choose_pruning(data: ListeningData, settings: Settings, scratch: Path, progr
     options = settings.graph
     if options.top_k is not None:
         return Pruned(options, {})
+    usual = Pruned(options.model_copy(update={"top_k": USUAL_TOP_K}), {})
+    if not settings.towers.minutes:
+        return usual
     everybody, is_target = listeners_of(data), data.of_type(settings.target)
     held = hold_out(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
     if not len(held.users):
-        return Pruned(options.model_copy(update={"top_k": USUAL_TOP_K}), {})
+        return usual
     task = Task.of(held, is_target, data.strong, ruled_out(everybody, data.strong, len(data.signals), len(is_target)))
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch, prefix=".pruning.") as folder:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from colisten.progress import Progress
-from colisten.settings import Graph, Settings
+from colisten.settings import Graph, Settings, Towers
 from colisten.towers.pruning import PRUNINGS, _ranked, choose_pruning
 
 from . import worlds
@@ -40,6 +40,8 @@ def test_what_is_set_is_not_chosen(tmp_path: Path) -> None:
     data, _ = worlds.clustered(tmp_path / "data")
     given = choose_pruning(data, SETTINGS.model_copy(update={"graph": Graph(top_k=0)}), tmp_path, QUIET)
     assert (given.options.top_k, given.gains) == (0, {})
+    hurried = SETTINGS.model_copy(update={"towers": Towers(minutes=0)})
+    assert choose_pruning(data, hurried, tmp_path, QUIET).gains == {}
 
 
 def test_too_little_listening_to_hide_any_takes_the_usual(tmp_path: Path) -> None:
