@@ -21,12 +21,12 @@ from colisten.towers.training import Training, Way
 
 FINISHING_EPOCHS, FINISHING_PACE = 2, 0.3
 """After validation the towers go on over all data, at a slower pace, instead of starting anew."""
-CHANGES: tuple[dict[str, float], ...] = (
-    {"temperature": 0.07},
-    {"other_types": 3.0},
-    {"temperature": 0.05},
-    {"temperature": 0.14},
-    {"other_types": 0.0},
+CHANGES = (
+    ("temperature", 0.07),
+    ("other_types", 3.0),
+    ("temperature", 0.05),
+    ("temperature", 0.14),
+    ("other_types", 0.0),
 )
 """What is tried instead of the usual, the most promising first."""
 
@@ -66,14 +66,13 @@ class TowerTrials:
 
     def _changes(self) -> Iterator[tuple[str, Callable[[Rehearsed], Rehearsed]]]:
         """Of what nobody has set."""
-        pointless = {"other_types"} if self.material.is_target.all() else set()
-        for change in CHANGES:
-            ((name, value),) = change.items()
-            if getattr(self.settings.towers, name) is None and name not in pointless:
-                yield f"{name} {value:g}", partial(self._otherwise, change)
+        one_type = bool(self.material.is_target.all())
+        for name, value in CHANGES:
+            if getattr(self.settings.towers, name) is None and not (one_type and name == "other_types"):
+                yield f"{name} {value:g}", partial(self._otherwise, name, value)
 
-    def _otherwise(self, change: dict[str, float], best: Rehearsed) -> Rehearsed:
-        return self._rehearse(replace(best.run.data.way, **change))
+    def _otherwise(self, name: str, value: float, best: Rehearsed) -> Rehearsed:
+        return self._rehearse(replace(best.run.data.way, **{name: value}))
 
     def _rehearse(self, way: Way) -> Rehearsed:
         data = self.material.training_set(self.held.kept, self.settings, way)

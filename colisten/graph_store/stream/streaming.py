@@ -18,6 +18,7 @@ B = TypeVar("B", bound=Batch)
 R = TypeVar("R")
 T = TypeVar("T")
 _SEEDS_TOGETHER = 65_536
+"""At most so many seeds are sampled together, unless one batch has more."""
 
 
 def batch_key(seed: int, epoch: int, index: int) -> np.uint64:
