@@ -15,7 +15,7 @@ from pathlib import Path
 
 from colisten.serving.profiles import Profiles
 
-_CALL = "from colisten.serving.cli.main import main; main()"
+_CALL = "from colisten.cli.main import main; main()"
 
 
 def seconds(*words: str) -> float:

@@ -20,7 +20,7 @@ import polars as pl
 from colisten.listening.data import ListeningData
 from colisten.listening.synth.world import make_world
 
-_CALL = "from colisten.serving.cli.main import main; main()"
+_CALL = "from colisten.cli.main import main; main()"
 STEPS = {
     "import": ("data", "import", "--data", "{data}"),
     "graph": ("graph", "build"),

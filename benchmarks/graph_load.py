@@ -15,7 +15,7 @@ from colisten.graph_store import loading
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.progress import Progress
-from colisten.settings import Graph, Settings
+from colisten.settings import GraphSettings, Settings
 from colisten.workdir import Workdir
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Progress() as progress:
         folder = Path(name)
         data = make(folder, interactions)
-        build_edges(data, Graph(), folder / "edges", progress)
+        build_edges(data, GraphSettings(), folder / "edges", progress)
         for way, threshold in (("import", 1), ("transactions", sys.maxsize)):
             loading.IMPORT_FROM = threshold
             workdir = Workdir.open(folder / way, create=True)

@@ -21,16 +21,16 @@ import numpy as np
 from colisten.arrays import Floats
 from colisten.gnn.in_memory import graph_in_memory
 from colisten.gnn.node_types import group_types
-from colisten.gnn.training import train_hgnn
+from colisten.gnn.training import train_gnn
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.listening.synth.world import make_world
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.data import Material
-from colisten.towers.item_weights import Ridge
-from colisten.towers.linear import LinearChoice, fit_linear
-from colisten.towers.training import Training, Way
+from colisten.towers.inputs import TowerInputs
+from colisten.towers.linear.item_weights import Ridge
+from colisten.towers.linear.model import LinearChoice, fit_linear
+from colisten.towers.two_tower.trainer import Training, Way
 
 QUIET = Progress(quiet=True)
 EPOCHS = 2
@@ -53,22 +53,22 @@ def graph_epoch(data: ListeningData, text: Floats, folder: Path) -> tuple[int, f
     """Supervision edges, and seconds of an epoch."""
     types = group_types(data, SETTINGS.target, SETTINGS.gnn.node_types)
     with graph_in_memory(data, types, SETTINGS.graph, folder, QUIET) as graph:
-        spent = seconds(lambda: train_hgnn(graph, text, SETTINGS.gnn, seed=7, folder=folder / "gnn", progress=QUIET))
+        spent = seconds(lambda: train_gnn(graph, text, SETTINGS.gnn, seed=7, folder=folder / "gnn", progress=QUIET))
         edges = int(graph.degrees.sum()) // 2
     return edges, spent / EPOCHS
 
 
-def towers_epoch(material: Material) -> tuple[int, float]:
+def towers_epoch(inputs: TowerInputs) -> tuple[int, float]:
     """Training pairs, and seconds of an epoch."""
-    run = Training(material.training_set(material.everybody, SETTINGS, Way()), 7, EPOCHS)
+    run = Training(inputs.training_set(inputs.everybody, SETTINGS, Way()), 7, EPOCHS)
     return len(run.data.pairs), seconds(lambda: run.epoch(QUIET, "towers"))
 
 
-def weights(material: Material) -> tuple[int, float]:
+def weights(inputs: TowerInputs) -> tuple[int, float]:
     """Items, and seconds of their weights."""
-    choice = LinearChoice(material.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
-    given = (material.everybody, material.for_weights, choice, 7, QUIET)
-    return len(material.is_target), seconds(lambda: fit_linear(*given))
+    choice = LinearChoice(inputs.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
+    given = (inputs.everybody, inputs.for_weights, choice, 7, QUIET)
+    return len(inputs.is_target), seconds(lambda: fit_linear(*given))
 
 
 def measured(people: int) -> dict[str, Any]:
@@ -77,11 +77,11 @@ def measured(people: int) -> dict[str, Any]:
         make_world(folder / "world", users=people, audiobooks=people // 5, podcasts=people // 5)
         data = import_data(str(folder / "world"), folder / "listening", SETTINGS, QUIET)
         text = directions(len(data.items), 384)
-        material = Material.of(data, text, directions(len(data.items), 64), SETTINGS)
+        inputs = TowerInputs.of(data, text, directions(len(data.items), 64), SETTINGS)
         parts = {
             "graph model, epoch": (*graph_epoch(data, text, folder / "edges"), "edges"),
-            "towers, epoch": (*towers_epoch(material), "pairs"),
-            "item weights": (*weights(material), "items"),
+            "towers, epoch": (*towers_epoch(inputs), "pairs"),
+            "item weights": (*weights(inputs), "items"),
         }
     found: dict[str, Any] = {"people": people}
     for name, (size, spent, what) in parts.items():

@@ -20,10 +20,10 @@ import polars as pl
 
 from colisten.arrays import Bools, Floats
 from colisten.progress import Progress
-from colisten.serving.catalogue import Catalogue
 from colisten.serving.index.collection import EVERYTHING, Collection, Conditions, new_name
 from colisten.serving.index.opening import open_index
-from colisten.serving.publishing import publish_catalogue
+from colisten.serving.published_items import GraphMetadata
+from colisten.serving.publishing import publish_items
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
@@ -45,7 +45,7 @@ def vectors(rng: np.random.Generator, items: int, width: int) -> Floats:
     return unit
 
 
-def catalogue(items: int, width: int) -> Catalogue:
+def metadata(items: int, width: int) -> GraphMetadata:
     rng = np.random.default_rng(0)
     numbers = np.arange(items)
     table = pl.DataFrame({
@@ -57,7 +57,7 @@ def catalogue(items: int, width: int) -> Catalogue:
         "popularity": rng.integers(0, 10_000, items),
     }).with_columns(pl.concat_list("genres"))  # fmt: skip
     widths = {"towers": width, "hgnn": 64, "text": 384}
-    return Catalogue(numbers, {name: vectors(rng, items, wide) for name, wide in widths.items()}, table)
+    return GraphMetadata(numbers, {name: vectors(rng, items, wide) for name, wide in widths.items()}, table)
 
 
 def chosen(table: pl.DataFrame, conditions: Conditions) -> Bools:
@@ -71,7 +71,7 @@ def chosen(table: pl.DataFrame, conditions: Conditions) -> Bools:
     return kept.to_numpy()
 
 
-def measured(collection: Collection, whole: Catalogue, queries: Floats) -> dict[str, Any]:
+def measured(collection: Collection, whole: GraphMetadata, queries: Floats) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, conditions in CONDITIONS.items():
         mask = chosen(whole.table, conditions)
@@ -81,7 +81,7 @@ def measured(collection: Collection, whole: Catalogue, queries: Floats) -> dict[
         taken, found = [], []
         for query in queries:
             begin = time.perf_counter()
-            hits = collection.search("towers", query[None], top, conditions, collection.breadth)
+            hits = collection.search("towers", query[None], top, conditions, collection.ef)
             taken.append(1000 * (time.perf_counter() - begin))
             found.append(hits.items[0])
         recall = np.mean([len(np.intersect1d(*pair)) / top for pair in zip(best, found, strict=True)])
@@ -94,16 +94,16 @@ def measured(collection: Collection, whole: Catalogue, queries: Floats) -> dict[
 
 
 def main(items: str = "250000", width: str = "128", kind: str = "exact") -> None:
-    whole = catalogue(int(items), int(width))
+    whole = metadata(int(items), int(width))
     queries = vectors(np.random.default_rng(1), QUERIES, int(width))
     with tempfile.TemporaryDirectory() as scratch, Progress() as progress:
         settings = Settings.load([f"qdrant.exact_up_to={0 if kind == 'graph' else items}"])
         index = open_index(Workdir.open(Path(scratch) / "W", create=True), settings)
         begin = time.perf_counter()
-        publish_catalogue(index, new_name(index.alias, []), whole, settings.qdrant, progress)
+        publish_items(index, new_name(index.alias, []), whole, settings.qdrant, progress)
         seconds = round(time.perf_counter() - begin, 1)
         collection = index.open()
-        figures = {"items": len(whole), "width": int(width), "publish, s": seconds, "breadth": collection.breadth}
+        figures = {"items": len(whole), "width": int(width), "publish, s": seconds, "breadth": collection.ef}
         print(json.dumps(figures | measured(collection, whole, queries), indent=1))
 
 

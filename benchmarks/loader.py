@@ -1,4 +1,4 @@
-"""How fast neighbourhoods come out of Neo4j, beside what others do: rows of `measure, ours, peer, ratio`.
+"""How fast neighbourhoods come out of Neo4jSettings, beside what others do: rows of `measure, ours, peer, ratio`.
 
     python benchmarks/loader.py [--json FILE] [--graphs 2.4M:1:2:5,…] [--repeat 5] [--balance-seconds 300]
 
@@ -27,10 +27,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.typing import WITH_TORCH_SPARSE
 
 from colisten.arrays import Floats
-from colisten.gnn.cores import half_the_cores
-from colisten.gnn.features import Features
+from colisten.cores import half_the_cores
 from colisten.gnn.hgnn import HGNN, Shape
-from colisten.gnn.module import HgnnTraining
+from colisten.gnn.lightning_module import GnnTraining
+from colisten.gnn.node_features import Features
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.stream.adjacency import Adjacency
@@ -40,7 +40,7 @@ from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.streaming import stream
 from colisten.progress import Progress
-from colisten.settings import Gnn, Neo4j
+from colisten.settings import GnnSettings, Neo4jSettings
 
 FAN_OUT = [10, 10]
 BATCH = 512
@@ -179,12 +179,12 @@ def exporting(name: str, graph: RandomGraph, endpoint: Endpoint, folder: Path, r
 
 def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
     """The share of three epochs of real training in which it waits for the next batch; one epoch goes before them."""
-    options = Gnn()
+    options = GnnSettings()
     text = np.random.default_rng(1).random((graph.items, 384), np.float32)
     with fresh(endpoint) as live, half_the_cores():
         live.neighbours(np.arange(graph.items))
         shape = Shape(Features(text, live.degrees).width, 2, options.dim, len(options.fan_out), options.aggregate)
-        training = HgnnTraining(HGNN(shape), live, text, options, seed=7)
+        training = GnnTraining(HGNN(shape), live, text, options, seed=7)
         optimiser = training.configure_optimizers()
         steps, batches = training.training_stream.steps(training.edges_of(0)), training.epochs(0)
         waited, begin = 0.0, time.perf_counter()
@@ -226,7 +226,7 @@ def opening(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
 
 def measure(names: list[str], repeat: int, memory_mb: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        server = ManagedServer(Path(folder) / "neo4j", Neo4j(memory_mb=memory_mb), QUIET)
+        server = ManagedServer(Path(folder) / "neo4j", Neo4jSettings(memory_mb=memory_mb), QUIET)
         try:
             for name in names:
                 size, *imbalance = name.split(":")
@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--graphs", default="0.6M:1:2:5,2.4M:1:2:5,2.4M:1:20:200,20M:1:2:5,20M:1:20:200")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--memory-mb", type=int, default=4096, help="of the Neo4j server")
+    parser.add_argument("--memory-mb", type=int, default=4096, help="of the Neo4jSettings server")
     parser.add_argument("--balance-seconds", type=float, default=300, help="for each way of training; 0 leaves it out")
     given = parser.parse_args()
     if not WITH_TORCH_SPARSE:

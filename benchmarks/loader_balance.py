@@ -17,15 +17,15 @@ import torch
 from loader_graphs import NAMES, RandomGraph, community_graph
 
 from colisten.arrays import Floats
+from colisten.cores import half_the_cores
 from colisten.gnn.batches import Placed, TrainingBatch
-from colisten.gnn.cores import half_the_cores
-from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Shape
-from colisten.gnn.module import HgnnTraining
+from colisten.gnn.lightning_module import GnnTraining
+from colisten.gnn.node_features import Features
 from colisten.gnn.supervision import Edges, edges_per_type
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
-from colisten.settings import Gnn
+from colisten.settings import GnnSettings
 
 BATCH = 512
 BATCHES_A_TURN = 16
@@ -41,7 +41,7 @@ NEAR = 0.99
 class Run:
     """One way of training, under way."""
 
-    training: HgnnTraining
+    training: GnnTraining
     seconds: float = 0.0
     edges: int = 0
     seen: list[tuple[float, dict[str, float]]] = field(default_factory=list)
@@ -74,14 +74,14 @@ class Run:
         return self.seconds / self.edges * sum(self.training.shares.values())
 
 
-def _training(adjacency: Adjacency, text: Floats, *, balance: bool) -> HgnnTraining:
+def _training(adjacency: Adjacency, text: Floats, *, balance: bool) -> GnnTraining:
     counts = edges_per_type(adjacency)
     edges = 3 * min(counts.values()) if balance else sum(counts.values())
-    options = Gnn(balance=balance, edges_per_epoch=edges, batch_size=BATCH)
+    options = GnnSettings(balance=balance, edges_per_epoch=edges, batch_size=BATCH)
     torch.manual_seed(7)
     width = Features(text, adjacency.degrees).width
     shape = Shape(width, len(adjacency.node_types), options.dim, len(options.fan_out), options.aggregate)
-    return HgnnTraining(HGNN(shape), adjacency, text, options, seed=7)
+    return GnnTraining(HGNN(shape), adjacency, text, options, seed=7)
 
 
 def _hits(vectors: torch.Tensor, contrast: Placed) -> torch.Tensor:
@@ -115,7 +115,7 @@ def _take_turns(balanced: Run, unbalanced: Run, seconds: float) -> None:
         run.seen.append((run.seconds, found))
 
 
-def _of_audiobooks(edges: Edges, training: HgnnTraining) -> Edges:
+def _of_audiobooks(edges: Edges, training: GnnTraining) -> Edges:
     chosen = training.sampler.adjacency.node_type[edges[0]] == 0
     return edges[0][chosen], edges[1][chosen]
 

@@ -14,7 +14,7 @@ PRESETS: Mapping[Recipe, Mapping[str, object]] = {
         "gnn": {
             "loss": "margin",
             "aggregate": "max",
-            "alone": 0.0,
+            "isolated_node_rate": 0.0,
             "batch_size": 256,
             "learning_rate": 1e-3,
             "max_epochs": 50,

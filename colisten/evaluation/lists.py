@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import polars as pl
 
 from colisten.errors import DataError
-from colisten.evaluation.held_out import HeldOut
+from colisten.evaluation.held_out_streams import HeldOutStreams
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def in_order(recommendations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def faults(lists: pl.DataFrame, held_out: HeldOut, k: int) -> Faults:
+def faults(lists: pl.DataFrame, held_out: HeldOutStreams, k: int) -> Faults:
     """Count what is wrong with the `lists` of `in_order`."""
     mine = lists.join(held_out.pairs.select("user_id").unique(), on="user_id", how="semi")
     lengths = mine.group_by("user_id").len()["len"]

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from colisten.evaluation.held_out import HeldOut, read_held_out
+from colisten.evaluation.held_out_streams import HeldOutStreams, read_held_out
 from colisten.evaluation.intervals import bootstrap, interval, standard_error
 from colisten.evaluation.metrics_lists import cumulative
 from colisten.evaluation.scores import DEPTH, ItemVectors, Scores, score
 from colisten.progress import Progress
 
-Recommend = Callable[[Sequence[str], int, str], pl.DataFrame]
+RecommendFunction = Callable[[Sequence[str], int, str], pl.DataFrame]
 """(user ids, k, item type) → `user_id`, `item_id`, `item_type`, `score`, `rank`."""
 
 DRAWS = 1000
@@ -61,7 +61,7 @@ class Report:
 
 def evaluate(
     split: Path,
-    recommenders: Mapping[str, Recommend],
+    recommenders: Mapping[str, RecommendFunction],
     *,
     k: int = 10,
     seed: int = 7,
@@ -79,8 +79,8 @@ def evaluate(
 
 
 def _report(
-    held_out: HeldOut,
-    recommenders: Mapping[str, Recommend],
+    held_out: HeldOutStreams,
+    recommenders: Mapping[str, RecommendFunction],
     k: int,
     seed: int,
     vectors: ItemVectors | None,

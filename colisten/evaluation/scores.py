@@ -8,7 +8,7 @@ import polars as pl
 
 from colisten.arrays import Floats
 from colisten.evaluation import metrics_lists as shape
-from colisten.evaluation.held_out import HeldOut
+from colisten.evaluation.held_out_streams import HeldOutStreams
 from colisten.evaluation.lists import Faults, faults, in_order
 from colisten.evaluation.metrics import accuracy, worth
 
@@ -37,7 +37,9 @@ class Scores:
     faults: Faults
 
 
-def score(held_out: HeldOut, recommendations: pl.DataFrame, k: int, vectors: ItemVectors | None = None) -> Scores:
+def score(
+    held_out: HeldOutStreams, recommendations: pl.DataFrame, k: int, vectors: ItemVectors | None = None
+) -> Scores:
     """Judge a table of recommendations (`user_id`, `item_id`, `score`, `rank`), by value too where it is known.
 
     Raises:
@@ -60,7 +62,7 @@ def score(held_out: HeldOut, recommendations: pl.DataFrame, k: int, vectors: Ite
     )
 
 
-def _of_lists(held_out: HeldOut, shown: pl.DataFrame, k: int, vectors: ItemVectors | None) -> dict[str, float]:
+def _of_lists(held_out: HeldOutStreams, shown: pl.DataFrame, k: int, vectors: ItemVectors | None) -> dict[str, float]:
     size, listeners = len(held_out.catalogue), held_out.catalogue.select("item_id", "listeners")
     liked = shape.popularity(shown, k, listeners, held_out.listeners)
     taste = shape.popularity(held_out.heard.with_columns(rank=pl.lit(1)), k, listeners, held_out.listeners)
@@ -82,7 +84,7 @@ def _of_lists(held_out: HeldOut, shown: pl.DataFrame, k: int, vectors: ItemVecto
     }
 
 
-def _shown(held_out: HeldOut, lists: pl.DataFrame) -> pl.DataFrame:
+def _shown(held_out: HeldOutStreams, lists: pl.DataFrame) -> pl.DataFrame:
     """What the test users are shown of the catalogue."""
     mine = lists.join(held_out.users.to_frame(), on="user_id", how="semi")
     return mine.join(held_out.catalogue.select("item_id"), on="item_id", how="semi")

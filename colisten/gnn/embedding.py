@@ -10,9 +10,9 @@ from safetensors.numpy import load_file, save_file
 from torch.nn import functional
 
 from colisten.arrays import Floats
-from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN
 from colisten.gnn.model_files import load_model
+from colisten.gnn.node_features import NodeFeatures
 from colisten.gnn.subgraph import subgraph
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.blocks import blocks
@@ -41,7 +41,7 @@ def embed(adjacency: Adjacency, text: Floats, folder: Path, progress: Progress) 
         WorkdirError: no model has been trained for these node types.
     """
     model = load_model(folder, adjacency.node_types)
-    return _all_layers(model, adjacency, Features(text, adjacency.degrees), progress)
+    return _all_layers(model, adjacency, NodeFeatures(text, adjacency.degrees), progress)
 
 
 def load_embeddings(folder: Path) -> Floats:
@@ -50,7 +50,7 @@ def load_embeddings(folder: Path) -> Floats:
 
 
 @torch.inference_mode()
-def _all_layers(model: HGNN, adjacency: Adjacency, features: Features, progress: Progress) -> Floats:
+def _all_layers(model: HGNN, adjacency: Adjacency, features: NodeFeatures, progress: Progress) -> Floats:
     items = len(adjacency.node_type)
     with progress.task("embedding items", total=(len(model.layers) + 1) * items) as task:
         out = _projected(model, adjacency, features)
@@ -64,7 +64,7 @@ def _all_layers(model: HGNN, adjacency: Adjacency, features: Features, progress:
     return functional.normalize(torch.from_numpy(out), dim=1).numpy()
 
 
-def _projected(model: HGNN, adjacency: Adjacency, features: Features) -> Floats:
+def _projected(model: HGNN, adjacency: Adjacency, features: NodeFeatures) -> Floats:
     """[items, dim] what enters the first layer."""
     out = np.empty((len(adjacency.node_type), model.shape.dim), np.float32)
     for code in range(len(adjacency.node_types)):

@@ -11,11 +11,11 @@ from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Graph
+from colisten.settings import GraphSettings
 
 
 def graph_in_memory(
-    data: ListeningData, types: NodeTypes, options: Graph, folder: Path, progress: Progress
+    data: ListeningData, types: NodeTypes, options: GraphSettings, folder: Path, progress: Progress
 ) -> SnapshotAdjacency:
     """Build the edges of `data` into `folder`, and hold their graph."""
     build_edges(data, options, folder, progress)

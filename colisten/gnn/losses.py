@@ -6,19 +6,21 @@ import torch
 from torch import Tensor
 
 
-def margin_loss(positive: Tensor, others: Tensor, joined: Tensor, margin: float) -> Tensor:
+def margin_loss(positive: Tensor, negatives: Tensor, false_negatives: Tensor, margin: float) -> Tensor:
     """[r] mean over a row's negatives of max(0, negative − positive + margin), paper eq. 4; 0 without negatives."""
-    short = (others - positive[:, None] + margin).relu().masked_fill(joined, 0.0)
-    return short.sum(dim=1) / (~joined).sum(dim=1).clamp(min=1)
+    short = (negatives - positive[:, None] + margin).relu().masked_fill(false_negatives, 0.0)
+    return short.sum(dim=1) / (~false_negatives).sum(dim=1).clamp(min=1)
 
 
-def softmax_loss(positive: Tensor, others: Tensor, joined: Tensor, log_chance: Tensor, temperature: float) -> Tensor:
+def softmax_loss(
+    positive: Tensor, negatives: Tensor, false_negatives: Tensor, log_chance: Tensor, temperature: float
+) -> Tensor:
     """[r] −log softmax of the positive against the row's negatives.
 
     A negative that is drawn often stands for few: subtracting the log of its chance (logQ; Yi et al. 2019, Bengio &
     Senécal 2008) makes the sum over those drawn an unbiased estimate of the sum over all items. The positive is there
     by certainty, so it is not corrected.
     """
-    negatives = (others / temperature - log_chance).masked_fill(joined, float("-inf"))
+    negatives = (negatives / temperature - log_chance).masked_fill(false_negatives, float("-inf"))
     all_scores = torch.cat([positive[:, None] / temperature, negatives], dim=1)
     return all_scores.logsumexp(dim=1) - positive / temperature

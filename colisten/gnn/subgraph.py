@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from colisten.arrays import Floats, Int64s
-from colisten.graph_store.stream.adjacency import Adjacency, offsets
+from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
+from colisten.ragged import offsets
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 

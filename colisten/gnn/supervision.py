@@ -10,24 +10,24 @@ import numpy.typing as npt
 
 from colisten.arrays import Bools, Codes, Floats, Int64s
 from colisten.graph_store.stream.adjacency import Adjacency
-from colisten.graph_store.stream.exclude import HeldOut
+from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out as is_held_out
 from colisten.graph_store.stream.sampler import NeighbourSampler
 
 EdgeType = tuple[int, int]
-Edges = tuple[Int64s, Int64s]
+SupervisionEdges = tuple[Int64s, Int64s]
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Anchors and positives, and the `others` that all of them are held against; positives and others are of one type.
+    """Anchors and positives, and the `negatives` that all of them are held against; positives and others are of one type.
 
     All are items; [r] rows, [c] others.
     """
 
     anchor: Int64s
     positive: Int64s
-    others: Int64s
+    negatives: Int64s
     log_chance: Floats
     """[c] log of the probability that an item comes to be among the others."""
 
@@ -41,7 +41,7 @@ def edges_per_type(adjacency: Adjacency) -> dict[EdgeType, int]:
     return {pair: count for pair, count in counts.items() if count}
 
 
-def share_out(counts: dict[EdgeType, int], total: int, *, balance: bool) -> dict[EdgeType, int]:
+def edges_to_draw(counts: dict[EdgeType, int], total: int, *, balance: bool) -> dict[EdgeType, int]:
     """How many of `total` edges each type supplies.
 
     Balanced: equally many each (paper 4.1.3); a type with fewer supplies what it has, and the others share the rest.
@@ -58,7 +58,7 @@ def share_out(counts: dict[EdgeType, int], total: int, *, balance: bool) -> dict
 
 def draw_epoch(
     sampler: NeighbourSampler, shares: dict[EdgeType, int], rng: np.random.Generator, *, held_out: bool = False
-) -> Edges:
+) -> SupervisionEdges:
     """`shares` edges of each type, uniformly and in random order; the held-out ones or the others."""
     drawn = [sampler.draw_edges(pair, count, rng, held_out=held_out) for pair, count in shares.items()]
     src, dst = (np.concatenate([edges[side] for edges in drawn]).astype(np.int64) for side in (0, 1))
@@ -100,7 +100,7 @@ class Contrasts:
     negatives: int
     in_batch: bool
 
-    def draw(self, edges: Edges, rng: np.random.Generator) -> list[Contrast]:
+    def draw(self, edges: SupervisionEdges, rng: np.random.Generator) -> list[Contrast]:
         """One contrast per node type of the positives."""
         anchors, positives = np.concatenate(edges), np.concatenate(edges[::-1])
         kind = self.node_type[positives]
@@ -108,15 +108,15 @@ class Contrasts:
 
     def _of_type(self, code: int, anchors: Int64s, positives: Int64s, rng: np.random.Generator) -> Contrast:
         members = self.members[code]
-        others = rng.choice(members, min(self.negatives, len(members)), replace=False)
-        missed = 1 - len(others) / len(members)
+        negatives = rng.choice(members, min(self.negatives, len(members)), replace=False)
+        missed = 1 - len(negatives) / len(members)
         if self.in_batch:
-            others = np.union1d(others, positives)
-        chance = 1 - missed * (1 - self.chance[others] * self.in_batch) ** (len(positives) - 1)
-        return Contrast(anchors, positives, others, np.log(chance).astype(np.float32))
+            negatives = np.union1d(negatives, positives)
+        chance = 1 - missed * (1 - self.chance[negatives] * self.in_batch) ** (len(positives) - 1)
+        return Contrast(anchors, positives, negatives, np.log(chance).astype(np.float32))
 
 
-def joined(adjacency: Adjacency, contrast: Contrast, unknown: HeldOut | None) -> Bools:
+def false_negatives(adjacency: Adjacency, contrast: Contrast, unknown: HeldOutEdges | None) -> Bools:
     """[r, c] pairs of a contrast that are no negatives: joined in the graph, or one and the same item.
 
     Edges held out by `unknown` count as not joined, so that training learns nothing of them.
@@ -124,12 +124,12 @@ def joined(adjacency: Adjacency, contrast: Contrast, unknown: HeldOut | None) ->
     anchors, row = np.unique(contrast.anchor, return_inverse=True)
     around = adjacency.neighbours(anchors)
     column = np.full(len(adjacency.node_type), -1, np.int32)
-    column[contrast.others] = np.arange(len(contrast.others), dtype=np.int32)
+    column[contrast.negatives] = np.arange(len(contrast.negatives), dtype=np.int32)
     hit = column[around.items] >= 0
     owner, items = np.repeat(np.arange(len(anchors)), np.diff(around.indptr))[hit], around.items[hit].astype(np.int64)
     if unknown is not None:
         known = ~is_held_out(anchors[owner], items, unknown.share, unknown.seed)
         owner, items = owner[known], items[known]
-    out = anchors[:, None] == contrast.others
+    out = anchors[:, None] == contrast.negatives
     out[owner, column[items]] = True
     return np.asarray(out[row])

@@ -15,22 +15,29 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from colisten.arrays import Floats
+from colisten.cores import half_the_cores
 from colisten.errors import GraphError
-from colisten.gnn.cores import half_the_cores
-from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Shape
+from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model_files import load_model, origin_of, save_model
-from colisten.gnn.module import HgnnTraining
+from colisten.gnn.node_features import NodeFeatures
 from colisten.gnn.training_log import EpochReport
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.progress import Progress
-from colisten.settings import Gnn
+from colisten.settings import GnnSettings
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
-def train_hgnn(
-    adjacency: Adjacency, text: Floats, options: Gnn, *, seed: int, folder: Path, progress: Progress, lineage: str = ""
+def train_gnn(
+    adjacency: Adjacency,
+    text: Floats,
+    options: GnnSettings,
+    *,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+    lineage: str = "",
 ) -> HGNN:
     """Train on the streamed graph and save the best model in `folder`; `text` is float32 [items, width].
 
@@ -50,7 +57,7 @@ def train_hgnn(
     if options.continued and origin and origin == origin_of(folder):
         progress.say("  going on from the weights of the last training")
         model.load_state_dict(load_model(folder, adjacency.node_types).state_dict())
-    training = HgnnTraining(model, adjacency, text, options, seed)
+    training = GnnTraining(model, adjacency, text, options, seed)
     checkpoints = folder / "checkpoints" / _fingerprint(adjacency, text, options, seed)
     with half_the_cores():
         best = _fit(training, checkpoints, folder / "training.jsonl", progress)
@@ -60,21 +67,21 @@ def train_hgnn(
     return model.eval()
 
 
-def _new_model(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> HGNN:
-    width = Features(text, adjacency.degrees).width
+def _new_model(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> HGNN:
+    width = NodeFeatures(text, adjacency.degrees).width
     shape = Shape(width, len(adjacency.node_types), options.dim, len(options.fan_out), options.aggregate)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return HGNN(shape)
 
 
-def _origin(adjacency: Adjacency, text: Floats, options: Gnn, seed: int, lineage: str) -> str:
+def _origin(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int, lineage: str) -> str:
     """What a model must have been made from, data aside, for its weights to be gone on with."""
     made_from = [lineage, adjacency.node_types, text.shape[1], options.model_dump(mode="json"), seed]
     return hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16).hexdigest()
 
 
-def _fingerprint(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) -> str:
+def _fingerprint(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> str:
     """What a checkpoint must have been made from to be gone on with."""
     made_from = [adjacency.version, adjacency.node_types, options.model_dump(mode="json"), seed]
     digest = hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16)
@@ -83,7 +90,7 @@ def _fingerprint(adjacency: Adjacency, text: Floats, options: Gnn, seed: int) ->
     return digest.hexdigest()
 
 
-def _fit(training: HgnnTraining, checkpoints: Path, log: Path, progress: Progress) -> Path:
+def _fit(training: GnnTraining, checkpoints: Path, log: Path, progress: Progress) -> Path:
     """Run Lightning; gives the checkpoint of the best epoch."""
     options = training.options
     last = checkpoints / "last.ckpt"

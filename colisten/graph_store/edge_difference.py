@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from neo4j import Driver, ManagedTransaction
 
-from colisten.graph_store.schema import ITEM, PREFIX, SPEAKS_FOR, quoted, relationship_of
+from colisten.graph_store.schema import ITEM, PREDICTS, PREFIX, quoted, relationship_of
 from colisten.progress import Progress
 
 STRONGEST = 10
@@ -103,10 +103,10 @@ def co_listening(edges: Path) -> Relationships:
 
 def beliefs(weights: Path) -> Relationships:
     """What the recommender has learned: for each item the few items that speak for it most."""
-    scan = pl.scan_parquet(weights).select(pl.lit(SPEAKS_FOR).alias("kind"), "src", "dst", "weight")
+    scan = pl.scan_parquet(weights).select(pl.lit(PREDICTS).alias("kind"), "src", "dst", "weight")
     strongest = scan.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST)
     ranked = strongest.collect(engine="streaming")  # once, not for every range
-    return Relationships(ranked.lazy(), ("weight",), SPEAKS_FOR)
+    return Relationships(ranked.lazy(), ("weight",), PREDICTS)
 
 
 def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:

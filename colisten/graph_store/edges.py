@@ -13,14 +13,14 @@ import ibis
 import polars as pl
 from ibis import _
 
-from colisten import settings
 from colisten.graph_store.edge_summary import EdgeSummary, summarise
 from colisten.graph_store.engines import run_on_duckdb, run_on_spark
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.settings import GraphSettings
 from colisten.workdir import replacing_file
 
-USUAL_TOP_K = 10
+DEFAULT_TOP_K = 10
 """Edges kept of an item and edge type where nothing is set."""
 FILE = "edges.parquet"
 
@@ -28,7 +28,7 @@ _PRIME = 2_147_483_647
 """2³¹ - 1: products of two numbers below it fit an int64 on every engine."""
 
 
-def build_edges(data: ListeningData, options: settings.Graph, out: Path, progress: Progress) -> EdgeSummary:
+def build_edges(data: ListeningData, options: GraphSettings, out: Path, progress: Progress) -> EdgeSummary:
     """Compute the edges of `data` into `out/edges.parquet`, in memory bounded by `options.memory_mb`.
 
     Columns: `src` int32, `dst` int32 (items, src < dst in the order of (type name, row)), `src_type` str, `dst_type`
@@ -48,13 +48,13 @@ def build_edges(data: ListeningData, options: settings.Graph, out: Path, progres
     return summarise(pl.scan_parquet(out / FILE), data)
 
 
-def co_listening(interactions: ibis.Table, items: ibis.Table, *, strong: int, options: settings.Graph) -> ibis.Table:
+def co_listening(interactions: ibis.Table, items: ibis.Table, *, strong: int, options: GraphSettings) -> ibis.Table:
     """The edges as an expression over the two files of the listening contract; engine and file are the caller's."""
     places = _places(items)
     listens = _listens(interactions, places, strong, options.items_per_user)
     pairs = _pairs(listens, options.min_listeners)
     weighted = _weighted(pairs, listens, places)
-    top_k = USUAL_TOP_K if options.top_k is None else options.top_k
+    top_k = DEFAULT_TOP_K if options.top_k is None else options.top_k
     kept = _strongest(weighted, top_k) if top_k else weighted
     src, dst = (
         places.select(**{end: _.place, f"{end}_item": _.item, f"{end}_type": _.item_type}) for end in ("src", "dst")

@@ -1,4 +1,4 @@
-"""Loading the co-listening graph into Neo4j: by difference, resumable, checked against the edges file."""
+"""Loading the co-listening graph into Neo4jSettings: by difference, resumable, checked against the edges file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.verifying import has_counts, verify
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 
 IMPORT_FROM = 250_000
@@ -57,14 +57,14 @@ class _Wanted:
 def load_graph(
     data: ListeningData, edges: Path, settings: Settings, workdir: Workdir, progress: Progress, *, replace: bool = False
 ) -> LoadSummary:
-    """Make the graph in Neo4j that of `data` and of the edges file `edges`, and check that it is.
+    """Make the graph in Neo4jSettings that of `data` and of the edges file `edges`, and check that it is.
 
     Only what differs is written, and a load that was cut short is gone on with; until it ends, `read_marker` gives
     None. A first, large load into the managed server goes through the offline importer. `replace` removes a graph of
     another catalogue first (the managed server's always may be); nodes of others are never touched.
 
     Raises:
-        GraphError: Neo4j cannot be used, holds somebody else's data or another catalogue, or differs afterwards.
+        GraphError: Neo4jSettings cannot be used, holds somebody else's data or another catalogue, or differs afterwards.
         OutOfSpaceError: a disk is full.
     """
     started = time.monotonic()
@@ -85,13 +85,13 @@ def load_graph(
     return LoadSummary(way, wanted.marker, items, changes, time.monotonic() - started)
 
 
-def load_beliefs(weights: Path, settings: Settings, workdir: Workdir, progress: Progress) -> EdgeChanges:
+def load_item_weights(weights: Path, settings: Settings, workdir: Workdir, progress: Progress) -> EdgeChanges:
     """Write what the recommender has learned beside the co-listening edges, by difference.
 
     `weights` is `W/towers/weights.parquet`: `src`, `dst` (items), `weight`.
 
     Raises:
-        GraphError: Neo4j cannot be used, or holds no whole graph.
+        GraphError: Neo4jSettings cannot be used, or holds no whole graph.
     """
     database, batch = settings.neo4j.database, settings.neo4j.batch
     with as_graph_error("what was learned was written"), open_driver(settings, workdir, progress) as driver:
@@ -138,7 +138,7 @@ def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool)
     if not is_same_catalogue(driver, database, wanted.nodes):
         if not replace:
             raise GraphError(
-                f"The Neo4j database {database!r} holds the co-listening graph of another catalogue: set "
+                f"The Neo4jSettings database {database!r} holds the co-listening graph of another catalogue: set "
                 "neo4j.database to another one, or load with --replace to put this graph in its place."
             )
         remove_graph(driver, database)
@@ -146,12 +146,14 @@ def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool)
     ensure_schema(driver, database, wanted.marker.items)
 
 
-def _write_difference(driver: Driver, options: Neo4j, wanted: _Wanted, progress: Progress) -> tuple[int, EdgeChanges]:
+def _write_difference(
+    driver: Driver, options: Neo4jSettings, wanted: _Wanted, progress: Progress
+) -> tuple[int, EdgeChanges]:
     items = write_nodes(driver, options.database, wanted.nodes, batch=options.batch, progress=progress)
     edges = co_listening(wanted.edges)
     return items, edges.write(driver, options.database, batch=options.batch, progress=progress)
 
 
-def _finish(driver: Driver, options: Neo4j, wanted: _Wanted, progress: Progress) -> None:
+def _finish(driver: Driver, options: Neo4jSettings, wanted: _Wanted, progress: Progress) -> None:
     verify(driver, options.database, wanted.marker, wanted.summary, connections=options.connections, progress=progress)
     complete(driver, options.database, wanted.marker)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from neo4j import Driver
 
 from colisten.errors import GraphError
-from colisten.graph_store.schema import GRAPH, ITEM, PREFIX, SPEAKS_FOR
+from colisten.graph_store.schema import GRAPH, ITEM, PREDICTS, PREFIX
 
 if TYPE_CHECKING:
     from colisten.graph_store.edge_summary import EdgeType  # and with it polars
@@ -110,7 +110,7 @@ def remove_graph(driver: Driver, database: str) -> None:
     """
     with driver.session(database=database) as session:
         session.run(f"MATCH (g:{GRAPH} {{name: $name}}) SET g.complete = false", name=NAME).consume()
-        ours = f"type(r) STARTS WITH '{PREFIX}' OR type(r) = '{SPEAKS_FOR}'"
+        ours = f"type(r) STARTS WITH '{PREFIX}' OR type(r) = '{PREDICTS}'"
         for query in (
             f"MATCH (:{ITEM})-[r]->(:{ITEM}) WHERE {ours} CALL (r) {{ DELETE r }}",
             f"MATCH (n:{ITEM}) WHERE n.item IS NOT NULL CALL (n) {{ DELETE n }}",

@@ -19,9 +19,9 @@ GRAPH = "CoListeningGraph"
 TITLES = "colisten_titles"
 """The full-text index over titles."""
 PREFIX = "CO_LISTENED_"
-SPEAKS_FOR = "SPEAKS_FOR"
+PREDICTS = "PREDICTS"
 """The relationship type of what the recommender has learned: hearing the one speaks for the other."""
-CO_LISTENED = f"!{SPEAKS_FOR}"
+CO_LISTENED = f"!{PREDICTS}"
 """In a pattern between items: any co-listening edge."""
 
 _PLAIN = re.compile(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from colisten.listening import checks, numbering, whole
+from colisten.listening import checks, dataset_checks, numbering
 from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS
 from colisten.listening.files import Source
 from colisten.listening.raw import database, one_row, open_table
@@ -50,23 +50,23 @@ def staged(
     """Check everything in `source`; `earlier` is the items file of an earlier import.
 
     Raises:
-        DataError: the data cannot be used as a whole.
+        DataError: the data cannot be used as a dataset_checks.
     """
     opened = Source.open(source)
     with database(scratch, opened, settings.listening.memory_mb) as db, progress.task("checking", len(TABLES)) as task:
         raw = {table.name: open_table(db, opened, table) for table in TABLES}
         numbering.read_earlier(db, earlier)
         checks.check_items(db, raw[ITEMS.name].columns)
-        whole.refuse_bad_catalogue(db, settings)
-        numbering.number_items(db, settings.taste)
-        whole.refuse_too_many_types(numbering.item_types(db))
+        dataset_checks.check_catalogue(db, settings)
+        numbering.number_items(db, settings.taste_types)
+        dataset_checks.check_type_count(numbering.item_types(db))
         task.advance(note="items")
         features = checks.check_users(db, raw[USERS.name])
         task.advance(note="users")
         checks.check_interactions(
-            db, raw[INTERACTIONS.name].columns, taste=settings.taste, ignored=settings.signals.ignored
+            db, raw[INTERACTIONS.name].columns, taste=settings.taste_types, ignored=settings.signals.ignored
         )
-        whole.refuse_bad_signals(db, settings)
+        dataset_checks.check_signals(db, settings)
         task.advance(note="interactions")
         collect_rejected(db)
         yield Staged(db, features)

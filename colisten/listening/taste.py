@@ -20,7 +20,7 @@ WIDTH = 32
 def make_taste(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Make `made_taste` (user, taste) from the strong signals on taste items; empty if the users table brings taste."""
     db.execute("CREATE TABLE made_taste (user INTEGER, taste FLOAT[])")
-    if not settings.taste or one_row(db, "SELECT count(taste) FROM kept_users")[0]:
+    if not settings.taste_types or one_row(db, "SELECT count(taste) FROM kept_users")[0]:
         return
     strong = ", ".join(map(literal, settings.signals.strong))
     counts = db.execute(f"""

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colisten.progress import Progress
+from colisten.serving.query import Query
 from colisten.serving.ranking import Ranked
 from colisten.serving.recommending import Recommender
-from colisten.serving.wishes import Wish
 from colisten.workdir import replacing_file
 
 _USERS_AT_ONCE = 2048
@@ -28,7 +28,7 @@ _SCHEMA = pa.schema(_FIELDS)
 
 
 def recommend_to(
-    path: Path, recommender: Recommender, user_ids: Sequence[str], wish: Wish, progress: Progress
+    path: Path, recommender: Recommender, user_ids: Sequence[str], query: Query, progress: Progress
 ) -> list[str]:
     """Write `user_id`, `item_id`, `item_type`, `score` float32, `rank` int32; returns the users never seen before.
 
@@ -39,7 +39,7 @@ def recommend_to(
     """
     everyone = list(dict.fromkeys(user_ids))
     item_ids = pa.array(recommender.profiles.item_ids(), pa.string())
-    kind = wish.item_type or recommender.target
+    kind = query.item_type or recommender.target
     unknown: list[str] = []
     with (
         replacing_file(path) as draft,
@@ -48,7 +48,7 @@ def recommend_to(
     ):
         for start in range(0, len(everyone), _USERS_AT_ONCE):
             users = everyone[start : start + _USERS_AT_ONCE]
-            ranked, strangers = recommender.rank(users, wish)
+            ranked, strangers = recommender.rank(users, query)
             writer.write_table(_table(users, ranked, item_ids, kind))
             unknown += strangers
             task.advance(len(users))

@@ -24,7 +24,7 @@ import numpy as np
 
 from colisten.arrays import Codes
 from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
-from colisten.towers.listeners import Listeners
+from colisten.listening.histories import UserHistories
 
 LAYOUT = 2
 """Raised whenever the tables change, so that `colisten run` writes them anew."""
@@ -36,7 +36,7 @@ _ITEMS = "SELECT item, item_id, item_type, title, retired FROM items WHERE "
 
 
 @dataclass(frozen=True)
-class Facts:
+class ProfileFacts:
     """What holds for all profiles."""
 
     signals: tuple[str, ...]
@@ -102,11 +102,11 @@ class Profiles:
         self._connection.close()
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> ProfileFacts:
         found = {
             key: json.loads(value) for key, value in self._all("SELECT key, value FROM facts WHERE key <> 'types'")
         }
-        return Facts(
+        return ProfileFacts(
             tuple(found["signals"]), found["strong"], tuple(found["item_types"]), found["features"], found["latest"]
         )
 
@@ -116,7 +116,7 @@ class Profiles:
         ((blob,),) = self._all("SELECT value FROM facts WHERE key = 'types'")
         return np.frombuffer(blob, np.uint8)
 
-    def read(self, user_ids: Sequence[str]) -> tuple[Listeners, list[str]]:
+    def read(self, user_ids: Sequence[str]) -> tuple[UserHistories, list[str]]:
         """The users in the order asked for, and those among them that nothing is known of (they get no events)."""
         query = (
             "SELECT user_id, items, signals, timestamps, features, taste FROM users "
@@ -124,7 +124,7 @@ class Profiles:
         )
         found = {row[0]: row[1:] for row in self._all(query, ids=json.dumps(list(user_ids)))}
         rows = [found.get(user_id, _EMPTY) for user_id in user_ids]
-        return self._listeners(rows), [user_id for user_id in user_ids if user_id not in found]
+        return self._histories(rows), [user_id for user_id in user_ids if user_id not in found]
 
     def forget(self, user_id: str) -> bool:
         """Remove a user and overwrite the bytes where they were; was there anything to remove?"""
@@ -178,12 +178,12 @@ class Profiles:
         found = self._all(query, country=country, items=_json(numbers))
         return {item: Place(*row) for item, *row in found}
 
-    def _listeners(self, rows: Sequence[tuple[Any, ...]]) -> Listeners:
+    def _histories(self, rows: Sequence[tuple[Any, ...]]) -> UserHistories:
         features = [json.loads(row[3]) for row in rows]
         columns: dict[str, list[object]] = {name: [f.get(name) for f in features] for name in self.facts.features}
         columns["taste"] = [None if row[4] is None else np.frombuffer(row[4], np.float32).tolist() for row in rows]
         lengths = [len(row[1]) for row in rows]
-        return Listeners(
+        return UserHistories(
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             np.frombuffer(b"".join(row[0] for row in rows), np.int32),
             np.frombuffer(b"".join(row[1] for row in rows), np.uint8),

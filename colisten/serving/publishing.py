@@ -10,11 +10,11 @@ from pathlib import Path
 from colisten.errors import IndexStoreError
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.serving.catalogue import Catalogue, catalogue_of
 from colisten.serving.index.collection import Index, Layout, new_name
 from colisten.serving.index.opening import open_index
 from colisten.serving.probe import probe
-from colisten.settings import Qdrant, Settings
+from colisten.serving.published_items import PublishedItems, published_items
+from colisten.settings import QdrantSettings, Settings
 from colisten.towers.tensors import mapped
 from colisten.workdir import Workdir, replacing_folder
 
@@ -22,7 +22,7 @@ _AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
-class Published:
+class CollectionInfo:
     """One finished collection."""
 
     name: str
@@ -41,19 +41,21 @@ def publish(workdir: Workdir, data: ListeningData, settings: Settings, progress:
     """
     towers = mapped(workdir.towers / "items.safetensors")["vectors"]
     hgnn = mapped(workdir.gnn / "items.safetensors")["embeddings"]
-    catalogue = catalogue_of(data, towers, hgnn, mapped(workdir.features / "text.safetensors")["text"])
+    catalogue = published_items(data, towers, hgnn, mapped(workdir.features / "text.safetensors")["text"])
     index = open_index(workdir, settings)
     index.clean()
     name = new_name(index.alias, index.ready())
     with replacing_folder(encoder_folder(workdir, name)) as draft:
         item_vectors = shutil.ignore_patterns("items.safetensors")
         shutil.copytree(workdir.towers, draft, copy_function=_link, ignore=item_vectors, dirs_exist_ok=True)
-    publish_catalogue(index, name, catalogue, settings.qdrant, progress)
+    publish_items(index, name, catalogue, settings.qdrant, progress)
     _forget_encoders(workdir, index)
     return name
 
 
-def publish_catalogue(index: Index, name: str, catalogue: Catalogue, settings: Qdrant, progress: Progress) -> None:
+def publish_items(
+    index: Index, name: str, catalogue: PublishedItems, settings: QdrantSettings, progress: Progress
+) -> None:
     """Upload, probe, switch, and drop what is beyond `settings.keep`."""
     graph = len(catalogue) > settings.exact_up_to
     layout = Layout({vector: rows.shape[1] for vector, rows in catalogue.vectors.items()}, graph)
@@ -87,10 +89,10 @@ def rollback(index: Index, to: str | None = None) -> str:
     return target
 
 
-def published(index: Index) -> list[Published]:
+def list_collections(index: Index) -> list[CollectionInfo]:
     """The finished collections, oldest first."""
     live = index.live()
-    return [Published(name, name == live, index.open(name).count()) for name in index.ready()]
+    return [CollectionInfo(name, name == live, index.open(name).count()) for name in index.ready()]
 
 
 def encoder_folder(workdir: Workdir, name: str) -> Path:

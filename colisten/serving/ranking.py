@@ -54,9 +54,9 @@ def rank(collection: Collection, vectors: Floats, heard: Heard, k: int, conditio
     scores = np.full((len(vectors), k), -np.inf, np.float32)
     for rows in _batches(wanted):
         limit = int(wanted[rows].max())
-        hits = collection.search(_BY, vectors[rows], limit, conditions, collection.breadth)
+        hits = collection.search(_BY, vectors[rows], limit, conditions, collection.ef)
         short = np.any(hits.items < 0, axis=1)
-        if collection.breadth is not None and short.any():  # a graph may lose its way among filters
+        if collection.ef is not None and short.any():  # a graph may lose its way among filters
             hits = _patched(hits, short, collection.search(_BY, vectors[rows[short]], limit, conditions, None))
         items[rows], scores[rows] = _without(hits, rows, heard, k)
     users, places = np.nonzero(items >= 0)

@@ -11,15 +11,15 @@ import numpy as np
 
 from colisten.arrays import Floats, Int32s
 from colisten.errors import IndexStoreError, SettingsError
+from colisten.listening.histories import UserHistories
+from colisten.ragged import distinct
 from colisten.serving.index.collection import Collection, Conditions
 from colisten.serving.index.opening import open_index
 from colisten.serving.profiles import Item, Profiles
+from colisten.serving.query import Query, conditions_of, described, item_named
 from colisten.serving.ranking import Heard, Ranked, rank
-from colisten.serving.wishes import Wish, conditions_of, described, item_named
 from colisten.settings import Settings
-from colisten.towers.encoder import UserEncoder
-from colisten.towers.history import distinct
-from colisten.towers.listeners import Listeners
+from colisten.towers.user_encoder import UserEncoder
 from colisten.workdir import Workdir
 
 
@@ -86,32 +86,32 @@ class Recommender:
     def close(self) -> None:
         self.profiles.close()
 
-    def recommend(self, user_ids: Sequence[str], wish: Wish) -> Recommendations:
+    def recommend(self, user_ids: Sequence[str], query: Query) -> Recommendations:
         """Answer for users by id, known or not.
 
         Raises:
             SettingsError: the wish names a type, language or genre that no item has.
         """
-        ranked, unknown = self.rank(user_ids, wish)
+        ranked, unknown = self.rank(user_ids, query)
         return self._named(user_ids, ranked, unknown)
 
-    def recommend_for(self, likes: Sequence[str], features: Mapping[str, object], wish: Wish) -> Recommendations:
+    def recommend_for(self, likes: Sequence[str], features: Mapping[str, object], query: Query) -> Recommendations:
         """Answer for somebody with no account, who likes these items (ids or titles).
 
         Raises:
             SettingsError: no such item, or nothing was learned about a feature.
         """
-        return self.answer(self.somebody(likes, features), wish)
+        return self.answer(self.history(likes, features), query)
 
-    def answer(self, somebody: Listeners, wish: Wish) -> Recommendations:
-        """Answer for the one person in `somebody`, whoever it is.
+    def answer(self, history: UserHistories, query: Query) -> Recommendations:
+        """Answer for the one person in `history`, whoever it is.
 
         Raises:
             SettingsError: the wish names a type, language or genre that no item has.
         """
-        return self._named([""], self._rank(somebody, wish, self._conditions(wish)), [])
+        return self._named([""], self._rank(history, query, self._conditions(query)), [])
 
-    def somebody(self, likes: Sequence[str], features: Mapping[str, object]) -> Listeners:
+    def history(self, likes: Sequence[str], features: Mapping[str, object]) -> UserHistories:
         """One person with no account, as if they had just heard what they like.
 
         Raises:
@@ -121,12 +121,12 @@ class Recommender:
         liked = np.array([item_named(word, self.profiles).item for word in likes], np.int64)
         items = distinct(liked).astype(np.int32)
         known = {name: [value] for name, value in described(features, self.profiles).items()}
-        return Listeners(
+        return UserHistories(
             np.array([0, len(items)], np.int64), items, np.zeros(len(items), np.uint8),
             np.full(len(items), facts.latest, np.int64), known,
         )  # fmt: skip
 
-    def similar(self, word: str, wish: Wish, *, across: bool = False) -> Recommendations:
+    def similar(self, word: str, query: Query, *, across: bool = False) -> Recommendations:
         """The items nearest to one (an id or a title) by what is listened to together, by cosine of `hgnn` vectors:
         of the type wished for, else of its own type, or of all types together if `across`.
 
@@ -140,17 +140,17 @@ class Recommender:
             raise SettingsError(
                 f"{item.title or item.item_id!r} is not in the live index: it left the catalogue, or publish again."
             )
-        return self._nearest("hgnn", vector, wish, None if across else item.item_type, but=item.item)
+        return self._nearest("hgnn", vector, query, None if across else item.item_type, but=item.item)
 
-    def check(self, wish: Wish) -> None:
+    def check(self, query: Query) -> None:
         """Make sure that there are items of that kind.
 
         Raises:
             SettingsError: the wish names a type, language or genre that no item has.
         """
-        conditions_of(wish, None, self.profiles)
+        conditions_of(query, None, self.profiles)
 
-    def search(self, text: Floats, wish: Wish) -> Recommendations:
+    def search(self, text: Floats, query: Query) -> Recommendations:
         """The items whose texts are nearest to one, by cosine of their vectors; of all types if the wish names none.
 
         Args:
@@ -160,38 +160,38 @@ class Recommender:
             SettingsError: the wish names a type, language or genre that no item has.
             IndexStoreError: the live index holds no text vectors of this width.
         """
-        return self._nearest("text", text, wish, None)
+        return self._nearest("text", text, query, None)
 
-    def _nearest(self, using: str, vector: Floats, wish: Wish, usual: str | None, but: int = -1) -> Recommendations:
-        conditions = conditions_of(wish, usual, self.profiles)
-        hits = self.collection.search(using, vector[None], wish.k + 1, conditions, self.collection.breadth)
+    def _nearest(self, using: str, vector: Floats, query: Query, usual: str | None, but: int = -1) -> Recommendations:
+        conditions = conditions_of(query, usual, self.profiles)
+        hits = self.collection.search(using, vector[None], query.k + 1, conditions, self.collection.ef)
         kept = (hits.items[0] >= 0) & (hits.items[0] != but)
-        items, scores = hits.items[0][kept][: wish.k], hits.scores[0][kept][: wish.k]
+        items, scores = hits.items[0][kept][: query.k], hits.scores[0][kept][: query.k]
         ranked = Ranked(np.zeros(len(items), np.int64), items, scores, np.arange(1, len(items) + 1, dtype=np.int32))
         return self._named([""], ranked, [])
 
-    def rank(self, user_ids: Sequence[str], wish: Wish) -> tuple[Ranked, list[str]]:
+    def rank(self, user_ids: Sequence[str], query: Query) -> tuple[Ranked, list[str]]:
         """Like `recommend`, in numbers, and the unknown users."""
-        listeners, unknown = self.profiles.read(user_ids)
-        return self._rank(listeners, wish, self._conditions(wish)), unknown
+        histories, unknown = self.profiles.read(user_ids)
+        return self._rank(histories, query, self._conditions(query)), unknown
 
-    def _rank(self, listeners: Listeners, wish: Wish, conditions: Conditions) -> Ranked:
-        vectors = self.encoder.encode(listeners)
+    def _rank(self, histories: UserHistories, query: Query, conditions: Conditions) -> Ranked:
+        vectors = self.encoder.encode(histories)
         heard = Heard(np.empty(0, np.int64), np.empty(0, np.int64))
-        if not wish.include_heard:
-            heard = self._heard(listeners, conditions)
-        return rank(self.collection, vectors, heard, wish.k, conditions)
+        if not query.include_heard:
+            heard = self._heard(histories, conditions)
+        return rank(self.collection, vectors, heard, query.k, conditions)
 
-    def _heard(self, listeners: Listeners, conditions: Conditions) -> Heard:
+    def _heard(self, histories: UserHistories, conditions: Conditions) -> Heard:
         """Everything streamed, or turned down by a signal, of the types that are asked for."""
         types, facts = self.profiles.type_of, self.profiles.facts
         wanted = [facts.item_types.index(name) for name in conditions.item_types]
-        gone = self.encoder.left_out(listeners.signals, facts.strong) & np.isin(types[listeners.items], wanted)
-        keys = distinct(listeners.owners[gone] * len(types) + listeners.items[gone])
+        gone = self.encoder.left_out(histories.signals, facts.strong) & np.isin(types[histories.items], wanted)
+        keys = distinct(histories.owners[gone] * len(types) + histories.items[gone])
         return Heard(*np.divmod(keys, len(types)))
 
-    def _conditions(self, wish: Wish) -> Conditions:
-        return conditions_of(wish, self.target, self.profiles)
+    def _conditions(self, query: Query) -> Conditions:
+        return conditions_of(query, self.target, self.profiles)
 
     def _named(self, user_ids: Sequence[str], ranked: Ranked, unknown: Sequence[str]) -> Recommendations:
         items = self.profiles.items(distinct(ranked.items).tolist())

@@ -12,23 +12,23 @@ import polars as pl
 from safetensors.numpy import save_file
 
 from colisten.arrays import Floats
-from colisten.towers.data import Material
-from colisten.towers.encoder import FORMAT, features_spec
-from colisten.towers.linear import Linear
+from colisten.towers.inputs import TowerInputs
+from colisten.towers.linear.model import LinearModel
 from colisten.towers.parts import spread_of
-from colisten.towers.training import Training
+from colisten.towers.two_tower.trainer import TwoTowerTrainer
+from colisten.towers.user_encoder import FORMAT, features_spec
 from colisten.workdir import replacing_folder, write_json
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedTowers:
     """All parts, fitted on all data."""
 
-    run: Training
-    linear: Linear | None
+    run: TwoTowerTrainer
+    linear: LinearModel | None
     popular: Floats
     """[items]"""
-    material: Material
+    inputs: TowerInputs
 
     def item_vectors(self, part: str) -> Floats:
         """[items, width of the part]"""
@@ -37,15 +37,15 @@ class Fitted:
         return self.linear.to_items if self.linear and part == "linear" else self.popular[:, None]
 
 
-def export(fitted: Fitted, chosen: Mapping[str, Any], out: Path) -> None:
+def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
     """Write `towers.safetensors`, `items.safetensors`, `weights.parquet` and `spec.json` in one step.
 
     A part that counts nothing for anybody is left out of the vectors.
     """
     counting = [name for name in chosen["warm"] if chosen["warm"][name] or chosen["cold"][name]]
     parts = {name: fitted.item_vectors(name) for name in counting}
-    material = fitted.material
-    compared = material.is_target if material.is_target.any() else np.ones_like(material.is_target)
+    inputs = fitted.inputs
+    compared = inputs.is_target if inputs.is_target.any() else np.ones_like(inputs.is_target)
     spreads = {f"spread.{name}": spread_of(vectors[compared]) for name, vectors in parts.items()}
     with replacing_folder(out) as draft:
         save_file(_tensors(fitted, parts) | spreads, draft / "towers.safetensors")
@@ -56,7 +56,7 @@ def export(fitted: Fitted, chosen: Mapping[str, Any], out: Path) -> None:
         write_json(draft / "spec.json", _spec(fitted, list(parts), chosen))
 
 
-def _tensors(fitted: Fitted, parts: Collection[str]) -> dict[str, Any]:
+def _tensors(fitted: FittedTowers, parts: Collection[str]) -> dict[str, Any]:
     features = fitted.run.data.features
     tensors = {"group_of": features.bags.group_of}
     if "towers" in parts:
@@ -67,20 +67,20 @@ def _tensors(fitted: Fitted, parts: Collection[str]) -> dict[str, Any]:
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
 
 
-def _spec(fitted: Fitted, parts: list[str], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _spec(fitted: FittedTowers, parts: list[str], chosen: Mapping[str, Any]) -> dict[str, Any]:
     features = fitted.run.data.features
     return features_spec(features) | {
         "format": FORMAT,
         "layers": len(fitted.run.data.settings.hidden) + 1,
         "weights": {segment: {name: chosen[segment][name] for name in parts} for segment in ("warm", "cold")},
-        "linear": {"signals": fitted.linear.choice.signals if fitted.linear else features.bags.strong},
-        "has_target": bool(fitted.material.is_target.any()),
-        "ruled_out": list(fitted.material.ruled_out),
+        "linear": {"signals": fitted.linear.options.signals if fitted.linear else features.bags.strong},
+        "has_target": bool(fitted.inputs.is_target.any()),
+        "negative_signals": list(fitted.inputs.negative_signals),
         "chosen": dict(chosen),
     }
 
 
-def _edges(linear: Linear | None) -> pl.DataFrame:
+def _edges(linear: LinearModel | None) -> pl.DataFrame:
     """What the model believes of pairs of items, as warm users know them: `src` speaks for `dst`."""
     schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
     if linear is None:

@@ -14,16 +14,16 @@ from typing import Protocol
 import numpy as np
 
 from colisten.arrays import Bools, Floats
-from colisten.towers.history import History, bag_sums
-from colisten.towers.listeners import Listeners
-from colisten.towers.pairs import pairs_of
-from colisten.towers.user_features import UserFeatures
+from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import pairs_of
+from colisten.towers.features.bags import BagEntries, bag_sums
+from colisten.towers.features.user_features import UserFeatures
 
 
 class Part(Protocol):
     """Turns listeners into vectors that are scored against the part's item vectors."""
 
-    def encode(self, listeners: Listeners) -> Floats:
+    def encode(self, histories: UserHistories) -> Floats:
         """[users, width of the part]."""
         ...
 
@@ -36,8 +36,8 @@ class TowerPart:
     layers: Sequence[tuple[Floats, Floats]]
     """Weight [out, in] and bias [out] of each layer."""
 
-    def encode(self, listeners: Listeners) -> Floats:
-        x = self.features.encode(listeners)
+    def encode(self, histories: UserHistories) -> Floats:
+        x = self.features.encode(histories)
         for weight, bias in self.layers[:-1]:
             x = np.maximum(x @ weight.T + bias, 0)
         weight, bias = self.layers[-1]
@@ -56,12 +56,12 @@ class LinearPart:
     signals: int
     """Events with signal codes below this count."""
 
-    def encode(self, listeners: Listeners) -> Floats:
+    def encode(self, histories: UserHistories) -> Floats:
         everybody = len(self.is_target)
-        half = np.where(listeners.touching(self.is_target), 0, everybody + 1)
-        heard = pairs_of(listeners, self.signals)
+        half = np.where(histories.touching(self.is_target), 0, everybody + 1)
+        heard = pairs_of(histories, self.signals)
         nothing = np.zeros_like(heard.items)
-        history = History(len(listeners), heard.users, heard.items + half[heard.users], nothing, nothing)
+        history = BagEntries(len(histories), heard.users, heard.items + half[heard.users], nothing, nothing)
         said: Floats = bag_sums(history, 1, self.from_items)[0][:, 0] + self.from_items[half + everybody]
         return said
 
@@ -70,8 +70,8 @@ class LinearPart:
 class PopularPart:
     """The same for everybody."""
 
-    def encode(self, listeners: Listeners) -> Floats:
-        return np.ones((len(listeners), 1), np.float32)
+    def encode(self, histories: UserHistories) -> Floats:
+        return np.ones((len(histories), 1), np.float32)
 
 
 def spread_of(items: Floats) -> Floats:

@@ -1,184 +1,171 @@
-"""Training of the two towers on (user, item heard) pairs; its cost grows with their number alone."""
+"""Listening data and item embeddings → `W/towers/`: trained, chosen on validation, exported."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from colisten.arrays import Bools, Floats, Int64s
+from colisten.arrays import Floats
+from colisten.cores import half_the_cores
+from colisten.listening.data import ListeningData
+from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
-from colisten.settings import Towers
-from colisten.towers.batches import Examples
-from colisten.towers.listeners import Listeners
-from colisten.towers.model import TwoTowers, in_batch_loss
-from colisten.towers.pairs import Pairs, pairs_of
-from colisten.towers.popularity import freshness
-from colisten.towers.user_features import UserFeatures
+from colisten.settings import Settings
+from colisten.towers.export import FittedTowers, export
+from colisten.towers.features.item_features import content_of
+from colisten.towers.features.popularity import HALF_LIVES, log_popularity
+from colisten.towers.inputs import TowerInputs
+from colisten.towers.linear.model import LinearOptions, fit_linear
+from colisten.towers.selection.greedy_search import GreedySearch
+from colisten.towers.selection.linear_search import LinearSearch
+from colisten.towers.selection.mixing import Weights, choose_weights
+from colisten.towers.selection.ranking_task import RankingTask, Scorer, within_one_standard_error
+from colisten.towers.selection.two_tower_search import (
+    FINETUNING_EPOCHS,
+    FINETUNING_RATE,
+    TwoTowerSearch,
+    default_options,
+)
+from colisten.towers.selection.validation_split import ValidationSplit, split_validation
+from colisten.towers.two_tower.model import TwoTowers
+from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 
-COLD_DRAWS = 0.1
-"""Share of draws that forget the user's target-type history, so that the tower learns to do without."""
-NOBODY_DRAWS = 0.05
-"""Share of draws that forget everything: what nobody in particular would hear."""
-_HIGH_VALUE = 0.9
-"""A pair worth as much as this share of all pairs is drawn always; one in ten does not make the scale."""
-_SHARD_BYTES = 1 << 30
-
-
-@dataclass(frozen=True)
-class Way:
-    """What of the training depends on the data."""
-
-    temperature: float = 0.1
-    """Of the softmax."""
-    other_types: float = 1.0
-    """Pairs of the other item types for each pair of the target type."""
+DEFAULT_WEIGHTS = {"towers": 1.0, "popular": 0.2}
+"""What parts count where nothing could be held out; item–item weights have no penalty then, and count nothing."""
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """What the towers learn from."""
+class TowerSelection:
+    """What was chosen, and what validation said; also kept as `chosen` in `spec.json`."""
 
-    listeners: Listeners
-    features: UserFeatures
-    item_features: Floats
-    """[items, width], without popularity."""
-    is_target: Bools
-    """[items]"""
-    settings: Towers
-    way: Way
-    ruled_out: tuple[int, ...]
-    """Signals whose items are no negatives: they are never among what is ranked."""
-    half_life: int = 0
-    """Days after which listening is drawn half as often; 0: never less."""
+    linear: LinearOptions | None
+    """None where nothing could be held out, or the part is not wanted."""
+    training_options: TrainingOptions
+    half_life: int
+    """Days, of popularity; 0: all time."""
+    recent: int
+    """Days, of the listening that the towers were finished on; 0: all of it alike."""
+    warm: Weights
+    cold: Weights
+    validation: dict[str, dict[str, float]]
+    """Mean of NDCG@10 and NDCG@100 on hidden pairs, for warm and cold users: each part alone, and the mix."""
+    tried: dict[str, float]
+    """Mean gain of each change that was tried beside what is usual, over what was best before it."""
+    kept: tuple[str, ...]
+    """Those of them that validation clearly liked better."""
 
-    @cached_property
-    def pairs(self) -> Pairs:
-        return pairs_of(self.listeners, self.features.bags.strong)
-
-    @cached_property
-    def popularity(self) -> Int64s:
-        """[items] how many users heard each."""
-        return np.bincount(self.pairs.items, minlength=len(self.is_target))
-
-    @cached_property
-    def chance(self) -> Floats:
-        """[pairs] of each pair to be drawn in an epoch: 1, less for other types, old listening and low values."""
-        is_target = self.is_target[self.pairs.items]
-        target, others = int(is_target.sum()), int((~is_target).sum())
-        share = min(1.0, self.way.other_types * target / others) if target and others else 1.0
-        chance = np.where(is_target, 1, share).astype(np.float32)
-        heard = self.listeners.keep(self.listeners.signals < self.features.bags.strong)
-        keys = heard.keys
-        order = np.argsort(keys, kind="stable")
-        first = np.flatnonzero(np.diff(keys[order], prepend=-1))
-        if self.half_life and len(first):
-            last = np.maximum.reduceat(heard.timestamps[order], first)
-            chance *= freshness(last, int(heard.timestamps.max()), self.half_life)
-        if heard.values is not None and len(first):
-            value = np.add.reduceat(np.maximum(heard.values[order], 0), first)
-            chance *= np.minimum(value / max(float(np.quantile(value, _HIGH_VALUE)), 1e-9), 1)
-        return chance
-
-    @cached_property
-    def log_q(self) -> Floats:
-        """[items] log of the share of draws that are of this item."""
-        draws = np.bincount(self.pairs.items, self.chance, minlength=len(self.is_target))
-        log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
-        return log_q
-
-    def item_inputs(self, items: Int64s, own: int) -> Tensor:
-        """Features of items with the logarithm of their popularity; `own` listeners are not counted (the label's)."""
-        popularity = np.log1p(np.maximum(self.popularity[items] - own, 0)).astype(np.float32)
-        return torch.from_numpy(np.concatenate([self.item_features[items], popularity[:, None]], axis=1))
-
-    def shards(self) -> Iterator[tuple[Examples, Pairs, Floats]]:
-        """Users in groups whose histories fit memory, with their pairs and the chance of each to be drawn."""
-        bags = self.features.bags.count * self.features.content.shape[1] * 4
-        size = max(1, _SHARD_BYTES // max(bags, 1))
-        if size >= len(self.listeners):
-            yield self._whole, self.pairs, self.chance
-            return
-        for first in range(0, len(self.listeners), size):
-            users = np.arange(first, min(first + size, len(self.listeners)))
-            mine = (self.pairs.users >= first) & (self.pairs.users <= users[-1])
-            pairs = self.pairs.where(mine)
-            yield (
-                Examples(self.features, self.listeners.take(users), self.ruled_out),
-                Pairs(pairs.users - first, pairs.items),
-                self.chance[mine],
-            )
-
-    @cached_property
-    def _whole(self) -> Examples:
-        return Examples(self.features, self.listeners, self.ruled_out)
+    def counts(self, part: str) -> bool:
+        """Does it count for anybody?"""
+        return bool(self.warm.get(part) or self.cold.get(part))
 
 
-class Training:
-    """One run of the optimiser over `epochs` epochs; call `epoch` so many times."""
+EmbedHistories = Callable[[UserHistories], Floats]
+"""Item embeddings over the graph of these listeners' events alone."""
 
-    def __init__(
-        self, data: TrainingSet, seed: int, epochs: int, *, model: TwoTowers | None = None, pace: float = 1.0
-    ) -> None:
-        self.data = data
-        self.rng = np.random.default_rng(seed)
-        torch.manual_seed(seed)
-        s = data.settings
-        item_width = data.item_features.shape[1] + 1
-        self.model = model or TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
-        rate = s.learning_rate * pace
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, fused=True)
-        self._last_step = max(1, self._draws() // s.batch_size * epochs)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
 
-    def _draws(self) -> int:
-        return int(self.data.chance.sum())
+def train_towers(
+    data: ListeningData,
+    text: Floats,
+    embeddings: Floats,
+    embed_histories: EmbedHistories,
+    settings: Settings,
+    out: Path,
+    progress: Progress,
+) -> TowerSelection:
+    """Train both towers and write `out` (`W/towers/`) in one step.
 
-    def epoch(self, progress: Progress, title: str) -> None:
-        """Pairs drawn by their chance (a target pair once), in random batches."""
-        self.model.train()
-        with progress.task(title, self._draws()) as task:
-            for examples, pairs, chance in self.data.shards():
-                order = self.rng.permutation(np.flatnonzero(self.rng.random(len(pairs)) < chance))
-                for first in range(0, len(order), self.data.settings.batch_size):
-                    batch = pairs.where(order[first : first + self.data.settings.batch_size])
-                    task.advance(len(batch), f"loss {self._step(examples, batch):.3f}")
+    Args:
+        data: training data alone: nothing in it may lie after the evaluation's cut.
+        text: float32 [items, width ≥ 0], text vectors.
+        embeddings: float32 [items, width ≥ 0], item embeddings of the graph network.
+        rehearse: gives the embeddings that validation works with: its hidden pairs are in no edge of theirs.
+        settings: what to train, and from which seed.
+        out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float32 [items, dim]).
+        progress: told of every epoch.
+    """
+    inputs = TowerInputs.of(data, text, embeddings, settings)
+    rng = np.random.default_rng(settings.seed)
+    split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, rng)
+    with half_the_cores():
+        if len(split.users):
+            held_out_inputs = inputs.with_content(data, content_of(text, embed_histories(split.train)))
+            model, selection = _choose(held_out_inputs, split, data.item_types, settings, progress)
+        else:
+            model, selection = None, _default_selection(settings)
+        fitted = _finish(inputs, model, selection, settings, progress)
+    export(fitted, asdict(selection), out)
+    progress.say(_summary(selection))
+    return selection
 
-    def _step(self, examples: Examples, pairs: Pairs) -> float:
-        loss = self.loss(examples, pairs)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self.optimizer.step()
-        if self.schedule.last_epoch < self._last_step:  # draws vary a little from epoch to epoch
-            self.schedule.step()
-        return float(loss.detach())
 
-    def loss(self, examples: Examples, pairs: Pairs) -> Tensor:
-        """In-batch softmax over the batch's items."""
-        forget, nobody = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
-        users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, nobody)))
-        items = self.model.item(self.data.item_inputs(pairs.items, own=1))
-        log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.logq else None
-        blocked = torch.from_numpy(examples.no_negatives(pairs))
-        return in_batch_loss(users @ items.T / self.data.way.temperature, log_q, blocked)
+def _choose(
+    inputs: TowerInputs, split: ValidationSplit, types: tuple[str, ...], settings: Settings, progress: Progress
+) -> tuple[TwoTowers | None, TowerSelection]:
+    task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
+    search = GreedySearch(60 * settings.towers.minutes)
+    scores: dict[str, Scorer] = {}
+    half_life, popular = _choose_half_life(inputs, split, task)
+    run, choice = None, None
+    if "linear" in settings.towers.parts:
+        trials = LinearSearch(split, task, inputs.item_inputs, types, progress)
+        choice, scores["linear"] = trials.choose((inputs.strong, inputs.signals), search)
+    if "towers" in settings.towers.parts:
+        run, scores["towers"] = TwoTowerSearch(inputs, split, task, settings, progress).choose(half_life, search)
+    if "popular" in settings.towers.parts:
+        scores["popular"] = _for_everybody(popular, task)
+    for line in search.summary():
+        progress.say(line)
+    warm, cold, validation = choose_weights(task, scores)
+    training_options, recent = (
+        (run.data.training_options, run.data.half_life) if run else (default_options(settings.towers), 0)
+    )
+    return run.model if run else None, TowerSelection(
+        choice, training_options, half_life, recent, warm, cold, validation, search.tried, tuple(search.kept)
+    )
 
-    @torch.inference_mode()
-    def user_vectors(self, features: Floats) -> Floats:
-        """Vectors of users whose features are given."""
-        self.model.eval()
-        vectors: Floats = self.model.user(torch.from_numpy(features)).numpy()
-        return vectors
 
-    @torch.inference_mode()
-    def item_vectors(self, items: Int64s) -> Floats:
-        self.model.eval()
-        parts = [
-            self.model.item(self.data.item_inputs(chunk, own=0))
-            for chunk in np.array_split(items, len(items) // 65536 + 1)
-        ]
-        vectors: Floats = torch.cat(parts).numpy()
-        return vectors
+def _choose_half_life(inputs: TowerInputs, split: ValidationSplit, task: RankingTask) -> tuple[int, Floats]:
+    timed = bool((split.train.timestamps >= 0).any())
+    tried = {
+        days: log_popularity(split.train, inputs.strong, len(inputs.is_target), days)
+        for days in (HALF_LIVES if timed else HALF_LIVES[:1])
+    }
+    ndcg = [task.ndcg(_for_everybody(popular, task)) for popular in tried.values()]
+    best = list(tried)[int(within_one_standard_error(np.stack(ndcg)).argmax())]
+    return best, tried[best]
+
+
+def _for_everybody(popular: Floats, task: RankingTask) -> Scorer:
+    return lambda some: np.tile(popular[task.candidates], (len(task.warm[some]), 1))
+
+
+def _finish(
+    inputs: TowerInputs, model: TwoTowers | None, selection: TowerSelection, settings: Settings, progress: Progress
+) -> FittedTowers:
+    """Everything chosen, fitted once more on all data; what counts for nobody is not."""
+    data = inputs.training_set(inputs.everybody, settings, selection.training_options, selection.recent)
+    epochs, rate_scale = (FINETUNING_EPOCHS, FINETUNING_RATE) if model else (settings.towers.epochs, 1.0)
+    run = TwoTowerTrainer(data, settings.seed + 1, epochs, model=model, rate_scale=rate_scale)
+    for epoch in range(1, epochs + 1 if selection.counts("towers") else 1):
+        run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
+    linear = None
+    if selection.linear and selection.counts("linear"):
+        linear = fit_linear(inputs.everybody, inputs.item_inputs, selection.linear, settings.seed, progress)
+    popular = log_popularity(inputs.everybody, inputs.strong, len(inputs.is_target), selection.half_life)
+    return FittedTowers(run, linear, popular, inputs)
+
+
+def _default_selection(settings: Settings) -> TowerSelection:
+    """Too little data to hold anything out: the towers, with some popularity; popularity where neither is wanted."""
+    wanted: Weights = {part: weight for part, weight in DEFAULT_WEIGHTS.items() if part in settings.towers.parts}
+    weights = wanted or {"popular": 1.0}
+    return TowerSelection(None, default_options(settings.towers), 0, 0, weights, weights, {}, {}, ())
+
+
+def _summary(selection: TowerSelection) -> str:
+    shares = " · ".join(f"{name} {weight:g}" for name, weight in selection.warm.items())
+    found = ", ".join(f"{name} {gain:.3f}" for name, gain in selection.validation.get("warm", {}).items())
+    return f"towers: weights {shares}" + (f" (validation: {found})" if found else "")

@@ -20,9 +20,9 @@ from colisten.evaluation.baselines.ease import EASE, ByItems, ByUsers, exact
 from colisten.evaluation.baselines.item_knn import ItemKNN, neighbours
 from colisten.evaluation.baselines.local import non_negative, ridge, solve_locally
 from colisten.evaluation.baselines.popularity import Popularity
-from colisten.evaluation.baselines.ranking import strongest, top_k
 from colisten.evaluation.baselines.slim import SLIM
 from colisten.evaluation.baselines.text_knn import TextKNN
+from colisten.evaluation.baselines.top_k import strongest, top_k
 from colisten.listening.data import ListeningData
 
 from . import worlds

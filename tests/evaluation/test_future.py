@@ -13,10 +13,10 @@ from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.item_knn import ItemKNN
 from colisten.evaluation.baselines.popularity import Popularity
 from colisten.evaluation.baselines.slim import SLIM
-from colisten.evaluation.held_out import read_held_out, refuse_leaks
+from colisten.evaluation.held_out_streams import check_no_leaks, read_held_out
 from colisten.evaluation.report import evaluate
-from colisten.evaluation.suite.ground import Ground
 from colisten.evaluation.suite.models import fitted
+from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
 from colisten.evaluation.suite.variants import FULL, VARIANTS
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
@@ -72,10 +72,10 @@ def recommenders(data: ListeningData, folder: Path) -> dict[str, Baseline]:
     """Counts, recent counts, likeness, regression, and the graph model with its towers."""
     text = data.items["genres"].list.join(" ").to_dummies().to_numpy().astype(np.float32)
     (full,) = (variant for variant in VARIANTS if variant.name == FULL)
-    ground = Ground(data, np.ascontiguousarray(text), SETTINGS, folder, QUIET)
-    ground.prepare()
+    artefacts = SharedArtefacts(data, np.ascontiguousarray(text), SETTINGS, folder, QUIET)
+    artefacts.prepare()
     made = {"popularity": Popularity(), "recent": Popularity(days=30), "itemknn": ItemKNN(), "slim": SLIM()}
-    return {name: one.fit(data) for name, one in made.items()} | {FULL: fitted(full, ground, seed=7)}
+    return {name: one.fit(data) for name, one in made.items()} | {FULL: fitted(full, artefacts, seed=7)}
 
 
 def planted_hits(root: Path, seen: str) -> dict[str, float]:
@@ -110,6 +110,6 @@ def looking_ahead(root: Path) -> dict[str, float]:
 
 def test_a_folder_that_has_looked_ahead_is_not_judged(root: Path) -> None:
     held_out = read_held_out(root / "planted-split")
-    refuse_leaks(ListeningData(root / "planted-seen"), held_out)
+    check_no_leaks(ListeningData(root / "planted-seen"), held_out)
     with pytest.raises(DataError, match="were trained on"):
-        refuse_leaks(ListeningData(root / "planted-whole"), held_out)
+        check_no_leaks(ListeningData(root / "planted-whole"), held_out)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from colisten.errors import DataError
-from colisten.evaluation.held_out import read_held_out, refuse_leaks
+from colisten.evaluation.held_out_streams import check_no_leaks, read_held_out
 from colisten.evaluation.scores import score
 
 from . import worlds
@@ -82,12 +82,12 @@ def test_a_split_with_a_part_missing_is_refused(gone: str, tmp_path: Path) -> No
 def test_training_on_what_is_held_out_is_refused(tmp_path: Path) -> None:
     split = worlds.random_split(tmp_path / "split")
     held_out = read_held_out(split)
-    refuse_leaks(worlds.import_split(split, tmp_path / "clean", "target=book"), held_out)
+    check_no_leaks(worlds.import_split(split, tmp_path / "clean", "target=book"), held_out)
     hidden = held_out[0].pairs.head(1).select("user_id", "item_id", item_type=pl.lit("book"), signal=pl.lit("stream"))
     train = split / "train" / "interactions.parquet"
     pl.concat([pl.read_parquet(train), hidden], how="diagonal").write_parquet(train)
     with pytest.raises(DataError, match="1 of the held-out streams"):
-        refuse_leaks(worlds.import_split(split, tmp_path / "leaky", "target=book"), held_out)
+        check_no_leaks(worlds.import_split(split, tmp_path / "leaky", "target=book"), held_out)
 
 
 def test_an_unknown_worth_is_that_of_its_own_type(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from colisten.errors import DataError
-from colisten.evaluation.held_out import HeldOut, read_held_out
+from colisten.evaluation.held_out_streams import HeldOutStreams, read_held_out
 from colisten.evaluation.lists import faults, in_order
 from colisten.evaluation.scores import score
 
@@ -16,7 +16,7 @@ from . import worlds
 
 
 @pytest.fixture
-def held_out(tmp_path: Path) -> HeldOut:
+def held_out(tmp_path: Path) -> HeldOutStreams:
     return read_held_out(worlds.random_split(tmp_path / "split"))[0]
 
 
@@ -24,7 +24,7 @@ def lists(*rows: tuple[str, str, float, int]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=["user_id", "item_id", "score", "rank"], orient="row")
 
 
-def test_faults_are_counted(held_out: HeldOut) -> None:
+def test_faults_are_counted(held_out: HeldOutStreams) -> None:
     user, hidden = held_out.pairs.select("user_id", "item_id").row(0)
     listener, heard = held_out.heard.row(0)
     table = lists((user, hidden, 2.0, 1), (user, "nothing", 1.0, 2), (user, hidden, 1.0, 3))
@@ -38,14 +38,14 @@ def test_faults_are_counted(held_out: HeldOut) -> None:
     assert any("not items of the type" in sentence for sentence in found.sentences())
 
 
-def test_users_without_recommendations_count_as_zero(held_out: HeldOut) -> None:
+def test_users_without_recommendations_count_as_zero(held_out: HeldOutStreams) -> None:
     user, hidden = held_out.pairs.select("user_id", "item_id").row(0)
     found = score(held_out, lists((user, hidden, 1.0, 1)), k=10)
     assert len(found.accuracy["all"]) == held_out.pairs["user_id"].n_unique()
     assert found.accuracy["all"]["hr@10"].sum() == 1
 
 
-def test_a_repeated_item_counts_once_at_its_best_rank(held_out: HeldOut) -> None:
+def test_a_repeated_item_counts_once_at_its_best_rank(held_out: HeldOutStreams) -> None:
     user, hidden = held_out.pairs.select("user_id", "item_id").row(0)
     once = score(held_out, lists((user, hidden, 1.0, 1)), k=10)
     twice = score(held_out, lists((user, hidden, 1.0, 1), (user, hidden, 1.0, 2)), k=10)
@@ -57,7 +57,7 @@ def test_ranks_are_counted_anew() -> None:
     assert found.select("user_id", "item_id", "rank").rows() == [("a", "x", 1), ("a", "y", 2), ("b", "x", 1)]
 
 
-def test_tables_that_are_no_lists_are_refused(held_out: HeldOut) -> None:
+def test_tables_that_are_no_lists_are_refused(held_out: HeldOutStreams) -> None:
     with pytest.raises(DataError, match="'rank'"):
         score(held_out, lists(("a", "x", 1.0, 1)).drop("rank"), k=10)
     with pytest.raises(DataError, match="no rank"):

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from colisten.evaluation.baselines.tuning import validation_slice
-from colisten.evaluation.recipe import Recipe
+from colisten.evaluation.full_model import FullModel
 from colisten.evaluation.search import search as module
-from colisten.evaluation.search.search import Bench, search
+from colisten.evaluation.search.search import TrialRunner, search
 from colisten.evaluation.search.space import SPACE, as_toml, changed
 from colisten.listening.data import ListeningData
 from colisten.listening.synth.world import make_world
@@ -66,12 +66,12 @@ def test_luck_has_to_hold_twice(
     """Settings that win are given back if they win again, on what was before, and not if they lose there."""
     ends = {}
 
-    def gains(bench: Bench, settings: Settings, name: str) -> np.ndarray:
-        ends[name] = pl.scan_parquet(bench.data.interactions).select(pl.col("timestamp").max()).collect().item()
+    def ndcg(runner: TrialRunner, settings: Settings, name: str) -> np.ndarray:
+        ends[name] = pl.scan_parquet(runner.data.interactions).select(pl.col("timestamp").max()).collect().item()
         ahead = 0.0 if name.startswith("present") else second if settings.seed == QUICK.seed + 1 else 0.5
         return np.random.default_rng(0).random(50) + ahead
 
-    monkeypatch.setattr(module.Bench, "gains", gains)
+    monkeypatch.setattr(module.TrialRunner, "gains", ndcg)
     found = search(data, np.empty((0, 0), np.float32), QUICK, tmp_path, minutes=60, trials=2, progress=QUIET)
     assert found.after > found.before
     assert set(found.values) == (set(SPACE) if kept else set())
@@ -97,7 +97,7 @@ def test_the_recipe_learns_with_a_graph_and_without(data: ListeningData, text: n
     with validation_slice(data, QUICK) as part:
         assert part is not None
         for graph in (True, False):
-            gains = part.gains(Recipe(text, QUICK, tmp_path / str(graph), QUIET, graph))
-            assert gains.shape == part.users.shape
-            assert gains.mean() > 0
+            ndcg = part.ndcg(FullModel(text, QUICK, tmp_path / str(graph), QUIET, graph))
+            assert ndcg.shape == part.users.shape
+            assert ndcg.mean() > 0
             assert (tmp_path / str(graph) / "gnn").exists() == graph

@@ -12,12 +12,12 @@ from safetensors.numpy import save_file
 
 from colisten.errors import SettingsError
 from colisten.evaluation.baselines.vectors import ByVectors, mean_of_heard
-from colisten.evaluation.suite.cells import Cell
 from colisten.evaluation.suite.comparison import Comparison, compare
 from colisten.evaluation.suite.graphs import graph_of
-from colisten.evaluation.suite.ground import Ground
 from colisten.evaluation.suite.plot import plot_suite
 from colisten.evaluation.suite.run import paper_suite
+from colisten.evaluation.suite.run_results import RunResult
+from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
 from colisten.evaluation.suite.table import suite_table
 from colisten.evaluation.suite.variants import VARIANTS, GraphVariant
 from colisten.graph_store.edges import FILE, build_edges
@@ -64,7 +64,7 @@ def test_every_model_of_the_paper_has_its_row(comparison: Comparison) -> None:
     assert [row["variant"] for row in comparison.rows["warm"]] == names
     cold = [row["variant"] for row in comparison.rows["cold"]]
     assert cold == [name for name in names if name not in ("LLM-KNN", "HGNN")]
-    assert not comparison.lacking
+    assert not comparison.skip_reason
     for row in comparison.rows["warm"]:
         figure = row["hr@10"]
         assert figure["low"] <= figure["mean"] <= figure["high"]
@@ -76,14 +76,14 @@ def test_every_model_of_the_paper_has_its_row(comparison: Comparison) -> None:
 def test_a_lost_cell_alone_is_made_again_and_ends_the_same(
     workdir: Workdir, split: Path, comparison: Comparison
 ) -> None:
-    (cells,) = workdir.suite.glob("*/cells")
-    before = {path.name: path.stat().st_mtime_ns for path in cells.iterdir()}
+    (results,) = workdir.suite.glob("*/cells")
+    before = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
     assert len(before) == 2 + 2 * 10
-    lost = cells / "D-8.json"
+    lost = results / "D-8.json"
     figures = json.loads(lost.read_text())["figures"]
     lost.unlink()
     again = paper_suite(workdir, split, Settings.load(QUICK), 10, QUIET)
-    after = {path.name: path.stat().st_mtime_ns for path in cells.iterdir()}
+    after = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
     assert {name for name in before if after[name] != before[name]} == {"D-8.json"}
     assert json.loads(lost.read_text())["figures"] == figures
     assert [row["hr@10"] for row in again.rows["warm"]] == [row["hr@10"] for row in comparison.rows["warm"]]
@@ -138,9 +138,9 @@ def test_users_as_nodes_are_joined_to_what_they_streamed(workdir: Workdir) -> No
 
 def test_without_weak_signals_streams_stay(workdir: Workdir, tmp_path: Path) -> None:
     data = ListeningData(workdir.listening)
-    ground = Ground(data, np.empty((0, 0), np.float32), Settings.load(QUICK), tmp_path, QUIET)
-    ground.prepare()
-    kept = pl.read_parquet(ground.without_weak.interactions)
+    artefacts = SharedArtefacts(data, np.empty((0, 0), np.float32), Settings.load(QUICK), tmp_path, QUIET)
+    artefacts.prepare()
+    kept = pl.read_parquet(artefacts.without_weak.interactions)
     assert (kept["signal"] < data.strong).all()
     assert kept.equals(pl.read_parquet(data.interactions).filter(pl.col("signal") < data.strong))
 
@@ -150,22 +150,22 @@ def test_figures_are_means_over_seeds_and_users() -> None:
     users = {"warm": [f"u{i}" for i in range(40)]}
     metrics = ("hr@10", "mrr@100", "ndcg@10")
 
-    def drawn(chance: float) -> Cell:
-        return Cell(users, {"warm": {name: (rng.random(40) < chance).astype(float).tolist() for name in metrics}},
+    def drawn(chance: float) -> RunResult:
+        return RunResult(users, {"warm": {name: (rng.random(40) < chance).astype(float).tolist() for name in metrics}},
                     {"warm": 0.5}, 1.0, "")  # fmt: skip
 
-    cells = {
+    results = {
         "2T-HGNN": [drawn(0.9), drawn(0.9)],
         "2T": [drawn(0.1), drawn(0.1)],
-        "A": [Cell({}, {}, {}, 0, "no edges")],
+        "A": [RunResult({}, {}, {}, 0, "no edges")],
     }
-    found = compare(cells, "audiobook", 10, seed=7)
+    found = compare(results, "audiobook", 10, seed=7)
     full, towers = found.rows["warm"]
-    mean = {name: np.mean([one.figures["warm"]["hr@10"] for one in cells[name]]) for name in ("2T-HGNN", "2T")}
+    mean = {name: np.mean([one.figures["warm"]["hr@10"] for one in results[name]]) for name in ("2T-HGNN", "2T")}
     assert full["hr@10"]["mean"] == pytest.approx(mean["2T-HGNN"])
     assert towers["hr@10"]["change"]["mean"] == pytest.approx(mean["2T"] - mean["2T-HGNN"])
     assert towers["hr@10"]["change"]["high"] < 0
-    assert found.lacking == {"A": "no edges"}
+    assert found.skip_reason == {"A": "no edges"}
 
 
 def test_the_mean_of_what_was_heard() -> None:

@@ -57,10 +57,10 @@ def test_each_baseline_ends_with_the_best_of_its_grid(data: ListeningData) -> No
     assert values["popularity"] == {}
     with validation_slice(data, SETTINGS) as part:
         assert part is not None
-        gains = {penalty: part.gains(EASE(penalty=penalty)).mean() for penalty in GRIDS["ease"]["penalty"]}
-        assert values["ease"] == {"penalty": max(gains, key=lambda penalty: gains[penalty])}
-        best = part.gains(ItemKNN(**values["itemknn"])).mean()  # type: ignore[arg-type]  # k is whole in the grid
-        assert best >= max(part.gains(ItemKNN(k=k)).mean() for k in (20, 100, 300))
+        ndcg = {penalty: part.ndcg(EASE(penalty=penalty)).mean() for penalty in GRIDS["ease"]["penalty"]}
+        assert values["ease"] == {"penalty": max(ndcg, key=lambda penalty: ndcg[penalty])}
+        best = part.ndcg(ItemKNN(**values["itemknn"])).mean()  # type: ignore[arg-type]  # k is whole in the grid
+        assert best >= max(part.ndcg(ItemKNN(k=k)).mean() for k in (20, 100, 300))
 
 
 def test_what_is_tried_are_fields(data: ListeningData) -> None:

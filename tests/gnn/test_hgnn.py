@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.nn import HeteroConv, SAGEConv
 
-from colisten.gnn.features import Features
 from colisten.gnn.hgnn import HGNN, Aggregate, RelationalSAGE, Shape
+from colisten.gnn.node_features import NodeFeatures
 from colisten.gnn.subgraph import Subgraph, subgraph
 from colisten.graph_store.stream.hetero import edge_types, to_hetero_data
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
@@ -28,11 +28,11 @@ def adjacency() -> SnapshotAdjacency:
 
 
 @pytest.fixture(scope="module")
-def features(adjacency: SnapshotAdjacency) -> Features:
-    return Features(np.random.default_rng(0).normal(size=(62, 5)).astype(np.float32), adjacency.degrees)
+def features(adjacency: SnapshotAdjacency) -> NodeFeatures:
+    return NodeFeatures(np.random.default_rng(0).normal(size=(62, 5)).astype(np.float32), adjacency.degrees)
 
 
-def _model(features: Features, aggregate: Aggregate = "max") -> HGNN:
+def _model(features: NodeFeatures, aggregate: Aggregate = "max") -> HGNN:
     torch.manual_seed(0)
     return HGNN(Shape(features.width, 3, 8, 2, aggregate))
 
@@ -41,7 +41,7 @@ def _sample(adjacency: SnapshotAdjacency, seeds: list[int]) -> Neighbourhood:
     return NeighbourSampler(adjacency, (3, 3)).sample(np.array(seeds), np.random.default_rng(2))
 
 
-def _oracle(model: HGNN, around: Neighbourhood, adjacency: SnapshotAdjacency, features: Features) -> Tensor:
+def _oracle(model: HGNN, around: Neighbourhood, adjacency: SnapshotAdjacency, features: NodeFeatures) -> Tensor:
     """The same by PyG's own HeteroConv and SAGEConv, without trimming: [seeds, dim] in the neighbourhood's order."""
     data = to_hetero_data(around, adjacency, features.of(np.arange(62)))
     x = {name: data[name].x @ model.project.weight[t] + model.project.bias[t] for t, name in enumerate(NAMES)}
@@ -69,7 +69,7 @@ def _conv(layer: RelationalSAGE, edge: tuple[str, str, str]) -> SAGEConv:
 
 
 def test_it_is_equations_2_and_3_as_pyg_computes_them_untrimmed(
-    adjacency: SnapshotAdjacency, features: Features
+    adjacency: SnapshotAdjacency, features: NodeFeatures
 ) -> None:
     model, around = _model(features), _sample(adjacency, [59, 3, 40, 0, 61, 60])
     graph = subgraph(around, adjacency, features.of)
@@ -79,7 +79,7 @@ def test_it_is_equations_2_and_3_as_pyg_computes_them_untrimmed(
     torch.testing.assert_close(model(graph), expected[order], atol=1e-5, rtol=1e-4)
 
 
-def test_the_weighted_mean_is_one(adjacency: SnapshotAdjacency, features: Features) -> None:
+def test_the_weighted_mean_is_one(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
     graph = subgraph(_sample(adjacency, [0, 30, 59]), adjacency, features.of)
     matrix = graph.adjacency(1, weighted=True)
     dense, x = matrix.to_dense().numpy(), torch.rand(matrix.shape[1], 4)
@@ -92,7 +92,7 @@ def test_the_weighted_mean_is_one(adjacency: SnapshotAdjacency, features: Featur
 
 @pytest.mark.parametrize("aggregate", ["max", "mean"])
 def test_without_a_sparse_product_the_same_comes_out(
-    adjacency: SnapshotAdjacency, features: Features, aggregate: Aggregate
+    adjacency: SnapshotAdjacency, features: NodeFeatures, aggregate: Aggregate
 ) -> None:
     """What a GPU does, on the CPU."""
     graph = subgraph(_sample(adjacency, [0, 30, 59]), adjacency, features.of)
@@ -103,7 +103,7 @@ def test_without_a_sparse_product_the_same_comes_out(
     torch.testing.assert_close(layer.gather(said, matrix.crow_indices()), expected)
 
 
-def test_the_gradient_reaches_every_parameter(adjacency: SnapshotAdjacency, features: Features) -> None:
+def test_the_gradient_reaches_every_parameter(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
     model = _model(features)
     graph = subgraph(_sample(adjacency, list(range(60))), adjacency, features.of)
     (model(graph) * torch.randn(60, 8)).sum().backward()
@@ -117,13 +117,13 @@ def test_the_gradient_reaches_every_parameter(adjacency: SnapshotAdjacency, feat
             assert block.any(), (name, kind)
 
 
-def test_what_lies_beyond_the_hops_makes_no_difference(adjacency: SnapshotAdjacency, features: Features) -> None:
+def test_what_lies_beyond_the_hops_makes_no_difference(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
     model, around = _model(features), _sample(adjacency, [3, 40])
     graph = subgraph(around, adjacency, features.of)
     expected = model(graph)
     wider = Subgraph(**{**vars(graph), "features": graph.features.clone()})
     wider.features[len(graph.nodes) - 1] += 100
     assert not torch.equal(model(wider), expected)  # the last hop is heard …
-    alone = subgraph(_sample(adjacency, [60, 61]), adjacency, features.of)
-    assert alone.nodes_per_hop == (2, 0, 0)
-    assert torch.isfinite(model(alone)).all()  # … and nobody at all is fine too
+    isolated = subgraph(_sample(adjacency, [60, 61]), adjacency, features.of)
+    assert isolated.nodes_per_hop == (2, 0, 0)
+    assert torch.isfinite(model(isolated)).all()  # … and nobody at all is fine too

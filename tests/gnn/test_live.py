@@ -7,7 +7,7 @@ import torch
 from neo4j import Driver
 
 from colisten.gnn.embedding import embed_items
-from colisten.gnn.training import train_hgnn
+from colisten.gnn.training import train_gnn
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.progress import Progress
@@ -26,7 +26,7 @@ def test_from_neo4j_as_from_memory(neo4j_endpoint: Endpoint, neo4j_driver: Drive
     kinds = {"node_type": graph.node_type, "node_types": graph.node_types}
     with LiveAdjacency.open(neo4j_endpoint, connections=2, **kinds) as live:
         models = [
-            train_hgnn(adjacency, text, options, seed=3, folder=tmp_path / name, progress=QUIET)
+            train_gnn(adjacency, text, options, seed=3, folder=tmp_path / name, progress=QUIET)
             for name, adjacency in (("live", live), ("snapshot", snapshot))
         ]
         vectors = embed_items(live, text, tmp_path / "live", QUIET)

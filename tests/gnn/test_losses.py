@@ -6,36 +6,42 @@ from hypothesis import strategies as st
 from colisten.gnn.losses import margin_loss, softmax_loss
 
 
-def _case(seed: int, rows: int, others: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def _case(seed: int, rows: int, negatives: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(seed)
-    positive, scores = rng.uniform(-1, 1, rows), rng.uniform(-1, 1, (rows, others))
-    joined, log_chance = rng.random((rows, others)) < 0.3, np.log(rng.uniform(0.01, 1, others))
-    return tuple(torch.from_numpy(value) for value in (positive, scores, joined, log_chance))  # type: ignore[return-value]
+    positive, scores = rng.uniform(-1, 1, rows), rng.uniform(-1, 1, (rows, negatives))
+    false_negatives, log_chance = rng.random((rows, negatives)) < 0.3, np.log(rng.uniform(0.01, 1, negatives))
+    return tuple(torch.from_numpy(value) for value in (positive, scores, false_negatives, log_chance))  # type: ignore[return-value]
 
 
-@given(seed=st.integers(0, 1000), rows=st.integers(1, 5), others=st.integers(1, 7))
-def test_margin_loss_is_equation_4(seed: int, rows: int, others: int) -> None:
-    positive, scores, joined, _ = _case(seed, rows, others)
+@given(seed=st.integers(0, 1000), rows=st.integers(1, 5), negatives=st.integers(1, 7))
+def test_margin_loss_is_equation_4(seed: int, rows: int, negatives: int) -> None:
+    positive, scores, false_negatives, _ = _case(seed, rows, negatives)
     expected = []
     for row in range(rows):
-        terms = [max(0.0, float(scores[row, n] - positive[row]) + 0.3) for n in range(others) if not joined[row, n]]
+        terms = [
+            max(0.0, float(scores[row, n] - positive[row]) + 0.3)
+            for n in range(negatives)
+            if not false_negatives[row, n]
+        ]
         expected.append(np.mean(terms) if terms else 0.0)
-    np.testing.assert_allclose(margin_loss(positive, scores, joined, 0.3), expected, atol=1e-12)
+    np.testing.assert_allclose(margin_loss(positive, scores, false_negatives, 0.3), expected, atol=1e-12)
 
 
-@given(seed=st.integers(0, 1000), rows=st.integers(1, 5), others=st.integers(1, 7))
-def test_softmax_loss_is_the_corrected_cross_entropy(seed: int, rows: int, others: int) -> None:
-    positive, scores, joined, log_chance = _case(seed, rows, others)
+@given(seed=st.integers(0, 1000), rows=st.integers(1, 5), negatives=st.integers(1, 7))
+def test_softmax_loss_is_the_corrected_cross_entropy(seed: int, rows: int, negatives: int) -> None:
+    positive, scores, false_negatives, log_chance = _case(seed, rows, negatives)
     expected = []
     for row in range(rows):
         own = np.exp(float(positive[row]) / 0.1)
         rest = [
             np.exp(float(scores[row, n]) / 0.1) / np.exp(float(log_chance[n]))
-            for n in range(others)
-            if not joined[row, n]
+            for n in range(negatives)
+            if not false_negatives[row, n]
         ]
         expected.append(-np.log(own / (own + sum(rest))))
-    np.testing.assert_allclose(softmax_loss(positive, scores, joined, log_chance, 0.1), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        softmax_loss(positive, scores, false_negatives, log_chance, 0.1), expected, rtol=1e-9, atol=1e-12
+    )
 
 
 def test_a_row_whose_others_are_all_joined_teaches_nothing() -> None:

@@ -3,17 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colisten.gnn.module import HgnnTraining
+from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.supervision import (
     Contrast,
     Contrasts,
     chance_of_positive,
     draw_epoch,
     edges_per_type,
-    joined,
-    share_out,
+    edges_to_draw,
+    false_negatives,
 )
-from colisten.graph_store.stream.exclude import HeldOut
+from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
@@ -31,12 +31,12 @@ def adjacency() -> SnapshotAdjacency:
 def _contrasts(adjacency: SnapshotAdjacency, negatives: int, *, in_batch: bool) -> Contrasts:
     members = tuple(np.flatnonzero(adjacency.node_type == code) for code in range(len(adjacency.node_types)))
     counts = edges_per_type(adjacency)
-    shares = share_out(counts, sum(counts.values()), balance=False)
+    shares = edges_to_draw(counts, sum(counts.values()), balance=False)
     return Contrasts(adjacency.node_type, members, chance_of_positive(adjacency, shares), negatives, in_batch)
 
 
 def test_edges_are_counted_once_per_pair_of_types(adjacency: SnapshotAdjacency) -> None:
-    matrix = np.triu(worlds.joined(adjacency))
+    matrix = np.triu(worlds.false_negatives(adjacency))
     kind = adjacency.node_type
     for (a, b), count in edges_per_type(adjacency).items():
         pairs = (kind[:, None] == a) & (kind == b) | (kind[:, None] == b) & (kind == a)
@@ -47,7 +47,7 @@ def test_edges_are_counted_once_per_pair_of_types(adjacency: SnapshotAdjacency) 
 @given(counts=st.lists(st.integers(1, 10_000), min_size=1, max_size=8), total=st.integers(8, 20_000))
 def test_balanced_shares_are_equal_as_far_as_there_are_edges(counts: list[int], total: int) -> None:
     by_type = {(0, place): count for place, count in enumerate(counts)}
-    shares = share_out(by_type, min(total, sum(counts)), balance=True)
+    shares = edges_to_draw(by_type, min(total, sum(counts)), balance=True)
     assert sum(shares.values()) == min(total, sum(counts))
     assert all(shares[pair] <= by_type[pair] for pair in by_type)
     full = [shares[pair] for pair in by_type if shares[pair] < by_type[pair]]
@@ -56,11 +56,11 @@ def test_balanced_shares_are_equal_as_far_as_there_are_edges(counts: list[int], 
 
 
 def test_the_papers_example_n_and_m_edges_give_n_of_each() -> None:
-    assert share_out({(0, 0): 100, (0, 1): 5000}, 200, balance=True) == {(0, 0): 100, (0, 1): 100}
+    assert edges_to_draw({(0, 0): 100, (0, 1): 5000}, 200, balance=True) == {(0, 0): 100, (0, 1): 100}
 
 
 def test_epochs_are_balanced_differ_and_leave_held_out_edges_alone(adjacency: SnapshotAdjacency) -> None:
-    split = HeldOut(0.2, 3)
+    split = HeldOutEdges(0.2, 3)
     sampler = NeighbourSampler(adjacency, (5, 5), held_out=split)
     shares = {(0, 0): 20, (0, 1): 20, (1, 1): 20}
     first, second = (draw_epoch(sampler, shares, np.random.default_rng(seed)) for seed in (1, 2))
@@ -93,21 +93,21 @@ def test_chance_of_positive_is_how_often_an_item_is_drawn(adjacency: SnapshotAdj
 def test_others_are_of_the_positives_type_and_masked_where_joined(adjacency: SnapshotAdjacency, in_batch: bool) -> None:
     sampler = NeighbourSampler(adjacency, (5, 5))
     edges = draw_epoch(sampler, {(0, 1): 20, (1, 1): 20}, np.random.default_rng(0))
-    matrix, split = worlds.joined(adjacency), HeldOut(0.3, 1)
+    matrix, split = worlds.false_negatives(adjacency), HeldOutEdges(0.3, 1)
     for contrast in _contrasts(adjacency, 10, in_batch=in_batch).draw(edges, np.random.default_rng(0)):
         kinds = adjacency.node_type[contrast.positive]
         assert (kinds == kinds[0]).all()
-        assert (adjacency.node_type[contrast.others] == kinds[0]).all()
-        assert len(np.unique(contrast.others)) == len(contrast.others)
-        assert in_batch == np.isin(contrast.positive, contrast.others).all()
-        same = contrast.anchor[:, None] == contrast.others
-        expected = matrix[np.ix_(contrast.anchor, contrast.others)] | same
-        assert np.array_equal(joined(adjacency, contrast, None), expected)
+        assert (adjacency.node_type[contrast.negatives] == kinds[0]).all()
+        assert len(np.unique(contrast.negatives)) == len(contrast.negatives)
+        assert in_batch == np.isin(contrast.positive, contrast.negatives).all()
+        same = contrast.anchor[:, None] == contrast.negatives
+        expected = matrix[np.ix_(contrast.anchor, contrast.negatives)] | same
+        assert np.array_equal(false_negatives(adjacency, contrast, None), expected)
         rows, columns = np.nonzero(expected)
-        hidden = held_out(contrast.anchor[rows], contrast.others[columns], *split)
-        hidden &= contrast.anchor[rows] != contrast.others[columns]
+        hidden = held_out(contrast.anchor[rows], contrast.negatives[columns], *split)
+        hidden &= contrast.anchor[rows] != contrast.negatives[columns]
         expected[rows[hidden], columns[hidden]] = False
-        assert np.array_equal(joined(adjacency, contrast, split), expected)
+        assert np.array_equal(false_negatives(adjacency, contrast, split), expected)
 
 
 def test_log_chance_makes_the_sum_over_negatives_unbiased() -> None:
@@ -120,9 +120,9 @@ def test_log_chance_makes_the_sum_over_negatives_unbiased() -> None:
         edges = draw_epoch(sampler, {(0, 0): 40}, np.random.default_rng(seed))
         (contrast,) = contrasts.draw(edges, np.random.default_rng(seed))
         # The negatives of one row: its own positive is there by certainty, so the row must not choose itself.
-        others = _others_without_first_row(contrast, seed)
-        estimates.append((weight[contrast.others] * np.exp(-contrast.log_chance))[others].sum())
-        naive.append(weight[contrast.others][others].sum())
+        negatives = _others_without_first_row(contrast, seed)
+        estimates.append((weight[contrast.negatives] * np.exp(-contrast.log_chance))[negatives].sum())
+        naive.append(weight[contrast.negatives][negatives].sum())
     error = np.std(estimates) / np.sqrt(len(estimates))
     assert abs(np.mean(estimates) - weight.sum()) < 4 * error + 0.03 * weight.sum()
     assert np.mean(naive) < 0.5 * weight.sum()
@@ -131,8 +131,8 @@ def test_log_chance_makes_the_sum_over_negatives_unbiased() -> None:
 def _others_without_first_row(contrast: Contrast, seed: int) -> np.ndarray:
     row = seed % len(contrast.positive)
     mine = contrast.positive[row]
-    elsewhere = np.isin(contrast.others, np.delete(contrast.positive, row))
-    return (contrast.others != mine) | elsewhere
+    elsewhere = np.isin(contrast.negatives, np.delete(contrast.positive, row))
+    return (contrast.negatives != mine) | elsewhere
 
 
 def test_held_out_edges_are_drawn_once_for_all(adjacency: SnapshotAdjacency) -> None:
@@ -140,5 +140,5 @@ def test_held_out_edges_are_drawn_once_for_all(adjacency: SnapshotAdjacency) -> 
     from colisten.gnn.training import _new_model
 
     model = _new_model(adjacency, text, worlds.QUICK, 0)
-    runs = [HgnnTraining(model, adjacency, text, worlds.QUICK, 5).held_out_edges for _ in range(2)]
+    runs = [GnnTraining(model, adjacency, text, worlds.QUICK, 5).held_out_edges for _ in range(2)]
     assert np.array_equal(runs[0], runs[1])

@@ -14,24 +14,24 @@ from colisten.errors import GraphError, WorkdirError
 from colisten.gnn.batches import TrainingBatch
 from colisten.gnn.embedding import embed_items
 from colisten.gnn.hgnn import HGNN
+from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model_files import load_model
-from colisten.gnn.module import HgnnTraining
 from colisten.gnn.subgraph import Subgraph
-from colisten.gnn.training import train_hgnn
+from colisten.gnn.training import train_gnn
 from colisten.gnn.training_log import EpochReport
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.progress import Progress
-from colisten.settings import Gnn
+from colisten.settings import GnnSettings
 from tests.gnn import worlds
 
-Step = Callable[[HgnnTraining, TrainingBatch], object]
+Step = Callable[[GnnTraining, TrainingBatch], object]
 QUIET = Progress(quiet=True)
 
 
 def _train(world: tuple[SnapshotAdjacency, Floats], folder: Path, seed: int = 1, **changes: object) -> HGNN:
-    options = Gnn.model_validate(worlds.QUICK.model_dump() | changes)
-    return train_hgnn(*world, options, seed=seed, folder=folder, progress=QUIET)
+    options = GnnSettings.model_validate(worlds.QUICK.model_dump() | changes)
+    return train_gnn(*world, options, seed=seed, folder=folder, progress=QUIET)
 
 
 def _log(folder: Path) -> list[dict[str, float]]:
@@ -66,9 +66,9 @@ def test_no_batch_hears_of_its_own_pairs_nor_of_held_out_edges(tmp_path: Path, m
     text = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
     seen: list[tuple[str, TrainingBatch]] = []
     for step in ("training_step", "validation_step"):
-        monkeypatch.setattr(HgnnTraining, step, _watched(step, getattr(HgnnTraining, step), seen))
+        monkeypatch.setattr(GnnTraining, step, _watched(step, getattr(GnnTraining, step), seen))
     _train((adjacency, text), tmp_path, validation=0.2, max_epochs=3, fan_out=(8, 8))
-    everything = worlds.joined(adjacency)
+    everything = worlds.false_negatives(adjacency)
     first, second = np.nonzero(everything)
     hidden = np.zeros_like(everything)
     hidden[first, second] = held_out(first, second, 0.2, 1)
@@ -88,7 +88,7 @@ def test_no_batch_hears_of_its_own_pairs_nor_of_held_out_edges(tmp_path: Path, m
 
 
 def _watched(name: str, step: Step, seen: list[tuple[str, TrainingBatch]]) -> Step:
-    def watched(self: HgnnTraining, batch: TrainingBatch) -> object:
+    def watched(self: GnnTraining, batch: TrainingBatch) -> object:
         seen.append((name, batch))
         return step(self, batch)
 
@@ -105,8 +105,8 @@ def _pairs(batch: TrainingBatch, items: int) -> Bools:
 def _masked(batch: TrainingBatch, items: int) -> Bools:
     out = np.zeros((items, items), np.bool_)
     for contrast in batch.contrasts:
-        row, column = np.nonzero(contrast.joined.numpy())
-        out[batch.graph.seeds[contrast.anchor[row]], batch.graph.seeds[contrast.others[column]]] = True
+        row, column = np.nonzero(contrast.false_negatives.numpy())
+        out[batch.graph.seeds[contrast.anchor[row]], batch.graph.seeds[contrast.negatives[column]]] = True
     return out
 
 
@@ -114,14 +114,16 @@ def test_batches_made_ahead_are_those_of_their_epochs(tmp_path: Path, monkeypatc
     adjacency = worlds.random_graph(80, 900, [0] * 40 + [1] * 40, worlds.TYPES)
     text = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
     seen: list[tuple[str, TrainingBatch]] = []
-    monkeypatch.setattr(HgnnTraining, "training_step", _watched("training", HgnnTraining.training_step, seen))
+    monkeypatch.setattr(GnnTraining, "training_step", _watched("training", GnnTraining.training_step, seen))
     model = _train((adjacency, text), tmp_path, max_epochs=3, patience=3)
-    options = Gnn.model_validate(worlds.QUICK.model_dump())
-    training = HgnnTraining(model, adjacency, text, options, 1)
-    alone = [batch for epoch in range(3) for batch in training.training_stream([(epoch, training.edges_of(epoch))], 1)]
-    assert len(seen) == len(alone)
+    options = GnnSettings.model_validate(worlds.QUICK.model_dump())
+    training = GnnTraining(model, adjacency, text, options, 1)
+    isolated = [
+        batch for epoch in range(3) for batch in training.training_stream([(epoch, training.edges_of(epoch))], 1)
+    ]
+    assert len(seen) == len(isolated)
     assert all(
-        np.array_equal(ours.graph.nodes, batch.graph.nodes) for (_, ours), batch in zip(seen, alone, strict=True)
+        np.array_equal(ours.graph.nodes, batch.graph.nodes) for (_, ours), batch in zip(seen, isolated, strict=True)
     )
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("colisten")]
 
@@ -132,8 +134,8 @@ def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:
     model = _train((adjacency, text), tmp_path, learning_rate=0.03, patience=3, validation=0.2, max_epochs=50)
     validation = [line["validation"] for line in _log(tmp_path)]
     assert len(validation) == int(np.argmin(validation)) + 1 + 3 < 50
-    options = Gnn.model_validate(worlds.QUICK.model_dump() | {"validation": 0.2})
-    training = HgnnTraining(model, adjacency, text, options, 1)
+    options = GnnSettings.model_validate(worlds.QUICK.model_dump() | {"validation": 0.2})
+    training = GnnTraining(model, adjacency, text, options, 1)
     with torch.no_grad():
         rows = torch.cat([training.loss(batch) for batch in training.val_dataloader()])
     assert float(rows.mean()) == pytest.approx(min(validation), abs=1e-4)
@@ -217,8 +219,8 @@ def test_a_saved_model_is_read_back_and_checked(tmp_path: Path) -> None:
 
 def _trained_on(world: tuple[SnapshotAdjacency, Floats], folder: Path, lineage: str, **changes: object) -> float:
     """The loss of the first epoch."""
-    options = Gnn.model_validate(worlds.QUICK.model_dump() | {"max_epochs": 4} | changes)
-    train_hgnn(*world, options, seed=1, folder=folder, progress=QUIET, lineage=lineage)
+    options = GnnSettings.model_validate(worlds.QUICK.model_dump() | {"max_epochs": 4} | changes)
+    train_gnn(*world, options, seed=1, folder=folder, progress=QUIET, lineage=lineage)
     return _log(folder)[0]["loss"]
 
 

@@ -13,15 +13,15 @@ import polars as pl
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
-from colisten.settings import Gnn
+from colisten.settings import GnnSettings
 
 TYPES = ("audiobook", "podcast")
-QUICK = Gnn(
+QUICK = GnnSettings(
     dim=16,
     loss="softmax",
     batch_size=128,
     negatives=16,
-    alone=0.1,
+    isolated=0.1,
     learning_rate=1e-2,
     max_epochs=30,
     validation=0.05,
@@ -69,7 +69,7 @@ def random_graph(
     return graph(chosen, node_type, names, rng.uniform(0.1, 1, len(chosen)).astype(np.float32))
 
 
-def joined(adjacency: SnapshotAdjacency) -> Bools:
+def false_negatives(adjacency: SnapshotAdjacency) -> Bools:
     """[items, items] whether two items are joined."""
     out = np.zeros((len(adjacency.node_type),) * 2, np.bool_)
     for item in range(len(out)):

@@ -14,7 +14,7 @@ from colisten.errors import GraphError
 from colisten.graph_store.connection import find_endpoint, open_driver
 from colisten.graph_store.endpoint import Endpoint, UnreachableError, connect
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 
 SECRET = "hunter2-hunter2"
@@ -48,19 +48,19 @@ def test_nobody_answers() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    with pytest.raises(UnreachableError, match=f"No Neo4j answers at bolt://127.0.0.1:{port}"):
+    with pytest.raises(UnreachableError, match=f"No Neo4jSettings answers at bolt://127.0.0.1:{port}"):
         connect(Endpoint(f"bolt://127.0.0.1:{port}", "neo4j", SecretStr(SECRET)))
 
 
 @pytest.mark.parametrize("uri", ["", "localhost:7687", f"ftp://neo4j:{SECRET}@host:7687", f"bolt://neo4j:{SECRET}@h:x"])
 def test_what_is_no_address(uri: str) -> None:
-    with pytest.raises(GraphError, match="is not the address of a Neo4j server") as caught:
+    with pytest.raises(GraphError, match="is not the address of a Neo4jSettings server") as caught:
         connect(Endpoint(uri, "neo4j", SecretStr(SECRET)))
     assert SECRET not in str(caught.value)
 
 
 def test_a_server_without_its_password(tmp_path: Path) -> None:
-    settings = Settings(neo4j=Neo4j(uri="bolt://127.0.0.1:1"))
+    settings = Settings(neo4j=Neo4jSettings(uri="bolt://127.0.0.1:1"))
     with pytest.raises(GraphError, match="COLISTEN_NEO4J_PASSWORD"):
         find_endpoint(settings, Workdir.open(tmp_path / "W", create=True), Progress(quiet=True))
 

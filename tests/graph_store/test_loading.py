@@ -21,13 +21,13 @@ from colisten.graph_store import edge_difference, loading
 from colisten.graph_store.connection import open_driver
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.importing import has_store
-from colisten.graph_store.loading import LoadSummary, load_beliefs, load_graph
+from colisten.graph_store.loading import LoadSummary, load_graph, load_item_weights
 from colisten.graph_store.marker import read_marker
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.verifying import verify
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
 from tests.graph_store.test_edges import crowd
@@ -155,10 +155,10 @@ from colisten.graph_store import edge_difference
 from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 data, edges, workdir = map(Path, sys.argv[1:4])
-neo4j = Neo4j(uri=sys.argv[4], password=SecretStr(sys.stdin.read()), batch=100)
+neo4j = Neo4jSettings(uri=sys.argv[4], password=SecretStr(sys.stdin.read()), batch=100)
 load_graph(ListeningData(data), edges, Settings(neo4j=neo4j), Workdir.open(workdir), Progress(quiet=True))
 """
 
@@ -272,7 +272,7 @@ def test_texts_with_quotes_and_cypher_are_harmless(tmp_path: Path, neo4j_driver:
 def own_server(tmp_path: Path) -> Any:
     """A working folder whose managed server is nobody else's; stopped afterwards."""
     workdir = Workdir.open(tmp_path / "W", create=True)
-    options = Settings(neo4j=Neo4j(memory_mb=512))
+    options = Settings(neo4j=Neo4jSettings(memory_mb=512))
     yield workdir, options
     ManagedServer(workdir.neo4j, options.neo4j, QUIET).stop()
 
@@ -311,11 +311,11 @@ from pathlib import Path
 from colisten.graph_store import loading
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 loading.IMPORT_FROM = 1
 data, edges, workdir = map(Path, sys.argv[1:])
-options = Settings(neo4j=Neo4j(memory_mb=512))
+options = Settings(neo4j=Neo4jSettings(memory_mb=512))
 loading.load_graph(ListeningData(data), edges, options, Workdir.open(workdir), Progress(quiet=True))
 """
 
@@ -351,11 +351,11 @@ def test_what_was_learned_lies_beside_the_edges_by_difference(
     def believe(*learned: tuple[int, int, float]) -> list[tuple[int, int, float]]:
         schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
         pl.DataFrame(list(learned), schema, orient="row").write_parquet(weights)
-        done = load_beliefs(weights, neo4j_settings, graph_workdir, QUIET)
+        done = load_item_weights(weights, neo4j_settings, graph_workdir, QUIET)
         changes.append((done.upserted, done.deleted))
         _, found = dump(neo4j_driver)
-        assert [edge for edge in found if edge[2] != "SPEAKS_FOR"] == edges
-        return [(a, b, p["weight"]) for a, b, kind, p in found if kind == "SPEAKS_FOR"]
+        assert [edge for edge in found if edge[2] != "PREDICTS"] == edges
+        return [(a, b, p["weight"]) for a, b, kind, p in found if kind == "PREDICTS"]
 
     changes: list[tuple[int, int]] = []
     assert believe((0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)) == [(0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)]

@@ -19,13 +19,13 @@ def music(desk, make_event, items):
 
 
 def test_taste_types_get_no_item_number(music):
-    data = music.imported("taste=music")
+    data = music.imported("taste_types=music")
     assert data.item_types == ("audiobook", "podcast")
     assert data.summary["counts"] | {"taste": 11, "interactions": 2, "items": 3} == data.summary["counts"]
 
 
 def test_alike_listeners_get_alike_vectors(music):
-    users = music.imported("taste=music").users
+    users = music.imported("taste_types=music").users
     assert users["user_id"].to_list() == ["n", "u", "v", "w", "x"]
     nobody, u, v, w, x = users["taste"].to_list()
     assert nobody is None
@@ -36,7 +36,7 @@ def test_alike_listeners_get_alike_vectors(music):
 
 def test_a_taste_of_the_users_table_wins(music):
     music.write([], [], users=[{"user_id": "u", "taste": [1.0, 0.0]}])
-    assert music.imported("taste=music").users["taste"].to_list() == [None, [1.0, 0.0], None, None, None]
+    assert music.imported("taste_types=music").users["taste"].to_list() == [None, [1.0, 0.0], None, None, None]
 
 
 def test_without_the_setting_music_is_an_item_type(music):

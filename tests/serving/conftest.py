@@ -18,7 +18,7 @@ from colisten.serving.index.collection import Index
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.index.server import ServerIndex
 from colisten.serving.index.server import connect as connect_qdrant
-from colisten.settings import Graph, Qdrant, Settings
+from colisten.settings import GraphSettings, QdrantSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
 from tests.serving.worlds import QUIET, served
@@ -33,7 +33,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     url = os.environ.get("COLISTEN_QDRANT_URL")
     if request.param == "server" and not url:
         pytest.skip("COLISTEN_QDRANT_URL names no Qdrant server")
-    client = connect_qdrant(Qdrant(url=url)) if request.param == "server" else QdrantClient(":memory:")
+    client = connect_qdrant(QdrantSettings(url=url)) if request.param == "server" else QdrantClient(":memory:")
     found = ServerIndex(client, f"test-{uuid.uuid4().hex[:8]}" if request.param == "server" else "colisten")
     yield found
     found.clean()
@@ -58,7 +58,7 @@ def with_graph(
 ) -> Settings:
     """Settings for that folder, whose graph is in the session's Neo4j meanwhile."""
     edges = tmp_path_factory.mktemp("edges")
-    build_edges(world[1], Graph(top_k=5), edges, QUIET)
+    build_edges(world[1], GraphSettings(top_k=5), edges, QUIET)
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
         load_graph(world[1], edges / FILE, neo4j_settings, graph_workdir, QUIET)

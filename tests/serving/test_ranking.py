@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from colisten.serving import ranking
 from colisten.serving.index.collection import Collection, Conditions, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
-from colisten.serving.publishing import publish_catalogue
+from colisten.serving.publishing import publish_items
 from colisten.serving.ranking import Heard, rank
-from colisten.settings import Qdrant
+from colisten.settings import QdrantSettings
 from tests.serving.worlds import QUIET, TYPES, catalogue, vectors
 
 WHAT = catalogue(90, width=4)
@@ -21,7 +21,7 @@ WHAT = catalogue(90, width=4)
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     index = EmbeddedIndex(tmp_path_factory.mktemp("ranking"), "colisten")
-    publish_catalogue(index, new_name("colisten", []), WHAT, Qdrant(), QUIET)
+    publish_items(index, new_name("colisten", []), WHAT, QdrantSettings(), QUIET)
     return index.open()
 
 

@@ -11,15 +11,15 @@ from safetensors.numpy import load_file, save_file
 
 from colisten.errors import SettingsError, WorkdirError
 from colisten.listening.data import ListeningData
+from colisten.listening.history_reading import read_histories
 from colisten.serving.index.opening import open_index
 from colisten.serving.many import recommend_to
 from colisten.serving.profile_writing import write_profiles
 from colisten.serving.publishing import publish, rollback
+from colisten.serving.query import Query
 from colisten.serving.recommending import Recommendations, Recommender
-from colisten.serving.wishes import Wish
 from colisten.settings import Settings
-from colisten.towers.encoder import UserEncoder
-from colisten.towers.reading import listeners_of
+from colisten.towers.user_encoder import UserEncoder
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET, trained
 
@@ -37,10 +37,10 @@ def by_hand(world: World, user_id: str, kind: str, *, heard: bool = False) -> di
     workdir, data, _ = world
     user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
     encoder = UserEncoder.load(workdir.towers)
-    vector = encoder.encode(listeners_of(data, np.array([user], np.int32)))[0]
+    vector = encoder.encode(read_histories(data, np.array([user], np.int32)))[0]
     scores = load_file(workdir.towers / "items.safetensors")["vectors"] @ vector
     events = pl.read_parquet(data.interactions).filter(pl.col("user") == user)
-    gone = events.filter(pl.col("signal").is_in([0, *encoder.ruled_out]))["item"].to_numpy()
+    gone = events.filter(pl.col("signal").is_in([0, *encoder.negative_signals]))["item"].to_numpy()
     chosen = ((data.items["item_type"] == kind) & ~data.items["retired"]).to_numpy()
     if not heard:
         chosen &= ~np.isin(data.items["item"].to_numpy(), gone)
@@ -61,10 +61,10 @@ def ids(found: Recommendations) -> list[str]:
 @pytest.mark.parametrize("user_id", ["u0", "u1", "u30", "o'brien\"; DROP TABLE users", "silent"])
 @pytest.mark.parametrize("kind", ["audiobook", "podcast", "short"])
 def test_the_answer_is_what_numpy_says(world: World, recommender: Recommender, user_id: str, kind: str) -> None:
-    found = recommender.recommend([user_id], Wish(k=20, item_type=kind))
+    found = recommender.recommend([user_id], Query(k=20, item_type=kind))
     check(found, by_hand(world, user_id, kind), 20)
     assert found.unknown == []
-    again = recommender.recommend([user_id], Wish(k=20, item_type=kind, include_heard=True))
+    again = recommender.recommend([user_id], Query(k=20, item_type=kind, include_heard=True))
     check(again, by_hand(world, user_id, kind, heard=True), 20)
     row = next(found.rows())
     assert list(row) == ["user_id", "item_id", "item_type", "score", "rank"]
@@ -74,7 +74,7 @@ def test_the_answer_is_what_numpy_says(world: World, recommender: Recommender, u
 
 def test_many_users_are_answered_like_each_alone(world: World, recommender: Recommender, tmp_path: Path) -> None:
     everyone = world[1].users["user_id"].to_list()
-    unknown = recommend_to(tmp_path / "out.parquet", recommender, [*everyone, "new", "u0"], Wish(k=7), QUIET)
+    unknown = recommend_to(tmp_path / "out.parquet", recommender, [*everyone, "new", "u0"], Query(k=7), QUIET)
     assert unknown == ["new"]
     table = pl.read_parquet(tmp_path / "out.parquet")
     assert dict(table.schema) == {
@@ -83,31 +83,31 @@ def test_many_users_are_answered_like_each_alone(world: World, recommender: Reco
     assert table["user_id"].unique(maintain_order=True).to_list() == [*everyone, "new"]
     assert table.n_unique(["user_id", "item_id"]) == len(table)
     for user_id in everyone:
-        alone = ids(recommender.recommend([user_id], Wish(k=7)))
+        alone = ids(recommender.recommend([user_id], Query(k=7)))
         assert table.filter(pl.col("user_id") == user_id)["item_id"].to_list() == alone
 
 
 def test_a_stranger_gets_the_cold_answer(recommender: Recommender) -> None:
-    found = recommender.recommend(["who?", "u3"], Wish())
+    found = recommender.recommend(["who?", "u3"], Query())
     assert found.unknown == ["who?"]
-    nobody = recommender.recommend_for([], {}, Wish())
+    nobody = recommender.recommend_for([], {}, Query())
     assert ids(found)[:10] == ids(nobody)
     assert len(found.items) == 20
 
 
 def test_somebody_described_is_answered_like_a_user_of_that_history(recommender: Recommender) -> None:
     liked = ['it\'em "2"', "title 9", "Title 2"]
-    found = recommender.recommend_for(liked, {"country": "US", "age": "30"}, Wish(k=200))
-    known = recommender.recommend(["just like"], Wish(k=200))
+    found = recommender.recommend_for(liked, {"country": "US", "age": "30"}, Query(k=200))
+    known = recommender.recommend(["just like"], Query(k=200))
     assert ids(found) == ids(known)
     np.testing.assert_array_equal(found.scores, known.scores)
     assert not {'it\'em "2"', 'it\'em "9"'} & set(ids(found))
-    nobody = recommender.recommend_for([], {"country": "SE", "age": 70}, Wish(k=200))
+    nobody = recommender.recommend_for([], {"country": "SE", "age": 70}, Query(k=200))
     assert nobody.scores.tolist() != found.scores[: len(nobody.scores)].tolist()
 
 
 def test_filters_are_kept(world: World, recommender: Recommender) -> None:
-    wish = Wish(k=300, item_type="podcast", languages=("en", "de"), genres=('o\'clock "noir"',))
+    query = Query(k=300, item_type="podcast", languages=("en", "de"), genres=('o\'clock "noir"',))
     items = world[1].items
     fits = items.filter(
         pl.col("item_type") == "podcast",
@@ -115,30 +115,30 @@ def test_filters_are_kept(world: World, recommender: Recommender) -> None:
         pl.col("genres").list.contains('o\'clock "noir"'),
         ~pl.col("retired"),
     )
-    found = recommender.recommend(["silent"], wish)
+    found = recommender.recommend(["silent"], query)
     assert sorted(ids(found)) == sorted(fits["item_id"].to_list())
 
 
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
-        (Wish(item_type="audiobok"), "did you mean 'audiobook'"),
-        (Wish(languages=("EN",)), "did you mean 'en'"),
-        (Wish(genres=("jazz",)), "there are "),
+        (Query(item_type="audiobok"), "did you mean 'audiobook'"),
+        (Query(languages=("EN",)), "did you mean 'en'"),
+        (Query(genres=("jazz",)), "there are "),
     ],
 )
-def test_a_wrong_word_is_told_the_right_one(recommender: Recommender, wish: Wish, says: str) -> None:
+def test_a_wrong_word_is_told_the_right_one(recommender: Recommender, query: Query, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
-        recommender.recommend(["u1"], wish)
+        recommender.recommend(["u1"], query)
 
 
 def test_wrong_likes_and_features(recommender: Recommender) -> None:
     with pytest.raises(SettingsError, match="did you mean 'Title 1"):
-        recommender.recommend_for(["Titel 12"], {}, Wish())
+        recommender.recommend_for(["Titel 12"], {}, Query())
     with pytest.raises(SettingsError, match="country, age"):
-        recommender.recommend_for([], {"city": "Lund"}, Wish())
+        recommender.recommend_for([], {"city": "Lund"}, Query())
     with pytest.raises(SettingsError, match="age is a number"):
-        recommender.recommend_for([], {"age": "old"}, Wish())
+        recommender.recommend_for([], {"age": "old"}, Query())
 
 
 def test_similar_is_by_cosine_of_the_graph_vectors(world: World, recommender: Recommender) -> None:
@@ -147,19 +147,19 @@ def test_similar_is_by_cosine_of_the_graph_vectors(world: World, recommender: Re
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     chosen = ((data.items["item_type"] == "short") & ~data.items["retired"]).to_numpy()
     order = np.argsort(-np.where(chosen, unit @ unit[3], -np.inf))[:5]
-    found = recommender.similar("Title 3", Wish(k=5, item_type="short"))
+    found = recommender.similar("Title 3", Query(k=5, item_type="short"))
     assert ids(found) == data.items["item_id"][order].to_list()
-    same = recommender.similar("Title 3", Wish(k=500))
+    same = recommender.similar("Title 3", Query(k=500))
     assert 'it\'em "3"' not in ids(same)
     with pytest.raises(SettingsError, match="catalogue"):
-        recommender.similar("Title 7", Wish())
+        recommender.similar("Title 7", Query())
 
 
 def test_what_was_opened_is_closed(world: World) -> None:
     with Recommender.open(world[0], world[2]) as recommender:
-        assert recommender.recommend(["u5"], Wish()).items
+        assert recommender.recommend(["u5"], Query()).items
     with pytest.raises(WorkdirError, match="closed"):
-        recommender.recommend(["u5"], Wish())
+        recommender.recommend(["u5"], Query())
 
 
 def test_the_user_tower_goes_with_the_collection(tmp_path: Path) -> None:
@@ -169,11 +169,11 @@ def test_the_user_tower_goes_with_the_collection(tmp_path: Path) -> None:
     publish(workdir, data, settings, QUIET)
 
     def answer() -> list[dict[str, object]]:
-        return list(Recommender.open(workdir, settings).recommend(["u5"], Wish()).rows())
+        return list(Recommender.open(workdir, settings).recommend(["u5"], Query()).rows())
 
     first = answer()
     embeddings = load_file(workdir.gnn / "items.safetensors")["embeddings"][:, ::-1].copy()
-    from colisten.towers.towers import train_towers
+    from colisten.towers.training import train_towers
 
     train_towers(
         data,

@@ -12,10 +12,10 @@ from safetensors.numpy import save_file
 from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.serving.catalogue import Catalogue
 from colisten.serving.profile_writing import write_profiles
+from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish
-from colisten.settings import Settings, Towers
+from colisten.settings import Settings, TowersSettings
 from colisten.workdir import Workdir
 
 QUIET = Progress(quiet=True)
@@ -59,10 +59,10 @@ def table(count: int, seed: int = 0) -> pl.DataFrame:
     return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over("item_type").alias("row"))
 
 
-def catalogue(count: int, *, width: int = 16, seed: int = 0) -> Catalogue:
-    """A catalogue of random vectors, as `catalogue_of` makes it."""
+def catalogue(count: int, *, width: int = 16, seed: int = 0) -> PublishedItems:
+    """A catalogue of random vectors, as `published_items` makes it."""
     kept = table(count, seed).filter(~pl.col("retired"))
-    return Catalogue(
+    return PublishedItems(
         kept["item"].to_numpy().astype(np.int64),
         {
             "towers": vectors(len(kept), width, seed + 1),
@@ -104,7 +104,7 @@ def listening(folder: Path, *, users: int = 60, items: int = 240, seed: int = 0)
         "age": pl.Series([30 if i == users - 3 else i + 15 if i % 4 else None for i in range(users)], dtype=pl.Int64),
     }
     pl.DataFrame(people).write_parquet(folder / "users.parquet")
-    catalogue.with_columns(description=pl.lit(""), published=pl.lit(None, pl.Date)).write_parquet(
+    catalogue.with_columns(description=pl.lit(""), list_collections=pl.lit(None, pl.Date)).write_parquet(
         folder / "items.parquet"
     )
     (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": SIGNALS, "strong": 1}))
@@ -113,11 +113,11 @@ def listening(folder: Path, *, users: int = 60, items: int = 240, seed: int = 0)
 
 def trained(root: Path, *, seed: int = 0) -> tuple[Workdir, ListeningData, Settings]:
     """A working folder with data, item embeddings and really trained (if briefly) towers; nothing published."""
-    from colisten.towers.towers import train_towers  # torch: only where it is needed, processes here come and go
+    from colisten.towers.training import train_towers  # torch: only where it is needed, processes here come and go
 
     workdir = Workdir.open(root, create=True)
     data = listening(workdir.listening, seed=seed)
-    settings = Settings(target="audiobook", towers=Towers(hidden=(16,), dim=8, epochs=1, minutes=0), seed=seed)
+    settings = Settings(target="audiobook", towers=TowersSettings(hidden=(16,), dim=8, epochs=1, minutes=0), seed=seed)
     embeddings = vectors(len(data.items), 6, seed + 5)
     workdir.gnn.mkdir()
     workdir.features.mkdir()

@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from colisten.towers.item_weights import with_everybody
-from colisten.towers.linear import heard_matrix
-from colisten.towers.listeners import Listeners
-from colisten.towers.mixing import choose_weights
-from colisten.towers.pairs import Pairs
+from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import UserItemPairs
+from colisten.towers.features.negative_signals import negative_signals
+from colisten.towers.features.popularity import log_popularity
+from colisten.towers.linear.item_weights import with_everybody
+from colisten.towers.linear.model import interaction_matrix
 from colisten.towers.parts import LinearPart, scaled, spread_of
-from colisten.towers.popularity import log_popularity
-from colisten.towers.ranking import Task, Verdict
-from colisten.towers.ruling_out import ruled_out
+from colisten.towers.selection.mixing import choose_weights
+from colisten.towers.selection.ranking_task import OptionResult, RankingTask
 
 
-def listeners(owners: list[int], items: list[int], signals: list[int], times: list[int]) -> Listeners:
+def listeners(owners: list[int], items: list[int], signals: list[int], times: list[int]) -> UserHistories:
     """Events given in the order of their owners."""
     indptr = np.searchsorted(owners, np.arange(max(owners) + 2)).astype(np.int64)
-    return Listeners(
+    return UserHistories(
         indptr, np.array(items, np.int32), np.array(signals, np.uint8), np.array(times, np.int64), features={}
     )
 
@@ -31,7 +31,7 @@ def test_popularity_counts_listeners_by_the_age_of_their_last_time() -> None:
     assert log_popularity(people, 1, 4, 30) == pytest.approx(np.log1p([1.25, 0.5, 0, 0]))
 
 
-def signalled(chance_of_both: float) -> Listeners:
+def signalled(chance_of_both: float) -> UserHistories:
     """100 users hear 5 of 20 items and give signal 1 to 5 others, or to heard ones by chance."""
     rng = np.random.default_rng(0)
     events: list[tuple[int, int, int]] = []
@@ -46,12 +46,12 @@ def signalled(chance_of_both: float) -> Listeners:
 
 @pytest.mark.parametrize(("chance", "wanted"), [(0.0, (1,)), (0.3, ()), (0.9, ())])
 def test_a_signal_after_which_nobody_listens_is_ruled_out(chance: float, wanted: tuple[int, ...]) -> None:
-    assert ruled_out(signalled(chance), strong=1, signals=2, items=20) == wanted
+    assert negative_signals(signalled(chance), strong=1, signals=2, items=20) == wanted
 
 
 def test_little_evidence_rules_nothing_out() -> None:
     few = signalled(0.0).take(np.arange(5))
-    assert ruled_out(few, strong=1, signals=2, items=20) == ()
+    assert negative_signals(few, strong=1, signals=2, items=20) == ()
 
 
 def test_the_linear_part_sums_each_distinct_item_and_everybody_once() -> None:
@@ -61,7 +61,7 @@ def test_the_linear_part_sums_each_distinct_item_and_everybody_once() -> None:
     warm = people.touching(is_target)
     assert 0 < warm.sum() < len(people)
     for signals in (1, 2):
-        heard = with_everybody(heard_matrix(people, 20, signals)).toarray()
+        heard = with_everybody(interaction_matrix(people, 20, signals)).toarray()
         wanted = np.where(warm[:, None], heard @ from_items[:21], heard @ from_items[21:])
         np.testing.assert_allclose(LinearPart(from_items, is_target, signals).encode(people), wanted, atol=1e-4)
 
@@ -75,32 +75,40 @@ def test_scaled_vectors_give_scores_of_variance_one_and_no_score_stays_none() ->
 
 
 def test_scores_that_tell_nothing_apart_gain_nothing() -> None:
-    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
-    task = Task(np.arange(300), nothing, Pairs(np.array([0]), np.array([5])), np.ones(1, bool))
-    assert task.gains(lambda _: np.zeros((1, 300), np.float32)) == 0
+    nothing = UserItemPairs(np.empty(0, np.int64), np.empty(0, np.int64))
+    task = RankingTask(np.arange(300), nothing, UserItemPairs(np.array([0]), np.array([5])), np.ones(1, bool))
+    assert task.ndcg(lambda _: np.zeros((1, 300), np.float32)) == 0
 
 
 def test_of_equal_hits_the_wider_choice_is_taken_and_few_users_are_asked_together() -> None:
     everybody, few = np.ones((2, 2, 9), bool), np.zeros((2, 2, 9), bool)
     few[:, :, :3] = True
-    gains = np.full(300, 0.5, np.float32)
-    task = Task(
-        np.arange(9), Pairs(*np.empty((2, 0), np.int64)), Pairs(*np.empty((2, 0), np.int64)), np.arange(300) < 290
+    ndcg = np.full(300, 0.5, np.float32)
+    task = RankingTask(
+        np.arange(9),
+        UserItemPairs(*np.empty((2, 0), np.int64)),
+        UserItemPairs(*np.empty((2, 0), np.int64)),
+        np.arange(300) < 290,
     )
-    assert task.best([Verdict(gains, few), Verdict(gains, everybody), Verdict(gains * 0.9, everybody)], warm=True) == 1
+    assert (
+        task.best(
+            [OptionResult(ndcg, few), OptionResult(ndcg, everybody), OptionResult(ndcg * 0.9, everybody)], warm=True
+        )
+        == 1
+    )
     cold_only = np.where(np.arange(300) < 290, 0.5, 1).astype(np.float32)
     warm_only = np.where(np.arange(300) < 290, 0.6, 0).astype(np.float32)
-    assert task.best([Verdict(cold_only, few), Verdict(warm_only, few)], warm=False) == 1
+    assert task.best([OptionResult(cold_only, few), OptionResult(warm_only, few)], warm=False) == 1
 
 
 def test_weights_follow_what_ranks_well_apart_for_warm_and_cold_users() -> None:
     rng = np.random.default_rng(0)
     users, items = 300, 60
-    truth = Pairs(np.arange(users), rng.integers(0, items, users))
+    truth = UserItemPairs(np.arange(users), rng.integers(0, items, users))
     warm = np.arange(users) < 150
     noise = rng.normal(size=(users, items)).astype(np.float32)
     right = 2 * np.eye(items, dtype=np.float32)[truth.items] + rng.normal(size=(users, items)).astype(np.float32)
-    task = Task(np.arange(items), Pairs(np.empty(0, np.int64), np.empty(0, np.int64)), truth, warm)
+    task = RankingTask(np.arange(items), UserItemPairs(np.empty(0, np.int64), np.empty(0, np.int64)), truth, warm)
     scores = {"towers": np.where(warm[:, None], right, noise), "linear": np.where(warm[:, None], noise, right)}
     scores["popular"] = np.zeros((users, items), np.float32)
     for_warm, for_cold, found = choose_weights(task, {name: of.__getitem__ for name, of in scores.items()})

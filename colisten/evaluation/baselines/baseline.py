@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Floats, Int64s
-from colisten.evaluation.baselines.history import History, read_history
-from colisten.evaluation.baselines.ranking import places, top_k
+from colisten.evaluation.baselines.interaction_matrix import InteractionMatrix, read_interaction_matrix
+from colisten.evaluation.baselines.top_k import places, top_k
 from colisten.listening.data import ListeningData
 
 _BYTES = 128 << 20
@@ -22,12 +22,12 @@ _BYTES = 128 << 20
 class Baseline(ABC):
     """A recommender that others are measured against."""
 
-    history: History = field(init=False, repr=False, compare=False)
+    history: InteractionMatrix = field(init=False, repr=False, compare=False)
     """Set by `fit`."""
 
     def fit(self, data: ListeningData) -> Self:
         """Learn from `data`."""
-        self.history = read_history(data)
+        self.history = read_interaction_matrix(data)
         self.learn(data)
         return self
 

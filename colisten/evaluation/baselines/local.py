@@ -9,7 +9,7 @@ from scipy import sparse
 
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.item_knn import neighbours
-from colisten.evaluation.baselines.ranking import places
+from colisten.evaluation.baselines.top_k import places
 
 Solver = Callable[[Floats, Floats], Floats]
 """(Gram matrices [b, c, c], right-hand sides [b, c]) → weights [b, c]; unused places are all zero in both."""

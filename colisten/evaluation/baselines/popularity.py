@@ -9,7 +9,7 @@ import polars as pl
 
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
-from colisten.evaluation.baselines.history import read_history
+from colisten.evaluation.baselines.interaction_matrix import read_interaction_matrix
 from colisten.listening.data import ListeningData
 
 _DAY = 86_400
@@ -24,7 +24,7 @@ class Popularity(Baseline):
     def learn(self, data: ListeningData) -> None:
         last = pl.scan_parquet(data.interactions).select(pl.col("timestamp").max()).collect().item()
         recent = self.days > 0 and last is not None
-        seen = read_history(data, since=last - self.days * _DAY) if recent else self.history
+        seen = read_interaction_matrix(data, since=last - self.days * _DAY) if recent else self.history
         self._listeners = seen.listeners
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
-from colisten.evaluation.baselines.ranking import strongest
+from colisten.evaluation.baselines.top_k import strongest
 from colisten.listening.data import ListeningData
 
 _COLUMNS = 256

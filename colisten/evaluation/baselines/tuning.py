@@ -15,12 +15,12 @@ import numpy as np
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.listening.data import ListeningData
+from colisten.listening.history_reading import interactions_of, read_histories
 from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.holdout import hold_out
-from colisten.towers.ranking import Task
-from colisten.towers.reading import interactions_of, listeners_of
+from colisten.towers.selection.ranking_task import RankingTask
+from colisten.towers.selection.validation_split import split_validation
 
 GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "recent": {"days": (14, 30, 90, 365)},
@@ -40,27 +40,27 @@ class Slice:
     data: ListeningData
     users: Int64s
     """Those asked."""
-    task: Task
+    task: RankingTask
 
-    def gains(self, baseline: Baseline) -> Floats:
+    def ndcg(self, baseline: Baseline) -> Floats:
         """Mean of NDCG@10 and NDCG@100 of each of those asked, by a baseline not fitted yet."""
         baseline.fit(self.data)
         candidates = self.task.candidates
-        return self.task.gains(lambda some: np.array(baseline.scores(self.users[some], candidates), np.float32))
+        return self.task.ndcg(lambda some: np.array(baseline.scores(self.users[some], candidates), np.float32))
 
 
 @contextmanager
 def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Slice | None]:
     """The slice that Colisten's own choices are made on, while the block runs; None where nothing can be hidden."""
-    everybody, is_target = listeners_of(data, values=True), data.of_type(settings.target)
-    held = hold_out(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
-    if not len(held.users):
+    everybody, is_target = read_histories(data, values=True), data.of_type(settings.target)
+    split = split_validation(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
+    if not len(split.users):
         yield None
         return
     with TemporaryDirectory(dir=data.root.parent, prefix=".validation.") as scratch:
-        events = interactions_of(held.kept).with_columns(value=held.kept.values)
+        events = interactions_of(split.train).with_columns(value=split.train.values)
         kept = with_interactions(data, events.lazy(), Path(scratch))
-        yield Slice(kept, held.users, Task.of(held, is_target, data.strong, ()))
+        yield Slice(kept, split.users, RankingTask.of(split, is_target, data.strong, ()))
 
 
 def tuned(
@@ -75,11 +75,11 @@ def tuned(
         with progress.task("tuning baselines", total=sum(map(len, options.values()))) as task:
             found = {}
             for name, tried in options.items():
-                gains = []
+                ndcg = []
                 for option in tried:
-                    gains.append(float(part.gains(replace(option)).mean()) if len(tried) > 1 else 0.0)
+                    ndcg.append(float(part.ndcg(replace(option)).mean()) if len(tried) > 1 else 0.0)
                     task.advance(note=name)
-                found[name] = tried[int(np.argmax(gains))]
+                found[name] = tried[int(np.argmax(ndcg))]
     return found
 
 

@@ -55,7 +55,7 @@ class Experiment:
         return {user_id: mine for user_id, mine in placed.items() if mine is not None and group in (None, mine)}
 
 
-def lay_down(folder: Path, name: str, groups: Mapping[str, float], salt: str | None = None) -> Experiment:
+def create_experiment(folder: Path, name: str, groups: Mapping[str, float], salt: str | None = None) -> Experiment:
     """Keep a new experiment in `folder/NAME`, or find it there just as it is asked for.
 
     Raises:

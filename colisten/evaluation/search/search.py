@@ -20,17 +20,17 @@ from optuna.trial import FrozenTrial, TrialState
 from colisten.arrays import Floats
 from colisten.errors import ColistenError, DataError
 from colisten.evaluation.baselines.tuning import validation_slice
-from colisten.evaluation.recipe import Recipe
+from colisten.evaluation.full_model import FullModel
 from colisten.evaluation.search.space import SPACE, changed
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.ranking import not_worse
+from colisten.towers.selection.ranking_task import within_one_standard_error
 from colisten.workdir import replacing_file
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What the search came to."""
 
     values: dict[str, object]
@@ -44,7 +44,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Bench:
+class TrialRunner:
     """Trains settings on what is left of the data and says how well they find what was hidden of it."""
 
     data: ListeningData
@@ -52,7 +52,7 @@ class Bench:
     folder: Path
     progress: Progress
 
-    def gains(self, settings: Settings, name: str) -> Floats:
+    def ndcg(self, settings: Settings, name: str) -> Floats:
         """[asked users] mean of NDCG@10 and NDCG@100; kept under `name`, so that no training is done twice.
 
         Raises:
@@ -65,17 +65,17 @@ class Bench:
                     raise DataError(
                         "There is too little listening of the target type to hide some of it from a search."
                     )
-                found = part.gains(Recipe(self.text, settings, Path(scratch), Progress(quiet=True)))
+                found = part.ndcg(FullModel(self.text, settings, Path(scratch), Progress(quiet=True)))
             with replacing_file(kept) as draft, draft.open("wb") as file:
                 np.save(file, found)
-        gains: Floats = np.load(kept)
-        return gains
+        ndcg: Floats = np.load(kept)
+        return ndcg
 
 
 def search(
     data: ListeningData, text: Floats, settings: Settings, folder: Path, *, minutes: float, trials: int | None = None,
     progress: Progress,
-) -> Found:  # fmt: skip
+) -> SearchResult:  # fmt: skip
     """Try settings on listening hidden from `data` until `minutes` are over or `trials` more are done.
 
     `folder` keeps what was tried: a search that was stopped goes on, as long as data and settings stay the same. A
@@ -87,29 +87,29 @@ def search(
         DataError: there is too little listening to hide any.
     """
     name, settings = _digest(data, settings), changed(settings, {"towers.minutes": 0.0})
-    bench = Bench(data, text, folder / name, progress)
-    bench.folder.mkdir(parents=True, exist_ok=True)
-    before = float(bench.gains(settings, "present").mean())
+    runner = TrialRunner(data, text, folder / name, progress)
+    runner.folder.mkdir(parents=True, exist_ok=True)
+    before = float(runner.ndcg(settings, "present").mean())
     study = _study(folder / "journal.jsonl", name, settings.seed)
 
     end, done = time.monotonic() + 60 * minutes, 0
     with progress.task("searching settings", total=trials) as task:
         while time.monotonic() < end and (trials is None or done < trials):
-            task.advance(note=_try(study, bench, settings))
+            task.advance(note=_try(study, runner, settings))
             done += 1
-    return _found(study, bench, settings, before)
+    return _found(study, runner, settings, before)
 
 
-def _try(study: Study, bench: Bench, settings: Settings) -> str:
+def _try(study: Study, runner: TrialRunner, settings: Settings) -> str:
     """One trial; what is worth saying of it."""
     trial = study.ask(dict(SPACE))
     try:
-        gains = bench.gains(changed(settings, trial.params), f"trial-{trial.number}")
+        ndcg = runner.ndcg(changed(settings, trial.params), f"trial-{trial.number}")
     except ColistenError as error:
         study.tell(trial, state=TrialState.FAIL)
         return str(error)
-    study.tell(trial, float(gains.mean()))
-    return f"{gains.mean():.4f}, best {study.best_value:.4f}"
+    study.tell(trial, float(ndcg.mean()))
+    return f"{ndcg.mean():.4f}, best {study.best_value:.4f}"
 
 
 def _study(journal: Path, name: str, seed: int) -> Study:
@@ -120,27 +120,27 @@ def _study(journal: Path, name: str, seed: int) -> Study:
     return study
 
 
-def _found(study: Study, bench: Bench, settings: Settings, before: float) -> Found:
+def _found(study: Study, runner: TrialRunner, settings: Settings, before: float) -> SearchResult:
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not done:
-        return Found({}, before, before, 0)
+        return SearchResult({}, before, before, 0)
     best = study.best_trial
-    values = _confirmed(best, bench, settings) if study.best_value > before else {}
-    return Found(dict(values), before, study.best_value, len(done))
+    values = _confirmed(best, runner, settings) if study.best_value > before else {}
+    return SearchResult(dict(values), before, study.best_value, len(done))
 
 
-def _confirmed(best: FrozenTrial, bench: Bench, settings: Settings) -> Mapping[str, object]:
+def _confirmed(best: FrozenTrial, runner: TrialRunner, settings: Settings) -> Mapping[str, object]:
     """The best trial's values, if they beat the present ones beyond their paired error under another seed.
 
     What trials were judged by is hidden from both, and so is another part of what was before it.
     """
     other = settings.model_copy(update={"seed": settings.seed + 1})
-    with validation_slice(bench.data, settings) as part:
+    with validation_slice(runner.data, settings) as part:
         assert part is not None, "trials have been judged by it"
-        earlier = replace(bench, data=part.data)
-        present = earlier.gains(other, "present-earlier")
-        again = earlier.gains(changed(other, best.params), f"trial-{best.number}-earlier")
-    return best.params if not_worse(np.stack([present, again])).tolist() == [False, True] else {}
+        earlier = replace(runner, data=part.data)
+        present = earlier.ndcg(other, "present-earlier")
+        again = earlier.ndcg(changed(other, best.params), f"trial-{best.number}-earlier")
+    return best.params if within_one_standard_error(np.stack([present, again])).tolist() == [False, True] else {}
 
 
 def _digest(data: ListeningData, settings: Settings) -> str:

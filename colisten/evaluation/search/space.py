@@ -16,7 +16,7 @@ SPACE: Mapping[str, BaseDistribution] = {
     "gnn.loss": CategoricalDistribution(("softmax", "margin")),
     "gnn.temperature": FloatDistribution(0.05, 0.3, log=True),
     "gnn.learning_rate": FloatDistribution(1e-3, 1e-2, log=True),
-    "gnn.alone": FloatDistribution(0.0, 0.1),
+    "gnn.isolated_node_rate": FloatDistribution(0.0, 0.1),
     "towers.temperature": FloatDistribution(0.05, 0.2, log=True),
     "towers.batch_size": CategoricalDistribution((256, 512, 1024)),
     "towers.learning_rate": FloatDistribution(3e-4, 3e-3, log=True),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from colisten.evaluation.intervals import Doubles, bootstrap, interval
-from colisten.evaluation.suite.cells import SEGMENTS, Cell
+from colisten.evaluation.suite.run_results import SEGMENTS, RunResult
 from colisten.evaluation.suite.variants import FULL, VARIANTS, Variant
 
 DRAWS = 1000
@@ -33,7 +33,7 @@ class Comparison:
     """Segment → test users."""
     rows: dict[str, list[Row]]
     """Segment → rows, in the order of the variants."""
-    lacking: dict[str, str]
+    skip_reason: dict[str, str]
     """Variant → why it could not be trained."""
 
     @property
@@ -41,19 +41,19 @@ class Comparison:
         return (f"hr@{self.k}", "mrr@100", f"ndcg@{self.k}")
 
 
-def compare(cells: Mapping[str, Sequence[Cell]], item_type: str, k: int, seed: int) -> Comparison:
-    """`cells`: variant → one cell per seed (a single one where nothing is drawn)."""
-    lacking = {name: found[0].lacking for name, found in cells.items() if found[0].lacking}
-    comparison = Comparison(item_type, k, {}, {}, lacking)
+def compare(results: Mapping[str, Sequence[RunResult]], item_type: str, k: int, seed: int) -> Comparison:
+    """`results`: variant → one cell per seed (a single one where nothing is drawn)."""
+    skip_reason = {name: found[0].skip_reason for name, found in results.items() if found[0].skip_reason}
+    comparison = Comparison(item_type, k, {}, {}, skip_reason)
     for segment in SEGMENTS:
-        served = {name: found for name, found in cells.items() if segment in found[0].figures}
+        served = {name: found for name, found in results.items() if segment in found[0].figures}
         if served:
             comparison.users[segment] = len(next(iter(served.values()))[0].users[segment])
             comparison.rows[segment] = _rows(served, segment, comparison.metrics, seed)
     return comparison
 
 
-def _rows(served: Mapping[str, Sequence[Cell]], segment: str, metrics: Sequence[str], seed: int) -> list[Row]:
+def _rows(served: Mapping[str, Sequence[RunResult]], segment: str, metrics: Sequence[str], seed: int) -> list[Row]:
     values = np.stack(  # [users, variants, metrics]
         [
             np.mean([[one.figures[segment][metric] for metric in metrics] for one in found], axis=0).T
@@ -79,7 +79,7 @@ def _rows(served: Mapping[str, Sequence[Cell]], segment: str, metrics: Sequence[
     return rows
 
 
-def _about(variant: Variant, found: Sequence[Cell], segment: str) -> Row:
+def _about(variant: Variant, found: Sequence[RunResult], segment: str) -> Row:
     return {
         "variant": variant.name,
         "about": variant.about,

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Bools
-from colisten.evaluation.baselines.history import read_history
+from colisten.evaluation.baselines.interaction_matrix import read_interaction_matrix
 from colisten.evaluation.suite.variants import GraphVariant
 from colisten.gnn.node_types import group_types
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
@@ -40,7 +40,7 @@ def _wanted(variant: GraphVariant, is_target: Bools, edges: pl.DataFrame) -> Boo
 def _with_users(data: ListeningData, settings: Settings) -> SnapshotAdjacency:
     """Users and the items they streamed: the tripartite graph of the paper's HGNN-w-users."""
     types = group_types(data, settings.target, settings.gnn.node_types)
-    users, items = read_history(data).streams.nonzero()
+    users, items = read_interaction_matrix(data).streams.nonzero()
     node_type = np.concatenate([types.of_item, np.full(len(data.users), len(types.names), np.uint8)])
     return SnapshotAdjacency.from_edges(
         items.astype(np.int32),

@@ -14,15 +14,15 @@ from pathlib import Path
 import torch
 
 from colisten.errors import SettingsError
-from colisten.evaluation.held_out import HeldOut, read_held_out, refuse_leaks
-from colisten.evaluation.suite.cells import Cell, cell, is_kept
+from colisten.evaluation.held_out_streams import HeldOutStreams, check_no_leaks, read_held_out
 from colisten.evaluation.suite.comparison import Comparison, compare
-from colisten.evaluation.suite.ground import Ground
+from colisten.evaluation.suite.run_results import RunResult, is_kept, run_result
+from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
 from colisten.evaluation.suite.variants import VARIANTS
-from colisten.gnn.text import load_text
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.settings import Settings
+from colisten.text.encoding import load_text
 from colisten.workdir import Workdir
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -52,14 +52,14 @@ class _Suite:
         """Are all cells of a seed there?"""
         return all(is_kept(self.folder, name, seed) for name, of in self.asked if of == seed)
 
-    def ground(self, progress: Progress) -> Ground:
+    def artefacts(self, progress: Progress) -> SharedArtefacts:
         text = load_text(self.workdir.features)
-        return Ground(ListeningData(self.workdir.listening), text, self.settings, self.folder, progress)
+        return SharedArtefacts(ListeningData(self.workdir.listening), text, self.settings, self.folder, progress)
 
-    def cells(self, ground: Ground, held_out: HeldOut, seed: int) -> dict[str, Cell]:
+    def results(self, artefacts: SharedArtefacts, held_out: HeldOutStreams, seed: int) -> dict[str, RunResult]:
         """All cells of one seed, found or made."""
         variants = [one for one in VARIANTS if (one.name, seed) in self.asked]
-        return {one.name: cell(one, ground, held_out, seed, self.k) for one in variants}
+        return {one.name: run_result(one, artefacts, held_out, seed, self.k) for one in variants}
 
 
 def paper_suite(workdir: Workdir, split: Path, settings: Settings, k: int, progress: Progress) -> Comparison:
@@ -78,17 +78,17 @@ def paper_suite(workdir: Workdir, split: Path, settings: Settings, k: int, progr
             f"The split hides streams of {held_out.item_type!r}, the target is {settings.target!r}: "
             f"add --set target={held_out.item_type}."
         )
-    refuse_leaks(data, [held_out])
+    check_no_leaks(data, [held_out])
     suite = _Suite(workdir, split, settings, k, workdir.suite / _digest(data, split, settings, k))
-    ground = suite.ground(progress)
+    artefacts = suite.artefacts(progress)
     with progress.task("training the paper's models", total=len(suite.asked)) as task:
-        ground.prepare()
+        artefacts.prepare()
         missing = [seed for seed in suite.seeds if not suite.made(seed)]
         if len(missing) > 1:
             _train_side_by_side(suite, missing, task)
-        per_seed = [suite.cells(ground, held_out, seed) for seed in suite.seeds]
-    cells = {one.name: [found[one.name] for found in per_seed if one.name in found] for one in VARIANTS}
-    return compare(cells, held_out.item_type, k, settings.seed)
+        per_seed = [suite.results(artefacts, held_out, seed) for seed in suite.seeds]
+    results = {one.name: [found[one.name] for found in per_seed if one.name in found] for one in VARIANTS}
+    return compare(results, held_out.item_type, k, settings.seed)
 
 
 def _train_side_by_side(suite: _Suite, seeds: Sequence[int], task: Task) -> None:
@@ -108,7 +108,7 @@ def _train_side_by_side(suite: _Suite, seeds: Sequence[int], task: Task) -> None
 
 def _train(suite: _Suite, seed: int) -> None:
     (held_out, *_) = read_held_out(suite.split)
-    suite.cells(suite.ground(Progress(quiet=True)), held_out, seed)
+    suite.results(suite.artefacts(Progress(quiet=True)), held_out, seed)
 
 
 def _digest(data: ListeningData, split: Path, settings: Settings, k: int) -> str:

@@ -20,10 +20,10 @@ def suite_table(comparison: Comparison, segment: str) -> Table:
         caption="mean over seeds, 95 % bootstrap interval over users; *: the interval of the difference leaves out 0",
     )  # fmt: skip
     for row in comparison.rows[segment]:
-        cells = [with_interval(row[metric]) for metric in comparison.metrics]
+        results = [with_interval(row[metric]) for metric in comparison.metrics]
         seeds = " ".join(f"{value:.3f}" for value in row[first]["seeds"])
         table.add_row(
-            row["variant"], row["about"], *cells, f"{row['coverage@100']:.1%}", _change(row[first]),
+            row["variant"], row["about"], *results, f"{row['coverage@100']:.1%}", _change(row[first]),
             _printed(row), seeds, f"{row['seconds']:.0f}",
         )  # fmt: skip
     return table

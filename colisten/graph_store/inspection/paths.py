@@ -12,7 +12,7 @@ from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import require_marker
 from colisten.graph_store.schema import CO_LISTENED, ITEM, PREFIX
 
-_BREADTH = 50
+_SECOND_HOP = 50
 """A second step is looked for from so many strongest neighbours of an item, so that hubs cost no more than others."""
 _SHRINK = 5
 """Listeners at which an edge counts half its weight: two items with one listener, the same one, are no strong tie."""
@@ -43,7 +43,7 @@ _QUERY = f"""
 
 
 @dataclass(frozen=True)
-class Path:
+class GraphPath:
     """A chain of shared listeners, from an item that was heard to the one that is explained."""
 
     items: tuple[int, ...]
@@ -64,7 +64,7 @@ class Path:
 
 def strongest_paths(
     driver: Driver, database: str, heard: Sequence[int], wanted: Sequence[int], *, paths: int = 3
-) -> dict[int, tuple[Path, ...]]:
+) -> dict[int, tuple[GraphPath, ...]]:
     """For each item in `wanted`, the strongest paths of one or two edges that lead there from an item in `heard`.
 
     Strongest first, at most `paths` of them, none through another item that was heard (the rest of such a path is
@@ -76,12 +76,14 @@ def strongest_paths(
     with as_graph_error("paths were looked for"):
         require_marker(driver, database)
         found = driver.execute_query(
-            _QUERY, heard=list(heard), wanted=list(wanted), breadth=_BREADTH, shrink=_SHRINK, paths=paths,
+            _QUERY, heard=list(heard), wanted=list(wanted), second_hop=_SECOND_HOP, shrink=_SHRINK, paths=paths,
             database_=database, routing_="r",
         ).records  # fmt: skip
     ways = {record["number"]: _paths_in(record) for record in found}
     return {item: ways.get(item, ()) for item in wanted}
 
 
-def _paths_in(record: Record) -> tuple[Path, ...]:
-    return tuple(Path(tuple(items), tuple(listeners), tuple(weights)) for items, listeners, weights in record["ways"])
+def _paths_in(record: Record) -> tuple[GraphPath, ...]:
+    return tuple(
+        GraphPath(tuple(items), tuple(listeners), tuple(weights)) for items, listeners, weights in record["ways"]
+    )

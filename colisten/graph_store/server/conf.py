@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from colisten.errors import GraphError
-from colisten.settings import Neo4j
+from colisten.settings import Neo4jSettings
 from colisten.workdir import replacing_file
 
 LOOPBACK = "127.0.0.1"
@@ -23,7 +23,7 @@ class Ports(NamedTuple):
     http: int
 
 
-def write_conf(file: Path, options: Neo4j) -> Ports:
+def write_conf(file: Path, options: Neo4jSettings) -> Ports:
     """Write the configuration for a start and tell the ports in it: those set, else the last ones, else free ones.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The managed local Neo4j of one working folder: install, start, watch, stop."""
+"""The managed local Neo4jSettings of one working folder: install, start, watch, stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
 from colisten.graph_store.server.diagnosis import why_it_failed
 from colisten.graph_store.server.jars import VERSION
 from colisten.progress import Progress
-from colisten.settings import Neo4j
+from colisten.settings import Neo4jSettings
 from colisten.workdir import replacing_file
 
 _USER = "neo4j"
@@ -45,9 +45,9 @@ class Status:
 
 
 class ManagedServer:
-    """Neo4j in `folder`: its data, configuration, logs and password. One server per folder, whoever starts it."""
+    """Neo4jSettings in `folder`: its data, configuration, logs and password. One server per folder, whoever starts it."""
 
-    def __init__(self, folder: Path, options: Neo4j, progress: Progress) -> None:
+    def __init__(self, folder: Path, options: Neo4jSettings, progress: Progress) -> None:
         self.folder = folder.resolve()
         self._options = options
         self._progress = progress
@@ -131,11 +131,13 @@ class ManagedServer:
     def _launch(self) -> None:
         self._check_version()
         if psutil.disk_usage(str(self.folder)).free < _SPARE:  # one that runs out of disk does not end but hangs
-            raise OutOfSpaceError(f"Less than {_SPARE >> 20} MB are left for Neo4j in {self.folder}: free some first.")
+            raise OutOfSpaceError(
+                f"Less than {_SPARE >> 20} MB are left for Neo4jSettings in {self.folder}: free some first."
+            )
         jars = self._jars()
         write_conf(self._conf, self._options)
         self._ensure_password()
-        self._progress.say(f"Starting Neo4j {VERSION} in {self.folder} …")
+        self._progress.say(f"Starting Neo4jSettings {VERSION} in {self.folder} …")
         process.launch(self.folder, jars, self._options.memory_mb)
 
     def _jars(self) -> list[Path]:
@@ -151,7 +153,7 @@ class ManagedServer:
         found = stamp.read_text()
         if found.split(".")[:2] != VERSION.split(".")[:2]:
             raise GraphError(
-                f"{self.folder} was written by Neo4j {found}, and this Colisten runs {VERSION}: delete that folder "
+                f"{self.folder} was written by Neo4jSettings {found}, and this Colisten runs {VERSION}: delete that folder "
                 "and build the graph again, or use the Colisten that made it."
             )
 

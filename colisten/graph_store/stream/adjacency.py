@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
+from colisten.ragged import offsets, spans
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,3 @@ class Adjacency(ABC):
                 out.items[put] = rows.items[taken]
                 out.weights[put] = rows.weights[taken]
         return out
-
-
-def offsets(lengths: Int64s | Int32s) -> Int64s:
-    """[n + 1] running sum of `lengths`, from zero."""
-    out = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=out[1:])
-    return out
-
-
-def spans(start: Int64s, length: Int64s) -> Int64s:
-    """The places `start[i], …, start[i] + length[i] - 1` of all spans, one after the other."""
-    ends = np.cumsum(length)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(start - ends + length, length)

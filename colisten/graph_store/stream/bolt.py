@@ -12,7 +12,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint, connect
-from colisten.graph_store.stream.ahead import ahead
+from colisten.graph_store.stream.prefetch import prefetch_map
 
 
 class Reader:
@@ -53,7 +53,7 @@ class Reader:
 
     def read_many(self, query: str, parameters: Iterable[dict[str, Any]]) -> Generator[list[list[Any]], None, None]:
         """The rows of one query for each set of `parameters`, in order, over all connections."""
-        return ahead(
+        return prefetch_map(
             lambda given: self.read(query, **given),
             parameters,
             threads=self.connections,

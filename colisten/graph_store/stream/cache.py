@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from colisten.arrays import Floats, Int32s, Int64s
-from colisten.graph_store.stream.adjacency import offsets, spans
+from colisten.ragged import offsets, spans
 
 ENTRY_BYTES = 8
 """One neighbour: an int32 and a float32."""

@@ -57,7 +57,7 @@ class Drawn(NamedTuple):
 
 
 @compiled
-def share_out(supply: Int64s, fan_out: int, refill: bool, take: Int64s) -> None:
+def allocate_quota(supply: Int64s, fan_out: int, refill: bool, take: Int64s) -> None:
     """Fill `take`: each type its `fan_out` at most; unused slots go to the others in equal parts, first types first."""
     spare = 0
     for t in range(len(supply)):
@@ -223,7 +223,7 @@ def draw(
             degree = pool.degrees[row, t]
             supply[t] = _supply(pool, excluded, batch, item, low, degree, cap) if filtered else degree
             low += degree
-        share_out(supply, fan_out, refill, take)
+        allocate_quota(supply, fan_out, refill, take)
         low = pool.start[row]
         for t in range(types):
             degree = pool.degrees[row, t]

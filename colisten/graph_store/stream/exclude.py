@@ -11,11 +11,11 @@ from colisten.arrays import Int64s
 from colisten.compiled import compiled
 from colisten.graph_store.stream.keys import mix, pair_hash, unit
 
-Pairs = tuple[Int64s, Int64s]
+ItemPairs = tuple[Int64s, Int64s]
 """Two arrays of items, [n] each: edge `i` joins `pairs[0][i]` and `pairs[1][i]`, whichever way round."""
 
 
-class HeldOut(NamedTuple):
+class HeldOutEdges(NamedTuple):
     """The `share` of all edges, told by hash and `seed`, that never carries a message."""
 
     share: float
@@ -62,16 +62,16 @@ def admissible(excluded: Excluded, batch: int, item: int, other: int) -> bool:
     return True
 
 
-def exclude(pairs: Sequence[Pairs | None], held_out: HeldOut | None, items: int) -> Excluded:
+def exclude(pairs: Sequence[ItemPairs | None], held_out: HeldOutEdges | None, items: int) -> Excluded:
     """Excluded pairs of each batch, in one hash set at most half full."""
     keys = [_pair_keys(batch, found, items) for batch, found in enumerate(pairs) if found is not None]
     together = np.concatenate(keys) if keys else np.empty(0, np.int64)
     table = np.full(1 << int(len(together) * 2).bit_length() if len(together) else 1, -1, np.int64)
     _fill(table, together)
-    share, seed = held_out or HeldOut(0.0, 0)
+    share, seed = held_out or HeldOutEdges(0.0, 0)
     return Excluded(table, items, float(share), int(seed))
 
 
-def _pair_keys(batch: int, pairs: Pairs, items: int) -> Int64s:
+def _pair_keys(batch: int, pairs: ItemPairs, items: int) -> Int64s:
     first, second = (np.asarray(side, np.int64) for side in pairs)
     return (batch * items + np.minimum(first, second)) * items + np.maximum(first, second)

@@ -11,9 +11,9 @@ from colisten.arrays import Codes
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.bolt import Reader
-from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_degrees, read_version
 from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.edge_reading import count_edges, read_edges
+from colisten.graph_store.stream.metadata import GraphMetadata, read_degrees, read_metadata, read_version
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency, write_snapshot
 from colisten.progress import Progress, Task
 
@@ -25,31 +25,31 @@ def export_snapshot(
     """The snapshot in `folder`, exported anew only if it is not of the graph's version and these node types.
 
     Raises:
-        GraphError: the graph is not there (see `read_catalogue`) or changed meanwhile.
+        GraphError: the graph is not there (see `read_metadata`) or changed meanwhile.
     """
     reader = Reader(endpoint, database=database, connections=connections)
     try:
         found = _current(folder, reader, node_type, node_types)
         if found is not None:
             return found
-        catalogue = read_catalogue(reader, node_type, node_types)
-        degrees = read_degrees(reader, catalogue)
-        with progress.task("exporting the graph", total=count_edges(reader, catalogue)) as task:
+        metadata = read_metadata(reader, node_type, node_types)
+        degrees = read_degrees(reader, metadata)
+        with progress.task("exporting the graph", total=count_edges(reader, metadata)) as task:
             return write_snapshot(
-                folder, _watched(reader, catalogue, task), degrees=degrees, node_type=catalogue.node_type,
-                node_types=catalogue.node_types, version=catalogue.version,
+                folder, _watched(reader, metadata, task), degrees=degrees, node_type=metadata.node_type,
+                node_types=metadata.node_types, version=metadata.version,
             )  # fmt: skip
     finally:
         reader.close()
 
 
-def _watched(reader: Reader, catalogue: Catalogue, task: Task) -> Generator[EdgeArrays, None, None]:
+def _watched(reader: Reader, metadata: GraphMetadata, task: Task) -> Generator[EdgeArrays, None, None]:
     """All edges, or an error at the end if another graph was built meanwhile."""
-    for edges in read_edges(reader, catalogue):
+    for edges in read_edges(reader, metadata):
         task.advance(len(edges[0]))
         yield edges
-    if read_version(reader) != catalogue.version:
-        raise catalogue.changed("another was built")
+    if read_version(reader) != metadata.version:
+        raise metadata.changed("another was built")
 
 
 def _current(

@@ -11,13 +11,14 @@ import numpy as np
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
-from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows, offsets
-from colisten.graph_store.stream.ahead import ahead
+from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
-from colisten.graph_store.stream.catalogue import Catalogue, read_catalogue, read_degrees, read_version
 from colisten.graph_store.stream.csr import cuts, order_rows, put_edges
 from colisten.graph_store.stream.edge_reading import read_edges, read_rows
+from colisten.graph_store.stream.metadata import GraphMetadata, read_degrees, read_metadata, read_version
+from colisten.graph_store.stream.prefetch import prefetch_map
+from colisten.ragged import offsets
 
 _ENDS_PER_QUERY = 20_000
 _SECONDS_BETWEEN_VERSIONS = 5.0
@@ -34,12 +35,12 @@ class LiveAdjacency(Adjacency):
     connection, or the longest row). Closing it closes connections; it opens them again when asked for rows.
     """
 
-    def __init__(self, reader: Reader, catalogue: Catalogue, degrees: Int32s, cache_mb: int) -> None:
-        self.version = catalogue.version
-        self.node_types, self.node_type = catalogue.node_types, catalogue.node_type
+    def __init__(self, reader: Reader, metadata: GraphMetadata, degrees: Int32s, cache_mb: int) -> None:
+        self.version = metadata.version
+        self.node_types, self.node_type = metadata.node_types, metadata.node_type
         self.degrees = degrees
         self._length: Int64s = degrees.sum(axis=1, dtype=np.int64)
-        self._reader, self._catalogue, self._cache_mb = reader, catalogue, cache_mb
+        self._reader, self._metadata, self._cache_mb = reader, metadata, cache_mb
         self._start_anew()
 
     def _start_anew(self) -> None:
@@ -61,14 +62,14 @@ class LiveAdjacency(Adjacency):
         """Read what there is (versions, degrees: no edges). Without `node_type` [items], labels tell the node types.
 
         Raises:
-            GraphError: see `read_catalogue`.
+            GraphError: see `read_metadata`.
         """
         reader = Reader(endpoint, database=database, connections=connections)
-        catalogue = read_catalogue(reader, node_type, node_types)
-        return cls(reader, catalogue, read_degrees(reader, catalogue), cache_mb)
+        metadata = read_metadata(reader, node_type, node_types)
+        return cls(reader, metadata, read_degrees(reader, metadata), cache_mb)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._reader, self._catalogue, self.degrees, self._cache_mb)
+        return type(self), (self._reader, self._metadata, self.degrees, self._cache_mb)
 
     def rows(self, items: Int64s) -> RowPieces:
         self._check_version()
@@ -97,9 +98,9 @@ class LiveAdjacency(Adjacency):
         """Everything, edge by edge: an edge is read once instead of from both of its ends."""
         cache = RowCache(len(self._length), int(self._length.sum()))
         indptr = offsets(self._length)
-        edges = read_edges(self._reader, self._catalogue)
+        edges = read_edges(self._reader, self._metadata)
         if not put_edges(indptr, edges, self.node_type, cache.items, cache.weights):
-            raise self._catalogue.changed("an item has more or fewer edges")
+            raise self._metadata.changed("an item has more or fewer edges")
         cache.start[:] = indptr[:-1]
         cache.used = int(indptr[-1])
         return cache
@@ -109,7 +110,7 @@ class LiveAdjacency(Adjacency):
         connections = self._reader.connections
         for part, row in zip(
             pieces,
-            ahead(self._fetch, (items[part] for part in pieces), threads=connections, depth=connections + 2),
+            prefetch_map(self._fetch, (items[part] for part in pieces), threads=connections, depth=connections + 2),
             strict=True,
         ):
             self._cache.put(items[part], self._length[items[part]], row.items, row.weights)
@@ -117,7 +118,7 @@ class LiveAdjacency(Adjacency):
 
     def _fetch(self, items: Int64s) -> Ragged:
         """Whole rows, put in order."""
-        found = read_rows(self._reader, self._catalogue, items, self._length[items])
+        found = read_rows(self._reader, self._metadata, items, self._length[items])
         order_rows(found.indptr, self.node_type, found.items, found.weights)
         return found
 
@@ -128,7 +129,7 @@ class LiveAdjacency(Adjacency):
             GraphError: an item lacks it, or it is of another kind.
         """
         query = "UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN collect(n[$name])"
-        pieces = np.array_split(self._catalogue.node_id, 1 + len(self.node_type) // _ITEMS_PER_QUERY)
+        pieces = np.array_split(self._metadata.node_id, 1 + len(self.node_type) // _ITEMS_PER_QUERY)
         given = ({"ids": piece.tolist(), "name": name} for piece in pieces)
         try:
             read = self._reader.read_many(query, given)
@@ -143,7 +144,7 @@ class LiveAdjacency(Adjacency):
         if time.monotonic() - self._checked > _SECONDS_BETWEEN_VERSIONS:
             self._checked = time.monotonic()
             if read_version(self._reader) != self.version:
-                raise self._catalogue.changed("another was built")
+                raise self._metadata.changed("another was built")
 
     def close(self) -> None:
         self._reader.close()

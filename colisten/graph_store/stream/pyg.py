@@ -26,11 +26,12 @@ from torch_geometric.sampler.neighbor_sampler import edge_sample, node_sample
 
 from colisten.arrays import Floats, Int64s
 from colisten.compiled import compiled
-from colisten.graph_store.stream.adjacency import Adjacency, spans
-from colisten.graph_store.stream.exclude import Pairs
+from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.exclude import ItemPairs
 from colisten.graph_store.stream.hetero import EdgeType, edge_types, to_hetero_data
 from colisten.graph_store.stream.keys import mix
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
+from colisten.ragged import spans
 
 _READ_ONLY = "The graph in Neo4j is written by `colisten graph build`, not through PyG's stores."
 
@@ -143,7 +144,7 @@ class DatabaseSampler(BaseSampler):  # type: ignore[misc]  # PyG is untyped
         items: Int64s = self.places.of_type[node_type][places.numpy()]
         return items
 
-    def _sample(self, seeds: dict[str, Tensor], _time: Any, without: Pairs | None) -> HeteroSamplerOutput:
+    def _sample(self, seeds: dict[str, Tensor], _time: Any, without: ItemPairs | None) -> HeteroSamplerOutput:
         items = np.concatenate([self._items(name, places) for name, places in seeds.items()])
         around = self.sampler.sample_together([Batch(items, np.uint64(_key(self.seed, items)), without)])[0]
         data = to_hetero_data(around, self.sampler.adjacency)

@@ -12,12 +12,13 @@ import numpy as np
 from colisten.arrays import Floats, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.errors import SettingsError
-from colisten.graph_store.stream.adjacency import Adjacency, Rows, offsets, spans
+from colisten.graph_store.stream.adjacency import Adjacency, Rows
 from colisten.graph_store.stream.draw import TOP, UNIFORM, WEIGHTED, Drawn, Pool, Requests, draw
-from colisten.graph_store.stream.exclude import Excluded, HeldOut, Pairs, exclude
+from colisten.graph_store.stream.exclude import Excluded, HeldOutEdges, ItemPairs, exclude
 from colisten.graph_store.stream.keys import Keys, key_of, mix
 from colisten.graph_store.stream.neighbourhood import Growing, Neighbourhood
 from colisten.graph_store.stream.supervision import edges_of_type
+from colisten.ragged import offsets, spans
 
 Draw = Literal["uniform", "weighted", "top"]
 _HOW = {"uniform": UNIFORM, "weighted": WEIGHTED, "top": TOP}
@@ -32,7 +33,7 @@ class Batch:
     """Distinct items."""
     key: np.uint64
     """All chance in the draw comes from it (`keys.key_of(rng)`)."""
-    without: Pairs | None = None
+    without: ItemPairs | None = None
     """Pairs of items that pass no message in this batch, in neither direction, at no hop."""
 
 
@@ -49,7 +50,7 @@ class NeighbourSampler:
     fan_out: Sequence[int]
     draw: Draw = "uniform"
     refill: bool = True
-    held_out: HeldOut | None = None
+    held_out: HeldOutEdges | None = None
     """Edges that never carry a message, for validation."""
 
     def __post_init__(self) -> None:
@@ -60,7 +61,7 @@ class NeighbourSampler:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_tables": []}
 
-    def sample(self, seeds: Int64s, rng: np.random.Generator, *, without: Pairs | None = None) -> Neighbourhood:
+    def sample(self, seeds: Int64s, rng: np.random.Generator, *, without: ItemPairs | None = None) -> Neighbourhood:
         """The neighbourhood of distinct `seeds`; takes one number from `rng`."""
         return self.sample_together([Batch(seeds, key_of(rng), without)])[0]
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.stream.adjacency import Adjacency, RowPieces, Rows, offsets
+from colisten.graph_store.stream.adjacency import Adjacency, RowPieces, Rows
 from colisten.graph_store.stream.csr import EdgeArrays, count_ends, put_edges
+from colisten.ragged import offsets
 from colisten.workdir import replacing_folder, write_json
 
 

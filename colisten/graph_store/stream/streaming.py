@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from colisten.graph_store.stream.ahead import ahead
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
+from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 
 B = TypeVar("B", bound=Batch)
@@ -57,7 +57,9 @@ def stream(
                     yield batch, at, sampled
 
         try:
-            with closing(ahead(finished, places(), threads=threads, depth=prefetch, first_alone=True)) as results:
+            with closing(
+                prefetch_map(finished, places(), threads=threads, depth=prefetch, first_alone=True)
+            ) as results:
                 yield from results
         finally:
             sampling.shutdown(cancel_futures=True)

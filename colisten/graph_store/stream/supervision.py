@@ -13,18 +13,24 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.compiled import compiled
-from colisten.graph_store.stream.adjacency import Adjacency, offsets
-from colisten.graph_store.stream.exclude import HeldOut
+from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out as is_held_out
 from colisten.graph_store.stream.keys import mix
+from colisten.ragged import offsets
 
-Edges = tuple[Int64s, Int64s, Floats]
+WeightedEdges = tuple[Int64s, Int64s, Floats]
 _ROUNDS = 6
 
 
 def edges_of_type(
-    adjacency: Adjacency, edge_type: tuple[int, int], count: int, key: np.uint64, split: HeldOut | None, held_out: bool
-) -> Edges:
+    adjacency: Adjacency,
+    edge_type: tuple[int, int],
+    count: int,
+    key: np.uint64,
+    split: HeldOutEdges | None,
+    held_out: bool,
+) -> WeightedEdges:
     """Up to `count` distinct edges between node types `a` and `b`: (src, dst, weight), in random order.
 
     Uniform over all edges of the type that are held out (`held_out`) or not, by `split`; fewer than `count` only if
@@ -35,7 +41,7 @@ def edges_of_type(
     ends = offsets(adjacency.degrees[nodes, high])
     share = split.share if split else 0.0
     kept = (share if held_out else 1 - share) * (0.5 if low == high else 1.0)
-    found: list[Edges] = []
+    found: list[WeightedEdges] = []
     begin, left = 0, count
     while left > 0 and begin < ends[-1] and kept > 0:
         end = min(int(ends[-1]), begin + int(left / kept * 1.05) + 64)
@@ -49,13 +55,13 @@ def edges_of_type(
     return (src, dst, weight) if edge_type[0] <= edge_type[1] else (dst, src, weight)
 
 
-def _belongs(edges: Edges, split: HeldOut | None, held_out: bool) -> Bools:
-    share, seed = split or HeldOut(0.0, 0)
+def _belongs(edges: WeightedEdges, split: HeldOutEdges | None, held_out: bool) -> Bools:
+    share, seed = split or HeldOutEdges(0.0, 0)
     outside = is_held_out(edges[0], edges[1], share, seed)
     return outside if held_out else ~outside
 
 
-def _edges_at(adjacency: Adjacency, nodes: Int64s, ends: Int64s, numbers: Int64s, other: int) -> Edges:
+def _edges_at(adjacency: Adjacency, nodes: Int64s, ends: Int64s, numbers: Int64s, other: int) -> WeightedEdges:
     """The edges behind end `numbers`, read row by row."""
     at = np.searchsorted(ends, numbers, side="right") - 1
     src = nodes[at]
@@ -74,7 +80,7 @@ def _edges_at(adjacency: Adjacency, nodes: Int64s, ends: Int64s, numbers: Int64s
     return src, dst, weight
 
 
-def _joined(found: list[Edges]) -> Edges:
+def _joined(found: list[WeightedEdges]) -> WeightedEdges:
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     src, dst, weight = (np.concatenate(side) for side in zip(*found, strict=True))

@@ -83,12 +83,12 @@ class Collection(Protocol):
     """One set of points: each item that can be recommended, under its number."""
 
     name: str
-    breadth: int | None
+    ef: int | None
     """`ef` that searches of this collection need for their recall; None: they are exact."""
 
     def count(self, conditions: Conditions = EVERYTHING) -> int: ...
 
-    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, breadth: int | None) -> Hits:
+    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
         """The `limit` best items of each vector [queries, width] by the named vector `using`."""
         ...
 
@@ -110,7 +110,7 @@ class Draft(Protocol):
         """Finish what searching needs after the last upload, and open the result."""
         ...
 
-    def finish(self, breadth: int | None) -> None:
+    def finish(self, ef: int | None) -> None:
         """Make it ready, whole and for good; without this the draft vanishes."""
         ...
 

@@ -48,9 +48,9 @@ _DISTANCES = {"towers": edge.Distance.Dot, "hgnn": edge.Distance.Cosine, "text":
 class EmbeddedCollection:
     """An opened shard."""
 
-    def __init__(self, name: str, folder: Path, breadth: int | None) -> None:
+    def __init__(self, name: str, folder: Path, ef: int | None) -> None:
         self.name = name
-        self.breadth = breadth
+        self.ef = ef
         with _engine():
             self._shard = edge.EdgeShard.load(str(folder))
 
@@ -58,9 +58,9 @@ class EmbeddedCollection:
         with _engine():
             return int(self._shard.count(edge.CountRequest(filter=_filter(conditions), exact=True)))
 
-    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, breadth: int | None) -> Hits:
+    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
         wanted = _filter(conditions)
-        params = edge.SearchParams(exact=breadth is None, hnsw_ef=breadth)
+        params = edge.SearchParams(exact=ef is None, hnsw_ef=ef)
         requests = [
             edge.QueryRequest(
                 limit=limit, query=edge.Query.Nearest(vector, using=using), filter=wanted, params=params,
@@ -119,9 +119,9 @@ class EmbeddedDraft:
         self._collection = EmbeddedCollection(self.name, self._folder / "shard", None)
         return self._collection
 
-    def finish(self, breadth: int | None) -> None:
+    def finish(self, ef: int | None) -> None:
         assert self._collection is not None, "build() comes first"
-        write_json(self._folder / "ready.json", {"breadth": breadth, "items": self._collection.count()})
+        write_json(self._folder / "ready.json", {"breadth": ef, "items": self._collection.count()})
         self.finished = True
 
     def close(self) -> None:

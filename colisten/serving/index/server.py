@@ -29,14 +29,14 @@ from colisten.serving.index.collection import (
     engine_error,
     is_name,
 )
-from colisten.settings import Qdrant
+from colisten.settings import QdrantSettings
 
 _DISTANCES = {"towers": models.Distance.DOT, "hgnn": models.Distance.COSINE, "text": models.Distance.COSINE}
 _SECONDS_BETWEEN_LOOKS = 0.5
 _LOOKS_AT_REST = 10
 
 
-def connect(settings: Qdrant) -> QdrantClient:
+def connect(settings: QdrantSettings) -> QdrantClient:
     """A client of `settings.url` that has been answered.
 
     Raises:
@@ -56,18 +56,18 @@ def connect(settings: Qdrant) -> QdrantClient:
 class ServerCollection:
     """A collection on the server."""
 
-    def __init__(self, client: QdrantClient, name: str, breadth: int | None) -> None:
+    def __init__(self, client: QdrantClient, name: str, ef: int | None) -> None:
         self.name = name
-        self.breadth = breadth
+        self.ef = ef
         self._client = client
 
     def count(self, conditions: Conditions = EVERYTHING) -> int:
         with _reaching():
             return self._client.count(self.name, count_filter=_filter(conditions), exact=True).count
 
-    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, breadth: int | None) -> Hits:
+    def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
         wanted = _filter(conditions)
-        params = models.SearchParams(exact=breadth is None, hnsw_ef=breadth)
+        params = models.SearchParams(exact=ef is None, hnsw_ef=ef)
         requests = [
             models.QueryRequest(query=vector, using=using, filter=wanted, limit=limit, params=params)
             for vector in vectors.tolist()
@@ -125,9 +125,9 @@ class ServerDraft:
             self._build_graph()
         return ServerCollection(self._client, self.name, None)
 
-    def finish(self, breadth: int | None) -> None:
+    def finish(self, ef: int | None) -> None:
         with _reaching():
-            self._client.update_collection(self.name, metadata={"ready": True, "breadth": breadth})
+            self._client.update_collection(self.name, metadata={"ready": True, "breadth": ef})
         self.finished = True
 
     def _build_graph(self) -> None:

@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colisten.errors import ColistenError, SettingsError
-from colisten.serving.web.answers import ConflictError
-from colisten.serving.web.desk import BusyError
+from colisten.serving.web.handler import ConflictError
 from colisten.serving.web.metrics import Metrics
+from colisten.serving.web.request_queue import QueueFullError
 
 _MOST_BYTES = 1024
 """Questions come as parameters: nobody needs to send a body."""
@@ -30,7 +30,7 @@ _HTTP = {
     404: "There is nothing at this path: /openapi.json lists what is.",
     405: "This path is asked with GET.",
 }
-_STATUS: Mapping[type[ColistenError], int] = {SettingsError: 404, ConflictError: 409, BusyError: 503}
+_STATUS: Mapping[type[ColistenError], int] = {SettingsError: 404, ConflictError: 409, QueueFullError: 503}
 
 
 class Guard:
@@ -63,10 +63,10 @@ class Guard:
     def _refusal(self, headers: Headers) -> JSONResponse | None:
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdecimal() or int(length) > _MOST_BYTES:
-            return _said(413, "Questions come as parameters: send no body.")
+            return _error(413, "Questions come as parameters: send no body.")
         # A page elsewhere could point a name of its own at this address and ask in the name of who opened it.
         if self._hosts and re.sub(r":\d+$", "", headers.get("host", "")) not in self._hosts:
-            return _said(403, "This server answers to localhost only: set serve.host to let others ask.")
+            return _error(403, "This server answers to localhost only: set serve.host to let others ask.")
         return None
 
 
@@ -93,22 +93,22 @@ def errors_as_json(app: FastAPI) -> None:
     @app.exception_handler(ColistenError)
     async def known(_: Request, error: ColistenError) -> JSONResponse:
         status = _STATUS.get(type(error), 503)
-        return _said(status, str(error), {"Retry-After": "1"} if status == 503 else None)
+        return _error(status, str(error), {"Retry-After": "1"} if status == 503 else None)
 
     @app.exception_handler(RequestValidationError)
     async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
-        return _said(422, _sentence(error.errors()[0]))
+        return _error(422, _sentence(error.errors()[0]))
 
     @app.exception_handler(StarletteHTTPException)
     async def http(_: Request, error: StarletteHTTPException) -> JSONResponse:
-        return _said(error.status_code, _HTTP.get(error.status_code, str(error.detail)), error.headers)
+        return _error(error.status_code, _HTTP.get(error.status_code, str(error.detail)), error.headers)
 
     @app.exception_handler(Exception)
     async def unknown(_: Request, error: Exception) -> JSONResponse:
-        return _said(500, "Something went wrong here: the server's own output says what.")
+        return _error(500, "Something went wrong here: the server's own output says what.")
 
 
-def _said(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"error": sentence}, status, headers)
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from colisten.arrays import Floats, Int64s
+from colisten.listening.histories import UserHistories
 from colisten.serving.index.collection import Collection
 from colisten.serving.profiles import Item, Profiles
-from colisten.serving.why.graph import Graph
-from colisten.serving.why.reasons import Reason, Way, by_listeners, by_model, by_place, by_text
-from colisten.towers.listeners import Listeners
+from colisten.serving.why.path_finder import PathFinder
+from colisten.serving.why.reasons import Path, Reason, by_listeners, by_model, by_popularity, by_text
 
 if TYPE_CHECKING:
-    from colisten.graph_store.inspection.paths import Path
+    from colisten.graph_store.inspection.paths import GraphPath
 
 _CLOSE = 0.4
 """Cosine of two texts below which nobody would call them alike (unrelated ones have .0 to .2)."""
@@ -30,37 +30,37 @@ class Explainer:
 
     profiles: Profiles
     collection: Collection
-    graph: Graph
+    graph: PathFinder
 
-    def explain(self, somebody: Listeners, items: Sequence[int], *, paths: int = 3) -> list[Reason]:
-        """A reason for each item, for the one person in `somebody`; the graph is asked once for all of them."""
-        heard = self._heard(somebody)
-        ways = self._ways(heard, items, paths)
-        unexplained = [item for item in items if not ways.get(item)]
+    def explain(self, history: UserHistories, items: Sequence[int], *, max_paths: int = 3) -> list[Reason]:
+        """A reason for each item, for the one person in `history`; the graph is asked once for all of them."""
+        heard = self._heard(history)
+        paths = self._named_paths(heard, items, max_paths)
+        unexplained = [item for item in items if not paths.get(item)]
         alike = self._alike(unexplained, heard)
-        country = str(next(iter(somebody.features.get("country", ())), None) or "")
+        country = str(next(iter(history.features.get("country", ())), None) or "")
         places, known = self.profiles.popular(unexplained, country), self.profiles.items(unexplained)
         return [
-            by_listeners(ways[item]) if ways.get(item)
+            by_listeners(paths[item]) if paths.get(item)
             else alike[item] if item in alike
-            else by_place(known[item], places[item]) if item in places
+            else by_popularity(known[item], places[item]) if item in places
             else by_model()
             for item in items
         ]  # fmt: skip
 
-    def _heard(self, somebody: Listeners) -> list[int]:
+    def _heard(self, history: UserHistories) -> list[int]:
         """Items streamed, latest first; for somebody who streamed none, all they showed interest in."""
-        strong = somebody.signals < self.profiles.facts.strong
-        chosen = somebody.items[strong] if strong.any() else somebody.items
+        strong = history.signals < self.profiles.facts.strong
+        chosen = history.items[strong] if strong.any() else history.items
         found: list[int] = list(dict.fromkeys(chosen[::-1].tolist()))
         return found
 
-    def _ways(self, heard: Sequence[int], items: Sequence[int], count: int) -> dict[int, list[Way]]:
+    def _named_paths(self, heard: Sequence[int], items: Sequence[int], count: int) -> dict[int, list[Path]]:
         """Paths by name; the graph may already know items that the profiles do not."""
         found = self.graph.paths(heard, items, count)
         known = self.profiles.items([number for paths in found.values() for path in paths for number in path.items])
         return {
-            item: [_way(path, known) for path in paths if known.keys() >= set(path.items)]
+            item: [_named_path(path, known) for path in paths if known.keys() >= set(path.items)]
             for item, paths in found.items()
         }
 
@@ -87,5 +87,5 @@ def _nearest(text: Floats, item: int, heard: Int64s, texts: Floats) -> tuple[int
     return int(heard[best]), float(cosines[best])
 
 
-def _way(path: Path, known: dict[int, Item]) -> Way:
-    return Way(tuple(known[number] for number in path.items), path.listeners, path.weights, path.strength)
+def _named_path(path: GraphPath, known: dict[int, Item]) -> Path:
+    return Path(tuple(known[number] for number in path.items), path.listeners, path.weights, path.strength)

@@ -12,7 +12,7 @@ Kind = Literal["listeners", "text", "popular", "model"]
 
 
 @dataclass(frozen=True)
-class Way:
+class Path:
     """A co-listening path from something heard to the item."""
 
     items: tuple[Item, ...]
@@ -48,22 +48,22 @@ class Reason:
     kind: Kind
     words: str
     """One sentence, without a full stop."""
-    ways: tuple[Way, ...] = ()
+    paths: tuple[Path, ...] = ()
     """Strongest first; only of kind `listeners`."""
     about: Mapping[str, Any] | None = None
     """Evidence of the other kinds."""
 
     def as_json(self) -> dict[str, Any]:
         """`kind`, `words`, `paths`, `about`."""
-        return {"kind": self.kind, "words": self.words, "paths": [way.as_json() for way in self.ways],
+        return {"kind": self.kind, "words": self.words, "paths": [path.as_json() for path in self.paths],
                 "about": dict(self.about or {})}  # fmt: skip
 
 
-def by_listeners(ways: Sequence[Way]) -> Reason:
+def by_listeners(paths: Sequence[Path]) -> Reason:
     """Paths lead there."""
-    others = [named(item) for item in dict.fromkeys(way.items[0] for way in ways[1:]) if item != ways[0].items[0]]
-    return Reason("listeners", str(ways[0]) + (f"; also from {' and '.join(others)}" if others else ""),
-                  tuple(ways))  # fmt: skip
+    others = [named(item) for item in dict.fromkeys(path.items[0] for path in paths[1:]) if item != paths[0].items[0]]
+    return Reason("listeners", str(paths[0]) + (f"; also from {' and '.join(others)}" if others else ""),
+                  tuple(paths))  # fmt: skip
 
 
 def by_text(like: Item, cosine: float) -> Reason:
@@ -72,7 +72,7 @@ def by_text(like: Item, cosine: float) -> Reason:
     return Reason("text", f"closest in text to {named(like)} (cosine {cosine:.2f})", about=about)
 
 
-def by_place(item: Item, place: Place) -> Reason:
+def by_popularity(item: Item, place: Place) -> Reason:
     """It is popular, everywhere or in somebody's country."""
     where = f"in {place.country}" if place.country else "everywhere"
     words = f"popular {where}: {item.item_type} number {place.place}, {_people(place.listeners)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from colisten.errors import SettingsError
-from colisten.evaluation.experiment.groups import Experiment, lay_down, open_experiment
+from colisten.evaluation.experiment.groups import Experiment, create_experiment, open_experiment
 
 USERS = [f"u{i}" for i in range(20_000)]
 HALVES = {"control": 0.5, "fresh": 0.5}
@@ -37,12 +37,12 @@ def test_salts_make_experiments_independent() -> None:
 
 
 def test_an_experiment_does_not_change_under_way(tmp_path: Path) -> None:
-    laid = lay_down(tmp_path, "shelf", HALVES)
-    assert lay_down(tmp_path, "shelf", HALVES) == laid == open_experiment(tmp_path, "shelf")
+    laid = create_experiment(tmp_path, "shelf", HALVES)
+    assert create_experiment(tmp_path, "shelf", HALVES) == laid == open_experiment(tmp_path, "shelf")
     with pytest.raises(SettingsError, match=r"under way with control=0\.5, fresh=0\.5"):
-        lay_down(tmp_path, "shelf", {"control": 0.4, "fresh": 0.6})
+        create_experiment(tmp_path, "shelf", {"control": 0.4, "fresh": 0.6})
     with pytest.raises(SettingsError, match="under way"):
-        lay_down(tmp_path, "shelf", HALVES, salt="another")
+        create_experiment(tmp_path, "shelf", HALVES, salt="another")
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_an_experiment_does_not_change_under_way(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_compared(tmp_path: Path, name: str, groups: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
-        lay_down(tmp_path, name, groups)
+        create_experiment(tmp_path, name, groups)
     assert not list(tmp_path.iterdir())
 
 
 def test_unknown_names_are_told(tmp_path: Path) -> None:
-    lay_down(tmp_path, "shelf", HALVES)
+    create_experiment(tmp_path, "shelf", HALVES)
     with pytest.raises(SettingsError, match="there are: shelf"):
         open_experiment(tmp_path, "self")
     with pytest.raises(SettingsError, match="no group 'new'"):

@@ -21,7 +21,7 @@ from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.cypher import run_cypher
 from colisten.graph_store.inspection.show import find_titles, show_item
 from colisten.graph_store.inspection.stats import read_stats
-from colisten.graph_store.loading import load_beliefs, load_graph
+from colisten.graph_store.loading import load_graph, load_item_weights
 from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -50,7 +50,7 @@ def graph(
         learned = {"src": [4, 9, 0], "dst": [0, 0, 9], "weight": [0.5, 0.125, 0.25]}
         schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
         pl.DataFrame(learned, schema).write_parquet(folder / "weights.parquet")
-        load_beliefs(folder / "weights.parquet", neo4j_settings, graph_workdir, QUIET)
+        load_item_weights(folder / "weights.parquet", neo4j_settings, graph_workdir, QUIET)
         yield driver
 
 
@@ -118,7 +118,7 @@ def test_a_query_with_an_error_is_told_in_one_line(graph: Driver) -> None:
 
 def test_any_value_becomes_plain(graph: Driver) -> None:
     query = """
-        MATCH path = (n:Podcast {id: 'podcast-0'})-[r:!SPEAKS_FOR]-(:Audiobook {id: 'audiobook-4'})
+        MATCH path = (n:Podcast {id: 'podcast-0'})-[r:!PREDICTS]-(:Audiobook {id: 'audiobook-4'})
         RETURN r, path, date('2024-02-29') AS day, datetime('2024-02-29T12:00:00Z') AS moment, duration('P1D') AS while,
                point({x: 1, y: 2}) AS place, {a: [1, null]} AS map, 0.0 / 0.0 AS nothing, n.title AS title
     """
@@ -168,7 +168,7 @@ def test_stats_equal_those_of_networkx(graph: Driver) -> None:
     stats = read_stats(graph, "neo4j", connections=2, hubs=2)
     wanted = nx.Graph([(a, b) for items in HEARD for a in items for b in items if a < b])
     wanted.add_nodes_from(range(10))
-    assert stats.catalogue == {"audiobook": 6, "podcast": 4}
+    assert stats.metadata == {"audiobook": 6, "podcast": 4}
     assert stats.isolated == {"audiobook": 1, "podcast": 1}
     assert sum(stats.marker.edges.values()) == wanted.number_of_edges()
     for (own, other), percentiles in stats.degrees.items():

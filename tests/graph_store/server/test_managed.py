@@ -19,13 +19,13 @@ from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.progress import Progress
-from colisten.settings import Neo4j
+from colisten.settings import Neo4jSettings
 
 MEMORY = 512
 
 
 def server_of(folder: Path) -> ManagedServer:
-    return ManagedServer(folder, Neo4j(memory_mb=MEMORY), Progress(quiet=True))
+    return ManagedServer(folder, Neo4jSettings(memory_mb=MEMORY), Progress(quiet=True))
 
 
 def start(folder: Path) -> tuple[Endpoint, int | None]:
@@ -137,14 +137,14 @@ def test_a_lost_password_is_told(tmp_path: Path) -> None:
 
 def test_a_server_that_cannot_start_says_why(server: ManagedServer) -> None:
     server.stop()
-    broken = ManagedServer(server.folder, Neo4j(memory_mb=10**9), Progress(quiet=True))
+    broken = ManagedServer(server.folder, Neo4jSettings(memory_mb=10**9), Progress(quiet=True))
     with pytest.raises(GraphError, match=r"did not start in .*heap.*logs"):
         broken.start()
 
 
 def test_data_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "version").write_text("4.4.40")
-    with pytest.raises(GraphError, match=r"written by Neo4j 4\.4\.40"):
+    with pytest.raises(GraphError, match=r"written by Neo4jSettings 4\.4\.40"):
         server_of(tmp_path).start()
 
 

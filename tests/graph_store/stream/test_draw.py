@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from colisten.arrays import Int64s
-from colisten.graph_store.stream.draw import share_out
-from colisten.graph_store.stream.exclude import HeldOut
+from colisten.graph_store.stream.draw import allocate_quota
+from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.sampler import Batch, Draw, NeighbourSampler
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
@@ -96,7 +96,7 @@ def test_the_heaviest_come_first_and_the_lower_item_of_equals() -> None:
 
 @pytest.mark.parametrize("draw", ["uniform", "weighted"])
 def test_what_may_not_be_drawn_leaves_the_rest_equally_likely(draw: Draw) -> None:
-    split = HeldOut(0.4, 5)
+    split = HeldOutEdges(0.4, 5)
     adjacency = star([1.0] * 12)
     others = np.arange(1, 13)
     out = held_out(np.zeros(12, np.int64), others, split.share, split.seed)
@@ -124,7 +124,7 @@ def test_the_held_out_share_is_as_large_as_asked() -> None:
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=5), st.integers(1, 12))
 def test_quotas_are_met_and_empty_slots_refilled(supply: list[int], fan_out: int) -> None:
     take = np.empty(len(supply), np.int64)
-    share_out(np.array(supply, np.int64), fan_out, True, take)
+    allocate_quota(np.array(supply, np.int64), fan_out, True, take)
     assert take.sum() == min(sum(supply), fan_out * len(supply))
     assert (take <= supply).all()
     assert (take >= np.minimum(supply, fan_out)).all()
@@ -137,5 +137,5 @@ def test_quotas_are_met_and_empty_slots_refilled(supply: list[int], fan_out: int
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=5), st.integers(1, 12))
 def test_without_refill_a_quota_is_all_there_is(supply: list[int], fan_out: int) -> None:
     take = np.empty(len(supply), np.int64)
-    share_out(np.array(supply, np.int64), fan_out, False, take)
+    allocate_quota(np.array(supply, np.int64), fan_out, False, take)
     np.testing.assert_array_equal(take, np.minimum(supply, fan_out))

@@ -1,4 +1,4 @@
-"""The live back end on a real Neo4j: congruent with a snapshot, steady, and gone when closed."""
+"""The live back end on a real Neo4jSettings: congruent with a snapshot, steady, and gone when closed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.graph_store.stream.streaming import batch_key, stream
 from colisten.progress import Progress
-from colisten.settings import Neo4j
+from colisten.settings import Neo4jSettings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
 from tests.graph_store.stream.graphs import Graph, load, random_graph
@@ -62,7 +62,7 @@ def opened(endpoint: Endpoint, room: int | None = None) -> LiveAdjacency:
 
 @pytest.fixture(scope="module")
 def backends(loaded: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Adjacency]]:
-    """Built from the edges at hand; live with room for all, for a part, for nothing; exported from Neo4j."""
+    """Built from the edges at hand; live with room for all, for a part, for nothing; exported from Neo4jSettings."""
     part, nothing = opened(loaded, room=3_000), opened(loaded, room=0)
     part.together = 4
     folder = tmp_path_factory.mktemp("snapshot") / "graph"
@@ -255,7 +255,7 @@ def test_a_budget_of_bytes_is_kept(loaded: Endpoint) -> None:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[ManagedServer]:
     workdir = Workdir.open(tmp_path / "W", create=True)
-    server = ManagedServer(workdir.neo4j, Neo4j(memory_mb=512), Progress(quiet=True))
+    server = ManagedServer(workdir.neo4j, Neo4jSettings(memory_mb=512), Progress(quiet=True))
     server.start()
     yield server
     server.stop()
@@ -316,7 +316,7 @@ def test_what_is_not_there_is_said(neo4j_driver: Driver, neo4j_endpoint: Endpoin
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = Endpoint(f"bolt://127.0.0.1:{free.getsockname()[1]}", "neo4j", neo4j_endpoint.password)
-    with pytest.raises(GraphError, match="No Neo4j answers"):
+    with pytest.raises(GraphError, match="No Neo4jSettings answers"):
         LiveAdjacency.open(nobody)
 
 

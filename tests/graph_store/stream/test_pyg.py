@@ -21,9 +21,9 @@ from torch_geometric.nn import GraphConv, HeteroConv, SAGEConv, to_hetero
 from torch_geometric.sampler import NegativeSampling
 
 from colisten.graph_store.endpoint import Endpoint, connect
-from colisten.graph_store.stream.ahead import ahead
 from colisten.graph_store.stream.hetero import edge_types
 from colisten.graph_store.stream.live import LiveAdjacency
+from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.pyg import DatabaseFeatureStore, DatabaseGraphStore, DatabaseSampler, edge_weight
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from colisten.graph_store.stream.snapshot import write_snapshot
@@ -97,7 +97,7 @@ def test_threads_give_what_one_thread_gives(live: LiveAdjacency) -> None:
     loader = node_loader(live)
     for _ in range(5):
         one_by_one = list(loader)
-        threaded = list(ahead(loader, loader.batch_sampler, threads=8, depth=16))
+        threaded = list(prefetch_map(loader, loader.batch_sampler, threads=8, depth=16))
         for one, other in zip(one_by_one, threaded, strict=True):
             assert one.to_dict().keys() == other.to_dict().keys()
             for name in one.node_types:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colisten.errors import SettingsError
-from colisten.graph_store.stream.exclude import HeldOut
+from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
@@ -22,7 +22,7 @@ ways = st.fixed_dictionaries({
     "fan_out": st.lists(st.sampled_from([1, 2, 3, 7, -1]), min_size=1, max_size=3).map(tuple),
     "draw": st.sampled_from(["uniform", "weighted", "top"]),
     "refill": st.booleans(),
-    "held_out": st.sampled_from([None, HeldOut(0.3, 5)]),
+    "held_out": st.sampled_from([None, HeldOutEdges(0.3, 5)]),
 })  # fmt: skip
 worlds = st.builds(random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3))
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from colisten.graph_store.stream.exclude import HeldOut
+from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from colisten.graph_store.stream.supervision import permuted
@@ -30,9 +30,9 @@ def edges_between(graph: Graph, low: int, high: int) -> set[tuple[int, int]]:
 
 
 @settings(max_examples=100, deadline=None)
-@given(worlds, st.integers(0, 2**32), st.sampled_from([None, HeldOut(0.4, 9)]), st.booleans())
+@given(worlds, st.integers(0, 2**32), st.sampled_from([None, HeldOutEdges(0.4, 9)]), st.booleans())
 def test_all_edges_of_a_type_come_once_when_all_are_asked_for(
-    graph: Graph, seed: int, split: HeldOut | None, outside: bool
+    graph: Graph, seed: int, split: HeldOutEdges | None, outside: bool
 ) -> None:
     sampler = NeighbourSampler(graph.adjacency(), (2,), held_out=split)
     weight_of = {frozenset((a, b)): w for a, b, w in zip(

@@ -13,14 +13,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from colisten.listening.data import ListeningData
-from colisten.serving.catalogue import COLUMNS, catalogue_of
 from colisten.serving.index.collection import Index, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.index.server import ServerIndex
-from colisten.serving.publishing import publish_catalogue
+from colisten.serving.published_items import COLUMNS, published_items
+from colisten.serving.publishing import publish_items
+from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
-from colisten.serving.wishes import Wish
-from colisten.settings import Qdrant, Settings
+from colisten.settings import QdrantSettings, Settings
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET
 
@@ -45,8 +45,8 @@ def names(index: Index, world: World, tmp_path: Path) -> dict[str, Any]:
     name = new_name(index.alias, index.ready())
     towers, hgnn = (load_file(copy / part / "items.safetensors") for part in ("towers", "gnn"))
     text = load_file(copy / "features/text.safetensors")["text"]
-    catalogue = catalogue_of(data, towers["vectors"], hgnn["embeddings"], text)
-    publish_catalogue(index, name, catalogue, Qdrant(), QUIET)
+    catalogue = published_items(data, towers["vectors"], hgnn["embeddings"], text)
+    publish_items(index, name, catalogue, QdrantSettings(), QUIET)
     shutil.copytree(copy / "towers", copy / "index/towers" / name)
     return {"workdir": copy, "index": index, "client": index._client, "alias": index.alias}
 
@@ -67,7 +67,7 @@ def test_the_queries_of_the_page_answer_like_colisten(world: World, names: dict[
         pl.read_parquet(data.interactions).filter(pl.col("signal") == 0).group_by("item").agg(pl.n_unique("user"))
     )
     known = dict(listeners.iter_rows())
-    all_near = recommender.similar("Title 3", Wish(500, "podcast", ("en",))).items
+    all_near = recommender.similar("Title 3", Query(500, "podcast", ("en",))).items
     assert ids(found["near"]) == [near.item_id for near in all_near if known.get(near.item, 0) <= 20][:5]
 
     assert found["number"] == 12
@@ -77,7 +77,7 @@ def test_the_queries_of_the_page_answer_like_colisten(world: World, names: dict[
         np.testing.assert_allclose(stored, row / np.linalg.norm(row), atol=1e-5)
 
     touched = set(recommender.profiles.read([USER])[0].items.tolist())
-    best = recommender.recommend([USER], Wish(500, include_heard=True)).items
+    best = recommender.recommend([USER], Query(500, include_heard=True)).items
     assert ids(found["best"]) == [item.item_id for item in best if item.item not in touched][:10]
     assert found["unknown"] == []
 

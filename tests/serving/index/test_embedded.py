@@ -14,8 +14,8 @@ import pytest
 from colisten.errors import IndexStoreError
 from colisten.serving.index.collection import EVERYTHING, Layout, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
-from colisten.serving.publishing import publish_catalogue
-from colisten.settings import Qdrant
+from colisten.serving.publishing import publish_items
+from colisten.settings import QdrantSettings
 from tests.serving.worlds import QUIET, catalogue, vectors
 
 READER = """
@@ -42,13 +42,13 @@ import sys
 from pathlib import Path
 from colisten.serving.index.collection import new_name
 from colisten.serving.index.embedded import EmbeddedIndex
-from colisten.serving.publishing import publish_catalogue
+from colisten.serving.publishing import publish_items
 from colisten.settings import Qdrant
 from tests.serving.worlds import QUIET, catalogue
 index = EmbeddedIndex(Path(sys.argv[1]), "colisten")
 index.clean()
 print("go", flush=True)
-publish_catalogue(index, new_name("colisten", index.ready()), catalogue(20_000, seed=1), Qdrant(), QUIET)
+publish_items(index, new_name("colisten", index.ready()), catalogue(20_000, seed=1), Qdrant(), QUIET)
 """
 
 
@@ -62,7 +62,7 @@ def publish(root: Path, seed: int = 0, **settings: object) -> str:
     index = EmbeddedIndex(root, "colisten")
     index.clean()
     name = new_name("colisten", index.ready())
-    publish_catalogue(index, name, catalogue(2000, seed=seed), Qdrant(**settings), QUIET)
+    publish_items(index, name, catalogue(2000, seed=seed), QdrantSettings(**settings), QUIET)
     return name
 
 
@@ -111,7 +111,7 @@ def test_a_reader_keeps_what_it_opened_when_the_folder_goes(tmp_path: Path) -> N
     publish(tmp_path)
     collection = EmbeddedIndex(tmp_path, "colisten").open()
     publish(tmp_path, 1, keep=1)
-    hits = collection.search("towers", vectors(2, 16, 3), 20, EVERYTHING, collection.breadth)
+    hits = collection.search("towers", vectors(2, 16, 3), 20, EVERYTHING, collection.ef)
     assert (hits.items >= 0).all()
 
 

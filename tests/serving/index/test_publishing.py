@@ -7,16 +7,16 @@ import pytest
 
 from colisten.errors import IndexStoreError
 from colisten.serving import publishing
-from colisten.serving.catalogue import Catalogue
 from colisten.serving.index.collection import EVERYTHING, Index, Layout, new_name
-from colisten.serving.publishing import publish_catalogue, published, rollback
-from colisten.settings import Qdrant
+from colisten.serving.published_items import PublishedItems
+from colisten.serving.publishing import list_collections, publish_items, rollback
+from colisten.settings import QdrantSettings
 from tests.serving.worlds import QUIET, catalogue
 
 
-def go(index: Index, what: Catalogue, **settings: object) -> str:
+def go(index: Index, what: PublishedItems, **settings: object) -> str:
     name = new_name(index.alias, index.ready())
-    publish_catalogue(index, name, what, Qdrant(**settings), QUIET)
+    publish_items(index, name, what, QdrantSettings(**settings), QUIET)
     return name
 
 
@@ -39,7 +39,7 @@ def test_what_is_published_is_live_and_whole(index: Index) -> None:
 def test_old_ones_go_beyond_keep_and_rollback_goes_back(index: Index) -> None:
     first, second, third = (go(index, catalogue(100, seed=seed), keep=2) for seed in range(3))
     assert index.ready() == [second, third]
-    assert [(each.name, each.live) for each in published(index)] == [(second, False), (third, True)]
+    assert [(each.name, each.live) for each in list_collections(index)] == [(second, False), (third, True)]
     assert rollback(index) == second == index.live()
     with pytest.raises(IndexStoreError, match="no earlier index"):
         rollback(index)
@@ -56,7 +56,7 @@ def test_a_failed_probe_leaves_the_old_one_live(index: Index, monkeypatch: pytes
     honest = catalogue(150, seed=1)
     real = publishing.probe
 
-    def swapped(collection: object, expected: Catalogue, **rest: object) -> int | None:
+    def swapped(collection: object, expected: PublishedItems, **rest: object) -> int | None:
         rows = np.roll(expected.vectors["towers"], 1, axis=0)  # each item under another's vector
         return real(collection, replace(expected, vectors=dict(expected.vectors) | {"towers": rows}), **rest)
 
@@ -95,11 +95,11 @@ def test_identical_vectors_pass_the_probe_and_tie_by_number(index: Index) -> Non
     same = {name: np.ones_like(rows) for name, rows in alike.vectors.items()}
     go(index, replace(alike, vectors=same))
     collection = index.open()
-    hits = collection.search("towers", same["towers"][:2], 10, EVERYTHING, collection.breadth)
+    hits = collection.search("towers", same["towers"][:2], 10, EVERYTHING, collection.ef)
     for row in hits.items.tolist():
         assert row == sorted(set(row))
     np.testing.assert_array_equal(hits.items[0], hits.items[1])
 
 
-def layout_of(what: Catalogue) -> Layout:
+def layout_of(what: PublishedItems) -> Layout:
     return Layout({name: rows.shape[1] for name, rows in what.vectors.items()}, graph=False)

@@ -10,10 +10,10 @@ import pytest
 
 from colisten.arrays import Bools, Floats
 from colisten.errors import IndexStoreError
-from colisten.serving.catalogue import Catalogue
 from colisten.serving.index.collection import Conditions, Hits, Index, new_name
-from colisten.serving.publishing import publish_catalogue
-from colisten.settings import Qdrant
+from colisten.serving.published_items import PublishedItems
+from colisten.serving.publishing import publish_items
+from colisten.settings import QdrantSettings
 from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, catalogue, vectors
 
 SOME = (
@@ -23,7 +23,7 @@ SOME = (
 )
 
 
-def fulfils(what: Catalogue, conditions: Conditions) -> Bools:
+def fulfils(what: PublishedItems, conditions: Conditions) -> Bools:
     """Row by row in Python: an oracle that shares nothing with the engine."""
     return np.array(
         [
@@ -35,7 +35,7 @@ def fulfils(what: Catalogue, conditions: Conditions) -> Bools:
     )
 
 
-def check(what: Catalogue, scores: Floats, chosen: Bools, hits: Hits) -> None:
+def check(what: PublishedItems, scores: Floats, chosen: Bools, hits: Hits) -> None:
     for row, found, given in zip(np.where(chosen, scores, -np.inf), hits.items, hits.scores, strict=True):
         best = np.argsort(-row, kind="stable")[: min(len(found), int(chosen.sum()))]
         assert found[: len(best)].tolist() == what.items[best].tolist()
@@ -46,9 +46,9 @@ def check(what: Catalogue, scores: Floats, chosen: Bools, hits: Hits) -> None:
 
 def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
     what = catalogue(700)
-    publish_catalogue(index, new_name(index.alias, []), what, Qdrant(), QUIET)
+    publish_items(index, new_name(index.alias, []), what, QdrantSettings(), QUIET)
     collection = index.open()
-    assert collection.breadth is None
+    assert collection.ef is None
     users = vectors(5, 16, 9)
     cosine = what.vectors["hgnn"] / np.linalg.norm(what.vectors["hgnn"], axis=1, keepdims=True)
     taste = users[:, :8] / np.linalg.norm(users[:, :8], axis=1, keepdims=True)
@@ -56,23 +56,23 @@ def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
         conditions = Conditions(kinds, languages, genres)
         chosen = fulfils(what, conditions)
         assert collection.count(conditions) == chosen.sum()
-        hits = collection.search("towers", users, 40, conditions, collection.breadth)
+        hits = collection.search("towers", users, 40, conditions, collection.ef)
         check(what, users @ what.vectors["towers"].T, chosen, hits)
-        nearest = collection.search("hgnn", users[:, :8], 12, conditions, collection.breadth)
+        nearest = collection.search("hgnn", users[:, :8], 12, conditions, collection.ef)
         check(what, taste @ cosine.T, chosen, nearest)
-        read = collection.search("text", what.vectors["text"][3:5], 12, conditions, collection.breadth)
+        read = collection.search("text", what.vectors["text"][3:5], 12, conditions, collection.ef)
         check(what, what.vectors["text"][3:5] @ what.vectors["text"].T, chosen, read)
 
 
 @pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
 def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
     what = catalogue(3000)
-    publish_catalogue(index, new_name(index.alias, []), what, Qdrant(exact_up_to=1000), QUIET)
+    publish_items(index, new_name(index.alias, []), what, QdrantSettings(exact_up_to=1000), QUIET)
     collection = index.open()
-    assert collection.breadth is not None
+    assert collection.ef is not None
     users = vectors(40, 16, 9)
     chosen = fulfils(what, Conditions(TYPES[:1], LANGUAGES[:2]))
-    hits = collection.search("towers", users, 50, Conditions(TYPES[:1], LANGUAGES[:2]), collection.breadth)
+    hits = collection.search("towers", users, 50, Conditions(TYPES[:1], LANGUAGES[:2]), collection.ef)
     exact = np.where(chosen, users @ what.vectors["towers"].T, -np.inf)
     best = what.items[np.argsort(-exact, axis=1)[:, :50]]
     recall = np.mean([len(set(a) & set(b)) / 50 for a, b in zip(best.tolist(), hits.items.tolist(), strict=True)])
@@ -80,7 +80,7 @@ def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
 
 
 def test_a_vector_of_another_width_is_one_sentence(index: Index) -> None:
-    publish_catalogue(index, new_name(index.alias, []), catalogue(60), Qdrant(), QUIET)
+    publish_items(index, new_name(index.alias, []), catalogue(60), QdrantSettings(), QUIET)
     with pytest.raises(IndexStoreError):
         index.open().search("towers", vectors(1, 3, 0), 5, Conditions(), None)
 
@@ -89,7 +89,7 @@ def test_a_vector_of_another_width_is_one_sentence(index: Index) -> None:
 def test_an_index_of_an_older_colisten_says_what_to_do(index: Index) -> None:
     what = catalogue(60)
     older = {name: rows for name, rows in what.vectors.items() if name != "text"}
-    publish_catalogue(index, new_name(index.alias, []), replace(what, vectors=older), Qdrant(), QUIET)
+    publish_items(index, new_name(index.alias, []), replace(what, vectors=older), QdrantSettings(), QUIET)
     for ask in (
         lambda: index.open().search("text", vectors(1, 384, 0), 5, Conditions(), None),
         lambda: index.open().vectors("text", [1, 2]),

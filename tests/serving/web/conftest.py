@@ -16,7 +16,7 @@ import pytest
 from colisten.listening.data import ListeningData
 from colisten.settings import Settings
 from colisten.workdir import Workdir
-from tests.serving.cli.conftest import command
+from tests.cli.conftest import command
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from pydantic import SecretStr
 
 from colisten.errors import SettingsError
 from colisten.listening.data import ListeningData
+from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
 from colisten.serving.web.app import create_app
-from colisten.serving.web.desk import BusyError, Desk
-from colisten.serving.wishes import Wish
-from colisten.settings import Serve, Settings
+from colisten.serving.web.request_queue import Desk, QueueFullError
+from colisten.settings import ServeSettings, Settings
 from colisten.workdir import Workdir
 
 World = tuple[Workdir, ListeningData, Settings]
@@ -32,18 +32,18 @@ def ask(world: World, with_graph: Settings) -> Iterator[TestClient]:
 
 def test_the_answers_are_those_of_the_recommender(world: World, ask: TestClient) -> None:
     recommender = Recommender.open(world[0], world[2])
-    wish = Wish(5, "podcast", ("en", "de"))
-    asked = {"k": 5, "type": "podcast", "language": ["en", "de"]}
-    for question, expected in (
-        ({"user": "u5"}, recommender.recommend(["u5"], wish)),
+    query = Query(5, "podcast", ("en", "de"))
+    request = {"k": 5, "type": "podcast", "language": ["en", "de"]}
+    for call, expected in (
+        ({"user": "u5"}, recommender.recommend(["u5"], query)),
         ({"likes": ["Title 2", "title 9"], "country": "US", "age": 30},
-         recommender.recommend_for(["Title 2", "Title 9"], {"country": "US", "age": "30"}, wish)),
+         recommender.recommend_for(["Title 2", "Title 9"], {"country": "US", "age": "30"}, query)),
     ):  # fmt: skip
-        found = ask.get("/recommend", params=asked | question).json()
+        found = ask.get("/recommend", params=request | call).json()
         assert found["notes"] == []
         assert [item | {"why": None} for item in expected.titled()] == found["items"]
     near = ask.get("/similar", params={"item": "Title 3", "across": True}).json()["items"]
-    assert near == list(recommender.similar("Title 3", Wish(), across=True).titled())
+    assert near == list(recommender.similar("Title 3", Query(), across=True).titled())
     assert len({item["item_type"] for item in near}) > 1
 
 
@@ -123,7 +123,7 @@ def test_the_documentation_names_every_path(ask: TestClient) -> None:
 
 
 def test_with_a_key_only_its_holders_are_answered(world: World) -> None:
-    guarded = world[2].model_copy(update={"serve": Serve(api_key=SecretStr(KEY))})
+    guarded = world[2].model_copy(update={"serve": ServeSettings(api_key=SecretStr(KEY))})
     app = create_app(world[0], guarded)
     ask = TestClient(app, base_url="http://localhost")
     for path in ("/recommend", "/why?item=Title 3", "/similar?item=Title 3", "/titles?q=a", "/metrics"):
@@ -135,17 +135,17 @@ def test_with_a_key_only_its_holders_are_answered(world: World) -> None:
     assert KEY not in repr(guarded) + json.dumps(guarded.to_keep())
 
 
-async def _wait_for_ever(desk: Desk) -> None:
-    with pytest.raises(BusyError):
-        await desk.ask(lambda answers: answers)
+async def _wait_for_ever(queue: Desk) -> None:
+    with pytest.raises(QueueFullError):
+        await queue.ask(lambda handler: handler)
 
 
 def test_too_many_questions_are_refused_at_once() -> None:
     import asyncio
 
-    desk = Desk(lambda: pytest.fail("nothing is to be opened"), 1)
-    desk.waiting = 1
-    asyncio.run(_wait_for_ever(desk))
+    queue = Desk(lambda: pytest.fail("nothing is to be opened"), 1)
+    queue.waiting = 1
+    asyncio.run(_wait_for_ever(queue))
 
 
 def test_without_neo4j_answers_are_given_and_say_so(world: World) -> None:
@@ -167,9 +167,9 @@ def test_search_says_why_it_cannot(world: World) -> None:
 
 
 def test_settings_are_needed_for_strangers() -> None:
-    from colisten.serving.cli.serve import _listen
+    from colisten.cli.serve import _listen
 
     with pytest.raises(SettingsError, match="COLISTEN_SERVE_API_KEY"):
-        _listen(Serve(host="192.0.2.1", port=0))
-    with _listen(Serve(port=0)) as taken, pytest.raises(SettingsError, match=r"serve\.port"):
-        _listen(Serve(port=taken.getsockname()[1]))
+        _listen(ServeSettings(host="192.0.2.1", port=0))
+    with _listen(ServeSettings(port=0)) as taken, pytest.raises(SettingsError, match=r"serve\.port"):
+        _listen(ServeSettings(port=taken.getsockname()[1]))

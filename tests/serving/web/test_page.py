@@ -29,8 +29,8 @@ def test_somebody_sees_recommendations_reasons_and_the_neighbourhood(
 
 def test_somebody_with_no_account_is_described_by_likes(address: str, browser: Browser) -> None:
     seen = html.unescape(browser.text(f"{address}/?likes=Title 2&likes=Title 9&country=US&type=podcast"))
-    question = {"likes": ["Title 2", "Title 9"], "country": "US", "type": "podcast"}
-    answer = httpx.get(f"{address}/recommend", params=question).json()["items"]
+    call = {"likes": ["Title 2", "Title 9"], "country": "US", "type": "podcast"}
+    answer = httpx.get(f"{address}/recommend", params=call).json()["items"]
     assert answer
     assert [title for title in (item["title"] for item in answer) if f">{title}</button>" not in seen] == []
     assert "Title 9 ×" in seen

@@ -18,7 +18,7 @@ from colisten.serving.index.opening import open_index
 from colisten.serving.publishing import publish
 from colisten.settings import Settings
 from colisten.workdir import Workdir
-from tests.serving.cli.conftest import command
+from tests.cli.conftest import command
 from tests.serving.web.conftest import serving
 from tests.serving.worlds import QUIET, served
 
@@ -48,11 +48,11 @@ def test_schemathesis_finds_nothing(address: str, tmp_path: Path, known: str) ->
 def test_what_is_asked_is_answered_before_it_ends(world: World) -> None:
     with serving(world[0].root) as (address, process):
         with ThreadPoolExecutor(8) as askers:
-            answers = [askers.submit(httpx.get, f"{address}/recommend?k=100", timeout=30) for _ in range(30)]
-            while not any(answer.done() for answer in answers):
+            handler = [askers.submit(httpx.get, f"{address}/recommend?k=100", timeout=30) for _ in range(30)]
+            while not any(answer.done() for answer in handler):
                 time.sleep(0.001)
             process.send_signal(signal.SIGTERM)
-            outcomes = [answer.exception() or answer.result().status_code for answer in answers]
+            outcomes = [answer.exception() or answer.result().status_code for answer in handler]
         assert process.wait(timeout=20) == 0
         assert process.stderr is not None
         assert process.stderr.read() == "Stopped.\n"

@@ -15,21 +15,21 @@ from colisten.listening.data import ListeningData
 from colisten.serving import popular
 from colisten.serving.profile_writing import write_profiles
 from colisten.serving.profiles import Profiles
+from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
 from colisten.serving.why.explaining import Explainer
-from colisten.serving.why.graph import Graph
-from colisten.serving.wishes import Wish
-from colisten.settings import Neo4j, Settings
+from colisten.serving.why.path_finder import PathFinder
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET
 
 World = tuple[Workdir, ListeningData, Settings]
-NONE = Graph(None, "neo4j", "not asked here")
+NONE = PathFinder(None, "neo4j", "not asked here")
 
 
 @pytest.fixture
-def graph(world: World, with_graph: Settings) -> Iterator[Graph]:
-    found = Graph.open(world[0], with_graph)
+def graph(world: World, with_graph: Settings) -> Iterator[PathFinder]:
+    found = PathFinder.open(world[0], with_graph)
     yield found
     found.close()
 
@@ -39,7 +39,7 @@ def recommender(world: World) -> Recommender:
     return Recommender.open(world[0], world[2])
 
 
-def explainer(recommender: Recommender, graph: Graph) -> Explainer:
+def explainer(recommender: Recommender, graph: PathFinder) -> Explainer:
     return Explainer(recommender.profiles, recommender.collection, graph)
 
 
@@ -49,25 +49,25 @@ def heard_by(data: ListeningData) -> dict[int, set[int]]:
     return {item: set(users) for item, users in streams.group_by("item").agg("user").iter_rows()}
 
 
-def test_paths_speak_of_real_listeners(world: World, recommender: Recommender, graph: Graph) -> None:
+def test_paths_speak_of_real_listeners(world: World, recommender: Recommender, graph: PathFinder) -> None:
     listeners, data = heard_by(world[1]), world[1]
     kinds: list[str] = []
     for user_id in ("u3", "u10", "u31", "o'brien\"; DROP TABLE users"):
-        answer = recommender.recommend([user_id], Wish(k=20))
+        answer = recommender.recommend([user_id], Query(k=20))
         user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
         somebody, _ = recommender.profiles.read([user_id])
         reasons = explainer(recommender, graph).explain(somebody, [item.item for item in answer.items])
         assert len(reasons) == len(answer.items)
         for item, reason in zip(answer.items, reasons, strict=True):
             kinds.append(reason.kind)
-            assert bool(reason.ways) == (reason.kind == "listeners")
-            for way in reason.ways:
-                numbers = [each.item for each in way.items]
+            assert bool(reason.paths) == (reason.kind == "listeners")
+            for path in reason.paths:
+                numbers = [each.item for each in path.items]
                 assert numbers[-1] == item.item
                 assert user in listeners[numbers[0]], "every path begins where the user was"
                 shared = [len(listeners[a] & listeners[b]) for a, b in pairwise(numbers)]
-                assert list(way.listeners) == shared
-                assert f"{shared[0]:,} listener" in str(way)
+                assert list(path.listeners) == shared
+                assert f"{shared[0]:,} listener" in str(path)
             assert reason.as_json()["words"] == reason.words
     assert kinds.count("listeners") > len(kinds) / 2
     assert graph.absent is None
@@ -113,7 +113,7 @@ def test_what_is_popular_is_counted(
     assert any(reason.kind == "model" for reason in reasons)
 
 
-def test_a_history_without_streams_still_gives_paths(recommender: Recommender, graph: Graph) -> None:
+def test_a_history_without_streams_still_gives_paths(recommender: Recommender, graph: PathFinder) -> None:
     somebody = recommender.somebody(["Title 4"], {})
     followed = somebody.__class__(
         somebody.indptr, somebody.items, np.ones_like(somebody.signals), somebody.timestamps, somebody.features
@@ -125,7 +125,7 @@ def test_a_history_without_streams_still_gives_paths(recommender: Recommender, g
 
 
 def test_neo4j_is_not_started_for_a_reason(world: World) -> None:
-    graph = Graph.open(world[0], Settings())
+    graph = PathFinder.open(world[0], Settings())
     assert graph.absent is not None
     assert "colisten db start" in graph.absent
     assert graph.paths([1], [2], 3) == {}
@@ -133,8 +133,8 @@ def test_neo4j_is_not_started_for_a_reason(world: World) -> None:
 
 
 def test_neo4j_out_of_reach_is_said_without_the_password(world: World) -> None:
-    nowhere = Neo4j.model_validate({"uri": "bolt://127.0.0.1:9", "password": "hush"})
-    graph = Graph.open(world[0], Settings(neo4j=nowhere))
+    nowhere = Neo4jSettings.model_validate({"uri": "bolt://127.0.0.1:9", "password": "hush"})
+    graph = PathFinder.open(world[0], Settings(neo4j=nowhere))
     assert graph.absent is not None
-    assert "No Neo4j answers" in graph.absent
+    assert "No Neo4jSettings answers" in graph.absent
     assert "hush" not in graph.absent

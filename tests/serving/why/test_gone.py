@@ -12,7 +12,7 @@ import pytest
 
 from colisten.errors import GraphError
 from colisten.listening.data import ListeningData
-from colisten.serving.why.graph import Graph
+from colisten.serving.why.path_finder import PathFinder
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
@@ -61,7 +61,7 @@ def test_a_neo4j_that_went_is_not_waited_for(world: World, with_graph: Settings)
     neo4j = with_graph.neo4j.model_copy(update={"uri": f"bolt://127.0.0.1:{line.port}"})
     settings = with_graph.model_copy(update={"neo4j": neo4j})
     item = world[1].items["item_id"][0]
-    graphs = [Graph.open(world[0], settings) for _ in range(2)]
+    graphs = [PathFinder.open(world[0], settings) for _ in range(2)]
     assert [graph.absent for graph in graphs] == [None, None]
     assert graphs[0].view(item, 3) is not None
     line.cut()

@@ -10,7 +10,7 @@ from pathlib import Path
 from colisten.listening.data import ListeningData
 from colisten.settings import Settings
 from colisten.workdir import Workdir
-from tests.serving.cli.conftest import command
+from tests.cli.conftest import command
 
 World = tuple[Workdir, ListeningData, Settings]
 ROUNDS = 4

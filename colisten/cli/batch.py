@@ -1,0 +1,47 @@
+"""Answers for many users in one file, and what was shown in an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from colisten.progress import Progress
+from colisten.serving.many import recommend_to
+from colisten.serving.query import Query
+from colisten.serving.recommending import Recommender
+
+
+def answer_many(recommender: Recommender, ids: Sequence[str], query: Query, out: Path) -> list[str]:
+    """Answer everybody in the Parquet file `out`; returns the users never seen before."""
+    with Progress() as progress:
+        unknown = recommend_to(out, recommender, ids, query, progress)
+        progress.say(f"{len(set(ids)):,} users answered in {out}.")
+    return unknown
+
+
+def answer_group(
+    folder: Path, name: str, group: str | None, recommender: Recommender, ids: Sequence[str], query: Query, out: Path
+) -> list[str]:
+    """Like `answer_many`, for those of the users who take part in the experiment `name`, and logged there.
+
+    Args:
+        folder: where experiments lie.
+        name: of the experiment.
+        group: only users of this group; None: of all groups.
+        recommender: what is compared.
+        ids: users; the same list does for every group.
+        wish: what to answer.
+        out: Parquet file.
+
+    Raises:
+        SettingsError: there is no such experiment or group.
+    """
+    import polars as pl
+
+    from colisten.evaluation.experiment.exposures import log_exposures
+    from colisten.evaluation.experiment.groups import open_experiment
+
+    group_of = open_experiment(folder, name).members(ids, group)
+    unknown = answer_many(recommender, list(group_of), query, out)
+    log_exposures(folder / name, pl.scan_parquet(out), group_of, recommender.collection.name)
+    return unknown

@@ -1,0 +1,49 @@
+"""`colisten config`: every setting, its value, where it comes from and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from pydantic import BaseModel, SecretStr
+
+from colisten.cli.options import formatted, set_option
+from colisten.cli.output import show
+from colisten.layers import Layer
+from colisten.settings import Settings
+
+
+@click.command()
+@click.option("--workdir", "-w", type=click.Path(path_type=Path), default=None, help="Show what holds for this folder.")
+@set_option
+@formatted
+def config(workdir: Path | None, overrides: tuple[str, ...], style: str | None) -> None:
+    """List every setting with its value, where that comes from, what the recipe has, and what it means.
+
+    A value comes from `--set`, else the environment (COLISTEN_GNN_DIM is gnn.dim), else colisten.toml in the current
+    folder, else the last run of the working folder, else the recipe, else the default.
+
+    \b
+    colisten config --workdir W --table
+    """
+    kept = workdir / "settings.json" if workdir else None
+    settings, layers = Settings.load(overrides, kept=kept), Settings.layers(overrides, kept=kept)
+    show(_rows(settings, Settings.usual(settings.recipe), layers, ""), style)
+
+
+def _rows(section: BaseModel, usual: BaseModel, layers: Sequence[Layer], prefix: str) -> Iterator[dict[str, object]]:
+    for name, field in type(section).model_fields.items():
+        key, value, recipe = prefix + name, getattr(section, name), getattr(usual, name)
+        if isinstance(value, BaseModel):
+            yield from _rows(value, recipe, layers, f"{key}.")
+        else:
+            source = next((layer.source for layer in layers if layer.has(key)), "default")
+            yield {
+                "key": key, "value": _plain(value), "from": source, "default": _plain(recipe),
+                "means": field.description,
+            }  # fmt: skip
+
+
+def _plain(value: object) -> object:
+    return "set" if isinstance(value, SecretStr) else value

@@ -1,0 +1,121 @@
+"""`colisten data`: check, import, synthesise and split listening data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from colisten.cli.options import formatted, set_option, workdir_option
+from colisten.cli.output import show
+from colisten.settings import Settings
+
+if TYPE_CHECKING:
+    from colisten.listening.report import DataReport
+
+_out = click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.group()
+def data() -> None:
+    """Check, import, synthesise and split listening data."""
+
+
+@data.command()
+@click.argument("source")
+@set_option
+@formatted
+def check(source: str, overrides: tuple[str, ...], style: str | None) -> None:
+    """Say what is in SOURCE (a folder or an object-store prefix) and what an import would set aside, and why.
+
+    \b
+    colisten data check listening/ --set target=audiobook
+    """
+    from colisten.listening.report import check_data
+    from colisten.progress import Progress
+
+    with Progress() as progress:
+        report = check_data(source, Settings.load(overrides), progress)
+    show(_told(report), style)
+
+
+@data.command(name="import")
+@click.option("--data", "source", required=True, metavar="DIR", help="Folder or object-store prefix of listening data.")
+@workdir_option
+@set_option
+def import_(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
+    """Check listening data and keep it in the working folder; bad rows go to W/listening/rejected.parquet.
+
+    \b
+    colisten data import --data listening/ --workdir W
+    """
+    from colisten.cli.partial import run_only
+
+    run_only(["listening"], workdir, overrides, source)
+
+
+@data.command()
+@_out
+@click.option("--users", type=click.IntRange(10), default=3000, show_default=True)
+@click.option("--audiobooks", type=click.IntRange(10), default=800, show_default=True)
+@click.option("--podcasts", type=click.IntRange(10), default=600, show_default=True)
+@click.option("--seed", default=7, show_default=True)
+def synth(out: Path, users: int, audiobooks: int, podcasts: int, seed: int) -> None:
+    """Write a made-up listening world to OUT, with the truth behind it in OUT/truth.
+
+    \b
+    colisten data synth world/ --users 5000
+    """
+    from colisten.listening.synth.world import make_world
+
+    make_world(out, users=users, audiobooks=audiobooks, podcasts=podcasts, seed=seed)
+
+
+@data.command()
+@click.argument("source")
+@_out
+@click.option("--target", help="Item type whose streams are hidden; by default the target type of the settings.")
+@click.option("--also", multiple=True, metavar="TYPE", help="A further item type to hide and ask for; may be repeated.")
+@click.option("--days", type=float, help="Hide the last days.")
+@click.option(
+    "--quantile", type=click.FloatRange(0, 1), help="Cut where this share of the target's streams has passed."
+)
+@click.option("--holdout", type=click.FloatRange(0, 1), help="Data without times: hide this share of streams.")
+@click.option("--cold", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="With --holdout: cold users.")
+@set_option
+def split(
+    source: str,
+    out: Path,
+    target: str | None,
+    also: tuple[str, ...],
+    days: float | None,
+    quantile: float | None,
+    holdout: float | None,
+    cold: float,
+    overrides: tuple[str, ...],
+) -> None:
+    """Split SOURCE into OUT/train, which a recommender may see, and OUT/test.parquet, by which it is judged.
+
+    \b
+    colisten data split listening/ S --target audiobook --days 14
+    colisten data split listening/ S --target movie --holdout 0.2
+    """
+    from colisten.listening.split import ByDays, ByQuantile, HoldOut, split_data
+
+    ways = [ByDays(days) if days else None, ByQuantile(quantile) if quantile else None]
+    chosen = [way for way in (*ways, HoldOut(holdout, cold) if holdout else None) if way]
+    if len(chosen) != 1:
+        raise click.UsageError("Name one of --days, --quantile (data with times) or --holdout (data without).")
+    settings = Settings.load([*overrides, *([f"target={target}"] if target else [])])
+    show([asdict(split_data(source, out, settings, chosen[0], also))], "json")
+
+
+def _told(report: DataReport) -> Iterator[dict[str, object]]:
+    for topic, value in asdict(report).items():
+        if isinstance(value, Mapping):
+            yield from ({"about": topic, "what": what, "figure": figure} for what, figure in value.items())
+        else:
+            yield {"about": topic, "what": "", "figure": value}

@@ -1,0 +1,132 @@
+"""`colisten demo`: the whole path on data it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from colisten.listening.data import ListeningData
+    from colisten.serving.recommending import Recommendations
+    from colisten.settings import Settings
+    from colisten.workdir import Workdir
+
+_IMPATIENT = ("towers.minutes=0.25",)
+"""Who is only looking waits for little of what else a run would try."""
+_DAYS_HIDDEN = 14
+_SHOWN = 5
+_NEXT = """
+Look around (Neo4j starts when asked; `colisten db stop --workdir {work}` stops it):
+  colisten evaluate --split {split} --workdir {work} --baselines all
+  colisten graph stats --workdir {work}
+  colisten graph cypher --workdir {work} "MATCH (a:Audiobook)-[e]-(p:Podcast) RETURN a.title, p.title LIMIT 5"
+  colisten recommend --likes TITLE --workdir {work}"""
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True,
+    help="Folder for the made-up world and the working folder.",
+)  # fmt: skip
+@click.option("--users", type=click.IntRange(200), default=3000, show_default=True, help="People in the world.")
+def demo(out: Path, users: int) -> None:
+    """Make a listening world, build its graph in a real Neo4j, train, publish, evaluate, and recommend.
+
+    \b
+    colisten demo
+    colisten graph stats --workdir demo/work
+    """
+    from rich.console import Console
+
+    from colisten.cli.options import opened
+    from colisten.evaluation.run import evaluate_workdir
+    from colisten.evaluation.table import accuracy_table
+    from colisten.listening.split import ByDays, split_data
+    from colisten.listening.synth.world import make_world
+    from colisten.pipeline.stage import Context, run_stages
+    from colisten.pipeline.stages import STAGES
+    from colisten.progress import Progress
+
+    world, split = out / "world", out / "split"
+    with Progress() as progress:
+        folder, settings = opened(out / "work", _IMPATIENT, create=True)
+        if not (split / "split.json").exists():
+            progress.say(
+                f"Making a listening world of {users:,} people: 90 days to learn from, {_DAYS_HIDDEN} to judge by …"
+            )
+            make_world(world, users=users)
+            split_data(str(world), split, settings, ByDays(_DAYS_HIDDEN))
+        run_stages(STAGES, Context(folder, settings, progress, str(split / "train")))
+        progress.say(f"Judging by the last {_DAYS_HIDDEN} days …")
+        reports = evaluate_workdir(folder, settings, split, ["popularity", "itemknn"], progress=progress)
+    for report in reports:
+        Console().print(accuracy_table(report, ("hr@10", "ndcg@10"), ("all", "warm", "cold")))
+    _introduce(folder, settings)
+    click.echo(_NEXT.format(work=out / "work", split=split), err=True)
+
+
+def _introduce(folder: Workdir, settings: Settings) -> None:
+    """Recommendations for three people, next to what popularity would have said."""
+    from colisten.evaluation.baselines.popularity import Popularity
+    from colisten.listening.data import ListeningData
+    from colisten.serving.query import Query
+    from colisten.serving.recommending import Recommender
+
+    data = ListeningData(folder.listening)
+    popular = Popularity().fit(data)
+    query = Query(_SHOWN)
+    titles = dict(data.items.select("item_id", "title").iter_rows())
+    warm, cold = _warm_and_cold(data, settings.target)
+    liked = popular.recommend([""], 40, settings.target)["item_id"][-1]
+    with Recommender.open(folder, settings) as recommender:
+        people = [
+            (f"{warm}: {_heard(data, warm)}", warm, recommender.recommend([warm], query)),
+            (f"{cold}: no {settings.target} yet; {_heard(data, cold)}", cold, recommender.recommend([cold], query)),
+            (
+                f"Somebody with no account who likes {titles[liked]!r}",
+                "",
+                recommender.recommend_for([liked], {}, query),
+            ),
+        ]
+    for title, user, answer in people:
+        usual = popular.recommend([user], _SHOWN, settings.target)["item_id"]
+        _print_beside(title, answer, [titles[item] for item in usual])
+
+
+def _warm_and_cold(data: ListeningData, target: str) -> tuple[str, str]:
+    """Somebody who streamed a fair number of target items, and somebody who streamed other types only."""
+    import polars as pl
+
+    strong = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
+    typed = strong.join(data.items.lazy().select("item", "item_type"), on="item")
+    is_target = pl.col("item_type") == target
+    counts = typed.group_by("user").agg(
+        target=pl.col("item").filter(is_target).n_unique(), other=pl.col("item").filter(~is_target).n_unique()
+    )
+    users = counts.collect().join(data.users.select("user", "user_id"), on="user").sort("user")
+    warm = users.filter(pl.col("target").is_between(4, 8), pl.col("other") >= 4)
+    cold = users.filter(pl.col("target") == 0, pl.col("other") >= 6)
+    return warm["user_id"][0], cold["user_id"][0]
+
+
+def _heard(data: ListeningData, user: str) -> str:
+    import polars as pl
+
+    number = data.users.filter(pl.col("user_id") == user)["user"][0]
+    events = pl.scan_parquet(data.interactions).filter(pl.col("user") == number, pl.col("signal") < data.strong)
+    heard = events.join(data.items.lazy(), on="item").select("title", "item_type").unique(maintain_order=True).collect()
+    named = [f"{title} ({kind})" for title, kind in heard.sort("item_type", maintain_order=True).iter_rows()]
+    return "heard " + "; ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
+
+
+def _print_beside(title: str, answer: Recommendations, usual: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "Colisten recommends", "popularity would say", title=title, title_justify="left")
+    for rank, (item, popular) in enumerate(zip(answer.items, usual, strict=True), start=1):
+        table.add_row(str(rank), item.title or item.item_id, popular)
+    Console().print(table)

@@ -1,0 +1,79 @@
+"""`colisten forget`: remove a person from everything that the working folder holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from colisten.cli.options import formatted, opened, workdir_option
+from colisten.cli.output import show
+from colisten.workdir import Workdir
+
+_LEFT = (
+    "Not touched: the source files (take {user!r} out of them too, or the next import brings them back), backups, and "
+    "files that were written elsewhere (answers of recommend --out, splits, reports). Edges, models and item vectors "
+    "hold no person, but were learned with this one: the next `colisten run` learns them anew from what is left."
+)
+
+
+@click.command()
+@click.argument("user")
+@workdir_option
+@formatted
+def forget(user: str, workdir: Path, style: str | None) -> None:
+    """Remove USER from the imported data, the profiles, the logs of experiments, and print what was removed.
+
+    The graph and the index hold items only. Bytes are overwritten where they were in the profiles; elsewhere files are
+    written anew without the person, and what a disk keeps of the old ones is up to the disk.
+
+    \b
+    colisten forget u17 --workdir W
+    """
+    from colisten.pipeline.stage import exclusive
+
+    folder, _ = opened(workdir)
+    with exclusive(folder):
+        removed = _removed(folder, user)
+    show([{"where": where, "rows": rows} for where, rows in removed.items() if rows], style)
+    if not any(removed.values()):
+        click.echo(f"Nothing was known of {user!r}.", err=True)
+    click.echo(_LEFT.format(user=user), err=True)
+
+
+def _removed(folder: Workdir, user: str) -> dict[str, int]:
+    """Rows removed by place, whatever there is in the folder."""
+    from colisten.evaluation.experiment.exposures import forget_exposures
+    from colisten.serving.profiles import Profiles
+
+    removed = _from_suite(folder, user) | _from_listening(folder, user)
+    if folder.profiles.exists():
+        with Profiles.open(folder.profiles) as profiles:
+            removed["profiles.sqlite"] = int(profiles.forget(user))
+    for experiment in sorted(folder.experiments.glob("*/")):
+        removed[f"experiments/{experiment.name}"] = forget_exposures(experiment, user)
+    return removed
+
+
+def _from_suite(folder: Workdir, user: str) -> dict[str, int]:
+    """All of it: it was measured on this person's listening too, and is made again when it is asked for."""
+    from colisten.listening.data import ListeningData
+
+    if not folder.suite.exists() or user not in ListeningData(folder.listening).users["user_id"]:
+        return {}
+    files = sum(1 for path in folder.suite.rglob("*") if path.is_file())
+    shutil.rmtree(folder.suite)
+    return {"suite": files}
+
+
+def _from_listening(folder: Workdir, user: str) -> dict[str, int]:
+    from colisten.listening.forgetting import forget_listener
+    from colisten.pipeline.listening import imported_digest
+    from colisten.pipeline.stage import update_digest
+
+    if not (folder.listening / "summary.json").exists():
+        return {}
+    removed = forget_listener(folder.listening, user)
+    update_digest(folder, "listening", imported_digest(folder.listening))
+    return {f"listening/{name}.parquet": rows for name, rows in removed.items()}

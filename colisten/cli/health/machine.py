@@ -1,0 +1,59 @@
+"""Python, memory, disk, torch and the text encoder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from colisten.cli.health.finding import Finding
+from colisten.settings import Settings
+
+_GB = 1 << 30
+_LITTLE_MEMORY, _LITTLE_DISK, _NO_DISK = 4 * _GB, 5 * _GB, _GB // 2
+
+
+def check_python() -> Iterator[Finding]:
+    """Version, cores, memory."""
+    import psutil
+
+    memory = psutil.virtual_memory().total
+    found = f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory / _GB:.0f} GB of memory"
+    if memory < _LITTLE_MEMORY:
+        yield Finding(
+            "warn", "machine", found, "lower neo4j.memory_mb, graph.memory_mb, listening.memory_mb, gnn.cache_mb"
+        )
+    else:
+        yield Finding("ok", "machine", found)
+
+
+def check_disk(folder: Path) -> Iterator[Finding]:
+    """Space where the working folder is, or will be."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    found = f"{free / _GB:.1f} GB free in {there}"
+    todo = "free some: the graph, the index and their drafts need room beside what is there"
+    if free < _LITTLE_DISK:
+        yield Finding("bad" if free < _NO_DISK else "warn", "disk", found, todo)
+    else:
+        yield Finding("ok", "disk", found)
+
+
+def check_torch() -> Iterator[Finding]:
+    """Can it be imported, can it compute, on what?"""
+    import torch
+
+    product = torch.ones(8, 8) @ torch.ones(8, 8)
+    assert float(product.sum()) == 512
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    yield Finding("ok", "torch", f"torch {torch.__version__} on {device}")
+
+
+def check_encoder(settings: Settings) -> Iterator[Finding]:
+    """Does the text encoder load and encode?"""
+    from colisten.text.encoder import Encoder
+
+    width = Encoder(settings.text).encode(["a slow-burn mystery set in Iceland"]).shape[1]
+    yield Finding("ok", "text encoder", f"{settings.text.encoder}, {width} numbers a text")

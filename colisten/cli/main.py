@@ -1,0 +1,105 @@
+"""The `colisten` command: a thin group that imports a command's module only when it is called."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import warnings
+
+import click
+
+from colisten.errors import ColistenError, OutOfSpaceError
+
+_COMMANDS = {
+    "demo": "The whole path on data it makes: graph, training, index, recommendations.",
+    "run": "The whole path on your data; stages whose inputs did not change are skipped.",
+    "recommend": "Recommend items to a user, to many users, or to somebody described by likes.",
+    "similar": "Items that are listened to like this one.",
+    "search": "Items whose texts mean what is asked for.",
+    "experiment": "Compare recommendations in front of real users: groups, exposures, effect.",
+    "evaluate": "Measure recommendations on held-out listening, beside the baselines.",
+    "serve": "A JSON API and a page, over HTTP.",
+    "tune": "Search wider for settings that suit your data.",
+    "data": "Check, import, synthesise and split listening data.",
+    "graph": "Build, inspect and query the co-listening graph.",
+    "db": "Start, stop and look at the managed local Neo4j.",
+    "gnn": "Train the graph network and embed every item.",
+    "towers": "Train the two towers.",
+    "index": "Publish item vectors to Qdrant, list them, roll back.",
+    "config": "Every setting, its value, where that comes from and what it means.",
+    "doctor": "Check machine, settings, Neo4j, Qdrant and data, and say what to do.",
+    "forget": "Remove a person from everything that the working folder holds.",
+}
+
+_ANSWERING = {"recommend", "similar", "search"}
+_QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        if cmd_name in _ANSWERING:
+            os.environ |= _QUICK | os.environ
+        command = getattr(importlib.import_module(f"colisten.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="colisten")
+def cli() -> None:
+    """Recommend audiobooks, podcasts and any further item type from who listens to what.
+
+    \b
+    colisten demo
+    colisten run --data DIR --workdir W
+    colisten recommend USER --workdir W -k 10 --type audiobook --json
+
+    Data goes to stdout, talk to stderr. Exit codes: 0 done, 2 wrong usage or setting, 3 data, 4 Neo4j,
+    5 Qdrant, 6 working folder, 7 disk full, 1 anything else.
+    """
+
+
+def main() -> None:
+    """Run the command; what goes wrong on purpose is one sentence on stderr and an exit code."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries tell each other's authors is no talk for users
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped; run the same command again to go on.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        _end_with(_named(error))
+
+
+def _named(error: Exception) -> ColistenError:
+    if isinstance(error, ColistenError):
+        return error
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        return OutOfSpaceError(
+            "No space is left on the disk: free some and run the same command again; nothing is lost."
+        )
+    raise error
+
+
+def _end_with(error: ColistenError) -> None:
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(error.exit_code)

@@ -1,0 +1,176 @@
+"""`colisten recommend`: for one user, many users, or somebody described by likes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from colisten.cli.options import filtered, formatted, ids_in, opened, workdir_option
+from colisten.cli.output import for_people, show
+
+if TYPE_CHECKING:
+    from colisten.listening.histories import UserHistories
+    from colisten.serving.query import Query
+    from colisten.serving.recommending import Recommendations, Recommender
+    from colisten.serving.why.reasons import Reason
+    from colisten.settings import Settings
+    from colisten.workdir import Workdir
+
+
+@click.command()
+@click.argument("user", required=False)
+@workdir_option
+@click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many items.")
+@click.option("--type", "item_type", help="Item type to recommend; the target type by default.")
+@filtered
+@click.option("--include-heard", is_flag=True, help="Do not leave out what the user has streamed.")
+@click.option(
+    "--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file for the answers to --users.")
+@click.option(
+    "--experiment", metavar="NAME", help="With --out: answer those who take part, and log what they are shown."
+)
+@click.option("--group", help="With --experiment: answer this group only.")
+@click.option("--index", "collection", help="Answer from this collection of `colisten index list`, not the live one.")
+@click.option("--likes", multiple=True, metavar="ITEM", help="Somebody with no account: an item id or title they like.")
+@click.option("--country", help="Where somebody with no account lives.")
+@click.option("--age", help="How old somebody with no account is.")
+@click.option("--why", is_flag=True, help="Say why, by paths of shared listeners if Neo4j runs; for one person.")
+@formatted
+def recommend(
+    user: str | None,
+    workdir: Path,
+    count: int,
+    item_type: str | None,
+    languages: tuple[str, ...],
+    genres: tuple[str, ...],
+    include_heard: bool,
+    users: Path | None,
+    out: Path | None,
+    experiment: str | None,
+    group: str | None,
+    collection: str | None,
+    likes: tuple[str, ...],
+    country: str | None,
+    age: str | None,
+    why: bool,
+    style: str | None,
+) -> None:
+    """Recommend items that the user has not heard.
+
+    \b
+    colisten recommend u17 --workdir W -k 10 --type audiobook --json
+    colisten recommend --users ids.csv --workdir W -k 100 --type audiobook --out recs.parquet
+    colisten recommend --users ids.csv --workdir W --experiment shelf --group fresh --out recs.parquet
+    colisten recommend --likes "The Long Winter" --country US --age 30 --workdir W
+    colisten recommend u17 --workdir W --why
+    """
+    described = {name: value for name, value in (("country", country), ("age", age)) if value is not None}
+    _check_question(user, users, out, likes, described, why)
+    _check_experiment(experiment, group, out)
+    from colisten.serving.query import Query
+    from colisten.serving.recommending import Recommender
+
+    folder, settings = opened(workdir)
+    query = Query(count, item_type, languages, genres, include_heard)
+    with Recommender.open(folder, settings, collection) as recommender:
+        if users and out:
+            _say_unknown(_answer_file(folder, recommender, users, query, out, experiment, group))
+            return
+        answer = _ask(recommender, user, users, likes, described, query)
+        _say_unknown(answer.unknown)
+        reasons = None
+        if why:
+            history = recommender.history(likes, described) if user is None else recommender.profiles.read([user])[0]
+            reasons = _reasons(folder, settings, recommender, history, answer)
+    show(_rows(answer, reasons, style), style)
+
+
+def _answer_file(
+    folder: Workdir,
+    recommender: Recommender,
+    users: Path,
+    query: Query,
+    out: Path,
+    experiment: str | None,
+    group: str | None,
+) -> list[str]:
+    """Returns the users never seen before."""
+    from colisten.cli.batch import answer_group, answer_many
+
+    if experiment:
+        return answer_group(folder.experiments, experiment, group, recommender, ids_in(users), query, out)
+    return answer_many(recommender, ids_in(users), query, out)
+
+
+def _ask(
+    recommender: Recommender,
+    user: str | None,
+    users: Path | None,
+    likes: Sequence[str],
+    described: dict[str, str],
+    query: Query,
+) -> Recommendations:
+    if users:
+        return recommender.recommend(ids_in(users), query)
+    if user is not None:
+        return recommender.recommend([user], query)
+    return recommender.recommend_for(likes, described, query)
+
+
+def _check_question(
+    user: str | None, users: Path | None, out: Path | None, likes: Sequence[str], described: dict[str, str], why: bool
+) -> None:
+    asked = [user is not None, users is not None, bool(likes or described)]
+    if sum(asked) != 1:
+        raise click.UsageError("Name one of: a USER, --users FILE, or --likes ITEM (with --country, --age).")
+    if out and not users:
+        raise click.UsageError("--out goes with --users FILE.")
+    if why and users:
+        raise click.UsageError("--why explains the answer of one person: name a USER or --likes ITEM.")
+
+
+def _check_experiment(experiment: str | None, group: str | None, out: Path | None) -> None:
+    if experiment and not out:
+        raise click.UsageError("--experiment goes with --users FILE and --out FILE.")
+    if group and not experiment:
+        raise click.UsageError("--group goes with --experiment NAME.")
+
+
+def _say_unknown(unknown: Sequence[str]) -> None:
+    if unknown:
+        named = ", ".join(repr(user) for user in unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        click.echo(f"Never seen before, so answered without a history: {named} ({len(unknown):,}).", err=True)
+
+
+def _reasons(
+    folder: Workdir, settings: Settings, recommender: Recommender, history: UserHistories, answer: Recommendations
+) -> list[Reason]:
+    from colisten.serving.why.explaining import Explainer
+    from colisten.serving.why.path_finder import PathFinder
+
+    with closing(PathFinder.open(folder, settings)) as graph:
+        explainer = Explainer(recommender.profiles, recommender.collection, graph)
+        reasons = explainer.explain(history, [item.item for item in answer.items])
+    if graph.absent:
+        click.echo(f"Reasons are without paths of shared listeners. {graph.absent}", err=True)
+    return reasons
+
+
+def _rows(answer: Recommendations, reasons: list[Reason] | None, style: str | None) -> list[dict[str, object]]:
+    """The five columns that others script against, and `why` if asked for; titles and words where people look."""
+    rows = list(answer.rows())
+    if for_people(style):
+        for row, item in zip(rows, answer.items, strict=True):
+            row["title"] = item.title
+    if reasons is None:
+        return rows
+    if for_people(style):  # sentences need the room
+        rows = [{name: row[name] for name in ("rank", "item_id", "title")} for row in rows]
+    words = for_people(style) or style == "csv"
+    return [row | {"why": r.words if words else r.as_json()} for row, r in zip(rows, reasons, strict=True)]

@@ -1,0 +1,32 @@
+"""`colisten run`: the whole path on somebody's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from colisten.cli.options import opened, set_option, workdir_option
+
+
+@click.command()
+@click.option("--data", "source", required=True, metavar="DIR", help="Folder or object-store prefix of listening data.")
+@workdir_option
+@set_option
+def run(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
+    """Read listening data, build the graph, train, publish.
+
+    Stages whose inputs did not change are skipped; a run that was stopped goes on where it was. Settings given once
+    are kept with the working folder.
+
+    \b
+    colisten run --data listening/ --workdir W --set target=audiobook --set signals.weak=follow,preview
+    """
+    from colisten.pipeline.stage import Context, run_stages
+    from colisten.pipeline.stages import STAGES
+    from colisten.progress import Progress
+
+    folder, settings = opened(workdir, overrides, create=True)
+    with Progress() as progress:
+        ran = run_stages(STAGES, Context(folder, settings, progress, source))
+        progress.say("Nothing to do: all is up to date." if not ran else f"Ready: colisten recommend USER -w {workdir}")

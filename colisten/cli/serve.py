@@ -1,0 +1,77 @@
+"""`colisten serve`: the JSON API and the page."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from colisten.cli.options import opened, set_option, workdir_option
+from colisten.errors import SettingsError
+from colisten.extras import require
+
+if TYPE_CHECKING:
+    from colisten.settings import ServeSettings
+
+_OPTIONS: dict[str, Any] = {
+    "http": "h11",  # which bounds the request line and the headers
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,  # it would tell who asked for what
+    "log_level": "warning",
+    "server_header": False,
+    "timeout_graceful_shutdown": 10,
+}
+
+
+@click.command()
+@workdir_option
+@set_option
+def serve(workdir: Path, overrides: tuple[str, ...]) -> None:
+    """Answer over HTTP: recommendations, reasons, likeness, search, and a page to try them on.
+
+    Only this machine can ask, unless serve.host says otherwise, which takes a key (COLISTEN_SERVE_API_KEY). What is
+    published meanwhile is used at once. Paths of shared listeners are there if Neo4j runs. Ctrl-C ends it.
+
+    \b
+    colisten serve --workdir W --set serve.port=8000
+    curl 'http://127.0.0.1:8000/recommend?user=u17&k=5&why=true'
+    """
+    require("serve", "fastapi", "uvicorn", "prometheus_client")
+    folder, settings = opened(workdir, overrides)
+    from colisten.serving.recommending import Recommender
+
+    Recommender.open(folder, settings).close()  # what is missing is said before anything listens
+    listening = _listen(settings.serve)
+    import uvicorn
+
+    from colisten.serving.web.app import create_app
+
+    app = create_app(folder, settings)
+    server = uvicorn.Server(uvicorn.Config(app, **_OPTIONS))
+    host, port = listening.getsockname()[:2]
+    click.echo(f"Loading the text encoder; then answering at http://{host}:{port} until Ctrl-C.", err=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn ends in good order, then passes the signal on
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+
+
+def _listen(options: ServeSettings) -> socket.socket:
+    from colisten.serving.web.guards import is_loopback
+
+    if not is_loopback(options.host) and options.api_key is None:
+        raise SettingsError(
+            f"Others can reach {options.host}: set a key (COLISTEN_SERVE_API_KEY), or serve.host=127.0.0.1."
+        )
+    try:
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        return socket.create_server((options.host, options.port), family=family)
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can listen at {options.host}, port {options.port} ({error.strerror}): set serve.port."
+        ) from error

@@ -1,0 +1,74 @@
+"""The whole recipe as one recommender among others: trained in a folder of its own, without Neo4j and Qdrant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from colisten.arrays import Floats, Int64s
+from colisten.evaluation.baselines.baseline import Baseline
+from colisten.gnn.embedding import embed_items
+from colisten.gnn.held_out_embeddings import embed_held_out
+from colisten.gnn.in_memory import graph_in_memory
+from colisten.gnn.node_types import group_types
+from colisten.gnn.training import train_gnn
+from colisten.listening.data import ListeningData
+from colisten.listening.histories import UserHistories
+from colisten.listening.history_reading import interactions_of, read_histories
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.towers.selection.top_k import choose_top_k
+from colisten.towers.training import train_towers
+from colisten.towers.user_encoder import UserEncoder
+
+
+@dataclass
+class FullModel(Baseline):
+    """Edges, graph model, towers and what goes beside them, as `colisten run` trains them with these settings.
+
+    The graph is a snapshot of the edges in memory: sampled from it, a batch is the one that Neo4j would give.
+    """
+
+    text: Floats
+    """float32 [items, width]"""
+    settings: Settings
+    folder: Path
+    """An empty one, for what is trained."""
+    progress: Progress
+    graph: bool = True
+    """Is there a graph model? Without one, user and item towers see text and columns alone."""
+
+    def learn(self, data: ListeningData) -> None:
+        embeddings = self._embeddings(data) if self.graph else _nothing(data)
+        train_towers(
+            data, self.text, embeddings, lambda kept: self._rehearse(data, kept), self.settings,
+            self.folder / "towers", self.progress,
+        )  # fmt: skip
+        self._everybody = read_histories(data)
+        self._encoder = UserEncoder.load(self.folder / "towers")
+        self._items = load_file(self.folder / "towers" / "items.safetensors")["vectors"]
+
+    def scores(self, users: Int64s, items: Int64s) -> Floats:
+        scores: Floats = self._encoder.encode(self._everybody.take(users)) @ self._items[items].T
+        return scores
+
+    def _embeddings(self, data: ListeningData) -> Floats:
+        settings, folder = self.settings, self.folder / "gnn"
+        types = group_types(data, settings.target, settings.gnn.node_types)
+        self._pruned = choose_top_k(data, settings, self.folder, self.progress).options
+        with graph_in_memory(data, types, self._pruned, self.folder / "edges", self.progress) as adjacency:
+            train_gnn(adjacency, self.text, settings.gnn, seed=settings.seed, folder=folder, progress=self.progress)
+            return embed_items(adjacency, self.text, folder, self.progress)
+
+    def _rehearse(self, data: ListeningData, kept: UserHistories) -> Floats:
+        if not self.graph:
+            return _nothing(data)
+        settings = self.settings.model_copy(update={"graph": self._pruned})
+        return embed_held_out(data, interactions_of(kept), self.text, settings, self.folder / "gnn", self.progress)
+
+
+def _nothing(data: ListeningData) -> Floats:
+    return np.empty((len(data.items), 0), np.float32)

@@ -1,0 +1,69 @@
+"""What all cells of the suite share: data, text, edges, and a graph model per graph and seed, trained once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Floats
+from colisten.evaluation.suite.graphs import graph_of
+from colisten.evaluation.suite.variants import GraphVariant
+from colisten.gnn.embedding import embed_items, load_embeddings
+from colisten.gnn.training import train_gnn
+from colisten.graph_store.edges import FILE, build_edges
+from colisten.listening.data import ListeningData
+from colisten.listening.other_interactions import with_interactions
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.workdir import replacing_folder
+
+
+@dataclass(frozen=True)
+class SharedArtefacts:
+    """Everything that is made once; kept in `folder`, so that a run that was stopped finds it again."""
+
+    data: ListeningData
+    text: Floats
+    """float32 [items, width]"""
+    settings: Settings
+    folder: Path
+    progress: Progress
+
+    def prepare(self) -> None:
+        """Make what all seeds share, before they part ways."""
+        if not (self.folder / "edges" / FILE).exists():
+            build_edges(self.data, self.settings.graph, self.folder / "edges", self.progress)
+        if not (self.folder / "strong").exists():
+            strong = pl.scan_parquet(self.data.interactions).filter(pl.col("signal") < self.data.strong)
+            with replacing_folder(self.folder / "strong") as draft:
+                with_interactions(self.data, strong, draft)
+
+    @cached_property
+    def edges(self) -> pl.DataFrame:
+        """The whole co-listening graph, once it is prepared."""
+        return pl.read_parquet(self.folder / "edges" / FILE, columns=["src", "dst", "weight"])
+
+    @property
+    def without_weak(self) -> ListeningData:
+        """The same listening without any weak signal, once it is prepared."""
+        return ListeningData(self.folder / "strong")
+
+    def embeddings(self, variant: GraphVariant, seed: int) -> Floats:
+        """float32 [items, dim], or [items + users, dim] where users are nodes, of length 1.
+
+        Raises:
+            GraphError: the graph has no edges.
+        """
+        folder = self.folder / "graphs" / f"{variant.name}-{seed}"
+        if not (folder / "items.safetensors").exists():
+            options = self.settings.gnn.model_copy(update={"balance": variant.balance})
+            with graph_of(variant, self.data, self.edges, self.settings) as adjacency:
+                text = np.zeros((len(adjacency.node_type), self.text.shape[1]), np.float32)
+                text[: len(self.text)] = self.text
+                train_gnn(adjacency, text, options, seed=seed, folder=folder, progress=self.progress)
+                embed_items(adjacency, text, folder, self.progress)
+        return load_embeddings(folder)

@@ -1,0 +1,42 @@
+"""Item embeddings as they would be if some listening had never happened: what validation may look at.
+
+An edge between two items of one listener is made, or made stronger, by that listener. Whoever hides one of the two to
+see whether it is found again has to hide it from the graph as well; on thin data the edge would give it away.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from colisten.arrays import Floats
+from colisten.gnn.embedding import embed
+from colisten.gnn.in_memory import graph_in_memory
+from colisten.gnn.node_types import group_types
+from colisten.listening.data import ListeningData
+from colisten.listening.other_interactions import with_interactions
+from colisten.progress import Progress
+from colisten.settings import Settings
+
+
+def embed_held_out(
+    data: ListeningData, interactions: pl.DataFrame, text: Floats, settings: Settings, folder: Path, progress: Progress
+) -> Floats:
+    """Embed all items by the model in `folder` over the graph of `interactions` alone: float32 [items, dim].
+
+    Args:
+        data: everything; its items and types stay as they are.
+        interactions: `user`, `item`, `signal`, `timestamp` as in `ListeningData`, the hidden ones left out.
+        text: float32 [items, width].
+        settings: those of the graph and of the model.
+        folder: where the trained model lies; the graph is made beside it, outside Neo4j, and removed again.
+        progress: told of the embedding.
+    """
+    types = group_types(data, settings.target, settings.gnn.node_types)
+    with TemporaryDirectory(dir=folder.parent, prefix=".rehearsal.") as scratch:
+        known = with_interactions(data, interactions.lazy(), Path(scratch))
+        graph = graph_in_memory(known, types, settings.graph, known.root, progress)
+    with graph as adjacency:
+        return embed(adjacency, text, folder, progress)

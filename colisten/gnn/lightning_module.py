@@ -1,0 +1,134 @@
+"""One epoch after another as Lightning runs them: which batches, which loss, which optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from colisten.arrays import Floats
+from colisten.gnn.batches import BatchStream, SeedContrast, TrainingBatch
+from colisten.gnn.hgnn import HGNN
+from colisten.gnn.losses import margin_loss, softmax_loss
+from colisten.gnn.node_features import NodeFeatures
+from colisten.gnn.supervision import (
+    Contrasts,
+    SupervisionEdges,
+    chance_of_positive,
+    draw_epoch,
+    edges_per_type,
+    edges_to_draw,
+)
+from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.exclude import HeldOutEdges
+from colisten.graph_store.stream.sampler import NeighbourSampler
+from colisten.settings import GnnSettings
+
+_VALIDATION = 1 << 40
+"""An epoch number that training never reaches: what is random in the validation batches comes from it."""
+
+_BATCHES_PER_EPOCH = 10
+"""At least so many: a small graph is learned by smaller steps, not by fewer."""
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """So many batches of a stream. Lightning begins an epoch more often than it needs to: taking none costs nothing."""
+
+    stream: Callable[[], Iterator[TrainingBatch]]
+    steps: int
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        yield from islice(self.stream(), self.steps)
+
+
+class GnnTraining(LightningModule):
+    """All that is random depends on the seed and the epoch alone, so a resumed run goes on as it would have.
+
+    The held-out edges pass no message and give no supervision, and a batch's own pairs pass none in that batch.
+    """
+
+    def __init__(self, model: HGNN, adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> None:
+        super().__init__()
+        self.model, self.options, self.random_seed = model, options, seed
+        self.sampler = NeighbourSampler(adjacency, options.fan_out, held_out=HeldOutEdges(options.validation, seed))
+        counts = edges_per_type(adjacency)
+        total = min(options.edges_per_epoch, sum(counts.values()))
+        self.shares = edges_to_draw(counts, total, balance=options.balance)
+        self.held_out_edges = self._draw_held_out()
+        self.training_stream = self._stream(text, unknown=self.sampler.held_out, isolated=options.isolated_node_rate)
+        self.validation_stream = self._stream(text, unknown=None, isolated=0.0)
+
+    def _draw_held_out(self) -> SupervisionEdges:
+        shares = {pair: max(1, round(count * self.options.validation)) for pair, count in self.shares.items()}
+        return draw_epoch(self.sampler, shares, self._rng(_VALIDATION), held_out=True)
+
+    def _stream(self, text: Floats, *, unknown: HeldOutEdges | None, isolated: float) -> BatchStream:
+        options, adjacency = self.options, self.sampler.adjacency
+        members = tuple(np.flatnonzero(adjacency.node_type == code) for code in range(len(adjacency.node_types)))
+        chance = chance_of_positive(adjacency, self.shares)
+        contrasts = Contrasts(adjacency.node_type, members, chance, options.negatives, options.loss == "softmax")
+        features = NodeFeatures(text, adjacency.degrees)
+        size = min(options.batch_size, -(-sum(self.shares.values()) // _BATCHES_PER_EPOCH))
+        return BatchStream(self.sampler, contrasts, features, size, options.prefetch, unknown, isolated)
+
+    def _rng(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng((self.random_seed, epoch))
+
+    def edges_of(self, epoch: int) -> SupervisionEdges:
+        """The supervision edges of an epoch: another draw in each."""
+        return draw_epoch(self.sampler, self.shares, self._rng(epoch))
+
+    def epochs(self, begin: int) -> Generator[TrainingBatch, None, None]:
+        """The batches of epoch `begin` and of those after it, without end."""
+        return self.training_stream(((epoch, self.edges_of(epoch)) for epoch in count(begin)), self.random_seed)
+
+    def on_train_start(self) -> None:
+        self._running = self.epochs(self.current_epoch)
+
+    def on_fit_end(self) -> None:
+        self._running.close()
+
+    def train_dataloader(self) -> _Epoch:
+        return _Epoch(lambda: self._running, self.training_stream.steps(self.edges_of(0)))
+
+    def val_dataloader(self) -> _Epoch:
+        edges = self.held_out_edges
+        held_out = [(_VALIDATION, edges)]
+        return _Epoch(lambda: self.validation_stream(held_out, self.random_seed), self.validation_stream.steps(edges))
+
+    def loss(self, batch: TrainingBatch) -> Tensor:
+        """[rows] of all contrasts together."""
+        vectors = self.model(batch.graph)
+        return torch.cat([self._contrast_loss(vectors, contrast) for contrast in batch.contrasts])
+
+    def _contrast_loss(self, vectors: Tensor, contrast: SeedContrast) -> Tensor:
+        anchor = vectors[contrast.anchor]
+        positive = (anchor * vectors[contrast.positive]).sum(dim=1)
+        negatives = anchor @ vectors[contrast.negatives].T
+        if self.options.loss == "margin":
+            return margin_loss(positive, negatives, contrast.false_negatives, self.options.margin)
+        return softmax_loss(
+            positive, negatives, contrast.false_negatives, contrast.log_chance, self.options.temperature
+        )
+
+    def training_step(self, batch: TrainingBatch) -> Tensor:
+        rows = self.loss(batch)
+        loss = rows.mean()
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(rows))
+        return loss
+
+    def validation_step(self, batch: TrainingBatch) -> None:
+        rows = self.loss(batch)
+        self.log("validation", rows.mean(), batch_size=len(rows))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=self.options.learning_rate)

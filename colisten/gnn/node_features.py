@@ -1,0 +1,32 @@
+"""What the model is told of an item before it hears from neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from colisten.arrays import Floats, Int32s, Int64s
+
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class NodeFeatures:
+    """Its text, and the log of how many neighbours of each node type it has."""
+
+    text: Floats
+    """[items, text width]"""
+    degrees: Int32s
+    """[items, node types]"""
+
+    @property
+    def width(self) -> int:
+        return int(self.text.shape[1] + self.degrees.shape[1])
+
+    def of(self, items: Int64s, isolated: Int64s = _NONE) -> Floats:
+        """[items, width]; those that are also in `isolated` are said to have no neighbours."""
+        degrees = np.log1p(self.degrees[items], dtype=np.float32)
+        degrees[np.isin(items, isolated)] = 0
+        text = self.text[items] * np.float32(self.text.shape[1] ** 0.5)  # entries near 1, else training starts blind
+        return np.concatenate([text, degrees], axis=1)

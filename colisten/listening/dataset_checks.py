@@ -1,0 +1,83 @@
+"""What makes listening data unusable as a whole: one sentence each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import duckdb
+
+from colisten.errors import DataError
+from colisten.listening.raw import one_row
+from colisten.settings import Settings
+
+MOST_ITEM_TYPES = 255
+"""Type codes are uint8."""
+
+
+def check_catalogue(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Look at `checked_items` as a whole.
+
+    Raises:
+        DataError: no item is left, an item id occurs twice, or nothing is of the target type.
+    """
+    _refuse_empty(db, "items")
+    twice = db.execute(
+        "SELECT item_id, count(*) AS times, count(*) OVER () AS ids FROM checked_items WHERE reason IS NULL "
+        "GROUP BY item_id HAVING times > 1 ORDER BY item_id LIMIT 1"
+    ).fetchall()
+    if twice:
+        name, times, ids = twice[0]
+        raise DataError(
+            f"The item_id {name!r} stands {times} times in items ({ids} ids are there more than once): "
+            "leave one row for each item, over all types."
+        )
+    query = "SELECT DISTINCT item_type FROM checked_items WHERE reason IS NULL ORDER BY 1"
+    types = [name for (name,) in db.execute(query).fetchall() if name not in settings.taste_types]
+    if settings.target not in types:
+        near = difflib.get_close_matches(settings.target, types, n=1, cutoff=0.5) or types[:1]
+        hint = f"for example --set target={near[0]}" if near else "the catalogue has only taste types"
+        listed = ", ".join(types[:12]) + (", …" if len(types) > 12 else "")
+        raise DataError(f"No item is of the target type {settings.target!r}: the types are {listed}; {hint}.")
+
+
+def check_type_count(types: Sequence[str]) -> None:
+    """Raises DataError above 255 item types, those of earlier imports included."""
+    if len(types) > MOST_ITEM_TYPES:
+        raise DataError(f"There are {len(types)} item types, at most {MOST_ITEM_TYPES} work: merge the rare ones.")
+
+
+def check_signals(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Look at `checked_interactions` as a whole.
+
+    Raises:
+        DataError: no row is left, a signal is in no list of the settings, or none is strong.
+    """
+    _refuse_empty(db, "interactions")
+    found = db.execute(
+        "SELECT signal, count(*) AS rows FROM checked_interactions WHERE reason IS NULL AND NOT ignored "
+        "GROUP BY signal ORDER BY rows DESC, signal"
+    ).fetchall()
+    signals = settings.signals
+    unknown = next(((name, rows) for name, rows in found if name not in signals.used), None)
+    if unknown:
+        name, rows = unknown
+        raise DataError(
+            f"The signal {name!r} ({rows:,} rows) is neither strong, weak nor ignored: say which, for example "
+            f"--set signals.weak={','.join((*signals.weak, name))} or --set signals.ignored="
+            f"{','.join((*signals.ignored, name))}."
+        )
+    if not any(name in signals.strong for name, _ in found):
+        have = ", ".join(name for name, _ in found) or "none"
+        raise DataError(
+            f"No interaction has a strong signal ({', '.join(signals.strong)}; there is {have}): name the signal that "
+            f"means listening, for example --set signals.strong={found[0][0] if found else 'stream'}."
+        )
+
+
+def _refuse_empty(db: duckdb.DuckDBPyConnection, table: str) -> None:
+    rows, rejected, reason = one_row(db, f"SELECT count(*), count(reason), mode(reason) FROM checked_{table}")
+    if not rows:
+        raise DataError(f"{table} has no rows.")
+    if rows == rejected:
+        raise DataError(f"Not one of the {rows:,} rows of {table} is usable, most often because {reason}.")

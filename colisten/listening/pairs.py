@@ -1,0 +1,37 @@
+"""Who has what: distinct (user, item)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from colisten.arrays import Bools, Int64s
+from colisten.listening.histories import UserHistories
+from colisten.ragged import distinct
+
+ANY = 256
+"""Above every signal code."""
+
+
+@dataclass(frozen=True)
+class UserItemPairs:
+    """Distinct (user, item)."""
+
+    users: Int64s
+    items: Int64s
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def keys(self) -> Int64s:
+        """[n] both in one number, as in `UserHistories.keys`."""
+        return self.users << 32 | self.items
+
+    def where(self, chosen: Int64s | Bools) -> UserItemPairs:
+        return UserItemPairs(self.users[chosen], self.items[chosen])
+
+
+def pairs_of(histories: UserHistories, signals: int) -> UserItemPairs:
+    """Distinct (user, item) of events with signal codes below `signals`, ordered."""
+    keys = distinct(histories.keys[histories.signals < signals])
+    return UserItemPairs(keys >> 32, keys & 0xFFFFFFFF)

@@ -1,0 +1,73 @@
+"""Stage `gnn`: train the graph model on neighbourhoods streamed from Neo4j."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from colisten.listening.data import ListeningData
+from colisten.pipeline.stage import Context, Stage
+from colisten.workdir import file_digest
+
+if TYPE_CHECKING:
+    from colisten.graph_store.stream.live import LiveAdjacency
+
+
+def _run(context: Context) -> str:
+    from colisten.gnn.training import train_gnn
+    from colisten.text.encoding import load_text
+
+    settings, folder = context.settings, context.workdir.gnn
+    text = load_text(context.workdir.features)
+    with live_adjacency(context) as adjacency:
+        train_gnn(
+            adjacency, text, settings.gnn, seed=settings.seed, folder=folder, progress=context.progress,
+            lineage=ListeningData(context.workdir.listening).lineage,
+        )  # fmt: skip
+    return file_digest(folder / "model.safetensors")
+
+
+def live_adjacency(context: Context) -> LiveAdjacency:
+    """The graph as the model sees it, streamed from Neo4j."""
+    from colisten.gnn.node_types import group_types
+    from colisten.graph_store.connection import find_endpoint
+    from colisten.graph_store.stream.live import LiveAdjacency
+
+    settings = context.settings
+    types = group_types(ListeningData(context.workdir.listening), settings.target, settings.gnn.node_types)
+    return LiveAdjacency.open(
+        find_endpoint(settings, context.workdir, context.progress),
+        node_type=types.of_item,
+        node_types=types.names,
+        cache_mb=settings.gnn.cache_mb,
+        connections=settings.neo4j.connections,
+        database=settings.neo4j.database,
+    )
+
+
+def _output_exists(context: Context) -> bool:
+    """Is there a graph model, and does it know the item types of today?"""
+    from colisten.gnn.node_types import group_types, trained_types
+
+    settings, known = context.settings, trained_types(context.workdir.gnn)
+    data = ListeningData(context.workdir.listening)
+    return known == group_types(data, settings.target, settings.gnn.node_types).names
+
+
+def upstream(context: Context) -> object:
+    """What may not wait for a cadence: data that no longer holds what was learned from (see `listening.lineage`)."""
+    return ListeningData(context.workdir.listening).lineage
+
+
+UPSTREAM = ("graph.min_listeners", "graph.items_per_user", "graph.top_k", "text.encoder", "text.max_tokens")
+"""Settings of earlier stages: what was learned under others may not wait for a cadence."""
+PERFORMANCE = ("gnn.cache_mb", "gnn.prefetch")
+STAGE = Stage(
+    "gnn",
+    "Training the graph network",
+    depends_on=("graph", "text"),
+    settings=("gnn.*", "target", "seed", *UPSTREAM),
+    ignores=PERFORMANCE,
+    other_inputs=upstream,
+    run=_run,
+    output_exists=_output_exists,
+)

@@ -1,0 +1,28 @@
+"""Stage `index`: publish item vectors as a new collection and make it live."""
+
+from __future__ import annotations
+
+from colisten.listening.data import ListeningData
+from colisten.pipeline.stage import Context, Stage
+
+
+def _run(context: Context) -> str:
+    from colisten.serving.publishing import publish
+
+    return publish(context.workdir, ListeningData(context.workdir.listening), context.settings, context.progress)
+
+
+def _output_exists(context: Context) -> bool:
+    from colisten.serving.index.opening import open_index
+
+    return open_index(context.workdir, context.settings).live() is not None
+
+
+STAGE = Stage(
+    "index",
+    "Publishing the index",
+    depends_on=("text", "embed", "towers", "profiles"),
+    settings=("qdrant.url", "qdrant.alias", "qdrant.exact_up_to"),
+    run=_run,
+    output_exists=_output_exists,
+)

@@ -1,0 +1,40 @@
+"""Stage `listening`: read and check listening data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from colisten.pipeline.stage import Context, Stage
+from colisten.workdir import file_digest
+
+
+def _run(context: Context) -> str:
+    from colisten.listening.importing import import_data
+
+    data = import_data(context.source, context.workdir.listening, context.settings, context.progress)
+    return imported_digest(data.root)
+
+
+def imported_digest(folder: Path) -> str:
+    """A hash of the imported tables: what later stages look at."""
+    return file_digest(*(folder / f"{name}.parquet" for name in ("interactions", "items", "users")))
+
+
+def _source_files(context: Context) -> object:
+    """Every file of the source with what tells whether it changed."""
+    from colisten.listening.files import Source
+
+    source = Source.open(context.source)
+    files = [path for table in ("interactions", "items", "users") for path in source.files(table)]
+    return [(path, source.system.ukey(path)) for path in files]
+
+
+STAGE = Stage(
+    "listening",
+    "Reading listening data",
+    depends_on=(),
+    settings=("signals.*", "taste_types"),
+    other_inputs=_source_files,
+    run=_run,
+    output_exists=lambda context: (context.workdir.listening / "summary.json").exists(),
+)

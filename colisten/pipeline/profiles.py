@@ -1,0 +1,26 @@
+"""Stage `profiles`: user histories and features for serving, in one SQLite file."""
+
+from __future__ import annotations
+
+from colisten.listening.data import ListeningData
+from colisten.pipeline.stage import Context, Stage
+from colisten.serving.profiles import LAYOUT
+from colisten.workdir import file_digest
+
+
+def _run(context: Context) -> str:
+    from colisten.serving.profile_writing import write_profiles
+
+    write_profiles(ListeningData(context.workdir.listening), context.workdir.profiles, context.progress)
+    return file_digest(context.workdir.profiles)
+
+
+STAGE = Stage(
+    "profiles",
+    "Writing profiles",
+    depends_on=("listening",),
+    settings=(),
+    other_inputs=lambda context: LAYOUT,
+    run=_run,
+    output_exists=lambda context: context.workdir.profiles.exists(),
+)

@@ -1,0 +1,174 @@
+"""Resumable stages: what is up to date is skipped, what was killed runs again.
+
+Each finished stage leaves `W/stages/NAME.json` with a fingerprint of its inputs (settings, the outputs of the stages it
+depends on, Colisten's version) and a digest of its output. Later stages look at that digest, so that work which ended
+in the same output as before is where rebuilding stops.
+
+A stage with a cadence (`settings.cadence`) lets new data wait until it is due again; new settings never wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from colisten.errors import WorkdirError
+from colisten.progress import Progress
+from colisten.settings import Settings
+from colisten.workdir import Workdir, remove_drafts, write_json
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage is given."""
+
+    workdir: Workdir
+    settings: Settings
+    progress: Progress
+    source: str
+    """Where the listening data lies: a folder or an object-store prefix."""
+    replace: bool = False
+    """Remove the graph of another catalogue from the database first."""
+
+
+def _nothing(_: Context) -> object:
+    return None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from listening data to a published index."""
+
+    name: str
+    title: str
+    depends_on: tuple[str, ...]
+    """Stages whose output this one reads."""
+    settings: tuple[str, ...]
+    """Every setting that its output depends on, by key; `section.*` is a whole section. A test holds it complete."""
+    run: Callable[[Context], str]
+    """Do the work, whole or not at all, and return a digest of the output."""
+    output_exists: Callable[[Context], bool]
+    """Is the output of an earlier run still there?"""
+    other_inputs: Callable[[Context], object] = _nothing
+    """What else its output depends on, as JSON-able values: files outside, versions of a layout."""
+    ignores: tuple[str, ...] = field(default=())
+    """Settings within its sections that it reads but that do not change its output: memory, threads, prefetching."""
+
+    def inputs(self, settings: Settings) -> dict[str, object]:
+        """The values of the settings that its output depends on, by key."""
+        values = {key: value for pattern in self.settings for key, value in _values(settings, pattern)}
+        return {key: value for key, value in sorted(values.items()) if key not in self.ignores}
+
+
+def _values(settings: Settings, pattern: str) -> Iterator[tuple[str, object]]:
+    section, dot, name = pattern.partition(".")
+    value = getattr(settings, section)
+    if not dot:
+        yield section, value
+    elif name == "*":
+        for field_name in type(value).model_fields:
+            yield f"{section}.{field_name}", getattr(value, field_name)
+    else:
+        yield pattern, getattr(value, name)
+
+
+def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[str] = frozenset()) -> list[str]:
+    """Run what is not up to date, in order; returns the names of the stages that ran.
+
+    The settings that this was done with are kept in the working folder for later commands.
+
+    Raises:
+        WorkdirError: a stage was asked for before the ones it depends on, or another process is at work here.
+    """
+    ran = []
+    with exclusive(context.workdir):
+        for stage in stages:
+            fingerprints = _fingerprints(stage, context)
+            skip_reason = "" if stage.name in force else _skip_reason(stage, context, fingerprints)
+            if skip_reason:
+                context.progress.say(f"{stage.title}: {skip_reason}")
+                continue
+            context.progress.say(f"{stage.title} …")
+            began = time.monotonic()
+            digest = stage.run(context)
+            seconds = round(time.monotonic() - began, 1)
+            record = {**fingerprints, "digest": digest, "seconds": seconds, "finished": round(time.time())}
+            write_json(context.workdir.stages / f"{stage.name}.json", record)
+            context.progress.say(f"{stage.title}: done in {seconds} s")
+            ran.append(stage.name)
+        write_json(context.workdir.settings, context.settings.to_keep())
+    return ran
+
+
+def digest_of(*parts: object) -> str:
+    """A short hash of JSON-able values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def _skip_reason(stage: Stage, context: Context, fingerprints: Mapping[str, str]) -> str:
+    """Why the output of an earlier run may stay, in words; empty if it may not."""
+    record = _record(context.workdir, stage.name)
+    if record.get("fingerprint") == fingerprints["fingerprint"]:
+        return "up to date" if stage.output_exists(context) else ""
+    due = context.settings.cadence.next_day(stage.name, _day(record.get("finished", 0)))
+    waits = _day(time.time()) < due and record.get("own") == fingerprints["own"]
+    return f"next on {due}, until then as it is" if waits and stage.output_exists(context) else ""
+
+
+def _day(seconds: float) -> date:
+    return datetime.fromtimestamp(seconds, UTC).date()
+
+
+def _fingerprints(stage: Stage, context: Context) -> dict[str, str]:
+    """`own`: of all inputs but the outputs of earlier stages; `fingerprint`: of those too."""
+    earlier = [_record(context.workdir, name).get("digest") for name in stage.depends_on]
+    missing = [name for name, digest in zip(stage.depends_on, earlier, strict=True) if digest is None]
+    if missing:
+        raise WorkdirError(f"{stage.title} needs {' and '.join(missing)} first: `colisten run` does all in order.")
+    own = digest_of(version("colisten"), stage.name, stage.inputs(context.settings), stage.other_inputs(context))
+    return {"own": own, "fingerprint": digest_of(own, earlier)}
+
+
+def _record(workdir: Workdir, name: str) -> dict[str, Any]:
+    path = workdir.stages / f"{name}.json"
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def finished_at(workdir: Workdir, name: str) -> int | None:
+    """When the stage last did its work, in seconds (UTC), for what is lost with its output even if that comes back."""
+    return _record(workdir, name).get("finished")
+
+
+def update_digest(workdir: Workdir, name: str, digest: str) -> None:
+    """Record that the output of a stage has changed, so that the stages behind it run again."""
+    record = _record(workdir, name)
+    if record:
+        write_json(workdir.stages / f"{name}.json", record | {"digest": digest})
+
+
+@contextmanager
+def exclusive(workdir: Workdir) -> Iterator[None]:
+    """Hold the lock of a working folder: no other process builds in it while the block runs.
+
+    Raises:
+        WorkdirError: another process holds it.
+    """
+    try:
+        with FileLock(workdir.root / ".lock", timeout=0):
+            for room in (workdir.root, workdir.edges, workdir.features, workdir.gnn, workdir.stages):
+                remove_drafts(room)
+            yield
+    except Timeout:
+        raise WorkdirError(f"Another process is building in {workdir.root}: wait for it or stop it.") from None

@@ -1,0 +1,18 @@
+"""All stages, in the order in which data flows through them."""
+
+from __future__ import annotations
+
+from colisten.pipeline import edges, embed, gnn, graph, index, item_weights, listening, profiles, text, towers
+
+STAGES = (
+    listening.STAGE,
+    edges.STAGE,
+    graph.STAGE,
+    text.STAGE,
+    gnn.STAGE,
+    embed.STAGE,
+    towers.STAGE,
+    item_weights.STAGE,
+    profiles.STAGE,
+    index.STAGE,
+)

@@ -1,0 +1,54 @@
+"""Stage `towers`: train the two towers and what is scored beside them, each part weighed on validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from colisten.listening.data import ListeningData
+from colisten.pipeline.edges import built_with
+from colisten.pipeline.gnn import PERFORMANCE, UPSTREAM, upstream
+from colisten.pipeline.stage import Context, Stage
+from colisten.workdir import file_digest
+
+if TYPE_CHECKING:
+    from colisten.arrays import Floats
+    from colisten.listening.histories import UserHistories
+
+
+def _run(context: Context) -> str:
+    from colisten.gnn.embedding import load_embeddings
+    from colisten.gnn.held_out_embeddings import embed_held_out
+    from colisten.listening.history_reading import interactions_of
+    from colisten.text.encoding import load_text
+    from colisten.towers.training import train_towers
+
+    workdir, progress = context.workdir, context.progress
+    data, text = ListeningData(workdir.listening), load_text(workdir.features)
+    settings = context.settings.model_copy(update={"graph": built_with(context)})
+
+    def embed_histories(histories: UserHistories) -> Floats:
+        return embed_held_out(data, interactions_of(histories), text, settings, workdir.gnn, progress)
+
+    folder = workdir.towers
+    train_towers(data, text, load_embeddings(workdir.gnn), embed_histories, context.settings, folder, progress)
+    return file_digest(folder / "towers.safetensors", folder / "items.safetensors")
+
+
+def _output_exists(context: Context) -> bool:
+    """Are there towers, with a vector for every item of today?"""
+    from colisten.towers.tensors import mapped
+
+    vectors, items = context.workdir.towers / "items.safetensors", ListeningData(context.workdir.listening).items
+    return vectors.exists() and len(mapped(vectors)["vectors"]) == len(items)
+
+
+STAGE = Stage(
+    "towers",
+    "Training the two towers",
+    depends_on=("listening", "text", "embed"),
+    settings=("towers.*", "gnn.node_types", "target", "seed", *UPSTREAM),
+    ignores=PERFORMANCE,
+    other_inputs=upstream,
+    run=_run,
+    output_exists=_output_exists,
+)

@@ -1,0 +1,74 @@
+"""What is published: every item that can be recommended, its vectors and what filters and readers need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Floats, Int64s
+from colisten.errors import IndexStoreError
+from colisten.listening.data import ListeningData
+
+COLUMNS = ("item_id", "item_type", "title", "language", "genres", "creators", "published")
+
+
+@dataclass(frozen=True)
+class PublishedItems:
+    """Items in the order of their numbers."""
+
+    items: Int64s
+    """[n] item numbers."""
+    vectors: Mapping[str, Floats]
+    """Each [n, width]: `towers`, searched by user vectors (dot product); `hgnn`, by `similar`, and `text`, by `search`
+    (cosine)."""
+    table: pl.DataFrame
+    """[n] the columns of the payload."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def payloads(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Payloads of the items at these places, without what is unknown."""
+        rows = self.table[start:stop].to_dicts()
+        return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def published_items(data: ListeningData, towers: Floats, hgnn: Floats, text: Floats) -> PublishedItems:
+    """All items that are not retired.
+
+    Args:
+        data: the listening data that the vectors were trained on.
+        towers: float32 [items, dim], from the item tower.
+        hgnn: float32 [items, dim], from the graph network.
+        text: float32 [items, width], from the sentence encoder; zeros for an item without any text.
+
+    Raises:
+        IndexStoreError: the vectors are of other items than the data or not all finite, or there is nothing to publish.
+    """
+    vectors = {"towers": towers, "hgnn": hgnn, "text": text}
+    for name, rows in vectors.items():
+        if len(rows) != len(data.items):
+            raise IndexStoreError(
+                f"There are {len(rows):,} {name} vectors for {len(data.items):,} items: train again before publishing."
+            )
+    heard = data.listeners.collect(engine="streaming")
+    table = data.items.filter(~pl.col("retired")).join(heard, on="item", how="left", maintain_order="left")
+    if table.is_empty():
+        raise IndexStoreError("There is no item to publish: all items of the data are retired.")
+    items = table["item"].to_numpy().astype(np.int64)
+    kept = {name: _rows(rows, items) for name, rows in vectors.items()}
+    for name, rows in kept.items():
+        if not np.isfinite(rows).all():
+            raise IndexStoreError(f"Some {name} vectors are not finite: train again before publishing.")
+    present = [name for name in COLUMNS if name in table.columns]
+    payload = table.select(*present, popularity=pl.col("listeners").fill_null(0))
+    return PublishedItems(items, kept, payload.with_columns(pl.col(pl.Date).dt.to_string("%Y-%m-%d")))
+
+
+def _rows(rows: Floats, items: Int64s) -> Floats:
+    """Not copied, so that they stay on disk, where nothing is left out."""
+    return np.ascontiguousarray(rows if len(items) == len(rows) else rows[items], np.float32)

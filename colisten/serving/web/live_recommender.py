@@ -1,0 +1,50 @@
+"""The recommender of what is published now: opened anew after each publish, rollback or run."""
+
+from __future__ import annotations
+
+import time
+
+from colisten.serving.index.opening import open_index
+from colisten.serving.recommending import Recommender
+from colisten.settings import Settings
+from colisten.workdir import Workdir
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class LiveRecommender:
+    """Looks once a second whether the alias or the profiles were replaced."""
+
+    def __init__(self, workdir: Workdir, settings: Settings) -> None:
+        self._workdir = workdir
+        self._settings = settings
+        self._index = open_index(workdir, settings)
+        self._opened: Recommender | None = None
+        self._state: object = None
+        self._looked = 0.0
+
+    def recommender(self) -> Recommender:
+        """What to ask.
+
+        Raises:
+            IndexStoreError, WorkdirError: see `Recommender.open`.
+        """
+        now = time.monotonic()
+        if self._opened and now - self._looked < _SECONDS_BETWEEN_LOOKS:
+            return self._opened
+        state = self._seen()
+        if self._opened is None or state != self._state:
+            fresh = Recommender.open(self._workdir, self._settings)
+            self.close()
+            self._opened, self._state = fresh, state
+        self._looked = now
+        return self._opened
+
+    def close(self) -> None:
+        if self._opened:
+            self._opened.close()
+            self._opened = None
+
+    def _seen(self) -> object:
+        profiles = self._workdir.profiles
+        return self._index.live(), profiles.stat().st_mtime_ns if profiles.exists() else None

@@ -1,0 +1,74 @@
+"""Text features of items: title, description and genres through a sentence encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load_file, save_file
+
+from colisten.arrays import Floats
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.settings import TextSettings
+from colisten.text.cache import TextCache, digest
+from colisten.text.encoder import Encoder, fingerprint
+from colisten.workdir import replacing_file
+
+_TEXTS_PER_COMMIT = 1024
+
+
+def encode_items(data: ListeningData, options: TextSettings, folder: Path, progress: Progress) -> Floats:
+    """Text vectors of all items, float32 [items, width], of length 1, or 0 for an item without any text.
+
+    Written to `folder/text.safetensors` as `text`. Texts that `folder/text.sqlite` already knows are not encoded again,
+    and equal texts are encoded once.
+    """
+    texts = item_texts(data)
+    distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
+    vectors = encode_texts(distinct.tolist(), options, folder / "text.sqlite", progress)
+    text = vectors[place]
+    with replacing_file(folder / "text.safetensors") as draft:
+        save_file({"text": text}, draft)
+    return text
+
+
+def load_text(folder: Path) -> Floats:
+    """What `encode_items` has written: float32 [items, width]."""
+    return load_file(folder / "text.safetensors")["text"]
+
+
+def item_texts(data: ListeningData) -> list[str]:
+    """Title, description and genres of every item in one line each; empty where it has none."""
+    genres = pl.col("genres").list.join(", ")
+    parts = [pl.col("title"), pl.col("description"), genres]
+    filled = [pl.when(part.str.strip_chars() != "").then(part.str.strip_chars()) for part in parts]
+    return data.items.select(pl.concat_str(filled, separator="\n", ignore_nulls=True))[:, 0].to_list()
+
+
+def encode_texts(texts: Sequence[str], options: TextSettings, cache: Path, progress: Progress) -> Floats:
+    """float32 [texts, width]; an empty text gives zeros."""
+    filled = [place for place, text in enumerate(texts) if text]
+    digests = [digest(texts[place]) for place in filled]
+    with TextCache.open(cache, fingerprint(options)) as known:
+        todo = [texts[filled[i]] for i in known.missing(digests)]
+        width = known.width()
+        if todo or width is None:
+            width = _encode_and_keep(todo, options, known, progress)
+        out = np.zeros((len(texts), width), np.float32)
+        out[filled] = known.vectors(digests, width)
+    return out
+
+
+def _encode_and_keep(texts: list[str], options: TextSettings, known: TextCache, progress: Progress) -> int:
+    """Encode longest first, since a batch of equal lengths needs no padding; gives the encoder's width."""
+    encoder = Encoder(options)
+    texts.sort(key=len, reverse=True)
+    with progress.task("encoding texts", total=len(texts)) as task:
+        for start in range(0, len(texts), _TEXTS_PER_COMMIT):
+            chunk = texts[start : start + _TEXTS_PER_COMMIT]
+            known.add([digest(text) for text in chunk], encoder.encode(chunk))
+            task.advance(len(chunk))
+    return encoder.width

@@ -1,0 +1,81 @@
+"""Listening data as the towers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from colisten.arrays import Bools, Codes, Floats
+from colisten.gnn.node_types import group_types
+from colisten.listening.data import ListeningData
+from colisten.listening.histories import UserHistories
+from colisten.listening.history_reading import read_histories
+from colisten.settings import Settings
+from colisten.towers.features.bags import BagLayout
+from colisten.towers.features.columns import fit_columns
+from colisten.towers.features.item_features import centred, content_of, item_features
+from colisten.towers.features.negative_signals import negative_signals
+from colisten.towers.features.user_features import UserFeatures
+from colisten.towers.linear.model import ItemInputs
+from colisten.towers.two_tower.trainer import TrainingOptions, TrainingSet
+
+
+@dataclass(frozen=True)
+class TowerInputs:
+    """Everything that training starts from."""
+
+    everybody: UserHistories
+    features: UserFeatures
+    items: Floats
+    """[items, width] features of the item tower, without popularity."""
+    text: Floats
+    """[items, width ≥ 0] centred unit vectors, zeros where an item has no text."""
+    is_target: Bools
+    """[items]"""
+    type_of: Codes
+    """[items] item type."""
+    signals: int
+    negative_signals: tuple[int, ...]
+
+    @property
+    def strong(self) -> int:
+        return self.features.bags.strong
+
+    @property
+    def item_inputs(self) -> ItemInputs:
+        """What item–item weights look at."""
+        return ItemInputs(self.text, self.is_target, self.type_of)
+
+    @classmethod
+    def of(cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings) -> TowerInputs:
+        """Read the listening data and lay out the features."""
+        everybody = read_histories(data, values=settings.towers.value_weighted)
+        groups = group_types(data, settings.target, settings.gnn.node_types).of_item
+        content = content_of(text, embeddings)
+        bags = BagLayout(
+            data.strong, len(data.signals), int(groups.max(initial=0)) + 1, groups, settings.towers.history_days, now=0
+        )
+        return cls(
+            everybody,
+            UserFeatures(fit_columns(everybody.features), bags, content),
+            item_features(data, content),
+            centred(text),
+            data.of_type(settings.target),
+            data.type_of,
+            len(data.signals),
+            negative_signals(everybody, data.strong, len(data.signals), len(data.items)),
+        )
+
+    def with_content(self, data: ListeningData, content: Floats) -> TowerInputs:
+        """The same listening, with other content [items, width] of the items of `data`."""
+        return replace(self, features=replace(self.features, content=content), items=item_features(data, content))
+
+    def training_set(
+        self, histories: UserHistories, settings: Settings, training_options: TrainingOptions, half_life: int = 0
+    ) -> TrainingSet:
+        """What the towers learn when they see no more than `histories`, old listening drawn less by `half_life`."""
+        bags = replace(self.features.bags, now=int(histories.timestamps.max(initial=0)))
+        features = replace(self.features, bags=bags)
+        options = settings.towers
+        return TrainingSet(
+            histories, features, self.items, self.is_target, options, training_options, self.negative_signals, half_life
+        )

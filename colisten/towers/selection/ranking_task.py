@@ -1,0 +1,152 @@
+"""How well scores rank what was hidden, for choices made on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from colisten.arrays import Bools, Floats, Int64s
+from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
+from colisten.towers.features.negative_signals import left_out
+from colisten.towers.selection.validation_split import ValidationSplit
+
+MIN_USERS = 100
+"""Fewer warm or cold users on validation than this are not asked apart from the others."""
+COVERAGE_BONUS = 0.1
+"""What showing every item to somebody is worth, as a share of the hits. Hidden pairs are what people found by
+themselves, mostly popular items: of what a wider choice is good for, validation sees but a part."""
+_CUTS = (10, 100)
+_CELLS = 1 << 23
+"""Scores held at once."""
+
+
+Scorer = Callable[[slice], Floats]
+"""Scores [some users, candidates] of a slice of the asked users."""
+
+
+def within_one_standard_error(ndcg: Floats) -> Bools:
+    """Which of the options [options, users] are within one paired standard error of the best."""
+    behind = ndcg[ndcg.mean(axis=1).argmax()] - ndcg
+    error = behind.std(axis=1) / np.sqrt(max(ndcg.shape[1], 1))
+    return np.asarray(behind.mean(axis=1) <= error)
+
+
+def significantly_better(ndcg: Floats, than: Floats) -> bool:
+    """Whether gains [users] are above others by more than two paired standard errors: not by luck."""
+    ahead = ndcg - than
+    return bool(ahead.mean() > 2 * ahead.std() / np.sqrt(max(len(ahead), 1)))
+
+
+@dataclass(frozen=True)
+class OptionResult:
+    """What validation says of some scores."""
+
+    ndcg: Floats
+    """[users]"""
+    shown: Bools
+    """[2 cuts, 2, candidates] among the first 10, or 100, of some cold (0) or some warm (1) user"""
+
+
+@dataclass(frozen=True)
+class RankingTask:
+    """Rank `candidates` for each asked user, leaving out what may not be recommended."""
+
+    candidates: Int64s
+    """[c] items of the target type."""
+    left_out: UserItemPairs
+    """Users are places among the asked, items places among the candidates; so in `truth`."""
+    truth: UserItemPairs
+    warm: Bools
+    """[users]"""
+
+    def __len__(self) -> int:
+        return len(self.warm)
+
+    @classmethod
+    def of(
+        cls, split: ValidationSplit, is_target: Bools, strong: int, negative_signals: tuple[int, ...]
+    ) -> RankingTask:
+        candidates = np.flatnonzero(is_target)
+        place = np.full(len(is_target), -1)
+        place[candidates] = np.arange(len(candidates))
+        asked = split.train.take(split.users)
+        gone = pairs_of(asked.keep(left_out(asked.signals, strong, negative_signals)), ANY)
+        gone = gone.where(is_target[gone.items])
+        truth = UserItemPairs(split.truth.users, place[split.truth.items])
+        return cls(candidates, UserItemPairs(gone.users, place[gone.items]), truth, split.warm)
+
+    def pieces(self) -> Iterator[tuple[slice, RankingTask]]:
+        """The task for some users at a time, as many as scores of all candidates fit memory."""
+        size = max(1, _CELLS // max(len(self.candidates), 1))
+        for first in range(0, len(self), size):
+            users = slice(first, min(first + size, len(self)))
+            yield (
+                users,
+                RankingTask(
+                    self.candidates, self._cut(self.left_out, users), self._cut(self.truth, users), self.warm[users]
+                ),
+            )
+
+    @staticmethod
+    def _cut(pairs: UserItemPairs, users: slice) -> UserItemPairs:
+        mine = pairs.where((pairs.users >= users.start) & (pairs.users < users.stop))
+        return UserItemPairs(mine.users - users.start, mine.items)
+
+    def judge(self, options: Callable[[slice], Iterable[Floats]]) -> list[OptionResult]:
+        """Compare ways to score: `options` gives for some of the asked users [users, candidates] of each way."""
+        found: list[OptionResult] = []
+        for some, piece in self.pieces():
+            for option, scores in enumerate(options(some)):
+                if option == len(found):
+                    shown = np.zeros((len(_CUTS), 2, len(self.candidates)), bool)
+                    found.append(OptionResult(np.zeros(len(self), np.float32), shown))
+                found[option].ndcg[some], top = piece.ranked(scores)
+                for cut, depth in enumerate(_CUTS):
+                    for segment in (False, True):
+                        found[option].shown[cut, int(segment), top[piece.warm == segment, :depth]] = True
+        return found
+
+    def best(self, verdicts: Sequence[OptionResult], warm: bool) -> int:
+        """Which option serves warm (or cold) users best: hits first, and with equal ones the wider choice.
+
+        Where too few users are in the segment, all are asked.
+        """
+        segment = self.warm == warm
+        if segment.sum() < MIN_USERS:
+            segment = np.ones_like(segment)
+        worth = [
+            float(verdict.ndcg[segment].mean()) * (1 + COVERAGE_BONUS * float(verdict.shown[:, int(warm)].mean()))
+            for verdict in verdicts
+        ]
+        return int(np.argmax(worth))
+
+    def ndcg(self, score: Scorer) -> Floats:
+        """[users] what `judge` says of one way to score."""
+        return self.judge(lambda users: [score(users)])[0].ndcg
+
+    def ranked(self, scores: Floats) -> tuple[Floats, Int64s]:
+        """The mean of NDCG@10 and NDCG@100 of each user, and the candidates in front, best first.
+
+        The deeper cut sees more hits, so that its noise is less. `scores` [users, candidates] are changed: what is left
+        out falls to −inf. Of equal scores the label comes last, so that a part that cannot tell items apart gains
+        nothing.
+        """
+        scores[self.left_out.users, self.left_out.items] = -np.inf
+        depth = min(max(_CUTS) + 1, scores.shape[1])
+        top = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
+        front = np.take_along_axis(scores, top, axis=1)
+        label, above = scores[self.truth.users, self.truth.items], front[self.truth.users]
+        listed = (above >= label[:, None]).sum(axis=1) - 1
+        rank = np.where(label < above.min(axis=1), depth, listed)
+        labels = np.bincount(self.truth.users, minlength=len(self))
+        found = [self._ndcg_at(rank, labels, cut) for cut in _CUTS]
+        ndcg: Floats = np.mean(found, axis=0, dtype=np.float32)
+        return ndcg, np.take_along_axis(top, np.argsort(-front, axis=1), axis=1)
+
+    def _ndcg_at(self, rank: Int64s, labels: Int64s, cut: int) -> Floats:
+        gain = np.where(rank < cut, 1 / np.log2(rank + 2), 0)
+        ideal = np.cumsum(1 / np.log2(np.arange(cut) + 2))
+        total = np.bincount(self.truth.users, gain, minlength=len(self))
+        return (total / ideal[np.clip(labels, 1, cut) - 1]).astype(np.float32)

@@ -1,0 +1,111 @@
+"""The two towers as validation likes them: the epoch, the temperature, other types' pairs, listening of late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from time import monotonic
+
+import numpy as np
+
+from colisten.arrays import Floats
+from colisten.progress import Progress
+from colisten.settings import Settings, TowersSettings
+from colisten.towers.inputs import TowerInputs
+from colisten.towers.selection.greedy_search import GreedySearch
+from colisten.towers.selection.ranking_task import RankingTask, Scorer
+from colisten.towers.selection.validation_split import ValidationSplit
+from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
+
+FINETUNING_EPOCHS, FINETUNING_RATE = 2, 0.3
+"""After validation the towers go on over all data, at a slower pace, instead of starting anew."""
+CHANGES = (
+    ("temperature", 0.07),
+    ("other_types", 3.0),
+    ("temperature", 0.05),
+    ("temperature", 0.14),
+    ("other_types", 0.0),
+)
+"""What is tried instead of the usual, the most promising first."""
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """Towers trained on the kept part of the data, at their best epoch."""
+
+    run: TwoTowerTrainer
+    ndcg: Floats
+    """[asked users]"""
+
+
+@dataclass(frozen=True)
+class TwoTowerSearch:
+    """Trains towers on the kept part of the data."""
+
+    inputs: TowerInputs
+    split: ValidationSplit
+    task: RankingTask
+    settings: Settings
+    progress: Progress
+
+    def choose(self, half_life: int, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
+        """The best; where popularity passes by `half_life` days, perhaps after epochs on what was heard lately."""
+        began = monotonic()
+        start = self._train_new(default_options(self.settings.towers))
+        found = search.best(start, monotonic() - began, self._changes())
+        if half_life:
+            recent = self.inputs.training_set(
+                self.split.train, self.settings, found.run.data.training_options, half_life
+            )
+            model = deepcopy(found.run.model)
+            late = TwoTowerTrainer(
+                recent, self.settings.seed, FINETUNING_EPOCHS, model=model, rate_scale=FINETUNING_RATE
+            )
+            finetuned = self._train(late, FINETUNING_EPOCHS)
+            if finetuned.ndcg.mean() > found.ndcg.mean():
+                found = finetuned
+        return found.run, self._scores(found.run)
+
+    def _changes(self) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
+        """Of what nobody has set."""
+        one_type = bool(self.inputs.is_target.all())
+        for name, value in CHANGES:
+            if getattr(self.settings.towers, name) is None and not (one_type and name == "other_types"):
+                yield f"{name} {value:g}", partial(self._otherwise, name, value)
+
+    def _otherwise(self, name: str, value: float, best: TrialResult) -> TrialResult:
+        return self._train_new(replace(best.run.data.training_options, **{name: value}))
+
+    def _train_new(self, training_options: TrainingOptions) -> TrialResult:
+        data = self.inputs.training_set(self.split.train, self.settings, training_options)
+        epochs = self.settings.towers.epochs
+        return self._train(TwoTowerTrainer(data, self.settings.seed, epochs), epochs)
+
+    def _train(self, run: TwoTowerTrainer, epochs: int) -> TrialResult:
+        """Train, and go back to the epoch that validation liked best."""
+        best, kept = np.full(len(self.task), -1, np.float32), run.model.state_dict()
+        for epoch in range(1, epochs + 1):
+            run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
+            ndcg = self.task.ndcg(self._scores(run))
+            if ndcg.mean() > best.mean():
+                best, kept = ndcg, {name: value.clone() for name, value in run.model.state_dict().items()}
+        run.model.load_state_dict(kept)
+        return TrialResult(run, best)
+
+    @cached_property
+    def _asked(self) -> Floats:
+        """[asked users, width] their features."""
+        features = self.inputs.training_set(self.split.train, self.settings, TrainingOptions()).features
+        return features.encode(self.split.train.take(self.split.users))
+
+    def _scores(self, run: TwoTowerTrainer) -> Scorer:
+        users, items = run.user_vectors(self._asked), run.item_vectors(self.task.candidates)
+        return lambda some: users[some] @ items.T
+
+
+def default_options(options: TowersSettings) -> TrainingOptions:
+    """What is set, and the usual where nothing is."""
+    given = {"temperature": options.temperature, "other_types": options.other_types}
+    return replace(TrainingOptions(), **{name: value for name, value in given.items() if value is not None})

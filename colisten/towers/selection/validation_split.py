@@ -1,0 +1,73 @@
+"""A validation slice cut from the training data itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from colisten.arrays import Bools, Int64s
+from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import UserItemPairs, pairs_of
+
+TIME_SHARE = 0.1
+"""Share of the target type's listening, the newest, that validation looks at where times are known."""
+PAIR_SHARE = 0.2
+COLD_SHARE = 0.1
+"""Without times: share of each user's target pairs to hide, and of users from whom the whole target type is hidden."""
+MAX_USERS = 2000
+
+
+@dataclass(frozen=True)
+class ValidationSplit:
+    """What may be learned from, and what has to be found."""
+
+    train: UserHistories
+    """All users; nothing on a hidden pair, nothing after the cut."""
+    users: Int64s
+    """[v] those asked about."""
+    truth: UserItemPairs
+    """Hidden pairs; `users` are places in the array above."""
+    warm: Bools
+    """[v] has some event of the target type left."""
+
+
+def split_validation(
+    histories: UserHistories, is_target: Bools, strong: int, rng: np.random.Generator
+) -> ValidationSplit:
+    """Hide the newest target listening, or a share of it (and all of it for some users) where most times are missing.
+
+    `is_target` is [items]. What has no time was before everything; pairs heard before the cut are no truth.
+    """
+    of_target = is_target[histories.items]
+    times = histories.timestamps[of_target & (histories.signals < strong)]
+    known = times[times >= 0]
+    if 2 * len(known) > len(times):
+        train = histories.keep(histories.timestamps < np.quantile(known, 1 - TIME_SHARE))
+    else:
+        train = histories.keep(~_hidden(histories, of_target, strong, rng))
+    return _asked(histories, train, is_target, strong, rng)
+
+
+def _hidden(histories: UserHistories, of_target: Bools, strong: int, rng: np.random.Generator) -> Bools:
+    pairs = pairs_of(histories.keep(of_target), strong)
+    elsewhere = np.zeros(len(histories), bool)
+    elsewhere[histories.owners[~of_target]] = True
+    cold = (rng.random(len(histories)) < COLD_SHARE) & elsewhere
+    keys = pairs.keys[rng.random(len(pairs)) < PAIR_SHARE]
+    return np.isin(histories.keys, keys) | (cold[histories.owners] & of_target)
+
+
+def _asked(
+    whole: UserHistories, train: UserHistories, is_target: Bools, strong: int, rng: np.random.Generator
+) -> ValidationSplit:
+    before, after = pairs_of(train, strong), pairs_of(whole, strong)
+    new = ~np.isin(after.keys, before.keys)
+    known = np.diff(train.indptr) > 0
+    truth = after.where(new & is_target[after.items] & known[after.users])
+    users = np.unique(truth.users)
+    if len(users) > MAX_USERS:
+        users = np.sort(rng.choice(users, MAX_USERS, replace=False))
+        truth = truth.where(np.isin(truth.users, users))
+    hidden = UserItemPairs(np.searchsorted(users, truth.users), truth.items)
+    return ValidationSplit(train, users, hidden, train.touching(is_target)[users])

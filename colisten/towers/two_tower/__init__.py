@@ -1,0 +1,1 @@
+"""The two-tower model (paper 4.3): in-batch softmax training on (user, item) pairs."""

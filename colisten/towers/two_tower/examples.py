@@ -1,0 +1,85 @@
+"""Training pairs and their features, with each label taken out of its own user's history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from colisten.arrays import Bools, Floats, Int64s
+from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
+from colisten.towers.features.bags import BagEntries, bag_means, bag_sums, in_history
+from colisten.towers.features.columns import encode_columns
+from colisten.towers.features.negative_signals import left_out
+from colisten.towers.features.user_features import UserFeatures
+
+
+@dataclass(frozen=True)
+class UserExamples:
+    """Users of one shard, ready to be turned into batches."""
+
+    features: UserFeatures
+    histories: UserHistories
+    negative_signals: tuple[int, ...] = ()
+
+    @cached_property
+    def history(self) -> BagEntries:
+        return self.features.bags.history(self.histories)
+
+    @cached_property
+    def _sums(self) -> tuple[Floats, Floats]:
+        return bag_sums(self.history, self.features.bags.count, self.features.content)
+
+    @cached_property
+    def _columns(self) -> Floats:
+        return self.features.encode_columns(self.histories)
+
+    @cached_property
+    def _unknown(self) -> Floats:
+        unknown: Floats = encode_columns(self.features.columns, {}, 1)[0]
+        return unknown
+
+    def user_features(self, pairs: UserItemPairs, forget: Bools, nobody: Bools) -> Floats:
+        """[pairs, width] features of each pair's user, without any event on the pair's own item.
+
+        Args:
+            forget: [pairs] leave out everything of the target type: a listener new to it.
+            nobody: [pairs] leave out everything: a listener of whom nothing is known.
+        """
+        bags = self.features.bags
+        sums, counts = (part[pairs.users] for part in self._sums)
+        split = in_history(self.history, len(bags.group_of), bags.kinds, pairs.users, pairs.items)
+        row, kind = np.nonzero(split)
+        item = pairs.items[row]
+        bag = kind * bags.groups + bags.group_of[item]
+        sums[row, bag] -= self.features.content[item]
+        counts[row, bag] -= 1
+        target = np.arange(bags.count) % bags.groups == 0
+        emptied = (forget[:, None] & target) | nobody[:, None] | (counts == 0)
+        sums[emptied] = 0
+        counts[emptied] = 0
+        columns = np.where(nobody[:, None], self._unknown, self._columns[pairs.users])
+        return self.features.join(columns.astype(np.float32), bag_means(sums, counts))
+
+    @cached_property
+    def _heard(self) -> tuple[Int64s, Int64s]:
+        """Where each user's items begin that are not to be recommended, and the items."""
+        gone = left_out(self.histories.signals, self.features.bags.strong, self.negative_signals)
+        pairs = pairs_of(self.histories.keep(gone), ANY)
+        return np.searchsorted(pairs.users, np.arange(len(self.histories) + 1)), pairs.items
+
+    def false_negatives(self, pairs: UserItemPairs) -> Bools:
+        """[pairs, pairs] true where the row's user would never be recommended the column's item, the label included."""
+        begin, heard = self._heard
+        items, column = np.unique(pairs.items, return_inverse=True)
+        place = np.full(len(self.features.content), -1)
+        place[items] = np.arange(len(items))
+        lengths = np.diff(begin)[pairs.users]
+        first = np.cumsum(lengths) - lengths
+        events = np.arange(lengths.sum()) + np.repeat(begin[pairs.users] - first, lengths)
+        row, found = np.repeat(np.arange(len(pairs)), lengths), place[heard[events]]
+        blocked = np.zeros((len(pairs), len(items)), bool)
+        blocked[row[found >= 0], found[found >= 0]] = True
+        return blocked[:, column]

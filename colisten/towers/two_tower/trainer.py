@@ -1,0 +1,184 @@
+"""Training of the two towers on (user, item heard) pairs; its cost grows with their number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from colisten.arrays import Bools, Floats, Int64s
+from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import UserItemPairs, pairs_of
+from colisten.progress import Progress
+from colisten.settings import TowersSettings
+from colisten.towers.features.popularity import freshness
+from colisten.towers.features.user_features import UserFeatures
+from colisten.towers.two_tower.examples import UserExamples
+from colisten.towers.two_tower.model import TwoTowers, in_batch_loss
+
+COLD_DRAWS = 0.1
+"""Share of draws that forget the user's target-type history, so that the tower learns to do without."""
+NOBODY_DRAWS = 0.05
+"""Share of draws that forget everything: what nobody in particular would hear."""
+_HIGH_VALUE = 0.9
+"""A pair worth as much as this share of all pairs is drawn always; one in ten does not make the scale."""
+_SHARD_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What of the training depends on the data."""
+
+    temperature: float = 0.1
+    """Of the softmax."""
+    other_types: float = 1.0
+    """Pairs of the other item types for each pair of the target type."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What the towers learn from."""
+
+    histories: UserHistories
+    features: UserFeatures
+    item_features: Floats
+    """[items, width], without popularity."""
+    is_target: Bools
+    """[items]"""
+    settings: TowersSettings
+    training_options: TrainingOptions
+    negative_signals: tuple[int, ...]
+    """Signals whose items are no negatives: they are never among what is ranked."""
+    half_life: int = 0
+    """Days after which listening is drawn half as often; 0: never less."""
+
+    @cached_property
+    def pairs(self) -> UserItemPairs:
+        return pairs_of(self.histories, self.features.bags.strong)
+
+    @cached_property
+    def popularity(self) -> Int64s:
+        """[items] how many users heard each."""
+        return np.bincount(self.pairs.items, minlength=len(self.is_target))
+
+    @cached_property
+    def chance(self) -> Floats:
+        """[pairs] of each pair to be drawn in an epoch: 1, less for other types, old listening and low values."""
+        is_target = self.is_target[self.pairs.items]
+        target, others = int(is_target.sum()), int((~is_target).sum())
+        share = min(1.0, self.training_options.other_types * target / others) if target and others else 1.0
+        chance = np.where(is_target, 1, share).astype(np.float32)
+        heard = self.histories.keep(self.histories.signals < self.features.bags.strong)
+        keys = heard.keys
+        order = np.argsort(keys, kind="stable")
+        first = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        if self.half_life and len(first):
+            last = np.maximum.reduceat(heard.timestamps[order], first)
+            chance *= freshness(last, int(heard.timestamps.max()), self.half_life)
+        if heard.values is not None and len(first):
+            value = np.add.reduceat(np.maximum(heard.values[order], 0), first)
+            chance *= np.minimum(value / max(float(np.quantile(value, _HIGH_VALUE)), 1e-9), 1)
+        return chance
+
+    @cached_property
+    def log_q(self) -> Floats:
+        """[items] log of the share of draws that are of this item."""
+        draws = np.bincount(self.pairs.items, self.chance, minlength=len(self.is_target))
+        log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
+        return log_q
+
+    def item_inputs(self, items: Int64s, own: int) -> Tensor:
+        """Features of items with the logarithm of their popularity; `own` listeners are not counted (the label's)."""
+        popularity = np.log1p(np.maximum(self.popularity[items] - own, 0)).astype(np.float32)
+        return torch.from_numpy(np.concatenate([self.item_features[items], popularity[:, None]], axis=1))
+
+    def shards(self) -> Iterator[tuple[UserExamples, UserItemPairs, Floats]]:
+        """Users in groups whose histories fit memory, with their pairs and the chance of each to be drawn."""
+        bags = self.features.bags.count * self.features.content.shape[1] * 4
+        size = max(1, _SHARD_BYTES // max(bags, 1))
+        if size >= len(self.histories):
+            yield self._whole, self.pairs, self.chance
+            return
+        for first in range(0, len(self.histories), size):
+            users = np.arange(first, min(first + size, len(self.histories)))
+            mine = (self.pairs.users >= first) & (self.pairs.users <= users[-1])
+            pairs = self.pairs.where(mine)
+            yield (
+                UserExamples(self.features, self.histories.take(users), self.negative_signals),
+                UserItemPairs(pairs.users - first, pairs.items),
+                self.chance[mine],
+            )
+
+    @cached_property
+    def _whole(self) -> UserExamples:
+        return UserExamples(self.features, self.histories, self.negative_signals)
+
+
+class TwoTowerTrainer:
+    """One run of the optimiser over `epochs` epochs; call `epoch` so many times."""
+
+    def __init__(
+        self, data: TrainingSet, seed: int, epochs: int, *, model: TwoTowers | None = None, rate_scale: float = 1.0
+    ) -> None:
+        self.data = data
+        self.rng = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        s = data.settings
+        item_width = data.item_features.shape[1] + 1
+        self.model = model or TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
+        rate = s.learning_rate * rate_scale
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, fused=True)
+        self._last_step = max(1, self._draws() // s.batch_size * epochs)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
+
+    def _draws(self) -> int:
+        return int(self.data.chance.sum())
+
+    def epoch(self, progress: Progress, title: str) -> None:
+        """Pairs drawn by their chance (a target pair once), in random batches."""
+        self.model.train()
+        with progress.task(title, self._draws()) as task:
+            for examples, pairs, chance in self.data.shards():
+                order = self.rng.permutation(np.flatnonzero(self.rng.random(len(pairs)) < chance))
+                for first in range(0, len(order), self.data.settings.batch_size):
+                    batch = pairs.where(order[first : first + self.data.settings.batch_size])
+                    task.advance(len(batch), f"loss {self._step(examples, batch):.3f}")
+
+    def _step(self, examples: UserExamples, pairs: UserItemPairs) -> float:
+        loss = self.loss(examples, pairs)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.optimizer.step()
+        if self.schedule.last_epoch < self._last_step:  # draws vary a little from epoch to epoch
+            self.schedule.step()
+        return float(loss.detach())
+
+    def loss(self, examples: UserExamples, pairs: UserItemPairs) -> Tensor:
+        """In-batch softmax over the batch's items."""
+        forget, nobody = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
+        users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, nobody)))
+        items = self.model.item(self.data.item_inputs(pairs.items, own=1))
+        log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.logq else None
+        blocked = torch.from_numpy(examples.false_negatives(pairs))
+        return in_batch_loss(users @ items.T / self.data.training_options.temperature, log_q, blocked)
+
+    @torch.inference_mode()
+    def user_vectors(self, features: Floats) -> Floats:
+        """Vectors of users whose features are given."""
+        self.model.eval()
+        vectors: Floats = self.model.user(torch.from_numpy(features)).numpy()
+        return vectors
+
+    @torch.inference_mode()
+    def item_vectors(self, items: Int64s) -> Floats:
+        self.model.eval()
+        parts = [
+            self.model.item(self.data.item_inputs(chunk, own=0))
+            for chunk in np.array_split(items, len(items) // 65536 + 1)
+        ]
+        vectors: Floats = torch.cat(parts).numpy()
+        return vectors

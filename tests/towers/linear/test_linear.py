@@ -1,0 +1,119 @@
+"""The linear part as a whole: what cold listeners get, and what validation chooses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colisten.arrays import Floats
+from colisten.listening.history_reading import read_histories
+from colisten.progress import Progress
+from colisten.towers.features.item_features import centred
+from colisten.towers.linear.item_weights import Ridge
+from colisten.towers.linear.model import (
+    ItemInputs,
+    LinearModel,
+    LinearOptions,
+    LinearSearch,
+    fit_linear,
+    interaction_matrix,
+)
+from colisten.towers.selection.greedy_search import GreedySearch
+from colisten.towers.selection.ranking_task import RankingTask, within_one_standard_error
+from colisten.towers.selection.validation_split import split_validation
+
+from . import worlds
+
+CHOICE = LinearOptions(signals=1, warm=Ridge(5.0, 0.0), cold=Ridge(9.0, 0.0))
+
+
+def fitted(folder: Path, types: tuple[str, ...]) -> tuple[LinearModel, np.ndarray]:
+    data, text = worlds.clustered(folder, types=types)
+    is_target = data.type_of == 0
+    with Progress(quiet=True) as progress:
+        return fit_linear(
+            read_histories(data), ItemInputs(centred(text), is_target, data.type_of), CHOICE, 7, progress
+        ), is_target
+
+
+@pytest.mark.parametrize("types", [("book", "pod"), ("book",)])
+def test_cold_weights_speak_from_other_types_alone(tmp_path: Path, types: tuple[str, ...]) -> None:
+    found, is_target = fitted(tmp_path / "data", types)
+    items = len(is_target)
+    warm, cold = found.weights.toarray()[: items + 1], found.weights.toarray()[items + 1 :]
+    assert not cold[:items][is_target].any()
+    assert cold[:items][np.ix_(~is_target, is_target)].any() == (len(types) > 1)
+    assert warm[:items][np.ix_(is_target, is_target)].any()
+    assert (cold[items] > 0).all()
+    np.testing.assert_allclose(found.from_items @ found.to_items.T, found.weights.toarray(), atol=1e-3)
+
+
+def test_text_is_centred_and_none_stays_none() -> None:
+    text = np.random.default_rng(0).normal(3, 1, (20, 6)).astype(np.float32)
+    text[4] = 0
+    found = centred(text)
+    assert not found[4].any()
+    assert np.linalg.norm(found, axis=1) == pytest.approx((np.arange(20) != 4).astype(float), abs=1e-5)
+    assert np.abs(found.mean(axis=0)).max() < 0.3
+    assert centred(np.empty((3, 0), np.float32)).shape == (3, 0)
+    assert not centred(np.zeros((3, 6), np.float32)).any(), "a catalogue without any text"
+
+
+def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", per_type=60)
+    people, is_target = read_histories(data), data.type_of == 0
+    split = split_validation(people, is_target, 1, np.random.default_rng(0))
+    task = RankingTask.of(split, is_target, 1, negative_signals=())
+    with Progress(quiet=True) as progress:
+        about = ItemInputs(centred(text), is_target, data.type_of)
+        choice, scores = LinearSearch(split, task, about, data.item_types, progress).choose((1, 3), GreedySearch(60))
+        found = fit_linear(split.train, about, choice, 7, progress)
+
+    def whole(some: slice) -> list[Floats]:
+        asked = split.train.take(split.users[some])
+        return [scores(some), found.part.encode(asked) @ found.to_items[task.candidates].T]
+
+    tried, kept = (verdict.ndcg.mean() for verdict in task.judge(whole))
+    assert tried > 0.3
+    assert kept == pytest.approx(tried, abs=0.01)
+
+
+def test_only_the_latest_items_of_a_user_make_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, _ = worlds.clustered(tmp_path / "data", timed=True)
+    people = read_histories(data)
+    monkeypatch.setattr("colisten.towers.linear.model.ITEMS_PER_USER", 2)
+    heard = interaction_matrix(people, len(data.items), 3)
+    for user in range(5):
+        events = slice(*people.indptr[user : user + 2])
+        latest = people.items[events][np.argsort(people.timestamps[events])[-2:]]
+        assert sorted(heard[[user]].indices) == sorted(latest)
+
+
+def test_an_option_within_the_noise_is_not_worse_and_one_far_off_is() -> None:
+    rng = np.random.default_rng(0)
+    best = rng.random(400).astype(np.float32)
+    close, far = best + rng.normal(0, 0.1, 400) - 0.001, best - 0.1
+    assert within_one_standard_error(np.stack([best, close, far]).astype(np.float32)).tolist() == [True, True, False]
+
+
+def test_a_type_that_says_nothing_has_no_weights(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
+    about = ItemInputs(centred(text), data.of_type("book"), data.type_of)
+    silent = data.item_types.index("pod")
+    found = fit_linear(read_histories(data), about, replace(CHOICE, without=(silent,)), 7, Progress(quiet=True))
+    rows = found.weights.toarray().reshape(2, len(about.is_target) + 1, -1)[:, :-1]
+    assert not rows[:, data.type_of == silent].any()
+    assert rows[1][data.of_type("album")].any()
+
+
+def test_each_other_type_is_tried_without(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
+    about = ItemInputs(centred(text), data.of_type("book"), data.type_of)
+    split = split_validation(read_histories(data), about.is_target, 1, np.random.default_rng(0))
+    search = GreedySearch(60)
+    task = RankingTask.of(split, about.is_target, 1, negative_signals=())
+    LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search)
+    assert set(search.tried) == {"weights without album", "weights without pod"}
