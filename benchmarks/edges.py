@@ -42,11 +42,11 @@ def make(folder: Path, interactions: int) -> ListeningData:
     item = pl.int_range(ITEMS, dtype=pl.Int32, eager=True).alias("item")
     kind = pl.when(item % 8 == 0).then(pl.lit(TYPES[0])).otherwise(pl.lit(TYPES[1]))
     row = pl.int_range(pl.len(), dtype=pl.Int32).over("item_type")
-    metadata = pl.DataFrame(item).with_columns(item_id=item.cast(pl.String), item_type=kind, retired=False)
+    catalogue = pl.DataFrame(item).with_columns(item_id=item.cast(pl.String), item_type=kind, retired=False)
     text = {name: pl.lit(None, pl.String) for name in ("title", "language")}
     lists = {name: pl.lit(None, pl.List(pl.String)) for name in ("genres", "creators")}
-    metadata = metadata.with_columns(row=row, list_collections=pl.lit(None, pl.Date), **text, **lists)
-    metadata.write_parquet(folder / "items.parquet")
+    catalogue = catalogue.with_columns(row=row, published=pl.lit(None, pl.Date), **text, **lists)
+    catalogue.write_parquet(folder / "items.parquet")
     (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": ["stream"], "strong": 1}))
     return ListeningData(folder)
 
@@ -74,7 +74,7 @@ def main() -> None:
         peak = Peak(Path(name) / "edges")
         peak.start()
         started, used = time.perf_counter(), time.process_time()
-        summary = build_edges(data, settings.Graph(memory_mb=memory_mb), Path(name) / "edges", progress)
+        summary = build_edges(data, settings.GraphSettings(memory_mb=memory_mb), Path(name) / "edges", progress)
         seconds, cpu = time.perf_counter() - started, time.process_time() - used
         peak.over.set()
         print(

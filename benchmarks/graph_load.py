@@ -33,8 +33,8 @@ def main() -> None:
             ManagedServer(workdir.neo4j, Settings().neo4j, progress).stop()
             edges = loaded.edges.upserted
             print(
-                f"{loaded.way}: {edges:,} edges in {loaded.seconds:.0f} s "
-                f"({edges / loaded.seconds:,.0f} edges/s); again: {again.way} in {again.seconds:.1f} s"
+                f"{loaded.method}: {edges:,} edges in {loaded.seconds:.0f} s "
+                f"({edges / loaded.seconds:,.0f} edges/s); again: {again.method} in {again.seconds:.1f} s"
             )
 
 

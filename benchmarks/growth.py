@@ -29,8 +29,8 @@ from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.item_weights import Ridge
-from colisten.towers.linear.model import LinearChoice, fit_linear
-from colisten.towers.two_tower.trainer import Training, Way
+from colisten.towers.linear.model import LinearOptions, fit_linear
+from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 
 QUIET = Progress(quiet=True)
 EPOCHS = 2
@@ -59,15 +59,15 @@ def graph_epoch(data: ListeningData, text: Floats, folder: Path) -> tuple[int, f
 
 
 def towers_epoch(inputs: TowerInputs) -> tuple[int, float]:
-    """Training pairs, and seconds of an epoch."""
-    run = Training(inputs.training_set(inputs.everybody, SETTINGS, Way()), 7, EPOCHS)
+    """TwoTowerTrainer pairs, and seconds of an epoch."""
+    run = TwoTowerTrainer(inputs.training_set(inputs.everybody, SETTINGS, TrainingOptions()), 7, EPOCHS)
     return len(run.data.pairs), seconds(lambda: run.epoch(QUIET, "towers"))
 
 
 def weights(inputs: TowerInputs) -> tuple[int, float]:
     """Items, and seconds of their weights."""
-    choice = LinearChoice(inputs.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
-    given = (inputs.everybody, inputs.for_weights, choice, 7, QUIET)
+    choice = LinearOptions(inputs.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
+    given = (inputs.everybody, inputs.item_inputs, choice, 7, QUIET)
     return len(inputs.is_target), seconds(lambda: fit_linear(*given))
 
 

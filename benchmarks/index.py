@@ -22,7 +22,7 @@ from colisten.arrays import Bools, Floats
 from colisten.progress import Progress
 from colisten.serving.index.collection import EVERYTHING, Collection, Conditions, new_name
 from colisten.serving.index.opening import open_index
-from colisten.serving.published_items import GraphMetadata
+from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish_items
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -45,7 +45,7 @@ def vectors(rng: np.random.Generator, items: int, width: int) -> Floats:
     return unit
 
 
-def metadata(items: int, width: int) -> GraphMetadata:
+def published_items(items: int, width: int) -> PublishedItems:
     rng = np.random.default_rng(0)
     numbers = np.arange(items)
     table = pl.DataFrame({
@@ -57,7 +57,7 @@ def metadata(items: int, width: int) -> GraphMetadata:
         "popularity": rng.integers(0, 10_000, items),
     }).with_columns(pl.concat_list("genres"))  # fmt: skip
     widths = {"towers": width, "hgnn": 64, "text": 384}
-    return GraphMetadata(numbers, {name: vectors(rng, items, wide) for name, wide in widths.items()}, table)
+    return PublishedItems(numbers, {name: vectors(rng, items, wide) for name, wide in widths.items()}, table)
 
 
 def chosen(table: pl.DataFrame, conditions: Conditions) -> Bools:
@@ -71,7 +71,7 @@ def chosen(table: pl.DataFrame, conditions: Conditions) -> Bools:
     return kept.to_numpy()
 
 
-def measured(collection: Collection, whole: GraphMetadata, queries: Floats) -> dict[str, Any]:
+def measured(collection: Collection, whole: PublishedItems, queries: Floats) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, conditions in CONDITIONS.items():
         mask = chosen(whole.table, conditions)
@@ -94,16 +94,19 @@ def measured(collection: Collection, whole: GraphMetadata, queries: Floats) -> d
 
 
 def main(items: str = "250000", width: str = "128", kind: str = "exact") -> None:
-    whole = metadata(int(items), int(width))
+    whole = published_items(int(items), int(width))
     queries = vectors(np.random.default_rng(1), QUERIES, int(width))
     with tempfile.TemporaryDirectory() as scratch, Progress() as progress:
         settings = Settings.load([f"qdrant.exact_up_to={0 if kind == 'graph' else items}"])
         index = open_index(Workdir.open(Path(scratch) / "W", create=True), settings)
         begin = time.perf_counter()
-        publish_items(index, new_name(index.alias, []), whole, settings.qdrant, progress)
+        publish_items(
+            index, new_name(index.alias, []), whole, exact_up_to=settings.qdrant.exact_up_to, keep=settings.qdrant.keep,
+            progress=progress,
+        )  # fmt: skip
         seconds = round(time.perf_counter() - begin, 1)
         collection = index.open()
-        figures = {"items": len(whole), "width": int(width), "publish, s": seconds, "breadth": collection.ef}
+        figures = {"items": len(whole), "width": int(width), "publish, s": seconds, "ef": collection.ef}
         print(json.dumps(figures | measured(collection, whole, queries), indent=1))
 
 

@@ -1,4 +1,4 @@
-"""How fast neighbourhoods come out of Neo4jSettings, beside what others do: rows of `measure, ours, peer, ratio`.
+"""How fast neighbourhoods come out of Neo4j, beside what others do: rows of `measure, ours, peer, ratio`.
 
     python benchmarks/loader.py [--json FILE] [--graphs 2.4M:1:2:5,…] [--repeat 5] [--balance-seconds 300]
 
@@ -28,9 +28,9 @@ from torch_geometric.typing import WITH_TORCH_SPARSE
 
 from colisten.arrays import Floats
 from colisten.cores import half_the_cores
-from colisten.gnn.hgnn import HGNN, Shape
 from colisten.gnn.lightning_module import GnnTraining
-from colisten.gnn.node_features import Features
+from colisten.gnn.model import ModelSpec
+from colisten.gnn.node_features import NodeFeatures
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.stream.adjacency import Adjacency
@@ -183,8 +183,9 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
     text = np.random.default_rng(1).random((graph.items, 384), np.float32)
     with fresh(endpoint) as live, half_the_cores():
         live.neighbours(np.arange(graph.items))
-        shape = Shape(Features(text, live.degrees).width, 2, options.dim, len(options.fan_out), options.aggregate)
-        training = GnnTraining(HGNN(shape), live, text, options, seed=7)
+        width = NodeFeatures(text, live.degrees).width
+        model = ModelSpec.of(options, live.node_types, live.relations, width, seed=7).build()
+        training = GnnTraining(model, live, text, options, seed=7)
         optimiser = training.configure_optimizers()
         steps, batches = training.training_stream.steps(training.edges_of(0)), training.epochs(0)
         waited, begin = 0.0, time.perf_counter()
@@ -247,7 +248,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--graphs", default="0.6M:1:2:5,2.4M:1:2:5,2.4M:1:20:200,20M:1:2:5,20M:1:20:200")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--memory-mb", type=int, default=4096, help="of the Neo4jSettings server")
+    parser.add_argument("--memory-mb", type=int, default=4096, help="of the Neo4j server")
     parser.add_argument("--balance-seconds", type=float, default=300, help="for each way of training; 0 leaves it out")
     given = parser.parse_args()
     if not WITH_TORCH_SPARSE:

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from loader_graphs import NAMES, RandomGraph, community_graph
+from torch import nn
 
 from colisten.arrays import Floats
 from colisten.cores import half_the_cores
-from colisten.gnn.batches import Placed, TrainingBatch
-from colisten.gnn.hgnn import HGNN, Shape
+from colisten.gnn.batches import SeedContrast, TrainingBatch
 from colisten.gnn.lightning_module import GnnTraining
-from colisten.gnn.node_features import Features
-from colisten.gnn.supervision import Edges, edges_per_type
+from colisten.gnn.model import ModelSpec, seed_vectors
+from colisten.gnn.node_features import NodeFeatures
+from colisten.gnn.supervision import SupervisionEdges, edges_per_type
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.settings import GnnSettings
@@ -78,22 +79,21 @@ def _training(adjacency: Adjacency, text: Floats, *, balance: bool) -> GnnTraini
     counts = edges_per_type(adjacency)
     edges = 3 * min(counts.values()) if balance else sum(counts.values())
     options = GnnSettings(balance=balance, edges_per_epoch=edges, batch_size=BATCH)
-    torch.manual_seed(7)
-    width = Features(text, adjacency.degrees).width
-    shape = Shape(width, len(adjacency.node_types), options.dim, len(options.fan_out), options.aggregate)
-    return GnnTraining(HGNN(shape), adjacency, text, options, seed=7)
+    width = NodeFeatures(text, adjacency.degrees).width
+    model = ModelSpec.of(options, adjacency.node_types, adjacency.relations, width, seed=7).build()
+    return GnnTraining(model, adjacency, text, options, seed=7)
 
 
-def _hits(vectors: torch.Tensor, contrast: Placed) -> torch.Tensor:
+def _hits(vectors: torch.Tensor, contrast: SeedContrast) -> torch.Tensor:
     anchor = vectors[contrast.anchor]
     positive = (anchor * vectors[contrast.positive]).sum(dim=1, keepdim=True)
-    better = (anchor @ vectors[contrast.others].T > positive) & ~contrast.joined
+    better = (anchor @ vectors[contrast.negatives].T > positive) & ~contrast.false_negatives
     return (better.sum(dim=1) < 10).float()
 
 
 @torch.inference_mode()
-def _quality(model: HGNN, batches: Iterator[TrainingBatch]) -> float:
-    hits = [_hits(model(batch.graph), contrast) for batch in batches for contrast in batch.contrasts]
+def _quality(model: nn.Module, batches: Iterator[TrainingBatch]) -> float:
+    hits = [_hits(seed_vectors(model, batch.graph), contrast) for batch in batches for contrast in batch.contrasts]
     return float(torch.cat(hits).mean())
 
 
@@ -115,7 +115,7 @@ def _take_turns(balanced: Run, unbalanced: Run, seconds: float) -> None:
         run.seen.append((run.seconds, found))
 
 
-def _of_audiobooks(edges: Edges, training: GnnTraining) -> Edges:
+def _of_audiobooks(edges: SupervisionEdges, training: GnnTraining) -> SupervisionEdges:
     chosen = training.sampler.adjacency.node_type[edges[0]] == 0
     return edges[0][chosen], edges[1][chosen]
 

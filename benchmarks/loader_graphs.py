@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.importing import import_graph
 from colisten.graph_store.schema import ensure_schema, label_of, relationship_of
@@ -21,8 +22,8 @@ from colisten.progress import Progress
 TYPES = ("audiobook", "podcast")
 NAMES = tuple(map(label_of, TYPES))
 PAIRS = ((0, 0), (0, 1), (1, 1))
-EDGE_TYPES = tuple((TYPES[a], TYPES[b]) for a, b in PAIRS)
-RELATIONSHIPS = tuple(relationship_of(*pair) for pair in EDGE_TYPES)
+EDGE_TYPES = tuple(EdgeType(TYPES[a], CO_LISTENED, TYPES[b]) for a, b in PAIRS)
+RELATIONSHIPS = tuple(map(relationship_of, EDGE_TYPES))
 
 
 @dataclass(frozen=True)
@@ -125,4 +126,4 @@ def _nodes_of(kinds: np.ndarray) -> pl.DataFrame:
 def _edges_of(graph: RandomGraph, kinds: np.ndarray) -> pl.DataFrame:
     return pl.DataFrame(
         {"src": graph.src, "dst": graph.dst, "src_type": kinds[graph.src], "dst_type": kinds[graph.dst]}
-    ).with_columns(listeners=pl.lit(1), weight=pl.Series(graph.weight))
+    ).with_columns(relation=pl.lit(CO_LISTENED), listeners=pl.lit(1), weight=pl.Series(graph.weight))

@@ -19,19 +19,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from colisten.listening.synth.metadata import DIM
 
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.item_knn import ItemKNN
 from colisten.evaluation.baselines.popularity import Popularity
-from colisten.evaluation.full_model import Recipe
-from colisten.evaluation.held_out_streams import HeldOutEdges, read_held_out
+from colisten.evaluation.full_model import FullModel
+from colisten.evaluation.held_out_streams import HeldOutStreams, read_held_out
 from colisten.evaluation.intervals import bootstrap, interval
 from colisten.evaluation.scores import DEPTH, score
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.listening.split import ByDays, split_data
+from colisten.listening.synth.catalogue import DIM
 from colisten.listening.synth.truth import true_preferences
 from colisten.listening.synth.world import make_world
 from colisten.progress import Progress
@@ -114,7 +114,7 @@ def trained(source: Path, target: str, folder: Path, *words: str, graph: bool = 
     listening, features = folder / "listening", folder.parents[1] / "features"  # texts are encoded once
     data = import_data(str(source), listening, settings, QUIET)
     text = encode_items(data, settings.text, features, QUIET)
-    return Recipe(text, settings, folder, QUIET, graph).fit(data)
+    return FullModel(text, settings, folder, QUIET, graph).fit(data)
 
 
 def models(world: Path, split: Path, target: str, folder: Path) -> Iterator[tuple[str, Baseline]]:
@@ -132,7 +132,7 @@ def models(world: Path, split: Path, target: str, folder: Path) -> Iterator[tupl
     yield f"recipe taught {target}s alone", trained(alone, target, folder / "alone")
 
 
-def hits(world: Path, split: Path, held_out: HeldOutEdges, folder: Path) -> pl.DataFrame:
+def hits(world: Path, split: Path, held_out: HeldOutStreams, folder: Path) -> pl.DataFrame:
     """`segment`, `model`, `user_id`, `hr@10`."""
     found = []
     for name, model in models(world, split, held_out.item_type, folder):

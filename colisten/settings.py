@@ -105,7 +105,11 @@ class TextSettings(_Section):
 
 
 class GnnSettings(_Section):
-    """The heterogeneous GraphSAGE and its training."""
+    """The graph model and its training."""
+
+    model: str = Field("sage", pattern=r"^(sage|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")
+    """`sage`, the heterogeneous GraphSAGE of the paper, or `module:Class`, a PyG model of yours on PYTHONPATH (see
+    docs/loader.md)."""
 
     dim: int = Field(64, ge=2)
     """Width of the hidden layer and of the item embeddings."""
@@ -124,7 +128,8 @@ class GnnSettings(_Section):
     negatives: int = Field(256, ge=1)
     """Items drawn at random per node type and batch, that each positive of the type is held against."""
     isolated_node_rate: float = Field(0.03, ge=0, lt=1)
-    """Share of a batch's items that hear no neighbour in training, so that items without edges are placed well too."""
+    """Isolated-node rate: share of a batch's items that receive no message in training, so that items without edges are
+    embedded well too."""
     batch_size: int = Field(4096, ge=2)
     """Edges compared in one step; fewer where an epoch would have less than ten steps."""
     edges_per_epoch: int = Field(40_000, ge=1)
@@ -138,7 +143,7 @@ class GnnSettings(_Section):
     validation: float = Field(0.1, gt=0, lt=0.5)
     """Share of edges held out to stop early."""
     cache_mb: int = Field(512, ge=1)
-    """Bytes of adjacency kept in memory while streaming from Neo4jSettings."""
+    """Bytes of adjacency kept in memory while streaming from Neo4j."""
     prefetch: int = Field(4, ge=0)
     """Batches sampled ahead of the model by threads."""
 

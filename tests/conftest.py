@@ -1,9 +1,10 @@
-"""What tests of every room share: one Neo4jSettings for the whole session, wiped for each test that asks."""
+"""Fixtures of every room: one Neo4j for the session, wiped for each test; real data sets where they are given."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from neo4j import Driver
@@ -22,6 +23,22 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Real data sets and an independent judge, by their path below the folder COLISTEN_SHARED_DATA; else a skip."""
+
+    def find(name: str) -> Path:
+        root = os.environ.get("COLISTEN_SHARED_DATA")
+        if not root:
+            pytest.skip("COLISTEN_SHARED_DATA names no folder with real data sets and their judge")
+        path = Path(root) / name
+        if not path.exists():
+            pytest.skip(f"the folder of COLISTEN_SHARED_DATA has no {name}")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """A real browser without a window."""
     return find_browser(tmp_path_factory.mktemp("browser"))
@@ -29,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
 
 @pytest.fixture(scope="session")
 def graph_workdir(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
-    """A working folder for the whole session; its managed Neo4jSettings is that of `neo4j_endpoint`."""
+    """A working folder for the whole session; its managed Neo4j is that of `neo4j_endpoint`."""
     return Workdir.open(tmp_path_factory.mktemp("graph") / "W", create=True)
 
 

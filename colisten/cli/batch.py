@@ -30,7 +30,7 @@ def answer_group(
         group: only users of this group; None: of all groups.
         recommender: what is compared.
         ids: users; the same list does for every group.
-        wish: what to answer.
+        query: what to answer.
         out: Parquet file.
 
     Raises:

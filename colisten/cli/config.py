@@ -19,7 +19,7 @@ from colisten.settings import Settings
 @set_option
 @formatted
 def config(workdir: Path | None, overrides: tuple[str, ...], style: str | None) -> None:
-    """List every setting with its value, where that comes from, what the recipe has, and what it means.
+    """List every setting with its value, where that comes from, the value in the recipe, and what it means.
 
     A value comes from `--set`, else the environment (COLISTEN_GNN_DIM is gnn.dim), else colisten.toml in the current
     folder, else the last run of the working folder, else the recipe, else the default.

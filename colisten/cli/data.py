@@ -29,7 +29,7 @@ def data() -> None:
 @set_option
 @formatted
 def check(source: str, overrides: tuple[str, ...], style: str | None) -> None:
-    """Say what is in SOURCE (a folder or an object-store prefix) and what an import would set aside, and why.
+    """Report what is in SOURCE (a folder or an object-store prefix), and which rows an import would reject, and why.
 
     \b
     colisten data check listening/ --set target=audiobook
@@ -39,7 +39,7 @@ def check(source: str, overrides: tuple[str, ...], style: str | None) -> None:
 
     with Progress() as progress:
         report = check_data(source, Settings.load(overrides), progress)
-    show(_told(report), style)
+    show(_rows(report), style)
 
 
 @data.command(name="import")
@@ -64,7 +64,7 @@ def import_(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
 @click.option("--podcasts", type=click.IntRange(10), default=600, show_default=True)
 @click.option("--seed", default=7, show_default=True)
 def synth(out: Path, users: int, audiobooks: int, podcasts: int, seed: int) -> None:
-    """Write a made-up listening world to OUT, with the truth behind it in OUT/truth.
+    """Write synthetic listening data to OUT, with the true preferences behind it in OUT/truth.
 
     \b
     colisten data synth world/ --users 5000
@@ -77,13 +77,13 @@ def synth(out: Path, users: int, audiobooks: int, podcasts: int, seed: int) -> N
 @data.command()
 @click.argument("source")
 @_out
-@click.option("--target", help="Item type whose streams are hidden; by default the target type of the settings.")
-@click.option("--also", multiple=True, metavar="TYPE", help="A further item type to hide and ask for; may be repeated.")
-@click.option("--days", type=float, help="Hide the last days.")
+@click.option("--target", help="Item type whose streams are held out; by default the target type of the settings.")
+@click.option("--also", multiple=True, metavar="TYPE", help="A further item type to hold out; may be repeated.")
+@click.option("--days", type=float, help="Hold out the last days.")
 @click.option(
     "--quantile", type=click.FloatRange(0, 1), help="Cut where this share of the target's streams has passed."
 )
-@click.option("--holdout", type=click.FloatRange(0, 1), help="Data without times: hide this share of streams.")
+@click.option("--holdout", type=click.FloatRange(0, 1), help="Data without times: hold out this share of streams.")
 @click.option("--cold", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="With --holdout: cold users.")
 @set_option
 def split(
@@ -105,15 +105,15 @@ def split(
     """
     from colisten.listening.split import ByDays, ByQuantile, HoldOut, split_data
 
-    ways = [ByDays(days) if days else None, ByQuantile(quantile) if quantile else None]
-    chosen = [way for way in (*ways, HoldOut(holdout, cold) if holdout else None) if way]
+    by_time = [ByDays(days) if days else None, ByQuantile(quantile) if quantile else None]
+    chosen = [how for how in (*by_time, HoldOut(holdout, cold) if holdout else None) if how]
     if len(chosen) != 1:
         raise click.UsageError("Name one of --days, --quantile (data with times) or --holdout (data without).")
     settings = Settings.load([*overrides, *([f"target={target}"] if target else [])])
     show([asdict(split_data(source, out, settings, chosen[0], also))], "json")
 
 
-def _told(report: DataReport) -> Iterator[dict[str, object]]:
+def _rows(report: DataReport) -> Iterator[dict[str, object]]:
     for topic, value in asdict(report).items():
         if isinstance(value, Mapping):
             yield from ({"about": topic, "what": what, "figure": figure} for what, figure in value.items())

@@ -1,4 +1,4 @@
-"""`colisten demo`: the whole path on data it makes."""
+"""`colisten demo`: the whole pipeline on synthetic data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from colisten.settings import Settings
     from colisten.workdir import Workdir
 
-_IMPATIENT = ("towers.minutes=0.25",)
-"""Who is only looking waits for little of what else a run would try."""
+_QUICK = ("towers.minutes=0.25",)
+"""A short model selection: the demo is to be quick."""
 _DAYS_HIDDEN = 14
 _SHOWN = 5
 _NEXT = """
@@ -29,11 +29,11 @@ Look around (Neo4j starts when asked; `colisten db stop --workdir {work}` stops 
 @click.command()
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True,
-    help="Folder for the made-up world and the working folder.",
+    help="Folder for the synthetic data and the working folder.",
 )  # fmt: skip
-@click.option("--users", type=click.IntRange(200), default=3000, show_default=True, help="People in the world.")
+@click.option("--users", type=click.IntRange(200), default=3000, show_default=True, help="Users in the data.")
 def demo(out: Path, users: int) -> None:
-    """Make a listening world, build its graph in a real Neo4j, train, publish, evaluate, and recommend.
+    """Make synthetic data, build its graph in a real Neo4j, train, publish, evaluate, and recommend.
 
     \b
     colisten demo
@@ -52,24 +52,24 @@ def demo(out: Path, users: int) -> None:
 
     world, split = out / "world", out / "split"
     with Progress() as progress:
-        folder, settings = opened(out / "work", _IMPATIENT, create=True)
+        folder, settings = opened(out / "work", _QUICK, create=True)
         if not (split / "split.json").exists():
             progress.say(
-                f"Making a listening world of {users:,} people: 90 days to learn from, {_DAYS_HIDDEN} to judge by …"
+                f"Making listening data of {users:,} users: 90 days to learn from, {_DAYS_HIDDEN} to evaluate on …"
             )
             make_world(world, users=users)
             split_data(str(world), split, settings, ByDays(_DAYS_HIDDEN))
         run_stages(STAGES, Context(folder, settings, progress, str(split / "train")))
-        progress.say(f"Judging by the last {_DAYS_HIDDEN} days …")
+        progress.say(f"Evaluating on the last {_DAYS_HIDDEN} days …")
         reports = evaluate_workdir(folder, settings, split, ["popularity", "itemknn"], progress=progress)
     for report in reports:
         Console().print(accuracy_table(report, ("hr@10", "ndcg@10"), ("all", "warm", "cold")))
-    _introduce(folder, settings)
+    _print_examples(folder, settings)
     click.echo(_NEXT.format(work=out / "work", split=split), err=True)
 
 
-def _introduce(folder: Workdir, settings: Settings) -> None:
-    """Recommendations for three people, next to what popularity would have said."""
+def _print_examples(folder: Workdir, settings: Settings) -> None:
+    """Print recommendations to a warm, a cold and an anonymous user, beside those of popularity."""
     from colisten.evaluation.baselines.popularity import Popularity
     from colisten.listening.data import ListeningData
     from colisten.serving.query import Query
@@ -82,26 +82,25 @@ def _introduce(folder: Workdir, settings: Settings) -> None:
     warm, cold = _warm_and_cold(data, settings.target)
     liked = popular.recommend([""], 40, settings.target)["item_id"][-1]
     with Recommender.open(folder, settings) as recommender:
-        people = [
-            (f"{warm}: {_heard(data, warm)}", warm, recommender.recommend([warm], query)),
-            (f"{cold}: no {settings.target} yet; {_heard(data, cold)}", cold, recommender.recommend([cold], query)),
+        examples = [
+            (f"{warm}: {_history(data, warm)}", warm, recommender.recommend([warm], query)),
+            (f"{cold}: no {settings.target} yet; {_history(data, cold)}", cold, recommender.recommend([cold], query)),
             (
-                f"Somebody with no account who likes {titles[liked]!r}",
+                f"An anonymous user who likes {titles[liked]!r}",
                 "",
                 recommender.recommend_for([liked], {}, query),
             ),
         ]
-    for title, user, answer in people:
-        usual = popular.recommend([user], _SHOWN, settings.target)["item_id"]
-        _print_beside(title, answer, [titles[item] for item in usual])
+    for title, user, answer in examples:
+        popular_ids = popular.recommend([user], _SHOWN, settings.target)["item_id"]
+        _print_beside(title, answer, [titles[item] for item in popular_ids])
 
 
 def _warm_and_cold(data: ListeningData, target: str) -> tuple[str, str]:
-    """Somebody who streamed a fair number of target items, and somebody who streamed other types only."""
+    """A user who streamed a fair number of target items, and one who streamed other types only."""
     import polars as pl
 
-    strong = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
-    typed = strong.join(data.items.lazy().select("item", "item_type"), on="item")
+    typed = data.streams.join(data.items.lazy().select("item", "item_type"), on="item")
     is_target = pl.col("item_type") == target
     counts = typed.group_by("user").agg(
         target=pl.col("item").filter(is_target).n_unique(), other=pl.col("item").filter(~is_target).n_unique()
@@ -112,21 +111,21 @@ def _warm_and_cold(data: ListeningData, target: str) -> tuple[str, str]:
     return warm["user_id"][0], cold["user_id"][0]
 
 
-def _heard(data: ListeningData, user: str) -> str:
+def _history(data: ListeningData, user: str) -> str:
     import polars as pl
 
     number = data.users.filter(pl.col("user_id") == user)["user"][0]
-    events = pl.scan_parquet(data.interactions).filter(pl.col("user") == number, pl.col("signal") < data.strong)
-    heard = events.join(data.items.lazy(), on="item").select("title", "item_type").unique(maintain_order=True).collect()
-    named = [f"{title} ({kind})" for title, kind in heard.sort("item_type", maintain_order=True).iter_rows()]
-    return "heard " + "; ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
+    streams = data.streams.filter(pl.col("user") == number).join(data.items.lazy(), on="item")
+    items = streams.select("title", "item_type").unique(maintain_order=True).collect()
+    named = [f"{title} ({kind})" for title, kind in items.sort("item_type", maintain_order=True).iter_rows()]
+    return "streamed " + "; ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
 
 
-def _print_beside(title: str, answer: Recommendations, usual: Sequence[str]) -> None:
+def _print_beside(title: str, answer: Recommendations, popular: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "Colisten recommends", "popularity would say", title=title, title_justify="left")
-    for rank, (item, popular) in enumerate(zip(answer.items, usual, strict=True), start=1):
-        table.add_row(str(rank), item.title or item.item_id, popular)
+    table = Table("", "Colisten recommends", "popularity", title=title, title_justify="left")
+    for rank, (item, popular_title) in enumerate(zip(answer.items, popular, strict=True), start=1):
+        table.add_row(str(rank), item.title or item.item_id, popular_title)
     Console().print(table)

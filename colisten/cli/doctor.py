@@ -1,4 +1,4 @@
-"""`colisten doctor`: is everything there, does it work, and what to do if not."""
+"""`colisten doctor`: health checks, and what to do where one fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`colisten evaluate`: measure recommendations on held-out listening, beside the baselines."""
+"""`colisten evaluate`: metrics of the recommendations on held-out streams, beside the baselines."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @click.option("-k", "count", type=click.IntRange(1, 100), default=10, show_default=True, help="Length of the lists.")
 @click.option(
     "--baselines", default="popularity,itemknn", show_default=True,
-    help="Peers fitted on the same data, by name; `all`, or `none`.",
+    help="Baselines fitted on the same data, by name; `all`, or `none`.",
 )  # fmt: skip
-@click.option("--untuned", is_flag=True, help="Baselines as they come, instead of tuned on a validation slice.")
+@click.option("--untuned", is_flag=True, help="Baselines with default parameters instead of tuned ones.")
 @click.option(
     "--suite", type=click.Choice(["paper"]), help="Train and compare the paper's own models instead, on this split."
 )
@@ -101,7 +101,7 @@ def _compare(
 
 
 def print_reports(reports: Sequence[Report]) -> None:
-    """Everything as tables on stdout."""
+    """Print every report as tables."""
     from rich.console import Console
 
     from colisten.evaluation.table import accuracy_table, differences_table, lists_table

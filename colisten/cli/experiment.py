@@ -1,4 +1,4 @@
-"""`colisten experiment`: A/B tests from assignment to effect."""
+"""`colisten experiment`: A/B tests, from assignment to effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def experiment() -> None:
 @workdir_option
 @click.option(
     "--group", "groups", multiple=True, metavar="NAME=SHARE", default=("control=0.5", "treatment=0.5"),
-    show_default=True, help="A group and its share of all users; the first is compared with.",
+    show_default=True, help="A group and its share of all users; the first is the control.",
 )  # fmt: skip
 @click.option("--salt", help="What the hash begins with; by default the name of the experiment.")
 @click.option(
@@ -40,9 +40,9 @@ def assign(
     file: Path | None,
     style: str | None,
 ) -> None:
-    """Lay the experiment NAME down and say which group USERS are in: the same one whenever and wherever it is asked.
+    """Create the experiment NAME and print the group of each of USERS, which is always the same.
 
-    The group is a hash of salt and user id, so other systems can compute it, and nobody's group is written down.
+    The group is a hash of salt and user id, so other systems can compute it, and no assignment is stored.
 
     \b
     colisten experiment assign shelf u17 u18 --group control=0.5 --group fresh=0.5 --workdir W
@@ -50,9 +50,9 @@ def assign(
     from colisten.evaluation.experiment.groups import create_experiment
 
     folder, _ = opened(workdir)
-    laid = create_experiment(folder.experiments, name, dict(map(_share, groups)), salt)
-    asked = [*users, *(ids_in(file) if file else [])]
-    show([{"user_id": user, "group": laid.group_of(user)} for user in asked], style)
+    ab_test = create_experiment(folder.experiments, name, dict(map(_share, groups)), salt)
+    user_ids = [*users, *(ids_in(file) if file else [])]
+    show([{"user_id": user, "group": ab_test.group_of(user)} for user in user_ids], style)
 
 
 @experiment.command()
@@ -62,30 +62,29 @@ def assign(
 @click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Bootstrap resamples.")
 @formatted
 def read(name: str, workdir: Path, days: float | None, draws: int, style: str | None) -> None:
-    """Say what the groups of NAME did after they were shown something, from the imported data.
+    """Print the rates of the groups of NAME after their first exposure, from the imported data.
 
     stream_rate is the share of exposed users who streamed something after it was shown to them, new_start_rate the
     share who began an item of the shown types that they had never streamed. Intervals hold 95 % of bootstrap resamples
-    of the users; a difference is one where its interval leaves out 0.
+    of the users; a difference is significant where its interval leaves out 0.
 
     \b
     colisten recommend --users ids.csv --experiment shelf --group fresh --out recs.parquet --workdir W
     colisten data import --data later/ --workdir W
     colisten experiment read shelf --days 14 --workdir W --table
     """
+    from colisten.evaluation.experiment.analysis import analyse_experiment
     from colisten.evaluation.experiment.exposures import read_exposures
     from colisten.evaluation.experiment.groups import open_experiment
-    from colisten.evaluation.experiment.reading import read_experiment
     from colisten.listening.data import ListeningData
 
     folder, _ = opened(workdir)
-    laid = open_experiment(folder.experiments, name)
+    ab_test = open_experiment(folder.experiments, name)
     exposures = read_exposures(folder.experiments / name)
     if exposures is None:
-        raise DataError(
-            f"Nobody was shown anything in {name!r}: `colisten recommend --users F --experiment {name}` first."
-        )
-    show(map(asdict, read_experiment(laid, exposures, ListeningData(folder.listening), days=days, draws=draws)), style)
+        raise DataError(f"Nothing was shown in {name!r} yet: `colisten recommend --users F --experiment {name}` first.")
+    data = ListeningData(folder.listening)
+    show(map(asdict, analyse_experiment(ab_test, exposures, data, days=days, draws=draws)), style)
 
 
 def _share(word: str) -> tuple[str, float]:

@@ -1,4 +1,4 @@
-"""`colisten forget`: remove a person from everything that the working folder holds."""
+"""`colisten forget`: erase a user from everything that the working folder holds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from colisten.cli.output import show
 from colisten.workdir import Workdir
 
 _LEFT = (
-    "Not touched: the source files (take {user!r} out of them too, or the next import brings them back), backups, and "
+    "Not touched: the source files (remove {user!r} from them too, or the next import brings them back), backups, and "
     "files that were written elsewhere (answers of recommend --out, splits, reports). Edges, models and item vectors "
-    "hold no person, but were learned with this one: the next `colisten run` learns them anew from what is left."
+    "hold no user, but were learned from this one too: the next `colisten run` learns them anew from what is left."
 )
 
 
@@ -25,8 +25,8 @@ _LEFT = (
 def forget(user: str, workdir: Path, style: str | None) -> None:
     """Remove USER from the imported data, the profiles, the logs of experiments, and print what was removed.
 
-    The graph and the index hold items only. Bytes are overwritten where they were in the profiles; elsewhere files are
-    written anew without the person, and what a disk keeps of the old ones is up to the disk.
+    The graph and the index hold items only. In the profiles, bytes are overwritten in place; other files are written
+    anew without the user, and what a disk keeps of the old ones is up to the disk.
 
     \b
     colisten forget u17 --workdir W
@@ -43,7 +43,7 @@ def forget(user: str, workdir: Path, style: str | None) -> None:
 
 
 def _removed(folder: Workdir, user: str) -> dict[str, int]:
-    """Rows removed by place, whatever there is in the folder."""
+    """Rows removed by place, as far as the folder has such files."""
     from colisten.evaluation.experiment.exposures import forget_exposures
     from colisten.serving.profiles import Profiles
 
@@ -57,7 +57,7 @@ def _removed(folder: Workdir, user: str) -> dict[str, int]:
 
 
 def _from_suite(folder: Workdir, user: str) -> dict[str, int]:
-    """All of it: it was measured on this person's listening too, and is made again when it is asked for."""
+    """Remove the whole suite: it was measured on this user too, and can be computed again."""
     from colisten.listening.data import ListeningData
 
     if not folder.suite.exists() or user not in ListeningData(folder.listening).users["user_id"]:
@@ -68,12 +68,12 @@ def _from_suite(folder: Workdir, user: str) -> dict[str, int]:
 
 
 def _from_listening(folder: Workdir, user: str) -> dict[str, int]:
-    from colisten.listening.forgetting import forget_listener
-    from colisten.pipeline.listening import imported_digest
+    from colisten.listening.data import ListeningData
+    from colisten.listening.forgetting import forget_user
     from colisten.pipeline.stage import update_digest
 
     if not (folder.listening / "summary.json").exists():
         return {}
-    removed = forget_listener(folder.listening, user)
-    update_digest(folder, "listening", imported_digest(folder.listening))
+    removed = forget_user(folder.listening, user)
+    update_digest(folder, "listening", ListeningData(folder.listening).digest())
     return {f"listening/{name}.parquet": rows for name, rows in removed.items()}

@@ -172,11 +172,13 @@ def _find(driver: Driver, database: str, item: str, count: int) -> ItemView:
 def _figures(stats: GraphStats) -> Iterator[dict[str, object]]:
     for kind, count in stats.catalogue.items():
         yield {"about": "items", "what": kind, "figure": count, "without edges": stats.isolated.get(kind, 0)}
-    for (one, other), count in stats.marker.edges.items():
-        yield {"about": "edges", "what": f"{one} – {other}", "figure": count}
-    for (one, other), percentiles in stats.degrees.items():
+    for edge_type, count in stats.marker.edges.items():
+        joins = f"{edge_type.src} – {edge_type.dst}"
+        yield {"about": "edges", "what": joins, "relation": edge_type.relation, "figure": count}
+    for edge_type, percentiles in stats.degrees.items():
         for percentile, degree in percentiles.items():
-            yield {"about": f"degree, percentile {percentile}", "what": f"{one} → {other}", "figure": degree}
+            about, leads = f"degree, percentile {percentile}", f"{edge_type.src} → {edge_type.dst}"
+            yield {"about": about, "what": leads, "relation": edge_type.relation, "figure": degree}
     for hub in stats.hubs:
         yield {"about": "hubs", "what": f"{hub.title or hub.id} ({hub.id})", "figure": hub.degree}
 

@@ -12,7 +12,7 @@ from colisten.serving.query import item_named
 from colisten.serving.recommending import Recommender
 from colisten.serving.why.explaining import Explainer
 from colisten.serving.why.path_finder import PathFinder
-from colisten.serving.why.reasons import Path, Reason, named
+from colisten.serving.why.reasons import Path, Reason, display_name
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
@@ -32,11 +32,11 @@ def paths_to(workdir: Workdir, settings: Settings, user_id: str, item: str, coun
         with Progress() as progress:
             driver = open_driver(settings, workdir, progress)
         with driver:
-            graph = PathFinder(driver, settings.neo4j.database, None)
-            explainer = Explainer(recommender.profiles, recommender.collection, graph)
+            path_finder = PathFinder(driver, settings.neo4j.database, None)
+            explainer = Explainer(recommender.profiles, recommender.collection, path_finder)
             (reason,) = explainer.explain(history, [wanted], max_paths=count)
-    if graph.absent:
-        raise GraphError(graph.absent)
+    if path_finder.unavailable:
+        raise GraphError(path_finder.unavailable)
     return reason
 
 
@@ -52,4 +52,5 @@ def path_rows(paths: Sequence[Path], style: str | None) -> Iterator[dict[str, ob
 def chain(path: Path) -> str:
     """`‘A’ –12 (0.34)– ‘B’ –3 (0.08)– ‘C’`: between two items their shared listeners and the weight."""
     links = [f" –{n:,} ({w:.2f})– " for n, w in zip(path.listeners, path.weights, strict=True)]
-    return named(path.items[0]) + "".join(link + named(item) for link, item in zip(links, path.items[1:], strict=True))
+    steps = zip(links, path.items[1:], strict=True)
+    return display_name(path.items[0]) + "".join(link + display_name(item) for link, item in steps)

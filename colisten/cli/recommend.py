@@ -86,7 +86,8 @@ def recommend(
         _say_unknown(answer.unknown)
         reasons = None
         if why:
-            history = recommender.history(likes, described) if user is None else recommender.profiles.read([user])[0]
+            known = recommender.profiles
+            history = known.read([user])[0] if user is not None else recommender.anonymous_user(likes, described)
             reasons = _reasons(folder, settings, recommender, history, answer)
     show(_rows(answer, reasons, style), style)
 
@@ -154,11 +155,11 @@ def _reasons(
     from colisten.serving.why.explaining import Explainer
     from colisten.serving.why.path_finder import PathFinder
 
-    with closing(PathFinder.open(folder, settings)) as graph:
-        explainer = Explainer(recommender.profiles, recommender.collection, graph)
+    with closing(PathFinder.open(folder, settings)) as path_finder:
+        explainer = Explainer(recommender.profiles, recommender.collection, path_finder)
         reasons = explainer.explain(history, [item.item for item in answer.items])
-    if graph.absent:
-        click.echo(f"Reasons are without paths of shared listeners. {graph.absent}", err=True)
+    if path_finder.unavailable:
+        click.echo(f"Reasons are without paths of shared listeners. {path_finder.unavailable}", err=True)
     return reasons
 
 

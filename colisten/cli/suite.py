@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def compare_paper(workdir: Path, split: Path, overrides: Sequence[str], k: int) -> Comparison:
     """Train and compare; figures and their picture are kept in the working folder.
 
-    The settings are those of the paper, whatever recipe the folder was run with; what was set beside it holds.
+    The recipe is the paper's, whatever the folder was run with; other settings of the folder hold.
     """
     from colisten.evaluation.suite.run import paper_suite
     from colisten.progress import Progress
@@ -34,12 +34,12 @@ def compare_paper(workdir: Path, split: Path, overrides: Sequence[str], k: int) 
         comparison = paper_suite(folder, split, settings, k, progress)
         for name, reason in comparison.skip_reason.items():
             progress.say(f"Left out {name}: {reason}")
-        _keep(comparison, folder, progress)
+        _save(comparison, folder, progress)
     return comparison
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Everything as tables on stdout."""
+    """Print the comparison as tables."""
     from rich.console import Console
 
     from colisten.evaluation.suite.table import suite_table
@@ -50,7 +50,7 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _prepare(folder: Workdir, split: Path, settings: Settings, progress: Progress) -> None:
-    """Read the split's train part and encode its texts, where that has not been done; nothing is done over."""
+    """Import the split's train part and encode its texts, unless the folder has that already."""
     from colisten.pipeline.stage import Context, run_stages
     from colisten.pipeline.stages import STAGES
 
@@ -60,7 +60,7 @@ def _prepare(folder: Workdir, split: Path, settings: Settings, progress: Progres
         run_stages(missing, context)
 
 
-def _keep(comparison: Comparison, folder: Workdir, progress: Progress) -> None:
+def _save(comparison: Comparison, folder: Workdir, progress: Progress) -> None:
     write_json(folder.suite / "paper.json", asdict(comparison))
     if find_spec("matplotlib") is None:
         progress.say(f"All figures are in {folder.suite / 'paper.json'}; install colisten[plots] for a picture.")

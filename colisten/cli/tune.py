@@ -1,4 +1,4 @@
-"""`colisten tune`: search wider than a run does for the settings that suit some data."""
+"""`colisten tune`: hyper-parameter search over the settings, wider than a run's own model selection."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from colisten.cli.options import opened, set_option, workdir_option
 @click.option("--trials", type=click.IntRange(1), help="Stop after so many trials, if that is sooner.")
 @set_option
 def tune(workdir: Path, minutes: float, trials: int | None, overrides: tuple[str, ...]) -> None:
-    """Search graph, graph model and towers for better settings, on listening hidden from the training data.
+    """Search for better settings of graph, graph model and towers, validated on streams hidden from training.
 
-    What was tried is kept, so a second call goes on. Better settings are printed as lines of colisten.toml and kept
-    with the working folder: the next `colisten run` follows them. Neo4j and the index are not touched.
+    Trials are kept, so a second call resumes the search. Better settings are printed as lines of colisten.toml and kept
+    with the working folder: the next `colisten run` uses them. Neo4j and the index are not touched.
 
     \b
     colisten run --data listening/ --workdir W
@@ -42,7 +42,7 @@ def tune(workdir: Path, minutes: float, trials: int | None, overrides: tuple[str
         found = search(data, text, settings, folder.tune, minutes=minutes, trials=trials, progress=progress)
         progress.say(f"Trials done: {found.trials}; NDCG {found.before:.4f} at present, {found.after:.4f} at best.")
         if not found.values:
-            progress.say("The present settings stay: nothing was better beyond chance.")
+            progress.say("The present settings stay: no trial was significantly better.")
             return
         words = [*overrides, *(f"{key}={value}" for key, value in found.values.items())]
         write_json(folder.settings, Settings.load(words, kept=folder.settings).to_keep())

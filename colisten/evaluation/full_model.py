@@ -1,4 +1,4 @@
-"""The whole recipe as one recommender among others: trained in a folder of its own, without Neo4j and Qdrant."""
+"""The full model as one recommender among others: graph network and towers, trained without Neo4j and Qdrant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.listening.history_reading import interactions_of, read_histories
 from colisten.progress import Progress
-from colisten.settings import Settings
+from colisten.settings import GraphSettings, Settings
 from colisten.towers.selection.top_k import choose_top_k
 from colisten.towers.training import train_towers
 from colisten.towers.user_encoder import UserEncoder
@@ -27,7 +27,7 @@ from colisten.towers.user_encoder import UserEncoder
 
 @dataclass
 class FullModel(Baseline):
-    """Edges, graph model, towers and what goes beside them, as `colisten run` trains them with these settings.
+    """Edges, graph network and towers, as `colisten run` trains them with these settings.
 
     The graph is a snapshot of the edges in memory: sampled from it, a batch is the one that Neo4j would give.
     """
@@ -39,36 +39,40 @@ class FullModel(Baseline):
     """An empty one, for what is trained."""
     progress: Progress
     graph: bool = True
-    """Is there a graph model? Without one, user and item towers see text and columns alone."""
+    """With a graph network; without one, the towers see text and columns alone."""
 
-    def learn(self, data: ListeningData) -> None:
-        embeddings = self._embeddings(data) if self.graph else _nothing(data)
+    def _fit(self, data: ListeningData) -> None:
+        if self.graph:
+            options = choose_top_k(data, self.settings, self.folder, self.progress).options
+            embeddings = self._embed(data, options)
+        else:
+            options, embeddings = self.settings.graph, _no_embeddings(data)
         train_towers(
-            data, self.text, embeddings, lambda kept: self._rehearse(data, kept), self.settings,
-            self.folder / "towers", self.progress,
+            data, self.text, embeddings, lambda histories: self._embed_held_out(data, histories, options),
+            self.settings, self.folder / "towers", self.progress,
         )  # fmt: skip
-        self._everybody = read_histories(data)
+        self._histories = read_histories(data)
         self._encoder = UserEncoder.load(self.folder / "towers")
         self._items = load_file(self.folder / "towers" / "items.safetensors")["vectors"]
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
-        scores: Floats = self._encoder.encode(self._everybody.take(users)) @ self._items[items].T
+        scores: Floats = self._encoder.encode(self._histories.take(users)) @ self._items[items].T
         return scores
 
-    def _embeddings(self, data: ListeningData) -> Floats:
+    def _embed(self, data: ListeningData, options: GraphSettings) -> Floats:
         settings, folder = self.settings, self.folder / "gnn"
         types = group_types(data, settings.target, settings.gnn.node_types)
-        self._pruned = choose_top_k(data, settings, self.folder, self.progress).options
-        with graph_in_memory(data, types, self._pruned, self.folder / "edges", self.progress) as adjacency:
+        with graph_in_memory(data, types, options, self.folder / "edges", self.progress) as adjacency:
             train_gnn(adjacency, self.text, settings.gnn, seed=settings.seed, folder=folder, progress=self.progress)
             return embed_items(adjacency, self.text, folder, self.progress)
 
-    def _rehearse(self, data: ListeningData, kept: UserHistories) -> Floats:
+    def _embed_held_out(self, data: ListeningData, histories: UserHistories, options: GraphSettings) -> Floats:
+        """Item embeddings from the interactions in `histories` alone, for model selection."""
         if not self.graph:
-            return _nothing(data)
-        settings = self.settings.model_copy(update={"graph": self._pruned})
-        return embed_held_out(data, interactions_of(kept), self.text, settings, self.folder / "gnn", self.progress)
+            return _no_embeddings(data)
+        settings = self.settings.model_copy(update={"graph": options})
+        return embed_held_out(data, interactions_of(histories), self.text, settings, self.folder / "gnn", self.progress)
 
 
-def _nothing(data: ListeningData) -> Floats:
+def _no_embeddings(data: ListeningData) -> Floats:
     return np.empty((len(data.items), 0), np.float32)

@@ -1,4 +1,4 @@
-"""What recommendations are judged by: the hidden pairs of a split, and what its training part knew."""
+"""The test set: the held-out streams of a split, with the segments that they belong to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from colisten.errors import DataError
 from colisten.listening.data import ListeningData
 
 HEAD = 0.2
-"""The share of the streamed items that is no long tail: the most streamed ones."""
+"""Share of the streamed items, the most streamed ones, that is not the long tail."""
 COUNTRIES = 10
 """At most so many countries, the most frequent ones, are segments of their own."""
 
@@ -24,12 +24,12 @@ class HeldOutStreams:
 
     item_type: str
     pairs: pl.DataFrame
-    """`user_id`, `item_id`; of the user: `warm` (touched this type in training), `country` (null: unknown); of the
-    item: `tail` (outside the most streamed fifth), `unseen` (no stream in training); of the pair: `value` (what it was
-    worth; null everywhere where the split does not say)."""
+    """`user_id`, `item_id`; of the user: `warm` (some event of this type in training), `country` (null: unknown); of
+    the item: `tail` (outside the most streamed fifth), `unseen` (no stream in training); of the pair: `value` (seconds,
+    completion; null everywhere where the split has no values)."""
     catalogue: pl.DataFrame
     """`item_id`, `genres`, `listeners` (in training) of every item of the type."""
-    heard: pl.DataFrame
+    streamed: pl.DataFrame
     """`user_id`, `item_id`: what the test users streamed of this type in training."""
     listeners: int
     """Users with a stream of this type in training."""
@@ -41,7 +41,7 @@ class HeldOutStreams:
 
     @property
     def segments(self) -> dict[str, pl.Expr]:
-        """Name → which of `pairs` belong to it."""
+        """Name → mask of the `pairs` that belong to it."""
         everywhere = {
             "all": pl.lit(value=True),
             "warm": pl.col("warm"),
@@ -95,19 +95,19 @@ def _countries(users: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_types(test: pl.DataFrame, items: pl.DataFrame, target: str) -> pl.DataFrame:
-    """The held-out pairs with `item_type`; an item that the catalogue does not know is taken for one of the target."""
+    """The held-out pairs with `item_type`; that of an item outside the catalogue is the target."""
     pairs = test.select(_text("user_id", "item_id")).unique(maintain_order=True)
     known = items.select("item_id", pl.col("item_type").cast(pl.String)).unique("item_id")
     return pairs.join(known, on="item_id", how="left").with_columns(pl.col("item_type").fill_null(target))
 
 
 def _with_values(pairs: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """What each pair was worth, at least 0; the mean of the others of its type where that is not known."""
+    """The pairs with `value`, at least 0; where it is not known, the mean over the other pairs of the type."""
     if not path.exists():
         return pairs.with_columns(value=pl.lit(None, pl.Float64))
-    worth = pl.read_parquet(path).select(*_text("user_id", "item_id"), pl.col("value").cast(pl.Float64).clip(0))
+    known = pl.read_parquet(path).select(*_text("user_id", "item_id"), pl.col("value").cast(pl.Float64).clip(0))
     found = pairs.join(
-        worth.unique(["user_id", "item_id"]), on=["user_id", "item_id"], how="left", maintain_order="left"
+        known.unique(["user_id", "item_id"]), on=["user_id", "item_id"], how="left", maintain_order="left"
     )
     return found.with_columns(pl.col("value").fill_null(pl.col("value").mean().over("item_type")))
 
@@ -141,7 +141,7 @@ def _of_type(
         catalogue=catalogue.join(
             per_item.select("item_id", "listeners"), on="item_id", how="left", maintain_order="left"
         ).with_columns(pl.col("listeners").fill_null(0)),
-        heard=streams.select("user_id", "item_id")
+        streamed=streams.select("user_id", "item_id")
         .unique()
         .join(test.lazy().select("user_id").unique(), on="user_id")
         .collect(),
@@ -150,7 +150,7 @@ def _of_type(
 
 
 def check_no_leaks(data: ListeningData, held_out: list[HeldOutStreams]) -> None:
-    """Make sure that what the models learned from holds none of the pairs they are judged by.
+    """Make sure that the training data holds none of the held-out streams.
 
     Raises:
         DataError: some held-out pair is a stream in `data`.
@@ -158,7 +158,7 @@ def check_no_leaks(data: ListeningData, held_out: list[HeldOutStreams]) -> None:
     hidden = pl.concat([part.pairs.select("user_id", "item_id") for part in held_out]).lazy()
     users = data.users.lazy().select("user", "user_id")
     items = data.items.lazy().select("item", "item_id")
-    streams = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong).select("user", "item").unique()
+    streams = data.streams.select("user", "item").unique()
     known = hidden.join(users, on="user_id").join(items, on="item_id").join(streams, on=["user", "item"], how="semi")
     leaked = known.select(pl.len()).collect().item()
     if leaked:

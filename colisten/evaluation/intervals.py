@@ -1,15 +1,15 @@
-"""How sure a mean over users is."""
+"""Standard errors and bootstrap intervals of means over users."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
+from colisten.arrays import Floats64
+
 _BYTES = 64 << 20
 
 
-def standard_error(values: Doubles) -> Doubles:
+def standard_error(values: Floats64) -> Floats64:
     """σ / √n of each column of [users, m].
 
     >>> float(standard_error(np.array([[0.0], [1.0], [1.0], [0.0]]))[0])
@@ -18,10 +18,10 @@ def standard_error(values: Doubles) -> Doubles:
     return np.asarray(values.std(axis=0) / np.sqrt(len(values)))
 
 
-def bootstrap(values: Doubles, draws: int, rng: np.random.Generator) -> Doubles:
+def bootstrap(values: Floats64, draws: int, rng: np.random.Generator) -> Floats64:
     """Means of `draws` resamples of the users (rows), [draws, m]: every column sees the same resamples.
 
-    So the difference of two columns of the result is the paired bootstrap of their difference. Memory stays under
+    The difference of two columns of the result is the paired bootstrap of their difference. Memory stays under
     64 MiB beside the result.
 
     >>> bootstrap(np.ones((3, 2)), draws=2, rng=np.random.default_rng(7)).tolist()
@@ -34,7 +34,7 @@ def bootstrap(values: Doubles, draws: int, rng: np.random.Generator) -> Doubles:
     return np.concatenate(parts) / n
 
 
-def interval(means: Doubles, level: float = 0.95) -> tuple[Doubles, Doubles]:
+def interval(means: Floats64, level: float = 0.95) -> tuple[Floats64, Floats64]:
     """Percentile interval of each column of resampled means.
 
     >>> low, high = interval(np.arange(101.0)[:, None], level=0.9)

@@ -1,4 +1,4 @@
-"""Recommendations as they came: put in order, and their faults counted."""
+"""Checking lists of recommendations: ranks counted anew, faults counted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from colisten.evaluation.held_out_streams import HeldOutStreams
 
 @dataclass(frozen=True)
 class Faults:
-    """What is wrong with some recommendations; wrong ones keep their place in the list and never count as hits."""
+    """Numbers of faulty recommendations; these keep their place in the list and never count as hits."""
 
     foreign: int
     """Rows whose item is not in the catalogue of the type."""
     heard: int
-    """Rows whose item the user already streamed."""
+    """Rows whose item the user streamed in training."""
     repeated: int
     """Rows that name an item a second time for the same user."""
     users_without: int
@@ -25,11 +25,11 @@ class Faults:
     users_short: int
     """Test users with fewer than k recommendations."""
     users_tied: int
-    """Test users whose k-th and (k + 1)-th item score the same, so that chance (the order of items) decides."""
+    """Test users whose k-th and (k + 1)-th item score the same, so that the order of items decides."""
 
     def sentences(self) -> list[str]:
         """One line for each fault found; ties are no fault."""
-        told = {
+        texts = {
             "foreign": "recommendations are not items of the type",
             "heard": "recommendations were already streamed by the user",
             "repeated": "recommendations name an item twice for the same user",
@@ -37,7 +37,7 @@ class Faults:
             "users_short": "test users have fewer recommendations than k",
         }
         found = asdict(self)
-        return [f"! {found[name]:,} {text}" for name, text in told.items() if found[name]]
+        return [f"! {found[name]:,} {text}" for name, text in texts.items() if found[name]]
 
 
 def in_order(recommendations: pl.DataFrame) -> pl.DataFrame:
@@ -61,7 +61,7 @@ def in_order(recommendations: pl.DataFrame) -> pl.DataFrame:
 
 
 def faults(lists: pl.DataFrame, held_out: HeldOutStreams, k: int) -> Faults:
-    """Count what is wrong with the `lists` of `in_order`."""
+    """Count the faults of `lists`, which come from `in_order`."""
     mine = lists.join(held_out.pairs.select("user_id").unique(), on="user_id", how="semi")
     lengths = mine.group_by("user_id").len()["len"]
     edge = (
@@ -71,7 +71,7 @@ def faults(lists: pl.DataFrame, held_out: HeldOutStreams, k: int) -> Faults:
     )
     return Faults(
         foreign=len(lists.join(held_out.catalogue, on="item_id", how="anti")),
-        heard=len(lists.join(held_out.heard, on=["user_id", "item_id"], how="semi")),
+        heard=len(lists.join(held_out.streamed, on=["user_id", "item_id"], how="semi")),
         repeated=len(lists) - len(lists.unique(["user_id", "item_id"])),
         users_without=held_out.pairs["user_id"].n_unique() - len(lengths),
         users_short=int((lengths < k).sum()),

@@ -1,7 +1,7 @@
-"""How well a user's held-out items are found: each metric is one aggregation over that user's rows.
+"""Accuracy metrics: HR, NDCG, recall, precision, MRR, and recall and NDCG by value, one polars aggregation each.
 
 A row is one held-out (user, item) pair; `rank` is its place in the user's list, 1 first, null where it was not
-recommended, `value` what it was worth (seconds streamed, completion). Group by user, then average over users: a user
+recommended, `value` how much of it was streamed (seconds, completion). Group by user, then average over users: a user
 without recommendations counts as zero.
 """
 
@@ -12,13 +12,13 @@ import polars as pl
 RANK = pl.col("rank")
 
 
-def accuracy(k: int) -> list[pl.Expr]:
+def accuracy_metrics(k: int) -> list[pl.Expr]:
     """All accuracy metrics at `k`, and MRR@100."""
     return [hit_rate(k), ndcg(k), recall(k), precision(k), reciprocal_rank(100)]
 
 
-def worth(k: int) -> list[pl.Expr]:
-    """The metrics at `k` that ask not whether something was streamed, but how much of it."""
+def value_metrics(k: int) -> list[pl.Expr]:
+    """The metrics at `k` that weigh each held-out item by its value."""
     return [value_recall(k), value_ndcg(k)]
 
 
@@ -69,7 +69,7 @@ def precision(k: int) -> pl.Expr:
 
 
 def reciprocal_rank(k: int) -> pl.Expr:
-    """The part of a user in MRR@k: 1/rank of the first held-out item found, 0 if none is among the first k.
+    """Reciprocal rank@k of a user: 1/rank of the first held-out item found, 0 if none is among the first k.
 
     >>> ranks = pl.DataFrame({"user_id": ["a", "a", "b"], "rank": [4, 2, None]})
     >>> ranks.group_by("user_id", maintain_order=True).agg(reciprocal_rank(100))["mrr@100"].to_list()
@@ -79,7 +79,7 @@ def reciprocal_rank(k: int) -> pl.Expr:
 
 
 def value_recall(k: int) -> pl.Expr:
-    """Value recall@k of a user: the share of what the held-out items were worth that is among the first k.
+    """Value recall@k of a user: the value of the held-out items among the first k over that of all.
 
     >>> pairs = pl.DataFrame({"user_id": ["a", "a", "b"], "rank": [1, None, 1], "value": [1.0, 3.0, 0.0]})
     >>> pairs.group_by("user_id", maintain_order=True).agg(value_recall(2))["value recall@2"].to_list()
@@ -90,7 +90,7 @@ def value_recall(k: int) -> pl.Expr:
 
 
 def value_ndcg(k: int) -> pl.Expr:
-    """NDCG@k of a user with gains in proportion to value: the best list has what is worth most in front.
+    """NDCG@k of a user with gains in proportion to value: the ideal list is ordered by it.
 
     >>> pairs = pl.DataFrame({"user_id": ["a", "a"], "rank": [2, 1], "value": [3.0, 1.0]})
     >>> pairs.group_by("user_id").agg(value_ndcg(2).round(4))["value ndcg@2"].to_list()

@@ -1,4 +1,4 @@
-"""A report as one HTML page: figures with their intervals, curves, and what the models learned from."""
+"""An evaluation report as one HTML page: metrics with intervals, curves, training."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import polars as pl
 from colisten.evaluation.plots import plot_balance, plot_coverage, plot_long_tail, plot_segments, plot_training
 from colisten.evaluation.report import Report
 from colisten.figures import html_figure, html_table, write_page
+from colisten.graph_store.edge_summary import EDGE_TYPE
+from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.edges import FILE
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -40,10 +42,10 @@ def _of_type(report: Report) -> Iterator[str]:
     yield html_table(("segment", "recommender", "users", "mean", "low", "high"), _figures(report, f"ndcg@{k}"))
     yield html_figure(
         plot_long_tail(report),
-        f"The long tail: what share of all first {k} places goes to the most heard part of the catalogue. The straight "
-        "line treats all items alike; the dashed one is what people listened to.",
+        f"The long tail: the share of all first {k} places that the most popular part of the catalogue has. The "
+        "straight line treats all items alike; the dashed one is listening in the training data.",
     )
-    yield html_figure(plot_coverage(report), "Coverage: the share of the catalogue that stands in somebody's list.")
+    yield html_figure(plot_coverage(report), "Coverage: the share of the catalogue that is in any list.")
 
 
 def _figures(report: Report, metric: str) -> Iterator[tuple[object, ...]]:
@@ -55,15 +57,15 @@ def _figures(report: Report, metric: str) -> Iterator[tuple[object, ...]]:
 
 
 def _of_training(workdir: Workdir, settings: Settings) -> Iterator[str]:
-    """What the working folder tells of training; nothing of what is not there."""
+    """Loss curves and edge balance, as far as the working folder has them."""
     log, edges = workdir.gnn / "training.jsonl", workdir.edges / FILE
     epochs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if epochs:
         yield "<h2>Training</h2>"
         yield html_figure(plot_training(epochs), "The graph model: loss in training, and on edges held out from it.")
     if edges.exists():
-        counts = pl.scan_parquet(edges).group_by("src_type", "dst_type").len().collect(engine="streaming").rows()
+        counts = pl.scan_parquet(edges).group_by(EDGE_TYPE).len().collect(engine="streaming").rows()
         balanced = settings.gnn.balance
         how = "drawn equally from every edge type" if balanced else "drawn in proportion to the graph"
-        figure = plot_balance({(one, other): count for one, other, count in counts}, balanced=balanced)
+        figure = plot_balance({EdgeType(*names): count for *names, count in counts}, balanced=balanced)
         yield html_figure(figure, f"Balance of edge types: training edges are {how}.")

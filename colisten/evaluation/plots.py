@@ -1,4 +1,4 @@
-"""The plots of a report."""
+"""The plots of an evaluation report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from colisten.evaluation.report import LISTENING, Report
 from colisten.figures import COLOURS
-from colisten.graph_store.edge_summary import EdgeType
+from colisten.graph_store.edge_type import EdgeType
 
 _MAIN = ("all", "warm", "cold", "tail items", "unseen items")
 
@@ -41,14 +41,14 @@ def _bars(axes: Axes, at: Any, figures: Sequence[Mapping[str, float]], width: fl
 
 
 def plot_long_tail(report: Report) -> Figure:
-    """Who gets the places in the lists: the most heard part of the catalogue against its share of all places."""
+    """The long-tail curve: the most popular part of the catalogue against its share of all places in the lists."""
     figure, axes = _axes(6.5, 5)
     percent = np.arange(101)
     for place, (name, found) in enumerate(report.scores.items()):
         axes.plot(percent, np.multiply(found.long_tail, 100), color=COLOURS[place % len(COLOURS)], label=name)
-    axes.plot(percent, np.multiply(report.listening, 100), color="#222", linestyle="--", label=LISTENING)
+    axes.plot(percent, np.multiply(report.training_long_tail, 100), color="#222", linestyle="--", label=LISTENING)
     axes.plot([0, 100], [0, 100], color="#bbb", linewidth=0.8)
-    axes.set(xlabel="most heard part of the catalogue", ylabel=f"share of the first {report.k} places", ylim=(0, 101))
+    axes.set(xlabel="most popular part of the catalogue", ylabel=f"share of the first {report.k} places", ylim=(0, 101))
     axes.xaxis.set_major_formatter(PercentFormatter())
     axes.yaxis.set_major_formatter(PercentFormatter())
     axes.legend(frameon=False, fontsize=8)
@@ -56,7 +56,7 @@ def plot_long_tail(report: Report) -> Figure:
 
 
 def plot_coverage(report: Report) -> Figure:
-    """Share of the catalogue that stands in somebody's list, of k and of 100."""
+    """Coverage: share of the catalogue that is in any list, of k and of 100."""
     names = list(report.scores)
     figure, axes = _axes(7, 1.2 + 0.5 * len(names))
     for shift, metric in enumerate(name for name in next(iter(report.scores.values())).lists if "coverage" in name):
@@ -91,7 +91,7 @@ def plot_balance(edges: Mapping[EdgeType, int], *, balanced: bool) -> Figure:
     axes.barh(np.arange(len(kinds)), shares, 0.36, color=COLOURS[0], label="of the graph's edges")
     drawn = [100 / len(edges) if balanced else share for share in shares]
     axes.barh(np.arange(len(kinds)) + 0.38, drawn, 0.36, color=COLOURS[1], label="of the edges drawn in training")
-    axes.set_yticks(np.arange(len(kinds)) + 0.19, [f"{one} – {other}" for one, other in kinds])
+    axes.set_yticks(np.arange(len(kinds)) + 0.19, [f"{kind.src} – {kind.dst}, {kind.relation}" for kind in kinds])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter())
     axes.legend(frameon=False, fontsize=8)

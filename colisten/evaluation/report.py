@@ -1,4 +1,4 @@
-"""Recommenders side by side on one split: figures by segment with intervals, as JSON and as tables."""
+"""Evaluation of recommenders side by side on one split: metrics by segment, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from colisten.evaluation.beyond_accuracy import cumulative
 from colisten.evaluation.held_out_streams import HeldOutStreams, read_held_out
 from colisten.evaluation.intervals import bootstrap, interval, standard_error
-from colisten.evaluation.metrics_lists import cumulative
 from colisten.evaluation.scores import DEPTH, ItemVectors, Scores, score
 from colisten.progress import Progress
 
@@ -22,12 +22,12 @@ RecommendFunction = Callable[[Sequence[str], int, str], pl.DataFrame]
 
 DRAWS = 1000
 LISTENING = "listening itself"
-"""What the curve of what was heard is called."""
+"""Name of the long-tail curve of the training data."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `colisten evaluate` says of one item type."""
+    """All that `colisten evaluate` reports on one item type."""
 
     item_type: str
     k: int
@@ -37,11 +37,11 @@ class Report:
     segments: dict[str, Any]
     """Segment → `users`, and per recommender and metric `mean`, `se`, `low`, `high` (95 %, bootstrap over users)."""
     differences: dict[str, Any]
-    """The same shape: each further recommender less the first, user by user."""
-    listening: list[float]
-    """`Scores.long_tail` of what was heard in training."""
+    """The same shape: each further recommender minus the first, paired by user."""
+    training_long_tail: list[float]
+    """`Scores.long_tail` of the streams in training."""
     values: dict[str, dict[str, float]]
-    """Recommender → what it has of that which tuning varies."""
+    """Baseline → tuned parameter → its value."""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
@@ -52,7 +52,8 @@ class Report:
             "segments": self.segments,
             "differences": self.differences,
             "lists": {name: found.lists for name, found in self.scores.items()},
-            "long_tail": {name: found.long_tail for name, found in self.scores.items()} | {LISTENING: self.listening},
+            "long_tail": {name: found.long_tail for name, found in self.scores.items()}
+            | {LISTENING: self.training_long_tail},
             "faults": {name: asdict(found.faults) for name, found in self.scores.items()},
             "seconds": self.seconds,
             "values": self.values,
@@ -69,7 +70,7 @@ def evaluate(
     values: Mapping[str, dict[str, float]] | None = None,
     progress: Progress,
 ) -> list[Report]:
-    """Judge `recommenders`, the first one against all others, on every item type that `split` holds out.
+    """Compare `recommenders`, all others with the first one, on every item type that `split` holds out.
 
     Raises:
         DataError: the split or a table of recommendations cannot be read.
@@ -104,8 +105,8 @@ def _report(
         "catalogue": len(held_out.catalogue),
         "training_listeners": held_out.listeners,
     }
-    heard = cumulative(held_out.catalogue["listeners"].sort(descending=True))
-    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences, heard, {})
+    long_tail = cumulative(held_out.catalogue["listeners"].sort(descending=True))
+    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences, long_tail, {})
 
 
 def _compare(scores: Mapping[str, Scores], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What `colisten evaluate` does: Colisten's own recommendations beside the baselines, on one split."""
+"""Evaluation of a working folder: its live index beside the baselines, on the held-out streams of a split."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from colisten.evaluation.baselines.choosing import choose, fit
-from colisten.evaluation.baselines.tuning import tuned, values_of
+from colisten.evaluation.baselines.registry import fit_baselines, make_baselines
+from colisten.evaluation.baselines.tuning import tune_baselines, tuned_values
 from colisten.evaluation.held_out_streams import check_no_leaks, read_held_out
-from colisten.evaluation.report import Report, evaluate
+from colisten.evaluation.report import RecommendFunction, Report, evaluate
 from colisten.evaluation.scores import ItemVectors
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
@@ -33,32 +33,38 @@ def evaluate_workdir(
     tune: bool = True,
     progress: Progress,
 ) -> list[Report]:
-    """Judge the live index first, then the baselines of those names (or `all`), fitted to the same data.
+    """Evaluate the live index first, then the baselines of those names (or `all`), fitted to the same data.
 
-    With `tune` each baseline first tries its grid on the validation split that Colisten's own selection is made on.
-    Diversity is measured over the text vectors of `workdir`, where it has them.
+    With `tune`, the parameters of each baseline are first chosen from its grid on the validation slice that Colisten's
+    own model selection uses. Diversity is measured in the text vectors of `workdir`, where it has them.
 
     Raises:
-        DataError: the split cannot be read, or the working folder has learned from what it hides.
+        DataError: the split cannot be read, or the working folder has learned from its held-out streams.
         SettingsError: an unknown baseline.
         IndexStoreError: nothing is published.
     """
     data = ListeningData(workdir.listening)
     check_no_leaks(data, read_held_out(split))
     text = load_text(workdir.features) if (workdir.features / "text.safetensors").exists() else None
-    chosen = choose(baselines, text, progress)
-    fitted = fit(tuned(chosen, data, settings, progress) if tune else chosen, data, progress)
+    made = make_baselines(baselines, text, progress)
+    fitted = fit_baselines(tune_baselines(made, data, settings, progress) if tune else made, data, progress)
     vectors = None if text is None else ItemVectors(data.items["item_id"], text)
     with Recommender.open(workdir, settings) as recommender:
-
-        def live(users: Sequence[str], k: int, item_type: str) -> pl.DataFrame:
-            """What a user of the command line would get."""
-            with tempfile.TemporaryDirectory() as scratch:
-                path = Path(scratch) / "recommendations.parquet"
-                recommend_to(path, recommender, users, Query(k, item_type), progress)
-                return pl.read_parquet(path)
-
-        recommenders = {"colisten": live} | {name: baseline.recommend for name, baseline in fitted.items()}
+        recommenders = {"colisten": _batch(recommender, progress)}
+        recommenders |= {name: baseline.recommend for name, baseline in fitted.items()}
         return evaluate(
-            split, recommenders, k=k, seed=settings.seed, vectors=vectors, values=values_of(fitted), progress=progress
-        )
+            split, recommenders, k=k, seed=settings.seed, vectors=vectors, values=tuned_values(fitted),
+            progress=progress,
+        )  # fmt: skip
+
+
+def _batch(recommender: Recommender, progress: Progress) -> RecommendFunction:
+    """Recommendations as `colisten recommend --users` writes them."""
+
+    def recommend(users: Sequence[str], k: int, item_type: str) -> pl.DataFrame:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "recommendations.parquet"
+            recommend_to(path, recommender, users, Query(k, item_type), progress)
+            return pl.read_parquet(path)
+
+    return recommend

@@ -1,4 +1,4 @@
-"""One recommender's figures, user by user and as a whole."""
+"""All metrics of one recommender, user by user and of its lists as a whole."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import polars as pl
 
 from colisten.arrays import Floats
-from colisten.evaluation import metrics_lists as shape
+from colisten.evaluation import beyond_accuracy
 from colisten.evaluation.held_out_streams import HeldOutStreams
 from colisten.evaluation.lists import Faults, faults, in_order
-from colisten.evaluation.metrics import accuracy, worth
+from colisten.evaluation.metrics import accuracy_metrics, value_metrics
 
 DEPTH = 100
-"""How deep a list is looked at: MRR and the wide coverage."""
+"""Length of the lists that MRR and the wide coverage look at."""
 
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """What diversity is measured over: `vectors` float32 [items, width] of `item_ids`."""
+    """Item embeddings that diversity is measured in: `vectors` float32 [items, width] of `item_ids`."""
 
     item_ids: pl.Series
     vectors: Floats
@@ -26,21 +26,21 @@ class ItemVectors:
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of one recommender on one item type."""
+    """The metrics of one recommender on one item type."""
 
     accuracy: dict[str, pl.DataFrame]
     """Per segment: `user_id` (ascending, every user of the segment) and one column per metric."""
     lists: dict[str, float]
-    """Figures of the lists as a whole."""
+    """Beyond-accuracy metrics by name."""
     long_tail: list[float]
-    """Share of the first k that goes to the most heard 0 %, 1 %, …, 100 % of the catalogue."""
+    """Share of the first k that the most popular 0 %, 1 %, …, 100 % of the catalogue have."""
     faults: Faults
 
 
 def score(
     held_out: HeldOutStreams, recommendations: pl.DataFrame, k: int, vectors: ItemVectors | None = None
 ) -> Scores:
-    """Judge a table of recommendations (`user_id`, `item_id`, `score`, `rank`), by value too where it is known.
+    """Score a table of recommendations (`user_id`, `item_id`, `score`, `rank`), by value too where it is known.
 
     Raises:
         DataError: the table cannot be read as lists.
@@ -48,43 +48,44 @@ def score(
     lists = in_order(recommendations)
     ranks = lists.group_by("user_id", "item_id").agg(pl.col("rank").min())
     found = held_out.pairs.join(ranks, on=["user_id", "item_id"], how="left")
-    valued = worth(k) if found["value"].count() else []
+    by_value = value_metrics(k) if found["value"].count() else []
     shown = _shown(held_out, lists)
     per_segment = {
-        name: found.filter(mask).group_by("user_id").agg(accuracy(k) + valued).sort("user_id")
+        name: found.filter(mask).group_by("user_id").agg(accuracy_metrics(k) + by_value).sort("user_id")
         for name, mask in held_out.segments.items()
     }
     return Scores(
         accuracy={name: users for name, users in per_segment.items() if len(users)},
         lists=_of_lists(held_out, shown, k, vectors),
-        long_tail=shape.long_tail(shown, k, held_out.catalogue.select("item_id", "listeners")),
+        long_tail=beyond_accuracy.long_tail(shown, k, held_out.catalogue.select("item_id", "listeners")),
         faults=faults(lists, held_out, k),
     )
 
 
 def _of_lists(held_out: HeldOutStreams, shown: pl.DataFrame, k: int, vectors: ItemVectors | None) -> dict[str, float]:
     size, listeners = len(held_out.catalogue), held_out.catalogue.select("item_id", "listeners")
-    liked = shape.popularity(shown, k, listeners, held_out.listeners)
-    taste = shape.popularity(held_out.heard.with_columns(rank=pl.lit(1)), k, listeners, held_out.listeners)
+    streamed = held_out.streamed.with_columns(rank=pl.lit(1))
+    popularity = beyond_accuracy.popularity(shown, k, listeners, held_out.listeners)
+    profiles = beyond_accuracy.popularity(streamed, k, listeners, held_out.listeners)
     genres = held_out.catalogue.select("item_id", "genres")
     by_user = [
-        liked,
-        shape.novelty(shown, k, listeners, held_out.listeners),
-        shape.calibration(shown, k, held_out.heard, genres),
+        popularity,
+        beyond_accuracy.novelty(shown, k, listeners, held_out.listeners),
+        beyond_accuracy.calibration(shown, k, held_out.streamed, genres),
     ]
     if vectors is not None:
-        by_user.append(shape.diversity(shown, k, vectors.item_ids, vectors.vectors))
+        by_user.append(beyond_accuracy.diversity(shown, k, vectors.item_ids, vectors.vectors))
     means = {table.columns[1]: table.select(pl.nth(1).mean()).item() for table in by_user}
     return {
-        f"coverage@{k}": shape.coverage(shown, k, size),
-        f"coverage@{DEPTH}": shape.coverage(shown, DEPTH, size),
-        f"gini@{k}": shape.gini(shown, k, size),
+        f"coverage@{k}": beyond_accuracy.coverage(shown, k, size),
+        f"coverage@{DEPTH}": beyond_accuracy.coverage(shown, DEPTH, size),
+        f"gini@{k}": beyond_accuracy.gini(shown, k, size),
         **means,
-        "popularity lift": shape.popularity_lift(liked, taste, k),
+        "popularity lift": beyond_accuracy.popularity_lift(popularity, profiles, k),
     }
 
 
 def _shown(held_out: HeldOutStreams, lists: pl.DataFrame) -> pl.DataFrame:
-    """What the test users are shown of the catalogue."""
+    """Recommendations to test users of items of the catalogue."""
     mine = lists.join(held_out.users.to_frame(), on="user_id", how="semi")
     return mine.join(held_out.catalogue.select("item_id"), on="item_id", how="semi")

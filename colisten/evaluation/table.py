@@ -1,4 +1,4 @@
-"""A report as tables for a terminal."""
+"""An evaluation report as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def accuracy_table(report: Report, metrics: Sequence[str] = (), segments: Sequen
 
 
 def differences_table(report: Report, metrics: Sequence[str] = ()) -> Table:
-    """Each further recommender less the first, user by user; a star where the 95 % interval leaves out zero."""
+    """Each further recommender minus the first, paired by user; a star where the 95 % interval leaves out zero."""
     shown = metrics or (f"hr@{report.k}", f"ndcg@{report.k}", "mrr@100")
     first = next(iter(report.scores))
     table = Table("segment", f"less {first}", *shown, title=f"{report.item_type}: paired differences to {first}")
@@ -58,9 +58,9 @@ def with_interval(figure: Mapping[str, float], form: str = ".3f") -> str:
 
 
 def lists_table(report: Report) -> Table:
-    """Recommenders × what their lists are like: coverage, concentration, popularity, variety."""
+    """Recommenders × beyond-accuracy metrics of their lists, and the parameters that tuning chose."""
     names = list(next(iter(report.scores.values())).lists)
-    table = Table("recommender", *names, "ties", "values", title=f"{report.item_type}: the lists themselves")
+    table = Table("recommender", *names, "ties", "values", title=f"{report.item_type}: beyond accuracy")
     for name, found in report.scores.items():
         figures = (f"{found.lists.get(figure, float('nan')):.3f}" for figure in names)
         values = ", ".join(f"{key} {value:g}" for key, value in report.values.get(name, {}).items())

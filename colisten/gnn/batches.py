@@ -1,4 +1,4 @@
-"""Training batches: edges of an epoch, streamed as subgraphs and contrasts while the model works on earlier ones."""
+"""Training batches: the supervision edges of an epoch, streamed as `HeteroData` and contrasts ahead of the model."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from colisten.arrays import Int64s
 from colisten.gnn.node_features import NodeFeatures
-from colisten.gnn.subgraph import Subgraph, subgraph
 from colisten.gnn.supervision import Contrast, Contrasts, SupervisionEdges, false_negatives
 from colisten.graph_store.stream.exclude import HeldOutEdges
+from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.streaming import batch_key, stream
+from colisten.ragged import offsets
 
 
 @dataclass(frozen=True)
 class SeedContrast:
-    """A contrast whose items are places among a subgraph's seeds."""
+    """A contrast whose items are rows of the seeds' embeddings (see `model.seed_vectors`)."""
 
     anchor: Tensor
     positive: Tensor
@@ -34,7 +36,7 @@ class SeedContrast:
 class TrainingBatch:
     """Everything one step needs."""
 
-    graph: Subgraph
+    graph: HeteroData
     contrasts: tuple[SeedContrast, ...]
 
     def to(self, device: torch.device) -> TrainingBatch:
@@ -44,17 +46,17 @@ class TrainingBatch:
 
 
 @dataclass(frozen=True)
-class _Asked(Batch):
-    """A batch that is to be sampled, and what its loss will compare."""
+class _ContrastBatch(Batch):
+    """Seeds to sample neighbourhoods of, and the contrasts of their loss."""
 
     contrasts: tuple[Contrast, ...] = ()
     isolated: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
-    """Seeds that hear nobody."""
+    """Seeds that receive no message."""
 
 
 @dataclass(frozen=True)
 class BatchStream:
-    """Makes batches of edges. What a batch holds depends on its edges, the seed and its place, not on threads."""
+    """Loader of training batches. What a batch holds depends on its edges, the seed and its place, not on threads."""
 
     sampler: NeighbourSampler
     contrasts: Contrasts
@@ -62,9 +64,9 @@ class BatchStream:
     batch_size: int
     prefetch: int
     unknown: HeldOutEdges | None
-    """Edges that do not count as joined (see `supervision.false_negatives`)."""
-    isolated: float
-    """Share of seeds treated as if they had no edges, so that the model learns what to make of such items."""
+    """Edges that mask no negative (see `supervision.false_negatives`)."""
+    isolated_node_rate: float
+    """Share of seeds treated as if they had no edges, so that the model learns to embed such items."""
 
     def __call__(
         self, epochs: Iterable[tuple[int, SupervisionEdges]], seed: int
@@ -73,50 +75,55 @@ class BatchStream:
 
         The first batches of an epoch are made while the model works on the last ones of the epoch before.
         """
-        return stream(self.sampler, self._asked(epochs, seed), self._finish, prefetch=self.prefetch)
+        return stream(self.sampler, self._batches(epochs, seed), self._finish, prefetch=self.prefetch)
 
     def steps(self, edges: SupervisionEdges) -> int:
         """Batches that an epoch of these edges takes."""
         return -(-len(edges[0]) // self.batch_size)
 
-    def _asked(self, epochs: Iterable[tuple[int, SupervisionEdges]], seed: int) -> Iterator[_Asked]:
+    def _batches(self, epochs: Iterable[tuple[int, SupervisionEdges]], seed: int) -> Iterator[_ContrastBatch]:
         for epoch, (src, dst) in epochs:
             for place, cut in enumerate(range(0, len(src), self.batch_size)):
                 part = slice(cut, cut + self.batch_size)
-                yield self._ask((src[part], dst[part]), batch_key(seed, epoch, place))
+                yield self._batch((src[part], dst[part]), batch_key(seed, epoch, place))
 
-    def _ask(self, edges: SupervisionEdges, key: np.uint64) -> _Asked:
+    def _batch(self, edges: SupervisionEdges, key: np.uint64) -> _ContrastBatch:
         rng = np.random.default_rng(key)
         contrasts = tuple(self.contrasts.draw(edges, rng))
         seeds = np.unique(np.concatenate([items for c in contrasts for items in (c.anchor, c.positive, c.negatives)]))
-        isolated = seeds[rng.random(len(seeds)) < self.isolated]
-        return _Asked(seeds, key, without=edges, contrasts=contrasts, isolated=isolated)
+        isolated = seeds[rng.random(len(seeds)) < self.isolated_node_rate]
+        return _ContrastBatch(seeds, key, without=edges, contrasts=contrasts, isolated=isolated)
 
-    def _finish(self, asked: _Asked, around: Neighbourhood) -> TrainingBatch:
+    def _finish(self, batch: _ContrastBatch, around: Neighbourhood) -> TrainingBatch:
         adjacency = self.sampler.adjacency
-        graph = subgraph(
-            _silenced(around, asked.isolated), adjacency, lambda items: self.features.of(items, asked.isolated)
+        graph = to_hetero_data(
+            _without_messages_to(around, batch.isolated),
+            adjacency,
+            lambda items: self.features.of(items, batch.isolated),
         )
-        order = np.argsort(graph.seeds)
+        sampled = around.nodes[: around.nodes_per_hop[0]]
+        types = adjacency.node_type[sampled]
+        first = offsets(np.bincount(types, minlength=len(adjacency.node_types)))[:-1]
+        order, rows = np.argsort(sampled), first[types] + graph.place[: len(sampled)].numpy()
 
-        def places(items: Int64s) -> Tensor:
-            return torch.from_numpy(order[np.searchsorted(graph.seeds, items, sorter=order)])
+        def rows_of(items: Int64s) -> Tensor:
+            return torch.from_numpy(rows[order[np.searchsorted(sampled, items, sorter=order)]])
 
-        placed = [
+        contrasts = [
             SeedContrast(
-                anchor=places(contrast.anchor),
-                positive=places(contrast.positive),
-                negatives=places(contrast.negatives),
+                anchor=rows_of(contrast.anchor),
+                positive=rows_of(contrast.positive),
+                negatives=rows_of(contrast.negatives),
                 log_chance=torch.from_numpy(contrast.log_chance),
                 false_negatives=torch.from_numpy(false_negatives(adjacency, contrast, self.unknown)),
             )
-            for contrast in asked.contrasts
+            for contrast in batch.contrasts
         ]
-        return TrainingBatch(graph, tuple(placed))
+        return TrainingBatch(graph, tuple(contrasts))
 
 
-def _silenced(around: Neighbourhood, isolated: Int64s) -> Neighbourhood:
-    """Without the messages to some items."""
+def _without_messages_to(around: Neighbourhood, isolated: Int64s) -> Neighbourhood:
+    """The neighbourhood without the edges that lead to some items."""
     keep = ~np.isin(around.nodes, isolated)[around.dst]
     per_hop = np.split(keep, np.cumsum(around.edges_per_hop)[:-1])
     return replace(
@@ -124,5 +131,6 @@ def _silenced(around: Neighbourhood, isolated: Int64s) -> Neighbourhood:
         src=around.src[keep],
         dst=around.dst[keep],
         weight=around.weight[keep],
+        relation=around.relation[keep],
         edges_per_hop=tuple(int(hop.sum()) for hop in per_hop),
     )

@@ -1,104 +1,171 @@
-"""The heterogeneous GraphSAGE of the paper (4.1.2), as PyTorch Geometric modules."""
+"""Heterogeneous GraphSAGE (paper 4.1.2): weights per node type and per edge type, a weighted mean or maximum."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import segment
 
-from colisten.gnn.subgraph import Segments, Subgraph
+from colisten.gnn.model import EdgeTensors, Metadata, NodeTensors
+
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
 Aggregate = Literal["max", "mean"]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """All that the model's parameters depend on."""
-
-    features: int
-    node_types: int
-    dim: int
-    layers: int
-    aggregate: Aggregate
 
 
 class TypedLinear(nn.Module):
     """x W_t + b_t with weights per node type."""
 
-    def __init__(self, width: int, out: int, types: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, node_types: Sequence[str]) -> None:
         super().__init__()
-        bound = (3 / width) ** 0.5  # keeps the variance of what goes through
-        self.weight = nn.Parameter(torch.empty(types, width, out).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(types, out))
+        bound = (3 / in_channels) ** 0.5  # keeps the variance of what goes through
+        self.types = {name: code for code, name in enumerate(node_types)}
+        self.weight = nn.Parameter(torch.empty(len(node_types), in_channels, out_channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(len(node_types), out_channels))
 
-    def forward(self, x: Tensor, segments: Segments) -> Tensor:
-        """[n, width] → [n, out] for nodes that come in runs of one type."""
-        parts = torch.split(x, [size for _, size in segments])
-        out = [torch.addmm(self.bias[t], part, self.weight[t]) for (t, _), part in zip(segments, parts, strict=True)]
-        return torch.cat(out)
+    def forward(self, x_dict: NodeTensors) -> NodeTensors:
+        """[n, in_channels] → [n, out_channels] for the nodes of each type."""
+        return {
+            name: torch.addmm(self.bias[code], x_dict[name], self.weight[code]) for name, code in self.types.items()
+        }
 
 
-class RelationalSAGE(MessagePassing):  # type: ignore[misc]  # PyG is untyped
+class RelationalSAGE(nn.Module):
     """One layer, before its last σ: W_c h_c + b + Σ_r AGG_{n ∈ N_r(c)} σ(W_r h_n + b_r), paper eq. 2–3.
 
-    A relation r is a directed pair of node types, and AGG the element-wise maximum of the paper or the weighted mean.
-    All relations go through one sparse product: a node has one message per node type it can send to, and one row of
-    the adjacency per node type it can hear from.
+    r is an edge type, and AGG the element-wise maximum of the paper or the weighted mean. All edge types go through one
+    sparse product: a node has one message per relation and node type it can send to, and one row of the adjacency per
+    edge type it can receive from.
     """
 
-    def __init__(self, dim: int, types: int, aggregate: Aggregate) -> None:
-        super().__init__(aggr="max" if aggregate == "max" else "sum")
-        self.types = types
-        self.say = TypedLinear(dim, types * dim, types)
-        self.keep = TypedLinear(dim, dim, types)
+    def __init__(self, metadata: Metadata, channels: int, aggregate: Aggregate) -> None:
+        super().__init__()
+        node_types, edge_types = metadata
+        self.relations = list(dict.fromkeys(relation for _, relation, _ in edge_types))
+        self.node_types, self.aggregate = list(node_types), aggregate
+        self.message_lin = TypedLinear(channels, len(self.relations) * len(node_types) * channels, node_types)
+        self.self_lin = TypedLinear(channels, channels, node_types)
 
-    def forward(self, x: Tensor, adjacency: Tensor, speakers: Segments, listeners: Segments) -> Tensor:
-        """[n, dim] → [m, dim] for the first m nodes, those that `adjacency` [m · types, n · types] has rows for."""
-        said = self.say(x, speakers).relu().view(-1, x.shape[1])
-        heard: Tensor = self.propagate(adjacency, x=said).view(-1, self.types, x.shape[1]).sum(dim=1)
-        kept: Tensor = self.keep(x[: len(heard)], listeners)
-        return heard + kept
+    def forward(
+        self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors,
+        num_dst: Mapping[str, int],
+    ) -> NodeTensors:  # fmt: skip
+        """[n, channels] → [num_dst, channels] for the first `num_dst` nodes of each type.
 
-    def message_and_aggregate(self, edge_index: Tensor, x: Tensor) -> Tensor:
+        Edges come ordered by destination within each edge type, as `to_hetero_data` gives them; others are sorted here.
+        """
+        channels = next(iter(x_dict.values())).shape[1]
+        sent = self.message_lin(x_dict)
+        messages = torch.cat([sent[name] for name in self.node_types]).relu().view(-1, channels)
+        sizes = {name: len(x_dict[name]) for name in self.node_types}
+        received = self.propagate(self.adjacency(edge_index_dict, edge_weight_dict, sizes, num_dst), messages)
+        own = self.self_lin({name: x[: num_dst[name]] for name, x in x_dict.items()})
+        per_edge_type = len(self.node_types) * len(self.relations)
+        parts = torch.split(received, [per_edge_type * num_dst[name] for name in self.node_types])
+        return {
+            name: own[name] + part.view(per_edge_type, num_dst[name], channels).sum(dim=0)
+            for name, part in zip(self.node_types, parts, strict=True)
+        }
+
+    def adjacency(
+        self, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors, sizes: Mapping[str, int],
+        num_dst: Mapping[str, int],
+    ) -> Tensor:  # fmt: skip
+        """All edges to the first `num_dst` nodes as one CSR tensor [rows, messages].
+
+        Rows: destination type by destination type, within it edge type by edge type. A node has as many messages, one
+        after the other, as there are relations and node types to send to.
+        """
+        relations, types = self.relations, self.node_types
+        per_node = len(relations) * len(types)
+        first = dict(zip(types, _starts([sizes[name] for name in types]), strict=True))
+        rows, columns, weights, begin = [], [], [], 0
+        for to, dst_type in enumerate(types):
+            for src_type in types:
+                for by, relation in enumerate(relations):
+                    src, dst = edge_index_dict[src_type, relation, dst_type]
+                    weight = edge_weight_dict[src_type, relation, dst_type]
+                    if num_dst[dst_type] < sizes[dst_type]:
+                        near = dst < num_dst[dst_type]
+                        src, dst, weight = src[near], dst[near], weight[near]
+                    rows.append(dst + begin)
+                    columns.append((src + first[src_type]) * per_node + by * len(types) + to)
+                    weights.append(weight)
+                    begin += num_dst[dst_type]
+        row, column, weight = torch.cat(rows), torch.cat(columns), torch.cat(weights)
+        if not bool((row[1:] >= row[:-1]).all()):
+            row, order = row.sort(stable=True)
+            column, weight = column[order], weight[order]
+        return self._csr(row, column, weight, (begin, sum(sizes.values()) * per_node))
+
+    def _csr(self, row: Tensor, column: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+        """Of ordered rows; with the mean, the weights of a row sum to 1."""
+        indptr = torch.zeros(size[0] + 1, dtype=torch.int64, device=row.device)
+        torch.cumsum(torch.bincount(row, minlength=size[0]), dim=0, out=indptr[1:])
+        if self.aggregate == "mean":
+            total = torch.zeros(size[0], dtype=torch.float64, device=row.device).index_add_(0, row, weight.double())
+            values = (weight / total[row]).float()
+        else:
+            values = torch.ones_like(weight)
+        return torch.sparse_csr_tensor(indptr, column, values, size=size, check_invariants=False)
+
+    def propagate(self, adjacency: Tensor, messages: Tensor) -> Tensor:
         """The sparse product, with the sum or maximum per row; 0 for a row without entries."""
-        if x.device.type == "cpu":
-            heard: Tensor = torch.sparse.mm(edge_index, x, "amax" if self.aggr == "max" else "sum")
-            return heard
-        said = x[edge_index.col_indices()] * edge_index.values()[:, None]
-        return self.gather(said, edge_index.crow_indices())
+        if messages.device.type == "cpu":
+            received: Tensor = torch.sparse.mm(adjacency, messages, "amax" if self.aggregate == "max" else "sum")
+            return received
+        return self.gather(adjacency, messages)
 
-    def gather(self, said: Tensor, rows: Tensor) -> Tensor:
+    def gather(self, adjacency: Tensor, messages: Tensor) -> Tensor:
         """The same without a sparse product, which knows no maximum on a GPU."""
-        heard: Tensor = segment(said, rows, reduce=self.aggr)
-        return heard
+        sent = messages[adjacency.col_indices()] * adjacency.values()[:, None]
+        received: Tensor = segment(sent, adjacency.crow_indices(), reduce="max" if self.aggregate == "max" else "sum")
+        return received
 
 
 class HGNN(nn.Module):
-    """Features of a subgraph's nodes to embeddings of its seeds, of length 1."""
+    """Node features to node embeddings: a projection per node type, then `num_layers` of `RelationalSAGE`."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(
+        self, metadata: Metadata, in_channels: int, out_channels: int, *, num_layers: int = 2,
+        aggregate: Aggregate = "mean",
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.shape = shape
-        self.project = TypedLinear(shape.features, shape.dim, shape.node_types)
-        self.layers = nn.ModuleList(
-            RelationalSAGE(shape.dim, shape.node_types, shape.aggregate) for _ in range(shape.layers)
-        )
+        self.project = TypedLinear(in_channels, out_channels, metadata[0])
+        self.layers = nn.ModuleList(RelationalSAGE(metadata, out_channels, aggregate) for _ in range(num_layers))
+        self.num_layers = num_layers
 
-    def forward(self, graph: Subgraph) -> Tensor:
-        """[seeds, dim]; each layer computes only the nodes that the layers after it need."""
-        layers = self.shape.layers
-        x: Tensor = self.project(graph.features, graph.segments(layers))
-        for depth in range(layers):
-            x = self.hop(depth, x, graph, hops=layers - 1 - depth)
-        return functional.normalize(x, dim=1)
+    def forward(
+        self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors,
+        num_sampled_nodes_dict: Mapping[str, Sequence[int]] | None = None,
+    ) -> NodeTensors:  # fmt: skip
+        """[n, in_channels] → [n, out_channels] per node type; given how many nodes each hop sampled, the seeds alone.
 
-    def hop(self, depth: int, x: Tensor, graph: Subgraph, hops: int) -> Tensor:
-        """Layer `depth` for the nodes within `hops` of the seeds; no σ after the last one, so that no item is zero."""
-        adjacency = graph.adjacency(hops, weighted=self.shape.aggregate == "mean")
-        out: Tensor = self.layers[depth](x, adjacency, graph.segments(hops + 1), graph.segments(hops))
-        return out if depth == self.shape.layers - 1 else out.relu()
+        Then each layer computes only the nodes that the layers after it need.
+        """
+        x_dict = self.project(x_dict)
+        for layer in range(self.num_layers):
+            hops = self.num_layers - layer  # whoever lies further away reaches no seed any more
+            num_dst = {
+                name: sum(num_sampled_nodes_dict[name][:hops]) if num_sampled_nodes_dict else len(x)
+                for name, x in x_dict.items()
+            }
+            x_dict = self.forward_layer(layer, x_dict, edge_index_dict, edge_weight_dict, num_dst)
+        return x_dict
+
+    def forward_layer(
+        self, layer: int, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors,
+        num_dst: Mapping[str, int],
+    ) -> NodeTensors:  # fmt: skip
+        """One layer for the first `num_dst` nodes of each type; no σ after the last one, so that no item is zero."""
+        out: NodeTensors = self.layers[layer](x_dict, edge_index_dict, edge_weight_dict, num_dst)
+        return out if layer == self.num_layers - 1 else {name: x.relu() for name, x in out.items()}
+
+
+def _starts(sizes: Sequence[int]) -> list[int]:
+    """Where each part begins."""
+    return [sum(sizes[:place]) for place in range(len(sizes))]

@@ -9,12 +9,12 @@ from itertools import count, islice
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from colisten.arrays import Floats
 from colisten.gnn.batches import BatchStream, SeedContrast, TrainingBatch
-from colisten.gnn.hgnn import HGNN
 from colisten.gnn.losses import margin_loss, softmax_loss
+from colisten.gnn.model import seed_vectors
 from colisten.gnn.node_features import NodeFeatures
 from colisten.gnn.supervision import (
     Contrasts,
@@ -56,7 +56,7 @@ class GnnTraining(LightningModule):
     The held-out edges pass no message and give no supervision, and a batch's own pairs pass none in that batch.
     """
 
-    def __init__(self, model: HGNN, adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> None:
+    def __init__(self, model: nn.Module, adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> None:
         super().__init__()
         self.model, self.options, self.random_seed = model, options, seed
         self.sampler = NeighbourSampler(adjacency, options.fan_out, held_out=HeldOutEdges(options.validation, seed))
@@ -107,7 +107,7 @@ class GnnTraining(LightningModule):
 
     def loss(self, batch: TrainingBatch) -> Tensor:
         """[rows] of all contrasts together."""
-        vectors = self.model(batch.graph)
+        vectors = seed_vectors(self.model, batch.graph)
         return torch.cat([self._contrast_loss(vectors, contrast) for contrast in batch.contrasts])
 
     def _contrast_loss(self, vectors: Tensor, contrast: SeedContrast) -> Tensor:

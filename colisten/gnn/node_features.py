@@ -1,4 +1,4 @@
-"""What the model is told of an item before it hears from neighbours."""
+"""Input node features of the graph model."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _NONE = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class NodeFeatures:
-    """Its text, and the log of how many neighbours of each node type it has."""
+    """An item's text vector, and log(1 + degree) in each group (relation and node type of the neighbour)."""
 
     text: Floats
     """[items, text width]"""
     degrees: Int32s
-    """[items, node types]"""
+    """[items, groups]"""
 
     @property
     def width(self) -> int:
         return int(self.text.shape[1] + self.degrees.shape[1])
 
     def of(self, items: Int64s, isolated: Int64s = _NONE) -> Floats:
-        """[items, width]; those that are also in `isolated` are said to have no neighbours."""
+        """[items, width]; those that are also in `isolated` get degrees of zero."""
         degrees = np.log1p(self.degrees[items], dtype=np.float32)
         degrees[np.isin(items, isolated)] = 0
         text = self.text[items] * np.float32(self.text.shape[1] ** 0.5)  # entries near 1, else training starts blind

@@ -40,13 +40,12 @@ def group_types(data: ListeningData, target: str, own: int) -> NodeTypes:
 def trained_types(folder: Path) -> tuple[str, ...] | None:
     """The node types of the model in `folder`, None where there is none."""
     about = folder / "model.json"
-    return tuple(json.loads(about.read_text())["node_type_names"]) if about.exists() else None
+    return tuple(json.loads(about.read_text())["node_types"]) if about.exists() else None
 
 
 def _streams_per_type(data: ListeningData) -> dict[str, int]:
     types = data.items.lazy().select("item", "item_type")
-    strong = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
-    counted = strong.group_by("item").len().join(types, on="item").group_by("item_type").agg(pl.col("len").sum())
+    counted = data.streams.group_by("item").len().join(types, on="item").group_by("item_type").agg(pl.col("len").sum())
     return dict(counted.collect().iter_rows())
 
 

@@ -1,4 +1,4 @@
-"""Training of the HGNN from beginning to end: resumed where it was killed, stopped early, best weights kept."""
+"""Training of the graph model: resumable from checkpoints, early stopping, best weights kept, warm start."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch import nn
 
 from colisten.arrays import Floats
 from colisten.cores import half_the_cores
 from colisten.errors import GraphError
-from colisten.gnn.hgnn import HGNN, Shape
 from colisten.gnn.lightning_module import GnnTraining
+from colisten.gnn.model import ModelSpec
 from colisten.gnn.model_files import load_model, origin_of, save_model
+from colisten.gnn.model_source import source_digest
 from colisten.gnn.node_features import NodeFeatures
 from colisten.gnn.training_log import EpochReport
 from colisten.graph_store.stream.adjacency import Adjacency
@@ -38,56 +40,54 @@ def train_gnn(
     folder: Path,
     progress: Progress,
     lineage: str = "",
-) -> HGNN:
-    """Train on the streamed graph and save the best model in `folder`; `text` is float32 [items, width].
+) -> nn.Module:
+    """Train a graph model on the streamed graph and keep the best one in `folder`; `text` is float32 [items, width].
 
-    Begins with the weights of the model that is there if that was trained with the same settings on data of the same
-    `lineage` (see `ListeningData`) and `options.continued`; which edges are held out is told by hash, so that they are
-    the same ones day by day. A run that was killed goes on after its last whole epoch if nothing that it depends on has
-    changed.
-    `folder/training.jsonl` has one line per epoch.
+    Warm start: training begins with the weights of the model in `folder` if that was trained with the same settings on
+    data of the same `lineage` (see `ListeningData`) and `options.continued`. Held-out edges are chosen by hash, so they
+    are the same ones day by day. A run that was killed resumes after its last whole epoch if nothing that it depends on
+    has changed. `folder/training.jsonl` has one line per epoch.
 
     Raises:
         GraphError: the graph has no edges.
+        SettingsError: the class that `options.model` names does not fit.
     """
     if not adjacency.degrees.any():
         raise GraphError("The graph has no edges to learn from: lower graph.min_listeners, or add listening data.")
     origin = _origin(adjacency, text, options, seed, lineage) if lineage else ""
-    model = _new_model(adjacency, text, options, seed)
+    width = NodeFeatures(text, adjacency.degrees).width
+    spec = ModelSpec.of(options, adjacency.node_types, adjacency.relations, width, seed)
+    model = spec.build()
     if options.continued and origin and origin == origin_of(folder):
-        progress.say("  going on from the weights of the last training")
-        model.load_state_dict(load_model(folder, adjacency.node_types).state_dict())
+        progress.say("  warm start from the weights of the last training")
+        model.load_state_dict(load_model(folder, adjacency)[0].state_dict())
     training = GnnTraining(model, adjacency, text, options, seed)
     checkpoints = folder / "checkpoints" / _fingerprint(adjacency, text, options, seed)
     with half_the_cores():
         best = _fit(training, checkpoints, folder / "training.jsonl", progress)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
-    save_model(model, folder, adjacency.node_types, origin)
+    save_model(model, spec, folder, origin)
     shutil.rmtree(checkpoints.parent)
     return model.eval()
 
 
-def _new_model(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> HGNN:
-    width = NodeFeatures(text, adjacency.degrees).width
-    shape = Shape(width, len(adjacency.node_types), options.dim, len(options.fan_out), options.aggregate)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return HGNN(shape)
-
-
 def _origin(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int, lineage: str) -> str:
-    """What a model must have been made from, data aside, for its weights to be gone on with."""
-    made_from = [lineage, adjacency.node_types, text.shape[1], options.model_dump(mode="json"), seed]
+    """What a model must have been made from, data aside, for a warm start from its weights."""
+    made_from = [lineage, adjacency.node_types, adjacency.relations, text.shape[1], _options(options), seed]
     return hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16).hexdigest()
 
 
 def _fingerprint(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> str:
-    """What a checkpoint must have been made from to be gone on with."""
-    made_from = [adjacency.version, adjacency.node_types, options.model_dump(mode="json"), seed]
+    """What a checkpoint must have been made from to be resumed."""
+    made_from = [adjacency.version, adjacency.node_types, adjacency.relations, _options(options), seed]
     digest = hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16)
     for array in (adjacency.node_type, text):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _options(options: GnnSettings) -> object:
+    return options.model_dump(mode="json"), source_digest(options.model)
 
 
 def _fit(training: GnnTraining, checkpoints: Path, log: Path, progress: Progress) -> Path:

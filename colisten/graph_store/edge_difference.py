@@ -1,4 +1,4 @@
-"""Relationships by difference: the database is compared with a file of edges, and only what differs is written.
+"""Relationships written by difference: the database is compared with a table of edges, and only changes are written.
 
 So a first load, a load that was cut short and a new day's data are the same work, and doing it twice writes nothing.
 Items are taken in ranges, which bounds memory. One connection writes: several block one another on the records that
@@ -7,7 +7,7 @@ neighbouring relationships share (measured: deadlocks, and no gain on four cores
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,13 @@ import numpy as np
 import polars as pl
 from neo4j import Driver, ManagedTransaction
 
-from colisten.graph_store.schema import ITEM, PREDICTS, PREFIX, quoted, relationship_of
+from colisten.graph_store.edge_summary import EDGE_TYPE
+from colisten.graph_store.edge_type import EdgeType
+from colisten.graph_store.schema import ITEM, PREDICTS, is_edge, quoted, relationship_of
 from colisten.progress import Progress
 
 STRONGEST = 10
-"""Beliefs kept of each item."""
+"""Item–item weights kept of each item."""
 _EDGES_COMPARED = 1_000_000
 _LAST = 2**31 - 1
 _PAIR = ("kind", "src", "dst")
@@ -45,8 +47,8 @@ class Relationships:
     edges: pl.LazyFrame
     """`kind` (the relationship type), `src`, `dst` (items) and the properties."""
     properties: tuple[str, ...]
-    prefix: str
-    """What all these relationship types begin with, and no others."""
+    is_one: str
+    """A Cypher predicate on `r`: is it one of these relationship types?"""
 
     def write(self, driver: Driver, database: str, *, batch: int, progress: Progress) -> EdgeChanges:
         """Make the relationships in the database these."""
@@ -65,7 +67,7 @@ class Relationships:
         # One record per item and type rather than per edge: records are what the driver is slow at.
         collected = "".join(f", collect(r.{name})" for name in self.properties)
         query = f"""
-            MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE $first <= a.item <= $last AND type(r) STARTS WITH '{self.prefix}'
+            MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE $first <= a.item <= $last AND {self.is_one}
             RETURN type(r), a.item, collect(b.item){collected}
         """
         with driver.session(database=database) as session:
@@ -90,23 +92,26 @@ class Relationships:
         return EdgeChanges(changed.height, vanished.height)
 
 
-def co_listening(edges: Path) -> Relationships:
-    """The relationships of an edges file: one type per pair of item types."""
+def edge_relationships(edges: Path) -> Relationships:
+    """The relationships of an edges file: one relationship type per edge type."""
     scan = pl.scan_parquet(edges)
-    pairs = scan.select("src_type", "dst_type").unique().collect(engine="streaming").rows()
-    names = pl.LazyFrame(
-        [(*pair, relationship_of(*pair)) for pair in pairs], ["src_type", "dst_type", "kind"], orient="row"
-    )
-    named = scan.join(names.cast(pl.String), on=("src_type", "dst_type"))
-    return Relationships(named.select(*_PAIR, *_TYPES), tuple(_TYPES), PREFIX)
+    found = scan.select(EDGE_TYPE).unique().collect(engine="streaming").rows()
+    named = scan.join(relationship_names([EdgeType(*names) for names in found], "kind"), on=EDGE_TYPE)
+    return Relationships(named.select(*_PAIR, *_TYPES), tuple(_TYPES), is_edge("r"))
 
 
-def beliefs(weights: Path) -> Relationships:
-    """What the recommender has learned: for each item the few items that speak for it most."""
+def relationship_names(edge_types: Iterable[EdgeType], column: str) -> pl.LazyFrame:
+    """A table that gives each edge type (`EDGE_TYPE`) its relationship type in `column`."""
+    rows = [(*edge_type, relationship_of(edge_type)) for edge_type in edge_types]
+    return pl.LazyFrame(rows, dict.fromkeys((*EDGE_TYPE, column), pl.String), orient="row")
+
+
+def item_weight_relationships(weights: Path) -> Relationships:
+    """The relationships of item–item weights: for each item the few items that raise its score most."""
     scan = pl.scan_parquet(weights).select(pl.lit(PREDICTS).alias("kind"), "src", "dst", "weight")
     strongest = scan.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST)
     ranked = strongest.collect(engine="streaming")  # once, not for every range
-    return Relationships(ranked.lazy(), ("weight",), PREDICTS)
+    return Relationships(ranked.lazy(), ("weight",), f"type(r) = '{PREDICTS}'")
 
 
 def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What the edges file holds, in figures: counts and degrees per edge type, and a hash that names the graph."""
+"""Summary of an edges file: counts, degrees and hashes per edge type."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from colisten.graph_store import fingerprint
+from colisten.graph_store.edge_type import EdgeType
 from colisten.listening.data import ListeningData
 
-EdgeType = tuple[str, str]
-"""Two item types, in alphabetical order."""
+EDGE_TYPE = ("src_type", "relation", "dst_type")
+"""The columns of an edges file that name the edge type."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class EdgeSummary:
     """Number of edges of each edge type that has any."""
     fingerprints: Mapping[EdgeType, int]
     """Order-independent hash of each edge type's edges, see `fingerprint.of_frame`."""
-    degree: Mapping[tuple[str, str], float]
-    """(item type, neighbour's type) → mean number of such neighbours over the items of the type."""
+    degree: Mapping[EdgeType, float]
+    """Edge type, in both directions → mean number of such neighbours over the items of its source type."""
     items: Mapping[str, int]
     """Items in the catalogue (not retired) of each type."""
     isolated: Mapping[str, int]
@@ -41,25 +42,24 @@ class EdgeSummary:
 
 def summarise(edges: pl.LazyFrame, data: ListeningData) -> EdgeSummary:
     """Read the figures off an edges file; memory is that of one row per item."""
-    kinds = (
-        edges.group_by("src_type", "dst_type")
-        .agg(n=pl.len(), fingerprint=fingerprint.of_frame())
-        .collect(engine="streaming")
-    )
+    kinds = edges.group_by(EDGE_TYPE).agg(n=pl.len(), fingerprint=fingerprint.of_frame()).collect(engine="streaming")
     catalogue = data.items.lazy().filter(~pl.col("retired")).select("item", "item_type")
     touched = pl.concat([edges.select(item=end) for end in ("src", "dst")]).unique()
     items = dict(catalogue.group_by("item_type").len().sort("item_type").collect().rows())
     alone = dict(
         catalogue.join(touched, on="item", how="anti").group_by("item_type").len().collect(engine="streaming").rows()
     )
-    counts = {(a, b): n for a, b, n, _ in sorted(kinds.rows())}
-    ends = {(a, b): n * (1 + (a == b)) for a, b, n, _ in kinds.rows()} | {
-        (b, a): n for a, b, n, _ in kinds.rows() if a != b
+    rows = {EdgeType(*names): (count, hashed) for *names, count, hashed in sorted(kinds.rows())}
+    counts = {edge_type: count for edge_type, (count, _) in rows.items()}
+    ends = {
+        direction: count * (1 if len(edge_type.directions) == 2 else 2)
+        for edge_type, count in counts.items()
+        for direction in edge_type.directions
     }
     return EdgeSummary(
         edges=counts,
-        fingerprints={(a, b): f for a, b, _, f in sorted(kinds.rows())},
-        degree={(a, b): n / items[a] for (a, b), n in sorted(ends.items())},
+        fingerprints={edge_type: hashed for edge_type, (_, hashed) in rows.items()},
+        degree={edge_type: count / items[edge_type.src] for edge_type, count in sorted(ends.items())},
         items=items,
         isolated={kind: alone.get(kind, 0) for kind in items},
     )

@@ -1,4 +1,4 @@
-"""Co-listening edges: one Ibis expression, computed by DuckDB, or by Spark when it outgrows a machine.
+"""Co-listening edges (item–item cosine, pruned to top-K): one Ibis expression, computed by DuckDB or by Spark.
 
 Two items are joined when enough people listened to both (paper 4.1.1). What the paper leaves out is set here: a cap on
 the items of one user, a weight (cosine), and top-K per item and edge type.
@@ -14,6 +14,7 @@ import polars as pl
 from ibis import _
 
 from colisten.graph_store.edge_summary import EdgeSummary, summarise
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.engines import run_on_duckdb, run_on_spark
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
@@ -31,9 +32,9 @@ _PRIME = 2_147_483_647
 def build_edges(data: ListeningData, options: GraphSettings, out: Path, progress: Progress) -> EdgeSummary:
     """Compute the edges of `data` into `out/edges.parquet`, in memory bounded by `options.memory_mb`.
 
-    Columns: `src` int32, `dst` int32 (items, src < dst in the order of (type name, row)), `src_type` str, `dst_type`
-    str, `listeners` int32, `weight` float32 in (0, 1]; ordered by (src_type, dst_type, src, dst). The same data and
-    options give the same edges on either engine.
+    Columns: `src` int32, `dst` int32 (items, src < dst in the order of (type name, row)), the edge type `src_type` str,
+    `relation` str, `dst_type` str, then `listeners` int32, `weight` float32 in (0, 1]; ordered by edge type, src, dst.
+    The same data and options give the same edges on either engine.
 
     Raises:
         GraphError: the engine cannot be used, or ran out of memory.
@@ -63,8 +64,9 @@ def co_listening(interactions: ibis.Table, items: ibis.Table, *, strong: int, op
     turned = (_.src_type == _.dst_type) & (_.src_item > _.dst_item)  # within a type, numbers and rows rise together
     return named.select(
         src=turned.ifelse(_.dst_item, _.src_item), dst=turned.ifelse(_.src_item, _.dst_item),
-        src_type=_.src_type, dst_type=_.dst_type, listeners=_.listeners.cast("int32"), weight=_.weight,
-    ).order_by("src_type", "dst_type", "src", "dst")  # fmt: skip
+        src_type=_.src_type, relation=ibis.literal(CO_LISTENED), dst_type=_.dst_type,
+        listeners=_.listeners.cast("int32"), weight=_.weight,
+    ).order_by("src_type", "relation", "dst_type", "src", "dst")  # fmt: skip
 
 
 def _places(items: ibis.Table) -> ibis.Table:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import polars as pl
 
-from colisten.graph_store.edge_summary import EdgeType
+from colisten.graph_store.edge_difference import relationship_names
+from colisten.graph_store.edge_summary import EDGE_TYPE
+from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.marker import NAME
 from colisten.graph_store.nodes import LIST_SEPARATOR
-from colisten.graph_store.schema import GRAPH, ITEM, label_of, relationship_of
+from colisten.graph_store.schema import GRAPH, ITEM, label_of
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.progress import Progress
 
@@ -84,10 +86,7 @@ def _write_files(folder: Path, nodes: pl.DataFrame, edges: Path, edge_types: tup
     """The importer's CSV files; returns the arguments that name them."""
     _node_columns(nodes).write_csv(folder / "items.csv")
     pl.DataFrame({"name": [NAME], "complete:boolean": [False]}).write_csv(folder / "graph.csv")
-    names = pl.LazyFrame(
-        [(*pair, relationship_of(*pair)) for pair in edge_types], ("src_type", "dst_type", ":TYPE"), orient="row"
-    )
-    pl.scan_parquet(edges).join(names, on=("src_type", "dst_type")).select(
+    pl.scan_parquet(edges).join(relationship_names(edge_types, ":TYPE"), on=EDGE_TYPE).select(
         pl.col("src").alias(":START_ID"), pl.col("dst").alias(":END_ID"), ":TYPE",
         pl.col("listeners").alias("listeners:long"), pl.col("weight").cast(pl.Float64).alias("weight:double"),
     ).sink_csv(folder / "edges.csv")  # fmt: skip

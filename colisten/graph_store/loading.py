@@ -1,4 +1,4 @@
-"""Loading the co-listening graph into Neo4jSettings: by difference, resumable, checked against the edges file."""
+"""Loading the graph into Neo4j: by difference, resumable, verified against the edges file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from neo4j import Driver
 
 from colisten.errors import GraphError
 from colisten.graph_store.connection import open_driver
-from colisten.graph_store.edge_difference import EdgeChanges, beliefs, co_listening
+from colisten.graph_store.edge_difference import EdgeChanges, edge_relationships, item_weight_relationships
 from colisten.graph_store.edge_summary import EdgeSummary, summarise
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.importing import has_store, import_graph
-from colisten.graph_store.marker import Marker, claim, complete, read_marker, remove_graph, require_marker
+from colisten.graph_store.marker import (
+    Marker,
+    claim,
+    complete,
+    read_marker,
+    remove_former_types,
+    remove_graph,
+    require_marker,
+)
 from colisten.graph_store.node_difference import is_same_catalogue, write_nodes
 from colisten.graph_store.nodes import digest, graph_version, nodes_of
 from colisten.graph_store.schema import ensure_schema
@@ -36,7 +44,7 @@ IMPORT_FROM = 250_000
 class LoadSummary:
     """What a load did."""
 
-    way: Literal["unchanged", "import", "transactions"]
+    method: Literal["unchanged", "import", "transactions"]
     marker: Marker
     items: int
     """Items created or updated."""
@@ -57,14 +65,14 @@ class _Wanted:
 def load_graph(
     data: ListeningData, edges: Path, settings: Settings, workdir: Workdir, progress: Progress, *, replace: bool = False
 ) -> LoadSummary:
-    """Make the graph in Neo4jSettings that of `data` and of the edges file `edges`, and check that it is.
+    """Make the graph in Neo4j that of `data` and of the edges file `edges`, and check that it is.
 
-    Only what differs is written, and a load that was cut short is gone on with; until it ends, `read_marker` gives
+    Only what differs is written, so a load that was cut short is resumed; until it ends, `read_marker` gives
     None. A first, large load into the managed server goes through the offline importer. `replace` removes a graph of
     another catalogue first (the managed server's always may be); nodes of others are never touched.
 
     Raises:
-        GraphError: Neo4jSettings cannot be used, holds somebody else's data or another catalogue, or differs afterwards.
+        GraphError: Neo4j cannot be used, holds somebody else's data or another catalogue, or differs afterwards.
         OutOfSpaceError: a disk is full.
     """
     started = time.monotonic()
@@ -81,22 +89,22 @@ def load_graph(
             else:
                 items, changes = _write_difference(driver, settings.neo4j, wanted, progress)
             _finish(driver, settings.neo4j, wanted, progress)
-    way: Literal["import", "transactions"] = "import" if imported else "transactions"
-    return LoadSummary(way, wanted.marker, items, changes, time.monotonic() - started)
+    method: Literal["import", "transactions"] = "import" if imported else "transactions"
+    return LoadSummary(method, wanted.marker, items, changes, time.monotonic() - started)
 
 
 def load_item_weights(weights: Path, settings: Settings, workdir: Workdir, progress: Progress) -> EdgeChanges:
-    """Write what the recommender has learned beside the co-listening edges, by difference.
+    """Write the strongest item–item weights as PREDICTS relationships beside the edges, by difference.
 
     `weights` is `W/towers/weights.parquet`: `src`, `dst` (items), `weight`.
 
     Raises:
-        GraphError: Neo4jSettings cannot be used, or holds no whole graph.
+        GraphError: Neo4j cannot be used, or holds no whole graph.
     """
     database, batch = settings.neo4j.database, settings.neo4j.batch
-    with as_graph_error("what was learned was written"), open_driver(settings, workdir, progress) as driver:
+    with as_graph_error("item–item weights were written"), open_driver(settings, workdir, progress) as driver:
         require_marker(driver, database)
-        return beliefs(weights).write(driver, database, batch=batch, progress=progress)
+        return item_weight_relationships(weights).write(driver, database, batch=batch, progress=progress)
 
 
 def _wanted(data: ListeningData, edges: Path) -> _Wanted:
@@ -135,10 +143,11 @@ def _is_loaded(driver: Driver, database: str, marker: Marker) -> bool:
 def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool) -> None:
     """Claim the database for this catalogue, before anything is written."""
     claim(driver, database)
+    remove_former_types(driver, database)
     if not is_same_catalogue(driver, database, wanted.nodes):
         if not replace:
             raise GraphError(
-                f"The Neo4jSettings database {database!r} holds the co-listening graph of another catalogue: set "
+                f"The Neo4j database {database!r} holds the co-listening graph of another catalogue: set "
                 "neo4j.database to another one, or load with --replace to put this graph in its place."
             )
         remove_graph(driver, database)
@@ -150,7 +159,7 @@ def _write_difference(
     driver: Driver, options: Neo4jSettings, wanted: _Wanted, progress: Progress
 ) -> tuple[int, EdgeChanges]:
     items = write_nodes(driver, options.database, wanted.nodes, batch=options.batch, progress=progress)
-    edges = co_listening(wanted.edges)
+    edges = edge_relationships(wanted.edges)
     return items, edges.write(driver, options.database, batch=options.batch, progress=progress)
 
 

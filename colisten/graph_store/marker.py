@@ -1,19 +1,16 @@
-"""The `(:CoListeningGraph)` node: whose database this is, which graph it holds, and whether it is whole."""
+"""The graph marker, one `(:CoListeningGraph)` node: whose database this is, which graph it holds, is it whole?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from neo4j import Driver
 
 from colisten.errors import GraphError
-from colisten.graph_store.schema import GRAPH, ITEM, PREDICTS, PREFIX
-
-if TYPE_CHECKING:
-    from colisten.graph_store.edge_summary import EdgeType  # and with it polars
+from colisten.graph_store.edge_type import EdgeType
+from colisten.graph_store.schema import FORMER_TYPES, GRAPH, ITEM, PREDICTS, is_edge
 
 NAME = "co-listening"
 
@@ -36,19 +33,22 @@ class Marker:
 
 
 def read_marker(driver: Driver, database: str) -> Marker | None:
-    """What the database says of its graph; None while there is none, or one that was not loaded to its end."""
-    query = f"MATCH (g:{GRAPH} {{name: $name, complete: true}}) RETURN g"
+    """The marker of the graph in the database; None while there is none, or one that was not loaded to its end.
+
+    A graph that an earlier version wrote, without relations, counts as not loaded: the next load moves it.
+    """
+    query = f"MATCH (g:{GRAPH} {{name: $name, complete: true}}) WHERE g.edge_relations IS NOT NULL RETURN g"
     found = driver.execute_query(query, name=NAME, database_=database).records
     if not found:
         return None
     about = found[0]["g"]
-    edge_types = zip(about["edge_sources"], about["edge_destinations"], strict=True)
+    names = zip(about["edge_sources"], about["edge_relations"], about["edge_destinations"], strict=True)
     return Marker(
         version=about["version"],
         catalogue=about["catalogue"],
         built_at=about["built_at"].to_native(),
         items=dict(zip(about["item_types"], about["item_counts"], strict=True)),
-        edges=dict(zip(edge_types, about["edge_counts"], strict=True)),
+        edges=dict(zip((EdgeType(*each) for each in names), about["edge_counts"], strict=True)),
         fingerprint=about["fingerprint"],
     )
 
@@ -82,6 +82,15 @@ def claim(driver: Driver, database: str) -> None:
     driver.execute_query(query, name=NAME, database_=database)
 
 
+def remove_former_types(driver: Driver, database: str) -> None:
+    """Delete relationships of types that earlier versions wrote, so that none stands beside its successor."""
+    query = (
+        f"MATCH (:{ITEM})-[r:{'|'.join(FORMER_TYPES)}]->(:{ITEM}) CALL (r) {{ DELETE r }} IN TRANSACTIONS OF 10000 ROWS"
+    )
+    with driver.session(database=database) as session:
+        session.run(query).consume()
+
+
 def _is_ours(driver: Driver, database: str) -> bool:
     query = f"MATCH (g:{GRAPH} {{name: $name}}) RETURN g.name"
     return bool(driver.execute_query(query, name=NAME, database_=database).records)
@@ -89,11 +98,12 @@ def _is_ours(driver: Driver, database: str) -> bool:
 
 def complete(driver: Driver, database: str, marker: Marker) -> None:
     """Say that the graph is whole, and what it is."""
-    sources, destinations = ([pair[end] for pair in marker.edges] for end in (0, 1))
+    sources, relations, destinations = ([edge_type[part] for edge_type in marker.edges] for part in range(3))
     about = {
         "version": marker.version, "catalogue": marker.catalogue, "built_at": marker.built_at.astimezone(UTC),
         "item_types": list(marker.items), "item_counts": list(marker.items.values()),
-        "edge_sources": sources, "edge_destinations": destinations, "edge_counts": list(marker.edges.values()),
+        "edge_sources": sources, "edge_relations": relations, "edge_destinations": destinations,
+        "edge_counts": list(marker.edges.values()),
         "fingerprint": marker.fingerprint, "complete": True,
     }  # fmt: skip
     query = f"MATCH (g:{GRAPH} {{name: $name}}) SET g += $about"
@@ -110,7 +120,7 @@ def remove_graph(driver: Driver, database: str) -> None:
     """
     with driver.session(database=database) as session:
         session.run(f"MATCH (g:{GRAPH} {{name: $name}}) SET g.complete = false", name=NAME).consume()
-        ours = f"type(r) STARTS WITH '{PREFIX}' OR type(r) = '{PREDICTS}'"
+        ours = f"{is_edge('r')} OR type(r) IN {[PREDICTS, *FORMER_TYPES]}"
         for query in (
             f"MATCH (:{ITEM})-[r]->(:{ITEM}) WHERE {ours} CALL (r) {{ DELETE r }}",
             f"MATCH (n:{ITEM}) WHERE n.item IS NOT NULL CALL (n) {{ DELETE n }}",

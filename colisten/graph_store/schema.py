@@ -1,4 +1,4 @@
-"""How item types are named in Neo4j, and the constraints and indexes the graph stands on.
+"""The schema in Neo4j: labels of item types, relationship types of edge types, constraints and indexes.
 
 Item types come from data and may be any text. A *plain* one (`audiobook`, `drug_gm`) becomes `:Audiobook`, `:DrugGm`;
 any other (`Frozen "Grocery"`) keeps its letters and gets a checksum, so that two types never share a name.
@@ -12,17 +12,18 @@ from hashlib import blake2b
 
 from neo4j import Driver
 
+from colisten.graph_store.edge_type import RELATIONS, EdgeType
+
 ITEM = "Item"
 """Label of every item, beside that of its type."""
 GRAPH = "CoListeningGraph"
 """Label of the one node that says what graph this is."""
 TITLES = "colisten_titles"
 """The full-text index over titles."""
-PREFIX = "CO_LISTENED_"
 PREDICTS = "PREDICTS"
-"""The relationship type of what the recommender has learned: hearing the one speaks for the other."""
-CO_LISTENED = f"!{PREDICTS}"
-"""In a pattern between items: any co-listening edge."""
+"""The relationship type of item–item weights: having streamed the one raises the score of the other."""
+FORMER_TYPES = ("SPEAKS_FOR",)
+"""Relationship types that earlier versions wrote: removed from a graph that one of them made."""
 
 _PLAIN = re.compile(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*")
 _TAKEN = {"item", "co_listening_graph"}
@@ -35,14 +36,30 @@ def label_of(item_type: str) -> str:
     return label if _is_plain(item_type) else f"{label}_{_checksum(item_type)}"
 
 
-def relationship_of(one: str, other: str) -> str:
-    """The relationship type of an unordered pair of item types: `CO_LISTENED_AUDIOBOOK_PODCAST`.
+def relationship_of(edge_type: EdgeType) -> str:
+    """The relationship type of an edge type, the same for both directions: `CO_LISTENED_AUDIOBOOK_PODCAST`.
 
-    Different pairs have different names: names of several words are held apart by two underscores, as in
+    Different pairs of item types have different names: names of several words are held apart by two underscores, as in
     `CO_LISTENED_DRUG_GM__GROCERY`.
     """
-    names = [_upper(item_type) for item_type in sorted((one, other))]
-    return PREFIX + ("__" if any("_" in name for name in names) else "_").join(names)
+    names = [_upper(item_type) for item_type in sorted((edge_type.src, edge_type.dst))]
+    return prefix_of(edge_type.relation) + ("__" if any("_" in name for name in names) else "_").join(names)
+
+
+def prefix_of(relation: str) -> str:
+    """What the relationship types of a relation begin with, and no others."""
+    return f"{relation.upper()}_"
+
+
+def pattern_of(edge_types: Iterable[EdgeType]) -> str:
+    """The relationship types of some edge types as Cypher alternatives; one that no graph has if there are none."""
+    return "|".join(quoted(relationship_of(edge_type)) for edge_type in edge_types) or quoted("-")
+
+
+def is_edge(relationship: str) -> str:
+    """A Cypher predicate: is this variable an edge of the graph, of whatever type?"""
+    tests = (f"type({relationship}) STARTS WITH '{prefix_of(relation)}'" for relation in RELATIONS)
+    return f"({' OR '.join(tests)})"
 
 
 def quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Does the database hold what it should: counts from its count store, and hashes computed by the server itself."""
+"""Verification of a loaded graph: counts from the count store, and hashes computed by the server itself."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from colisten.errors import GraphError
 from colisten.graph_store import fingerprint
 from colisten.graph_store.edge_summary import EdgeSummary
 from colisten.graph_store.marker import Marker
-from colisten.graph_store.schema import ITEM, PREFIX, label_of, quoted, relationship_of
+from colisten.graph_store.schema import ITEM, is_edge, label_of, pattern_of, quoted, relationship_of
 from colisten.progress import Progress
 
 
 def has_counts(driver: Driver, database: str, marker: Marker) -> bool:
     """Whether the numbers of items and edges are those of `marker`; takes no time, whatever the size."""
-    types = "|".join(quoted(relationship_of(*pair)) for pair in marker.edges)
-    edges = f"MATCH ()-[r:{types}]->() RETURN count(r) AS found" if types else "RETURN 0 AS found"
+    edges = f"MATCH ()-[r:{pattern_of(marker.edges)}]->() RETURN count(r) AS found"
     queries = (f"MATCH (n:{ITEM}) RETURN count(n) AS found", edges)
     found = [driver.execute_query(query, database_=database).records[0]["found"] for query in queries]
     return found == [sum(marker.items.values()), sum(marker.edges.values())]
@@ -28,7 +27,7 @@ def stored_fingerprints(driver: Driver, database: str, *, connections: int, prog
     """Relationship type → hash of the edges that the database holds of it, computed by the server."""
     parts = 4 * connections
     query = f"""
-        MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE a.item % $parts = $part AND type(r) STARTS WITH '{PREFIX}'
+        MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE a.item % $parts = $part AND {is_edge("r")}
         {fingerprint.in_cypher("a", "r", "b")}
     """
 
@@ -56,7 +55,7 @@ def verify(
         found = driver.execute_query(query, database_=database).records[0]["found"]
         if found != wanted:
             raise _differs(f"{found:,} items of the type {item_type!r} instead of {wanted:,}")
-    wanted_edges = {relationship_of(*pair): hashed for pair, hashed in summary.fingerprints.items()}
+    wanted_edges = {relationship_of(edge_type): hashed for edge_type, hashed in summary.fingerprints.items()}
     stored = stored_fingerprints(driver, database, connections=connections, progress=progress)
     if stored != wanted_edges or not has_counts(driver, database, marker):
         raise _differs("other edges than were computed")

@@ -1,1 +1,1 @@
-"""The listening contract: reading, checking, importing, synthesising and splitting data."""
+"""Listening data: the data contract, checks, import, synthetic data, train–test splits, user histories."""

@@ -1,6 +1,6 @@
-"""The checks of single rows, in SQL: each table becomes `checked_<table>`, where `reason` says why a row is rejected.
+"""Row-level validation in SQL: each table becomes `checked_<table>`, where `reason` says why a row is rejected.
 
-A row has at most one reason, the first that applies; `row` is the row as it came, as JSON, kept only for rejected ones.
+A row has at most one reason, the first that applies; `row` is the source row as JSON, kept only for rejected ones.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from colisten.listening.contract import (
     Table,
     form_of,
     literal,
-    present,
+    null_if_missing,
+    parse_sql,
     quoted,
-    reading,
 )  # fmt: skip
 from colisten.listening.raw import FILE, LINE, Raw, one_row
 
@@ -28,7 +28,7 @@ _YEAR_2100 = 4_102_444_800
 NO_ITEM = "item_id is not in the catalogue"
 OTHER_TYPE = "item_type contradicts the catalogue"
 OTHER_TYPE_BEFORE = "item_type is another than in an earlier import (a new type needs a new item_id)"
-TWICE = "user_id was there before"
+REPEATED = "user_id was there before"
 
 Rules = list[tuple[str, str]]
 """Pairs of a reason and the SQL condition under which it applies, in order."""
@@ -37,10 +37,10 @@ Rules = list[tuple[str, str]]
 def check_items(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
     """Fill `checked_items`: the columns of the contract, then `file`, `line`, `reason`, `row`.
 
-    Needs `earlier_items`: a row number belongs to a type for life, so an item that changes its type is set aside.
+    Needs `earlier_items`: a row number belongs to a type for life, so an item that changes its type is rejected.
     """
     _check(
-        db, ITEMS, columns, [*_basic(ITEMS, columns), (OTHER_TYPE_BEFORE, "earlier_type <> item_type")],
+        db, ITEMS, columns, [*_basic_rules(ITEMS, columns), (OTHER_TYPE_BEFORE, "earlier_type <> item_type")],
         join="LEFT JOIN (SELECT item_id AS earlier_id, item_type AS earlier_type FROM earlier_items) "
         "ON item_id = earlier_id",
     )  # fmt: skip
@@ -49,8 +49,8 @@ def check_items(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> No
 def check_users(db: duckdb.DuckDBPyConnection, raw: Raw) -> dict[str, str]:
     """Fill `checked_users` likewise, with all feature columns in one struct `features`.
 
-    Returns, per feature, the SQL that takes it from `features`: as DOUBLE or VARCHAR; one from CSV is DOUBLE if every
-    value is a number.
+    Returns, per feature, the SQL that takes it from `features`, as DOUBLE or VARCHAR; a feature from CSV is DOUBLE if
+    every value is a number.
 
     Raises:
         DataError: a feature is neither numbers nor text, or has a name that is taken.
@@ -60,8 +60,8 @@ def check_users(db: duckdb.DuckDBPyConnection, raw: Raw) -> dict[str, str]:
         db.execute("CREATE TABLE checked_users (user_id VARCHAR, taste FLOAT[], file VARCHAR, line BIGINT, "
                    "reason VARCHAR, row VARCHAR)")  # fmt: skip
         return {}
-    rules = _basic(USERS, raw.columns)
-    rules.append((TWICE, f"row_number() OVER (PARTITION BY user_id ORDER BY {quoted(FILE)}, {quoted(LINE)}) > 1"))
+    rules = _basic_rules(USERS, raw.columns)
+    rules.append((REPEATED, f"row_number() OVER (PARTITION BY user_id ORDER BY {quoted(FILE)}, {quoted(LINE)}) > 1"))
     rules.append(("taste has another length than most", "len(taste) <> mode(len(taste)) OVER ()"))
     packed = ", ".join(f"{quoted(name)} := original.{quoted(name)}" for name in features)
     extra = [f"struct_pack({packed}) AS features"] if features else []
@@ -74,23 +74,23 @@ def check_interactions(
 ) -> None:
     """Fill `checked_interactions`; needs `numbered_items` (item, item_id, item_type, retired).
 
-    `item` is null for items of a `taste` type, and `ignored` is true for rows whose signal is to be left out, which
-    are not checked further.
+    `item` is null for items of a `taste` type, and `ignored` is true for rows with an ignored signal, which are not
+    checked further.
     """
-    tastes, left_out = _among("item_type", taste), _among("signal", ignored)
-    rules = _basic(INTERACTIONS, columns)
+    is_taste, is_ignored = _is_one_of("item_type", taste), _is_one_of("signal", ignored)
+    rules = _basic_rules(INTERACTIONS, columns)
     rules += [
         ("timestamp is before 1970", "timestamp < 0"),
         ("timestamp is after 2100 (seconds are expected)", f"timestamp > {_YEAR_2100}"),
-        (NO_ITEM, f"catalogue_type IS NULL AND NOT {tastes}"),
+        (NO_ITEM, f"catalogue_type IS NULL AND NOT {is_taste}"),
         (OTHER_TYPE, "catalogue_type <> item_type"),
     ]
     _check(
-        db, INTERACTIONS, columns, [(reason, f"NOT {left_out} AND ({condition})") for reason, condition in rules],
-        extra=[f"{left_out} AS ignored"],
+        db, INTERACTIONS, columns, [(reason, f"NOT {is_ignored} AND ({condition})") for reason, condition in rules],
+        extra=[f"{is_ignored} AS ignored"],
         join="LEFT JOIN (SELECT item, item_id AS known_id, item_type AS catalogue_type FROM numbered_items "
         "WHERE NOT retired UNION ALL SELECT NULL, item_id, item_type FROM checked_items "
-        f"WHERE reason IS NULL AND {tastes}) ON item_id = known_id",
+        f"WHERE reason IS NULL AND {is_taste}) ON item_id = known_id",
         joined=("item",),
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def _check(
     db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str], rules: Rules,
     *, extra: Sequence[str] = (), join: str = "", joined: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    parsed = [f"{reading(table, column, columns.get(column.name))} AS {column.name}" for column in table.columns]
+    parsed = [f"{parse_sql(table, column, columns.get(column.name))} AS {column.name}" for column in table.columns]
     original = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in columns)
     cases = " ".join(f"WHEN {condition} THEN {literal(reason)}" for reason, condition in rules)
     names = ", ".join([*(column.name for column in table.columns), *joined])
@@ -110,15 +110,16 @@ def _check(
             CASE {cases} END AS reason, CASE WHEN reason IS NOT NULL THEN to_json(original)::VARCHAR END AS row
         FROM (SELECT {", ".join(parsed)}, struct_pack({original}) AS original, {quoted(FILE)}, {quoted(LINE)}
               FROM raw_{table.name}) {join}""")
-    _complain_where_nothing_reads(db, table, columns)
+    _refuse_unreadable_columns(db, table, columns)
 
 
-def _basic(table: Table, columns: Mapping[str, str]) -> Rules:
-    """What is missing, and what is there but cannot be read."""
+def _basic_rules(table: Table, columns: Mapping[str, str]) -> Rules:
+    """A required value is missing, or a value is there and cannot be read."""
     ids = [column.name for column in table.columns if column.required and column.name not in ("title", "timestamp")]
     unread = [column for column in table.columns if column.name in columns and column.kind.fallible]
     return [(f"{name} is missing", f"{name} IS NULL") for name in ids] + [
-        (_unreadable(column), f"{column.name} IS NULL AND {_came(column, columns)} IS NOT NULL") for column in unread
+        (_unreadable(column), f"{column.name} IS NULL AND {_source_value(column, columns)} IS NOT NULL")
+        for column in unread
     ]
 
 
@@ -126,25 +127,25 @@ def _unreadable(column: Column) -> str:
     return f"{column.name} is not {column.kind.noun}"
 
 
-def _came(column: Column, columns: Mapping[str, str]) -> str:
-    """SQL of the value as it came, from the original row."""
-    sql = present(column.name, columns[column.name])
+def _source_value(column: Column, columns: Mapping[str, str]) -> str:
+    """SQL of the value in the source row."""
+    sql = null_if_missing(column.name, columns[column.name])
     return sql.replace(quoted(column.name), f"original.{quoted(column.name)}")
 
 
-def _among(column: str, names: Sequence[str]) -> str:
-    """SQL, never null: is the column one of the names?"""
+def _is_one_of(column: str, names: Sequence[str]) -> str:
+    """SQL that is true where the column is one of the names, else false, never NULL."""
     return f"coalesce({column} IN ({', '.join(map(literal, names))}), false)" if names else "false"
 
 
 def _feature(db: duckdb.DuckDBPyConnection, name: str, sql_type: str, *, typed: bool) -> str:
-    """SQL of a feature out of the struct: numbers as DOUBLE, all else that has an order as text."""
+    """SQL of a feature from the struct: numbers as DOUBLE, all else as text."""
     form = form_of(sql_type)
     if name.lower() == "user":
         raise DataError("The column 'user' of users has a name that Colisten needs: rename it.")
     if form not in {"integer", "fraction", "text", "truth", "time", "null"}:
         raise DataError(f"The column {name!r} of users is {sql_type}: a feature is numbers or text, so leave it out.")
-    value = present(name, sql_type).replace(quoted(name), f"features.{quoted(name)}")
+    value = null_if_missing(name, sql_type).replace(quoted(name), f"features.{quoted(name)}")
     number = f"TRY_CAST({value} AS DOUBLE)"
     if form in {"integer", "fraction"} or (not typed and _all_numbers(db, value, number)):
         return f"CASE WHEN isfinite({number}) THEN {number} END"
@@ -152,11 +153,11 @@ def _feature(db: duckdb.DuckDBPyConnection, name: str, sql_type: str, *, typed: 
 
 
 def _all_numbers(db: duckdb.DuckDBPyConnection, value: str, number: str) -> bool:
-    told, numbers = one_row(db, f"SELECT count({value}), count({number}) FROM checked_users WHERE reason IS NULL")
-    return bool(told == numbers > 0)
+    present, numbers = one_row(db, f"SELECT count({value}), count({number}) FROM checked_users WHERE reason IS NULL")
+    return bool(present == numbers > 0)
 
 
-def _complain_where_nothing_reads(db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str]) -> None:
+def _refuse_unreadable_columns(db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str]) -> None:
     for column in table.columns:
         if column.name not in columns or not column.kind.fallible:
             continue

@@ -1,4 +1,4 @@
-"""The listening contract: which tables there are, which columns they have, and how a value is read from SQL.
+"""The data contract: tables, columns, and the SQL that reads a value of each kind.
 
 A column of kind *time*, say, may come as integer seconds, as a timestamp or as text; `Kind.forms` holds one SQL
 expression for each form, so that a Parquet file and a CSV file with the same content are read alike.
@@ -19,8 +19,11 @@ _INTEGERS = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMAL
 
 @dataclass(frozen=True)
 class Kind:
-    """How a column of some meaning is read: what it should be, in words, its DuckDB type, and the SQL per form that
-    it may come in. `fallible`: a value that is there may still be none."""
+    """How a column of some meaning is read.
+
+    `noun` is what a value should be, in words, `sql_type` its DuckDB type, and `forms` has the SQL per form that it may
+    come in. `fallible`: a value may be there and yet not be readable.
+    """
 
     noun: str
     sql_type: str
@@ -30,7 +33,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table; `required` ones must be there, though a single value may be missing."""
+    """A column of a table; a `required` column must be there, though single values may be missing."""
 
     name: str
     kind: Kind
@@ -39,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the contract; `extra`: further columns are features, not ignored."""
+    """A table of the contract; `extra`: further columns are features, not ignored."""
 
     name: str
     columns: tuple[Column, ...]
@@ -134,18 +137,18 @@ def form_of(sql_type: str) -> str:
     return forms.get(name, "other")
 
 
-def present(name: str, sql_type: str) -> str:
-    """SQL of the column where empty text and NaN are missing values."""
+def null_if_missing(name: str, sql_type: str) -> str:
+    """SQL of the column, NULL for empty text and NaN."""
     column, form = quoted(name), form_of(sql_type)
     if form == "text":
         return f"nullif({column}::VARCHAR, '')"
     return _FINITE.format(c=column) if form == "fraction" and sql_type in {"FLOAT", "DOUBLE"} else column
 
 
-def reading(table: Table, column: Column, sql_type: str | None) -> str:
-    """SQL that reads the column as its kind, NULL where a value is missing or cannot be read.
+def parse_sql(table: Table, column: Column, sql_type: str | None) -> str:
+    """SQL that parses the column as its kind, NULL where a value is missing or cannot be read.
 
-    `sql_type` is the DuckDB type it came with, None where there is no such column.
+    `sql_type` is the DuckDB type in the source, None where there is no such column.
 
     Raises:
         DataError: no value of this type can be what the column should be.
@@ -158,5 +161,5 @@ def reading(table: Table, column: Column, sql_type: str | None) -> str:
             f"The column {column.name!r} of {table.name} should hold {column.kind.noun}, but its type is {sql_type}: "
             "write it with another type."
         )
-    sql = column.kind.forms[form].format(c=f"({present(column.name, sql_type)})")
+    sql = column.kind.forms[form].format(c=f"({null_if_missing(column.name, sql_type)})")
     return f"({sql})::{column.kind.sql_type}"

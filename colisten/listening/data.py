@@ -1,7 +1,8 @@
-"""What `listening/` gives to every other room: checked data, ids turned into dense rows."""
+"""The checked data set that every other room reads: Parquet tables with dense integer ids."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Bools, Codes, Int32s
+from colisten.workdir import file_digest
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,11 @@ class ListeningData:
       `row` int32 (dense within its type, kept for life), `title`, `description`, `language`, `genres`, `creators`,
       `published`, `retired` (no longer in the catalogue: keeps its rows, is never recommended).
     - `users.parquet`: `user` int32 (= its place in the file), `user_id`, `taste` list[float32] or null, then one column
-      per feature of the users table, numeric or text. Everybody who has an interaction or a row in that table.
+      per feature of the users table, numeric or text. All users with an interaction or a row in that table.
     - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
     - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
       `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors);
-      `lineage`: a name that changes when something known before is not there any more.
+      `lineage`: an id that changes when interactions of an earlier import are gone.
 
     Empty text, empty lists and NaN are null everywhere; a title may be null too. Features are float64 or text.
     """
@@ -46,10 +48,14 @@ class ListeningData:
         return self.root / "interactions.parquet"
 
     @property
+    def streams(self) -> pl.LazyFrame:
+        """The strong interactions, lazily: columns and order of `interactions.parquet`."""
+        return pl.scan_parquet(self.interactions).filter(pl.col("signal") < self.strong)
+
+    @property
     def listeners(self) -> pl.LazyFrame:
-        """How many distinct users streamed each item that anybody did: `item`, `listeners` int64."""
-        streams = pl.scan_parquet(self.interactions).filter(pl.col("signal") < self.strong)
-        return streams.group_by("item").agg(listeners=pl.col("user").n_unique().cast(pl.Int64))
+        """Distinct users per item with a stream, lazily: `item`, `listeners` int64."""
+        return self.streams.group_by("item").agg(listeners=pl.col("user").n_unique().cast(pl.Int64))
 
     @cached_property
     def items(self) -> pl.DataFrame:
@@ -71,7 +77,7 @@ class ListeningData:
         return codes.to_numpy().astype(np.uint8)
 
     def of_type(self, item_type: str) -> Bools:
-        """Which items are of this type, [items]; none where there is no such type."""
+        """[items] whether an item is of this type; all false where there is no such type."""
         return np.asarray(self.items["item_type"].to_numpy() == item_type)
 
     @cached_property
@@ -86,10 +92,15 @@ class ListeningData:
 
     @property
     def lineage(self) -> str:
-        """A name that stays as long as data only grows; empty where nobody kept it."""
+        """An id that stays the same as long as the data is append-only; empty where none was recorded."""
         return str(self.summary.get("lineage", ""))
 
     @property
     def strong(self) -> int:
         """How many of `signals` are strong: codes below this are."""
         return int(self.summary["strong"])
+
+    def digest(self) -> str:
+        """A short hash of the three tables and of the meaning of signal codes; all files are read for it."""
+        tables = file_digest(*(self.root / f"{name}.parquet" for name in ("interactions", "items", "users")))
+        return hashlib.sha256(json.dumps([tables, self.signals, self.strong]).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What makes listening data unusable as a whole: one sentence each."""
+"""Dataset-level validation: conditions that make the data unusable as a whole, one sentence each."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MOST_ITEM_TYPES = 255
 
 
 def check_catalogue(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Look at `checked_items` as a whole.
+    """Validate `checked_items` as a whole.
 
     Raises:
         DataError: no item is left, an item id occurs twice, or nothing is of the target type.
     """
     _refuse_empty(db, "items")
-    twice = db.execute(
+    duplicates = db.execute(
         "SELECT item_id, count(*) AS times, count(*) OVER () AS ids FROM checked_items WHERE reason IS NULL "
         "GROUP BY item_id HAVING times > 1 ORDER BY item_id LIMIT 1"
     ).fetchall()
-    if twice:
-        name, times, ids = twice[0]
+    if duplicates:
+        name, times, ids = duplicates[0]
         raise DataError(
             f"The item_id {name!r} stands {times} times in items ({ids} ids are there more than once): "
             "leave one row for each item, over all types."
@@ -48,7 +48,7 @@ def check_type_count(types: Sequence[str]) -> None:
 
 
 def check_signals(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Look at `checked_interactions` as a whole.
+    """Validate `checked_interactions` as a whole.
 
     Raises:
         DataError: no row is left, a signal is in no list of the settings, or none is strong.

@@ -1,4 +1,4 @@
-"""Where the tables of the contract lie: one file or many, in a local folder or an object store."""
+"""Discovery of the source files of each table, in a local folder or an object store (fsspec)."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Source:
         Raises:
             DataError: the table is there both as Parquet and as CSV.
         """
-        one = re.compile(rf"{table}[^/]*\.(parquet|csv|csv\.gz)$|{table}/(?!(.*/)?[._]).*\.(parquet|csv|csv\.gz)$")
+        pattern = re.compile(rf"{table}[^/]*\.(parquet|csv|csv\.gz)$|{table}/(?!(.*/)?[._]).*\.(parquet|csv|csv\.gz)$")
         prefix = self.root.rstrip("/") + "/"
-        found = sorted(path for path in self.system.find(self.root) if one.match(path.removeprefix(prefix)))
+        found = sorted(path for path in self.system.find(self.root) if pattern.match(path.removeprefix(prefix)))
         if len({path.endswith(".parquet") for path in found}) > 1:
             raise DataError(f"{table} is in {self.url} both as Parquet and as CSV: leave one of them.")
         return found if self.local else [self.system.unstrip_protocol(path) for path in found]
@@ -73,12 +73,12 @@ class Source:
             raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
         if not names:
             raise DataError(f"{path} is empty: its first line should name the columns.")
-        twice = _twice(names)
-        if twice:
-            raise DataError(f"{path} names the column {twice!r} twice: rename one.")
+        duplicate = _duplicate(names)
+        if duplicate:
+            raise DataError(f"{path} names the column {duplicate!r} twice: rename one.")
         return tuple(names)
 
 
-def _twice(names: Sequence[str]) -> str | None:
+def _duplicate(names: Sequence[str]) -> str | None:
     lower = [name.lower() for name in names]
     return next((name for name in names if lower.count(name.lower()) > 1), None)

@@ -1,4 +1,4 @@
-"""Taking a person out of the imported data: their events, their row, their rejected rows."""
+"""Erasure of one user from the imported data: their interactions, their row, their rejected rows."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 import polars as pl
 
 from colisten.listening.data import ListeningData
-from colisten.listening.lineage import named_after
+from colisten.listening.lineage import lineage_id
 from colisten.workdir import replacing_folder, write_json
 
 
-def forget_listener(root: Path, user_id: str) -> dict[str, int]:
+def forget_user(root: Path, user_id: str) -> dict[str, int]:
     """Rewrite the folder of `ListeningData` without this user, in one step; returns the rows removed from each file.
 
-    Users behind move up by one, so that a user's number is still their place. The lineage ends: what was learned so far
-    knows of the person and is not gone on with.
+    Users behind move up by one, so that a user's number is still their place. The lineage ends: models that were
+    trained on this user's data are no warm start.
     """
     data = ListeningData(root)
     numbers = data.users.filter(pl.col("user_id") == user_id)["user"].to_list()
-    theirs = pl.col("user").is_in(numbers)
-    moved = pl.col("user") - sum((pl.col("user") > number).cast(pl.Int32) for number in numbers)
+    of_user = pl.col("user").is_in(numbers)
+    renumbered = pl.col("user") - sum((pl.col("user") > number).cast(pl.Int32) for number in numbers)
     kept = {
-        "interactions": pl.scan_parquet(data.interactions).filter(~theirs).with_columns(moved),
-        "users": pl.scan_parquet(root / "users.parquet").filter(~theirs).with_columns(moved),
-        "rejected": pl.scan_parquet(root / "rejected.parquet").filter(~_names(user_id)),
+        "interactions": pl.scan_parquet(data.interactions).filter(~of_user).with_columns(renumbered),
+        "users": pl.scan_parquet(root / "users.parquet").filter(~of_user).with_columns(renumbered),
+        "rejected": pl.scan_parquet(root / "rejected.parquet").filter(~_mentions(user_id)),
     }
     removed = {name: _rows(pl.scan_parquet(root / f"{name}.parquet")) - _rows(rows) for name, rows in kept.items()}
     if not any(removed.values()):
@@ -41,11 +41,11 @@ def forget_listener(root: Path, user_id: str) -> dict[str, int]:
     return removed
 
 
-def _names(user_id: str) -> pl.Expr:
-    """Which rejected rows are of this user: by their column, or somewhere in a line that had no columns."""
+def _mentions(user_id: str) -> pl.Expr:
+    """Mask of the rejected rows of this user: by `user_id`, or by the text of a line that could not be parsed."""
     word = rf"(^|[^\w-]){re.escape(user_id)}($|[^\w-])"
-    of_user = pl.col("row").str.json_path_match("$.user_id") == user_id
-    return (of_user | pl.col("row").str.json_path_match("$.text").str.contains(word)).fill_null(value=False)
+    by_column = pl.col("row").str.json_path_match("$.user_id") == user_id
+    return (by_column | pl.col("row").str.json_path_match("$.text").str.contains(word)).fill_null(value=False)
 
 
 def _rows(rows: pl.LazyFrame) -> int:
@@ -60,5 +60,5 @@ def _summary(data: ListeningData, removed: dict[str, int], draft: Path) -> dict[
         .len()
         .sort("len", "reason", descending=[True, False])
     )
-    lineage = named_after(draft / "interactions.parquet", data.lineage)
+    lineage = lineage_id(draft / "interactions.parquet", data.lineage)
     return data.summary | {"counts": counts, "rejected": dict(reasons.collect().iter_rows()), "lineage": lineage}

@@ -1,4 +1,4 @@
-"""User histories as ragged arrays: the events and features of some users, in training and in serving alike."""
+"""User histories as ragged arrays: events and features of some users, the same in training and in serving."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from colisten.ragged import offsets, spans
 
 @dataclass(frozen=True)
 class UserHistories:
-    """`n` users and their `e` events, as ragged arrays.
+    """The `e` events and the features of `n` users.
 
-    No polars, no torch: a recommendation is answered from this with NumPy alone.
+    No polars, no torch: a recommendation is made from this with NumPy alone.
     """
 
     indptr: Int64s
-    """[n + 1] where each user's events begin."""
+    """[n + 1] where each user's events begin, as in a CSR matrix."""
     items: Int32s
-    """[e] what was heard, followed, …"""
+    """[e] item of each event."""
     signals: Codes
     """[e] code of the signal (place in `ListeningData.signals`)."""
     timestamps: Int64s
@@ -30,7 +30,7 @@ class UserHistories:
     features: Mapping[str, Sequence[object]]
     """Per column of the users table, one value (None: unknown) per user; `taste` holds lists of floats."""
     values: Floats | None = None
-    """[e] what each event is worth (seconds, completion), where training asks for it."""
+    """[e] value of each event (seconds, completion), where training needs it."""
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -42,11 +42,11 @@ class UserHistories:
 
     @property
     def keys(self) -> Int64s:
-        """[e] user and item of each event in one number."""
+        """[e] user and item of each event in one number, user << 32 | item."""
         return self.owners << 32 | self.items
 
     def touching(self, chosen: Bools) -> Bools:
-        """[n] who has some event on a `chosen` [items] item."""
+        """[n] users with some event on a `chosen` [items] item."""
         found = np.zeros(len(self), bool)
         found[self.owners[chosen[self.items]]] = True
         return found

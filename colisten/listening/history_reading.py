@@ -1,4 +1,4 @@
-"""Listening data → arrays and back: the one place of this room that knows tables."""
+"""User histories from listening data, and back to interactions: between tables and arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from colisten.listening.histories import UserHistories
 
 
 def read_histories(data: ListeningData, users: Int32s | None = None, *, values: bool = False) -> UserHistories:
-    """Everything known of `users` (all of them if None), in the order given; what events are worth only if asked for.
+    """Events and features of `users` (all of them if None), in the order given; `values` of events only if asked for.
 
     Only these users' interactions are read into memory, 13 bytes an event.
     """
@@ -38,7 +38,7 @@ def read_histories(data: ListeningData, users: Int32s | None = None, *, values: 
 
 
 def interactions_of(histories: UserHistories) -> pl.DataFrame:
-    """Their events as `user`, `item`, `signal`, `timestamp`, like the interactions of `ListeningData`."""
+    """The events of some histories, as `user`, `item`, `signal`, `timestamp` (as in `interactions.parquet`)."""
     times = pl.Series("timestamp", histories.timestamps)
     return pl.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Turning files of the platform into the checked folder that every other room reads."""
+"""Import of a platform's files: validation, dense ids, checked Parquet."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from colisten.workdir import replacing_folder, write_json
 def import_data(source: str, out: Path, settings: Settings, progress: Progress) -> ListeningData:
     """Check the data in `source` (a folder or any fsspec URL) and write it to `out`, replacing it in one step.
 
-    Item numbers of an earlier import in `out` are kept. Rows that are equal in everything, time included, are one
-    event told twice and are dropped; the same stream at another time is kept.
+    Item numbers of an earlier import in `out` are kept. Rows that are equal in everything, time included, are
+    duplicates and are dropped; the same stream at another time is kept.
 
     Raises:
         DataError: the data cannot be used as a whole; `out` stays as it was.
@@ -33,7 +33,7 @@ def import_data(source: str, out: Path, settings: Settings, progress: Progress) 
             _write(checked, draft, out, settings, progress)
         shutil.rmtree(scratch)
     data = ListeningData(out)
-    _tell(data, progress)
+    _report(data, progress)
     return data
 
 
@@ -111,7 +111,7 @@ def _summary(checked: Staged, draft: Path, settings: Settings) -> dict[str, obje
     }
 
 
-def _tell(data: ListeningData, progress: Progress) -> None:
+def _report(data: ListeningData, progress: Progress) -> None:
     counts = data.summary["counts"]
     progress.say(
         f"{counts['interactions']:,} interactions of {counts['users']:,} users with {counts['items']:,} items."

@@ -1,7 +1,7 @@
-"""Does today's data go on where yesterday's ended? What was learned from data that has gone must not be gone on with.
+"""Lineage of the data: an id that is kept while imports are append-only, so that a warm start leaks nothing.
 
-A working folder may be given the training part of a split after it has seen the whole. Weights that were carried over
-would then know what they are judged by.
+A working folder may be given the training part of a split after it has seen the whole. Weights carried over from then
+would know the held-out interactions.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from colisten.listening.raw import one_row
 
 
 def lineage_of(db: duckdb.DuckDBPyConnection, interactions: Path, signals: tuple[str, ...], earlier: Path) -> str:
-    """The name that an import shares with the import before it, if all that was known then is known now.
+    """The lineage id of an import: that of the import before it if no interaction of that is missing, else a new one.
 
-    Only what is older than the oldest event of today may be missing (data is often kept for so many days), and events
-    on items that left the catalogue.
+    Only interactions that are older than the oldest of today may be missing (data is often kept for so many days), and
+    those with items that left the catalogue.
 
     Args:
         db: holds `numbered_users` and `numbered_items`; items have the numbers that they had in `earlier`.
@@ -30,12 +30,12 @@ def lineage_of(db: duckdb.DuckDBPyConnection, interactions: Path, signals: tuple
     """
     before = ListeningData(earlier)
     if not (earlier / "summary.json").exists():
-        return named_after(interactions, "")
-    goes_on = before.signals == signals and not _missing(db, before, interactions)
-    return before.lineage if goes_on and before.lineage else named_after(interactions, before.lineage)
+        return lineage_id(interactions, "")
+    append_only = before.signals == signals and not _is_any_missing(db, before, interactions)
+    return before.lineage if append_only and before.lineage else lineage_id(interactions, before.lineage)
 
 
-def _missing(db: duckdb.DuckDBPyConnection, before: ListeningData, interactions: Path) -> bool:
+def _is_any_missing(db: duckdb.DuckDBPyConnection, before: ListeningData, interactions: Path) -> bool:
     then, users, now = (
         f"read_parquet({literal(str(path))})"
         for path in (before.interactions, before.root / "users.parquet", interactions)
@@ -51,8 +51,8 @@ def _missing(db: duckdb.DuckDBPyConnection, before: ListeningData, interactions:
     """)[0])  # fmt: skip
 
 
-def named_after(interactions: Path, before: str) -> str:
-    """The name of a lineage that begins with these interactions, after another one; empty: after none."""
+def lineage_id(interactions: Path, before: str) -> str:
+    """The id of a lineage that begins with these interactions, after the lineage `before` (empty: after none)."""
     with interactions.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(before.encode())

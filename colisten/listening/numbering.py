@@ -1,4 +1,4 @@
-"""Item numbers and rows: handed out once, kept for life."""
+"""Dense ids of items: `item` and `row` are assigned once and kept for life."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def read_earlier(db: duckdb.DuckDBPyConnection, earlier: Path | None) -> None:
 def number_items(db: duckdb.DuckDBPyConnection, taste: Sequence[str]) -> None:
     """Make `numbered_items` (columns of items.parquet) from `checked_items` and `earlier_items`.
 
-    Items known before keep `item` and `row`; new ones follow in the order of (type, id); vanished ones are retired
-    with what was last known of them. Items of `taste` types get no number.
+    Items of earlier imports keep `item` and `row`; new ones follow in the order of (type, id); those that left the
+    catalogue are retired and keep their last metadata. Items of `taste` types get no number.
     """
     tastes = ", ".join(map(literal, taste)) or "NULL"
     db.execute(f"""

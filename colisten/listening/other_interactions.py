@@ -1,4 +1,4 @@
-"""The same people and catalogue with other listening: what validation lets a model see."""
+"""The same users and items with other interactions: training data without a validation part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who has what: distinct (user, item)."""
+"""Distinct user–item pairs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANY = 256
 
 @dataclass(frozen=True)
 class UserItemPairs:
-    """Distinct (user, item)."""
+    """Distinct (user, item) pairs."""
 
     users: Int64s
     items: Int64s

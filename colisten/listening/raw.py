@@ -1,4 +1,4 @@
-"""The tables as they came, as DuckDB views: every row with the file and the row number that it stands at."""
+"""The source tables as DuckDB views: every row with its file and its row number there."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from colisten.listening.contract import Table, literal, quoted
 from colisten.listening.files import Source
 
 FILE, LINE = "source file", "source line"
-"""Columns that every view has beside its own; blanks keep them apart from those of the data."""
+"""Columns that every view has beside its own; their blanks keep them apart from those of the data."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A table as it came."""
+    """A source table."""
 
     columns: Mapping[str, str]
     """Its columns with their DuckDB types; none where the table is not there."""
@@ -61,7 +61,7 @@ def _one_sentence(source: Source) -> Iterator[None]:
 
 
 def one_row(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    """The row that a query answers with, all of it fetched: DuckDB does nothing else on a half-read connection."""
+    """The single row of a query's result, fetched whole: DuckDB does nothing else on a half-read connection."""
     row: tuple[Any, ...] = db.execute(sql).fetchall()[0]
     return row
 
@@ -100,7 +100,7 @@ def _parquet(files: list[str]) -> str:
 
 
 def _csv(source: Source, table: Table, files: list[str]) -> str:
-    """Files with the same header are one scan; rows that are no CSV rows go to `malformed_<table>_<n>`."""
+    """Files with the same header are one scan; malformed rows go to `malformed_<table>_<n>`."""
     headers: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for path in files:
         headers[source.header(path)].append(path)

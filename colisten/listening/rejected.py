@@ -1,4 +1,4 @@
-"""The rows set aside, each with its file, its row number there, and the reason."""
+"""The table of rejected rows: each with its file, its row number there, and the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from colisten.listening.contract import TABLES, literal
 
 
 def collect_rejected(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `rejected` (table_name, file, line, reason, row, broken); `broken`: what was no CSV row at all."""
+    """Make `rejected` (table_name, file, line, reason, row, broken); `broken`: a line that is no CSV row."""
     db.execute(
         "CREATE TABLE rejected (table_name VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, row VARCHAR, "
         "broken BOOLEAN)"
@@ -51,8 +51,8 @@ def _scans(db: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 def _row_number(db: duckdb.DuckDBPyConnection, table: str) -> str:
     """SQL of the 1-based row within its file.
 
-    Parquet tells it. Of CSV files we know the place among all rows that could be split, over all files of a scan: the
-    first one of the file is taken off and the broken rows before it are added back.
+    Parquet has it. For CSV, DuckDB numbers the rows that could be split, over all files of a scan: the number of the
+    first one of the file is subtracted, and the broken rows before are added back.
     """
     if not _scans(db, table):
         return "line"

@@ -1,4 +1,4 @@
-"""What `colisten data check` tells: the data's size, what was set aside, and whether it is fit to learn from."""
+"""The report of `colisten data check`: sizes, rejected rows, and shares that limit how well models can do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _USED = "FROM checked_interactions WHERE reason IS NULL AND NOT ignored"
 
 @dataclass(frozen=True)
 class DataReport:
-    """The state of some listening data; every share is in 0…1."""
+    """Size and quality of some listening data; every share is in 0…1."""
 
     rows: Mapping[str, int]
     """Rows read per table, broken ones included."""
@@ -36,7 +36,7 @@ class DataReport:
     """Second (UTC) of the first interaction; None where no time is known."""
     last: int | None
     health: Mapping[str, float]
-    """Shares that say how well models can do."""
+    """Shares that limit how well models can do."""
 
 
 def check_data(source: str, settings: Settings, progress: Progress) -> DataReport:
@@ -78,13 +78,13 @@ def _counts(checked: Staged, sql: str) -> dict[str, int]:
 def _health(checked: Staged) -> dict[str, float]:
     found = checked.db.execute(f"""
         WITH used AS (SELECT * {_USED}),
-        heard AS (SELECT DISTINCT item FROM used),
+        touched AS (SELECT DISTINCT item FROM used),
         active AS (SELECT count(DISTINCT item_id) AS different FROM used GROUP BY user_id)
         SELECT
             (SELECT avg((title IS NULL)::INT) FROM numbered_items) AS "items without title",
             (SELECT avg((description IS NULL)::INT) FROM numbered_items) AS "items without description",
             (SELECT avg((genres IS NULL)::INT) FROM numbered_items) AS "items without genres",
-            (SELECT avg((item NOT IN (SELECT item FROM heard WHERE item IS NOT NULL))::INT) FROM numbered_items)
+            (SELECT avg((item NOT IN (SELECT item FROM touched WHERE item IS NOT NULL))::INT) FROM numbered_items)
                 AS "items without interactions",
             (SELECT avg((different = 1)::INT) FROM active) AS "users with a single item",
             (SELECT avg((timestamp IS NULL)::INT) FROM used) AS "interactions without time",

@@ -1,14 +1,14 @@
-"""Splitting data into what a recommender may see and what it is judged by.
+"""Train–test splits, by time or by hold-out.
 
 - `OUT/train/`: again a folder of the contract.
-- `OUT/test.parquet` (user_id, item_id): the hidden strong interactions with the target type, of items that the user had
-  not streamed before.
-- `OUT/values.parquet` (user_id, item_id, value), where the data has values: what these were worth, added up.
+- `OUT/test.parquet` (user_id, item_id): the held-out streams of the target type, of items that the user had not
+  streamed before.
+- `OUT/values.parquet` (user_id, item_id, value), where the data has values: their sums.
 - `OUT/users.csv`: the users in them, one id a line.
-- `OUT/split.json`: what was done.
+- `OUT/split.json`: a `SplitSummary`.
 
-By time, nothing at or after the cut is in `train/interactions.parquet`. Items and users are handed on whole: an
-item that nobody has heard yet is part of the catalogue, and has to be found by its text.
+By time, nothing at or after the cut is in `train/interactions.parquet`. Items and users are passed on whole: an item
+without listeners is part of the catalogue, and has to be found by its text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 
 from colisten.errors import DataError
-from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS, literal, quoted, reading
+from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS, literal, parse_sql, quoted
 from colisten.listening.files import Source
 from colisten.listening.raw import FILE, LINE, database, one_row, open_table
 from colisten.settings import Settings
@@ -35,23 +35,23 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class ByDays:
-    """Hide the last `days` before the end of the data; rows without a time are left out."""
+    """Time split: hold out the last `days` before the end of the data; rows without a time are left out."""
 
     days: float
 
 
 @dataclass(frozen=True)
 class ByQuantile:
-    """Cut where this share of the strong interactions with the target type has passed."""
+    """Time split: cut at this quantile of the times of the target type's streams."""
 
     quantile: float = 0.8
 
 
 @dataclass(frozen=True)
 class HoldOut:
-    """For data without times: hide a share of everybody's target items, weak signals on them included.
+    """Random hold-out, for data without times: a share of each user's target items, weak signals on them included.
 
-    For a share of `cold` users all they did with the target type is hidden, if they did anything else.
+    For a share of `cold` users, all events of the target type are held out, if they have any others.
     """
 
     share: float = 0.2
@@ -60,7 +60,7 @@ class HoldOut:
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """What split.json says; `strong` joined by commas, `cut` in seconds (0 for a hold-out), `train` rows."""
+    """The content of split.json; `strong` joined by commas, `cut` in seconds (0 for a hold-out), `train` in rows."""
 
     target: str
     strong: str
@@ -75,7 +75,7 @@ def split_data(
 ) -> SplitSummary:
     """Split the data in `source` for `settings.target` and write it to `out`, replacing it in one step.
 
-    `also`: further item types whose strong interactions are hidden and asked for; the cut is the target's.
+    `also`: further item types whose streams are held out as test pairs; the cut is the target's.
 
     Raises:
         DataError: the data cannot be read, has no times to cut by, or nothing is left to test.
@@ -92,15 +92,16 @@ def split_data(
 
 
 def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: Settings, also: Sequence[str]) -> None:
-    """Make `events` (with `wanted`: strong, of a type that is asked for) and hand items and users on as they came."""
+    """Make `events` (with `testable`: a stream of a type that is tested) and copy items and users unchanged."""
     columns = {table.name: open_table(db, source, table).columns for table in TABLES}
     for table in (ITEMS, USERS):
         if columns[table.name]:
             own = f"SELECT * EXCLUDE ({quoted(FILE)}, {quoted(LINE)}) FROM raw_{table.name}"
             _copy(db, own, train / f"{table.name}.parquet")
-    have = columns[INTERACTIONS.name]
+    present = columns[INTERACTIONS.name]
     parsed = ", ".join(
-        f"{reading(INTERACTIONS, column, have.get(column.name))} AS {column.name}" for column in INTERACTIONS.columns
+        f"{parse_sql(INTERACTIONS, column, present.get(column.name))} AS {column.name}"
+        for column in INTERACTIONS.columns
     )
     strong = ", ".join(map(literal, settings.signals.strong))
     types = ", ".join(map(literal, [settings.target, *also]))
@@ -108,9 +109,9 @@ def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: 
         CREATE TABLE events AS
         SELECT
             *, item_type = {literal(settings.target)} AS of_target,
-            item_type IN ({types}) AND signal IN ({strong}) AS wanted
+            item_type IN ({types}) AND signal IN ({strong}) AS testable
         FROM (SELECT {parsed} FROM raw_interactions)""")
-    if not _number(db, "SELECT count(*) FROM events WHERE wanted AND of_target"):
+    if not _number(db, "SELECT count(*) FROM events WHERE testable AND of_target"):
         raise DataError(
             f"There is no {' or '.join(settings.signals.strong)} of the target type {settings.target!r} to split: "
             "set target and signals.strong to what the data has."
@@ -126,7 +127,7 @@ def _cut(db: duckdb.DuckDBPyConnection, how: ByDays | ByQuantile) -> float:
     if isinstance(how, ByDays):
         cut = float(_number(db, "SELECT max(timestamp) FROM events") - how.days * _SECONDS_A_DAY)
     else:
-        times = db.execute("SELECT timestamp FROM events WHERE wanted AND of_target").fetchnumpy()["timestamp"]
+        times = db.execute("SELECT timestamp FROM events WHERE testable AND of_target").fetchnumpy()["timestamp"]
         cut = float(pl.Series(np.asarray(times)).quantile(how.quantile) or 0)
     db.execute(f"CREATE VIEW seen AS SELECT rowid, * FROM events WHERE timestamp < {cut!r}")
     db.execute(f"CREATE VIEW later AS FROM events WHERE timestamp >= {cut!r}")
@@ -136,10 +137,10 @@ def _cut(db: duckdb.DuckDBPyConnection, how: ByDays | ByQuantile) -> float:
 def _hold_out(db: duckdb.DuckDBPyConnection, how: HoldOut, seed: int) -> float:
     """Make the views `seen` and `later` from pairs drawn at random."""
     rng = np.random.default_rng(seed)
-    asked = (
-        "SELECT user_id, item_id, bool_or(of_target) AS of_target FROM events WHERE wanted GROUP BY ALL ORDER BY ALL"
+    query = (
+        "SELECT user_id, item_id, bool_or(of_target) AS of_target FROM events WHERE testable GROUP BY ALL ORDER BY ALL"
     )
-    pairs = db.sql(asked).to_arrow_table()
+    pairs = db.sql(query).to_arrow_table()
     drawn = pl.DataFrame(pairs)
     users = drawn.select("user_id").unique(maintain_order=True)
     chance = users.with_columns(cold=pl.Series(rng.random(len(users)) < how.cold))
@@ -164,18 +165,18 @@ def _save(db: duckdb.DuckDBPyConnection, draft: Path, cut: float, settings: Sett
     db.execute("""
         CREATE TABLE test AS
         SELECT DISTINCT user_id, item_id FROM later
-        ANTI JOIN (SELECT user_id, item_id FROM seen WHERE wanted) USING (user_id, item_id)
+        ANTI JOIN (SELECT user_id, item_id FROM seen WHERE testable) USING (user_id, item_id)
         SEMI JOIN (SELECT user_id FROM seen) USING (user_id)
         SEMI JOIN (SELECT item_id::VARCHAR AS item_id FROM raw_items) USING (item_id)
-        WHERE wanted ORDER BY user_id, item_id""")
-    _copy(db, "SELECT * EXCLUDE (rowid, of_target, wanted) FROM seen ORDER BY rowid",
+        WHERE testable ORDER BY user_id, item_id""")
+    _copy(db, "SELECT * EXCLUDE (rowid, of_target, testable) FROM seen ORDER BY rowid",
           draft / "train" / "interactions.parquet")  # fmt: skip
     _copy(db, "FROM test ORDER BY ALL", draft / "test.parquet")
-    worth = (
-        "SELECT user_id, item_id, sum(value) AS value FROM later SEMI JOIN test USING (user_id, item_id) WHERE wanted"
+    values = (
+        "SELECT user_id, item_id, sum(value) AS value FROM later SEMI JOIN test USING (user_id, item_id) WHERE testable"
     )
-    if _number(db, "SELECT count(value) FROM later WHERE wanted"):
-        _copy(db, f"{worth} GROUP BY ALL ORDER BY ALL", draft / "values.parquet")
+    if _number(db, "SELECT count(value) FROM later WHERE testable"):
+        _copy(db, f"{values} GROUP BY ALL ORDER BY ALL", draft / "values.parquet")
     users = pl.DataFrame(db.sql("SELECT DISTINCT user_id FROM test ORDER BY user_id").to_arrow_table())
     users.write_csv(draft / "users.csv", include_header=False)
     summary = SplitSummary(
@@ -183,7 +184,7 @@ def _save(db: duckdb.DuckDBPyConnection, draft: Path, cut: float, settings: Sett
         _number(db, "SELECT count(*) FROM test"), _number(db, "SELECT count(*) FROM seen"),
     )  # fmt: skip
     if not summary.test_pairs:
-        raise DataError("After the cut nobody known streamed anything new of the target type: cut earlier.")
+        raise DataError("After the cut no known user streamed anything new of the target type: cut earlier.")
     (draft / "split.json").write_text(json.dumps(asdict(summary)))
     return summary
 

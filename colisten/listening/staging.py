@@ -1,4 +1,4 @@
-"""All checks of a source, in a DuckDB that importing and reporting then ask."""
+"""Staging: a source, checked, in the DuckDB that import and report query."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Staged:
     """A checked source.
 
     `db` holds `checked_items`, `checked_users`, `checked_interactions` (all rows, with `reason`), `numbered_items`
-    (what items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: no CSV row at all).
+    (what items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: the line is no CSV row).
     """
 
     db: duckdb.DuckDBPyConnection
@@ -39,7 +39,7 @@ class Staged:
         return dict(found.fetchall())
 
     def number(self, sql: str) -> int:
-        """The one number that a query answers with."""
+        """The single number of a query's result."""
         return int(one_row(self.db, sql)[0])
 
 
@@ -50,7 +50,7 @@ def staged(
     """Check everything in `source`; `earlier` is the items file of an earlier import.
 
     Raises:
-        DataError: the data cannot be used as a dataset_checks.
+        DataError: the data cannot be used as a whole.
     """
     opened = Source.open(source)
     with database(scratch, opened, settings.listening.memory_mb) as db, progress.task("checking", len(TABLES)) as task:

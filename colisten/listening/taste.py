@@ -1,4 +1,4 @@
-"""A taste vector for each user from the items of taste types (music, say), which are no nodes of the graph."""
+"""Taste vectors by truncated SVD: users × items of taste types (music, say), which are no nodes of the graph."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from colisten.listening.raw import one_row
 from colisten.settings import Settings
 
 WIDTH = 32
-"""Length of a taste vector made here."""
+"""Length of a taste vector that is computed here."""
 
 
 def make_taste(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Make `made_taste` (user, taste) from the strong signals on taste items; empty if the users table brings taste."""
+    """Make `made_taste` (user, taste) from the streams of taste items; empty if the users table has a taste."""
     db.execute("CREATE TABLE made_taste (user INTEGER, taste FLOAT[])")
     if not settings.taste_types or one_row(db, "SELECT count(taste) FROM kept_users")[0]:
         return
@@ -41,8 +41,8 @@ def make_taste(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 def taste_vectors(matrix: csr_array, width: int = WIDTH) -> Floats:
     """Rows of unit length from the truncated SVD of users × items, float32 [users, width].
 
-    Items are weighted by their inverse frequency. A singular vector has no sign of its own: each is turned so that its
-    largest entry is positive, and columns beyond the rank are zero, so that equal data gives equal vectors.
+    Items are weighted by their inverse frequency. The sign of a singular vector is arbitrary: each is turned so that
+    its largest entry is positive, and columns beyond the rank are zero, so that equal data gives equal vectors.
     """
     users, items = matrix.shape
     listeners = np.bincount(matrix.indices, minlength=items)

@@ -58,6 +58,12 @@ def upstream(context: Context) -> object:
     return ListeningData(context.workdir.listening).lineage
 
 
+def _other_inputs(context: Context) -> object:
+    from colisten.gnn.model_source import source_digest
+
+    return [upstream(context), source_digest(context.settings.gnn.model)]
+
+
 UPSTREAM = ("graph.min_listeners", "graph.items_per_user", "graph.top_k", "text.encoder", "text.max_tokens")
 """Settings of earlier stages: what was learned under others may not wait for a cadence."""
 PERFORMANCE = ("gnn.cache_mb", "gnn.prefetch")
@@ -67,7 +73,7 @@ STAGE = Stage(
     depends_on=("graph", "text"),
     settings=("gnn.*", "target", "seed", *UPSTREAM),
     ignores=PERFORMANCE,
-    other_inputs=upstream,
+    other_inputs=_other_inputs,
     run=_run,
     output_exists=_output_exists,
 )

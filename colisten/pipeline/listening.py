@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from colisten.pipeline.stage import Context, Stage
-from colisten.workdir import file_digest
 
 
 def _run(context: Context) -> str:
     from colisten.listening.importing import import_data
 
-    data = import_data(context.source, context.workdir.listening, context.settings, context.progress)
-    return imported_digest(data.root)
-
-
-def imported_digest(folder: Path) -> str:
-    """A hash of the imported tables: what later stages look at."""
-    return file_digest(*(folder / f"{name}.parquet" for name in ("interactions", "items", "users")))
+    return import_data(context.source, context.workdir.listening, context.settings, context.progress).digest()
 
 
 def _source_files(context: Context) -> object:

@@ -1,1 +1,1 @@
-"""Qdrant collections, profiles and recommending."""
+"""The vector index (Qdrant), user profiles, recommendation, explanations and the HTTP server."""

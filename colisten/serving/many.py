@@ -1,4 +1,4 @@
-"""Recommendations for many users, streamed into one Parquet file."""
+"""Batch recommendation: many users, streamed into one Parquet file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from colisten.serving.ranking import Ranked
 from colisten.serving.recommending import Recommender
 from colisten.workdir import replacing_file
 
-_USERS_AT_ONCE = 2048
+_BATCH_SIZE = 2048
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("user_id", pa.string()),
     pa.field("item_id", pa.string()),
@@ -30,36 +30,40 @@ _SCHEMA = pa.schema(_FIELDS)
 def recommend_to(
     path: Path, recommender: Recommender, user_ids: Sequence[str], query: Query, progress: Progress
 ) -> list[str]:
-    """Write `user_id`, `item_id`, `item_type`, `score` float32, `rank` int32; returns the users never seen before.
+    """Write recommendations as Parquet: `user_id`, `item_id`, `item_type`, `score` float32, `rank` int32.
 
-    Each user is answered once, in the order of first mention; the file appears when it is whole.
+    Each user is answered once, in the order of first mention. The file is written under another name and renamed when
+    it is complete.
+
+    Returns:
+        The users without a profile, who got the cold-start answer.
 
     Raises:
-        SettingsError: the wish names a type, language or genre that no item has.
+        SettingsError: the query names a type, language or genre that no item has.
     """
-    everyone = list(dict.fromkeys(user_ids))
+    distinct_ids = list(dict.fromkeys(user_ids))
     item_ids = pa.array(recommender.profiles.item_ids(), pa.string())
-    kind = query.item_type or recommender.target
+    item_type = query.item_type or recommender.target
     unknown: list[str] = []
     with (
         replacing_file(path) as draft,
         pq.ParquetWriter(draft, _SCHEMA, compression="zstd") as writer,
-        progress.task("recommending", len(everyone)) as task,
+        progress.task("recommending", len(distinct_ids)) as task,
     ):
-        for start in range(0, len(everyone), _USERS_AT_ONCE):
-            users = everyone[start : start + _USERS_AT_ONCE]
-            ranked, strangers = recommender.rank(users, query)
-            writer.write_table(_table(users, ranked, item_ids, kind))
-            unknown += strangers
+        for start in range(0, len(distinct_ids), _BATCH_SIZE):
+            users = distinct_ids[start : start + _BATCH_SIZE]
+            ranked, unknown_here = recommender.rank(users, query)
+            writer.write_table(_table(users, ranked, item_ids, item_type))
+            unknown += unknown_here
             task.advance(len(users))
     return unknown
 
 
-def _table(users: Sequence[str], ranked: Ranked, item_ids: pa.StringArray, kind: str) -> pa.Table:
+def _table(users: Sequence[str], ranked: Ranked, item_ids: pa.StringArray, item_type: str) -> pa.Table:
     columns: list[pa.Array[Any]] = [
         pa.array(users, pa.string()).take(ranked.users),
         item_ids.take(ranked.items),
-        pa.array([kind], pa.string()).take(np.zeros(len(ranked.items), np.int64)),
+        pa.array([item_type], pa.string()).take(np.zeros(len(ranked.items), np.int64)),
         pa.array(ranked.scores),
         pa.array(ranked.ranks),
     ]

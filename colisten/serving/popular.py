@@ -1,4 +1,4 @@
-"""What is popular where: the reason left for a recommendation that nothing somebody heard explains."""
+"""The most popular items of each type, per country and overall: a reason where the user's history gives none."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from colisten.listening.data import ListeningData
 
 EVERYWHERE = ""
 """Stands for all countries together."""
-_PLACES = 100
-_FEW = 5
-"""Fewer listeners make nothing popular, and would tell what single people of a small country hear."""
+_TOP = 100
+_MIN_LISTENERS = 5
+"""An item with fewer is not popular; and in a small country it would disclose what single people hear (k-anonymity)."""
 
 
 def popular_items(data: ListeningData) -> Iterator[tuple[str, int, int, int]]:
-    """`country`, `item`, `place` (from 1, within the item's type), `listeners`: the first 100 of each type, everywhere
-    and in each country that the users table knows."""
-    events = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
+    """The 100 items of each type with the most listeners, overall and in each country of the users table.
+
+    Yields:
+        `country`, `item`, `place` (from 1, within the item's type), `listeners` (distinct users who streamed it).
+    """
     items = data.items.lazy().filter(~pl.col("retired")).select("item", "item_type")
-    heard = events.select("user", "item").unique().join(items, on="item")
-    yield from _places(heard.with_columns(country=pl.lit(EVERYWHERE)))
+    heard = data.streams.select("user", "item").unique().join(items, on="item")
+    yield from _ranked(heard.with_columns(country=pl.lit(EVERYWHERE)))
     if data.users.schema.get("country") == pl.String:
-        yield from _places(heard.join(data.users.lazy().select("user", "country").drop_nulls(), on="user"))
+        yield from _ranked(heard.join(data.users.lazy().select("user", "country").drop_nulls(), on="user"))
 
 
-def _places(heard: pl.LazyFrame) -> Iterator[tuple[str, int, int, int]]:
-    counted = heard.group_by("country", "item_type", "item").agg(listeners=pl.len()).filter(pl.col("listeners") >= _FEW)
+def _ranked(heard: pl.LazyFrame) -> Iterator[tuple[str, int, int, int]]:
+    counted = heard.group_by("country", "item_type", "item").agg(listeners=pl.len())
+    popular = counted.filter(pl.col("listeners") >= _MIN_LISTENERS)
     order = pl.struct(-pl.col("listeners").cast(pl.Int64), "item").rank("ordinal").over("country", "item_type")
-    found = counted.with_columns(place=order).filter(pl.col("place") <= _PLACES)
-    return found.select("country", "item", "place", "listeners").collect(engine="streaming").iter_rows()
+    ranked = popular.with_columns(place=order).filter(pl.col("place") <= _TOP)
+    return ranked.select("country", "item", "place", "listeners").collect(engine="streaming").iter_rows()

@@ -1,4 +1,4 @@
-"""Listening data → `W/profiles.sqlite`, user by user in bounded memory, put in place in one step."""
+"""Write `W/profiles.sqlite` from listening data: user by user in bounded memory, replaced atomically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from colisten.arrays import Codes, Int64s
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.serving.popular import popular_items
-from colisten.serving.profiles import RETIRED, named
+from colisten.serving.profiles import RETIRED, sqlite_error
 from colisten.workdir import replacing_file
 
 _EVENTS_AT_ONCE = 1_000_000
@@ -40,7 +40,7 @@ CREATE TABLE facts (key TEXT PRIMARY KEY, value NOT NULL);
 
 
 def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
-    """Write everything that recommending needs to know of users and items.
+    """Write the tables that `Profiles` reads: users with their events, items, vocabulary, popular items, facts.
 
     Raises:
         OutOfSpaceError: the disk is full; an earlier file is left as it was.
@@ -58,13 +58,13 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
             connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise named(path, error) from error
+            raise sqlite_error(path, error) from error
         finally:
             connection.close()
 
 
 def _user_rows(data: ListeningData, task: Task) -> Iterator[Iterator[tuple[Any, ...]]]:
-    """Rows of the users table, a range of users at a time: as many as have about a million events."""
+    """Rows of the users table, in batches of users with about `_EVENTS_AT_ONCE` events together."""
     users = data.users
     ends = _ends(data)
     first = 0
@@ -78,7 +78,7 @@ def _user_rows(data: ListeningData, task: Task) -> Iterator[Iterator[tuple[Any, 
 
 
 def _ends(data: ListeningData) -> Int64s:
-    """[users] where each user's events end in the file, which is ordered by user."""
+    """[users] row after each user's last event in the file, which is ordered by user."""
     counts = pl.scan_parquet(data.interactions).group_by("user").len().collect(engine="streaming")
     lengths = np.zeros(len(data.users), np.int64)
     lengths[counts["user"].to_numpy()] = counts["len"].to_numpy()
@@ -102,11 +102,11 @@ def _rows_of(users: pl.DataFrame, events: pl.DataFrame, ends: Int64s) -> Iterato
     )
     tastes = users["taste"] if "taste" in users.columns else pl.Series([None] * len(users))
     begin = 0
-    for user, user_id, end, described, taste in zip(
+    for user, user_id, end, encoded, taste in zip(
         users["user"].to_list(), users["user_id"].to_list(), ends.tolist(), known, tastes.to_list(), strict=True
     ):
         vector = None if taste is None else np.asarray(taste, np.float32).tobytes()
-        yield user, user_id, *(part[begin:end].tobytes() for part in columns), described, vector
+        yield user, user_id, *(part[begin:end].tobytes() for part in columns), encoded, vector
         begin = end
 
 
@@ -128,12 +128,16 @@ def _vocabulary(items: pl.DataFrame) -> Iterator[tuple[str, str, int]]:
 
 def _facts(data: ListeningData) -> dict[str, str | bytes]:
     latest = pl.scan_parquet(data.interactions).select(pl.col("timestamp").max()).collect().item()
-    kinds = {name: "number" if kind.is_numeric() else "text" for name, kind in data.users.schema.items()}
+    features = {
+        name: "number" if dtype.is_numeric() else "text"
+        for name, dtype in data.users.schema.items()
+        if name not in ("user", "user_id", "taste")
+    }
     facts = {
         "signals": data.signals,
         "strong": data.strong,
         "item_types": data.item_types,
-        "features": {name: kind for name, kind in kinds.items() if name not in ("user", "user_id", "taste")},
+        "features": features,
         "latest": -1 if latest is None else latest,
     }
     return {key: json.dumps(value) for key, value in facts.items()} | {"types": _types(data).tobytes()}

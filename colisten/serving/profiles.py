@@ -1,12 +1,14 @@
-"""What is known of each listener, in one file: `W/profiles.sqlite`, readable by its owner alone.
+"""User histories and features for serving, and item ids and titles, in one SQLite file that only its owner may read.
+
+Tables of `W/profiles.sqlite`:
 
 - `users`: one row per user: events as blobs (items int32, signals uint8, timestamps int64), features as JSON,
   taste as float32.
-- `items`: id ↔ number, type and title of every item ever seen; `vocabulary`: values that filters may ask for.
-- `popular`: the most heard items of each type, everywhere and by country.
-- `facts`: signals, item types, the kind of each feature, the newest timestamp.
+- `items`: id ↔ number, type and title of every item ever seen; `vocabulary`: values that filters may name.
+- `popular`: the most popular items of each type, overall and by country.
+- `facts`: signals, item types, the type of each feature, the newest timestamp.
 
-Opened with the standard library and NumPy alone: this is on the path of every recommendation.
+Read with the standard library and NumPy alone, since every recommendation opens it.
 """
 
 from __future__ import annotations
@@ -25,44 +27,45 @@ import numpy as np
 from colisten.arrays import Codes
 from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
 from colisten.listening.histories import UserHistories
+from colisten.ragged import offsets
 
 LAYOUT = 2
-"""Raised whenever the tables change, so that `colisten run` writes them anew."""
+"""Version of the tables: raised whenever they change, so that `colisten run` rewrites the file."""
 RETIRED = 255
 """Type code of an item that is no longer in the catalogue."""
-_EMPTY = (b"", b"", b"", "{}", None)
+_NO_EVENTS = (b"", b"", b"", "{}", None)
 _ITEMS = "SELECT item, item_id, item_type, title, retired FROM items WHERE "
-"""What an `Item` is made of."""
+"""Columns in the order of the fields of `Item`."""
 
 
 @dataclass(frozen=True)
 class ProfileFacts:
-    """What holds for all profiles."""
+    """Properties of the listening data that the profiles were written from."""
 
     signals: tuple[str, ...]
     strong: int
     """How many of `signals` are strong: codes below this are."""
     item_types: tuple[str, ...]
     features: Mapping[str, str]
-    """Columns of the users table: `number` or `text`."""
+    """Column of the users table → `number` or `text`."""
     latest: int
     """Newest timestamp of the data, seconds; -1 where it has none."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an item stands among those of its type, by how many heard it."""
+class PopularityRank:
+    """An item's rank among those of its type, by distinct users who streamed it."""
 
     country: str
-    """Empty: everywhere."""
-    place: int
+    """Empty: all countries."""
+    rank: int
     """From 1."""
     listeners: int
 
 
 @dataclass(frozen=True)
 class Item:
-    """An item as people name it."""
+    """An item by number, id and title."""
 
     item: int
     item_id: str
@@ -117,17 +120,17 @@ class Profiles:
         return np.frombuffer(blob, np.uint8)
 
     def read(self, user_ids: Sequence[str]) -> tuple[UserHistories, list[str]]:
-        """The users in the order asked for, and those among them that nothing is known of (they get no events)."""
+        """Histories of the users in the order asked for, and the users without a profile, whose histories are empty."""
         query = (
             "SELECT user_id, items, signals, timestamps, features, taste FROM users "
             "WHERE user_id IN (SELECT value FROM json_each(:ids))"
         )
         found = {row[0]: row[1:] for row in self._all(query, ids=json.dumps(list(user_ids)))}
-        rows = [found.get(user_id, _EMPTY) for user_id in user_ids]
+        rows = [found.get(user_id, _NO_EVENTS) for user_id in user_ids]
         return self._histories(rows), [user_id for user_id in user_ids if user_id not in found]
 
     def forget(self, user_id: str) -> bool:
-        """Remove a user and overwrite the bytes where they were; was there anything to remove?"""
+        """Delete a user and overwrite the bytes on disk; returns whether there was such a user."""
         with _sqlite(self._path), self._connection:
             self._connection.execute("PRAGMA secure_delete = ON")
             removed = self._connection.execute("DELETE FROM users WHERE user_id = ?", (user_id,)).rowcount
@@ -142,21 +145,21 @@ class Profiles:
         return {item.item: item for item in found}
 
     def item_ids(self) -> list[str]:
-        """All ids; an item's number is its place."""
+        """All item ids; an item's number is its index."""
         return [item_id for (item_id,) in self._all("SELECT item_id FROM items ORDER BY item")]
 
-    def find(self, word: str) -> Item | None:
-        """The item with this id; else the most heard one with this title, whatever its capitals."""
-        which = (
-            "item_id = :word OR title = :word COLLATE NOCASE "
-            "ORDER BY item_id = :word DESC, retired, listeners DESC LIMIT 1"
+    def find(self, id_or_title: str) -> Item | None:
+        """The item with this id, else the most popular one with this title (case-insensitive)."""
+        where = (
+            "item_id = :name OR title = :name COLLATE NOCASE "
+            "ORDER BY item_id = :name DESC, retired, listeners DESC LIMIT 1"
         )
-        return next(iter(self._items(which, word=word)), None)
+        return next(iter(self._items(where, name=id_or_title)), None)
 
     def titled(self, part: str, limit: int) -> list[Item]:
-        """Items in the catalogue with this in their title, whatever its capitals; most heard first."""
-        which = "NOT retired AND instr(lower(title), lower(:part)) ORDER BY listeners DESC, item LIMIT :limit"
-        return self._items(which, part=part, limit=limit)
+        """Items in the catalogue with this in their title (case-insensitive), most popular first."""
+        where = "NOT retired AND instr(lower(title), lower(:part)) ORDER BY listeners DESC, item LIMIT :limit"
+        return self._items(where, part=part, limit=limit)
 
     def titles(self) -> list[str]:
         """Every title, for suggestions."""
@@ -169,14 +172,14 @@ class Profiles:
         query = "SELECT value FROM vocabulary WHERE field = :field ORDER BY items DESC, value"
         return [value for (value,) in self._all(query, field=field)]
 
-    def popular(self, numbers: Sequence[int], country: str) -> dict[int, Place]:
-        """Those of the items that are among the most heard of their type: in this country, else everywhere."""
+    def popular(self, numbers: Sequence[int], country: str) -> dict[int, PopularityRank]:
+        """Ranks, in this country or else overall, of those items that are among the most popular of their type."""
         query = (
             "SELECT item, country, place, listeners FROM popular "
             "WHERE country IN ('', :country) AND item IN (SELECT value FROM json_each(:items)) ORDER BY country"
         )
         found = self._all(query, country=country, items=_json(numbers))
-        return {item: Place(*row) for item, *row in found}
+        return {item: PopularityRank(*row) for item, *row in found}
 
     def _histories(self, rows: Sequence[tuple[Any, ...]]) -> UserHistories:
         features = [json.loads(row[3]) for row in rows]
@@ -184,15 +187,15 @@ class Profiles:
         columns["taste"] = [None if row[4] is None else np.frombuffer(row[4], np.float32).tolist() for row in rows]
         lengths = [len(row[1]) for row in rows]
         return UserHistories(
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets(np.array(lengths, np.int64)),
             np.frombuffer(b"".join(row[0] for row in rows), np.int32),
             np.frombuffer(b"".join(row[1] for row in rows), np.uint8),
             np.frombuffer(b"".join(row[2] for row in rows), np.int64),
             columns,
         )
 
-    def _items(self, which: str, **parameters: str | int) -> list[Item]:
-        return [Item(*row) for row in self._all(_ITEMS + which, **parameters)]
+    def _items(self, where: str, **parameters: str | int) -> list[Item]:
+        return [Item(*row) for row in self._all(_ITEMS + where, **parameters)]
 
     def _all(self, query: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         with _sqlite(self._path):
@@ -200,7 +203,7 @@ class Profiles:
 
 
 def _json(numbers: Sequence[int]) -> str:
-    """NumPy's integers are none to JSON."""
+    """As a JSON array; the module refuses NumPy's integers."""
     return json.dumps([int(number) for number in numbers])
 
 
@@ -209,11 +212,11 @@ def _sqlite(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise named(path, error) from error
+        raise sqlite_error(path, error) from error
 
 
-def named(path: Path, error: sqlite3.Error) -> ColistenError:
-    """The error in one sentence."""
+def sqlite_error(path: Path, error: sqlite3.Error) -> ColistenError:
+    """SQLite's error as one of ours."""
     if "disk is full" in str(error):
         return OutOfSpaceError("No space is left on the disk: free some and run again; the profiles are as they were.")
     return WorkdirError(f"{path} cannot be used ({error}): run `colisten run` to write it anew.")

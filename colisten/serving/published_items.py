@@ -1,4 +1,4 @@
-"""What is published: every item that can be recommended, its vectors and what filters and readers need of it."""
+"""The items to publish: all that can be recommended, with their named vectors and payloads."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import polars as pl
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError
 from colisten.listening.data import ListeningData
+from colisten.serving.index.layout import HGNN, TEXT, TOWERS
 
 COLUMNS = ("item_id", "item_type", "title", "language", "genres", "creators", "published")
 
 
 @dataclass(frozen=True)
 class PublishedItems:
-    """Items in the order of their numbers."""
+    """Items with their vectors and payloads, ordered by item number."""
 
     items: Int64s
     """[n] item numbers."""
     vectors: Mapping[str, Floats]
-    """Each [n, width]: `towers`, searched by user vectors (dot product); `hgnn`, by `similar`, and `text`, by `search`
-    (cosine)."""
+    """By name, as in `layout.VECTORS`: float32 [n, width]."""
     table: pl.DataFrame
-    """[n] the columns of the payload."""
+    """[n] columns of the payload."""
 
     def __len__(self) -> int:
         return len(self.items)
 
     def payloads(self, start: int, stop: int) -> list[dict[str, Any]]:
-        """Payloads of the items at these places, without what is unknown."""
+        """Payloads of the items at places `start` to `stop`, without unknown values."""
         rows = self.table[start:stop].to_dicts()
         return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 def published_items(data: ListeningData, towers: Floats, hgnn: Floats, text: Floats) -> PublishedItems:
-    """All items that are not retired.
+    """Collect the items that are not retired, their vectors and payloads.
 
     Args:
         data: the listening data that the vectors were trained on.
@@ -49,14 +49,14 @@ def published_items(data: ListeningData, towers: Floats, hgnn: Floats, text: Flo
     Raises:
         IndexStoreError: the vectors are of other items than the data or not all finite, or there is nothing to publish.
     """
-    vectors = {"towers": towers, "hgnn": hgnn, "text": text}
+    vectors = {TOWERS: towers, HGNN: hgnn, TEXT: text}
     for name, rows in vectors.items():
         if len(rows) != len(data.items):
             raise IndexStoreError(
                 f"There are {len(rows):,} {name} vectors for {len(data.items):,} items: train again before publishing."
             )
-    heard = data.listeners.collect(engine="streaming")
-    table = data.items.filter(~pl.col("retired")).join(heard, on="item", how="left", maintain_order="left")
+    listeners = data.listeners.collect(engine="streaming")
+    table = data.items.filter(~pl.col("retired")).join(listeners, on="item", how="left", maintain_order="left")
     if table.is_empty():
         raise IndexStoreError("There is no item to publish: all items of the data are retired.")
     items = table["item"].to_numpy().astype(np.int64)
@@ -70,5 +70,5 @@ def published_items(data: ListeningData, towers: Floats, hgnn: Floats, text: Flo
 
 
 def _rows(rows: Floats, items: Int64s) -> Floats:
-    """Not copied, so that they stay on disk, where nothing is left out."""
+    """The rows of these items; where no item is left out they are not copied and stay memory-mapped."""
     return np.ascontiguousarray(rows if len(items) == len(rows) else rows[items], np.float32)

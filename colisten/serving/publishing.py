@@ -1,24 +1,24 @@
-"""From trained vectors to a live index: a new collection, a probe, one switch, and a way back."""
+"""Publishing the index: upload to a new collection, check its recall, switch the alias atomically, roll back."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from colisten.errors import IndexStoreError
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.serving.index.collection import Index, Layout, new_name
-from colisten.serving.index.opening import open_index
+from colisten.serving.index.collection import Index, new_name
+from colisten.serving.index.layout import Layout
+from colisten.serving.index.opening import encoder_folder, open_index
 from colisten.serving.probe import probe
 from colisten.serving.published_items import PublishedItems, published_items
-from colisten.settings import QdrantSettings, Settings
+from colisten.settings import Settings
 from colisten.towers.tensors import mapped
 from colisten.workdir import Workdir, replacing_folder
 
-_AT_ONCE = 1000
+_UPLOAD_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -31,46 +31,60 @@ class CollectionInfo:
 
 
 def publish(workdir: Workdir, data: ListeningData, settings: Settings, progress: Progress) -> str:
-    """Publish what `gnn/` and `towers/` made; returns the name of the collection that is live from now on.
+    """Publish the vectors in `W/gnn`, `W/towers` and `W/features`; returns the name of the now live collection.
 
     The user tower is kept beside the collection it belongs to, so that readers never mix vectors of two trainings:
     not while training runs, not after a kill, not after a rollback.
 
     Raises:
-        IndexStoreError: the probe failed or Qdrant did; what was live before still is.
+        IndexStoreError: the recall check or the index failed; the collection that was live before still is.
     """
     towers = mapped(workdir.towers / "items.safetensors")["vectors"]
     hgnn = mapped(workdir.gnn / "items.safetensors")["embeddings"]
-    catalogue = published_items(data, towers, hgnn, mapped(workdir.features / "text.safetensors")["text"])
+    text = mapped(workdir.features / "text.safetensors")["text"]
+    published = published_items(data, towers, hgnn, text)
     index = open_index(workdir, settings)
     index.clean()
     name = new_name(index.alias, index.ready())
     with replacing_folder(encoder_folder(workdir, name)) as draft:
         item_vectors = shutil.ignore_patterns("items.safetensors")
         shutil.copytree(workdir.towers, draft, copy_function=_link, ignore=item_vectors, dirs_exist_ok=True)
-    publish_items(index, name, catalogue, settings.qdrant, progress)
-    _forget_encoders(workdir, index)
+    qdrant = settings.qdrant
+    publish_items(index, name, published, progress, exact_up_to=qdrant.exact_up_to, keep=qdrant.keep)
+    _remove_old_encoders(workdir, index)
     return name
 
 
 def publish_items(
-    index: Index, name: str, catalogue: PublishedItems, settings: QdrantSettings, progress: Progress
+    index: Index, name: str, published: PublishedItems, progress: Progress, *, exact_up_to: int, keep: int
 ) -> None:
-    """Upload, probe, switch, and drop what is beyond `settings.keep`."""
-    graph = len(catalogue) > settings.exact_up_to
-    layout = Layout({vector: rows.shape[1] for vector, rows in catalogue.vectors.items()}, graph)
+    """Upload the items as collection `name`, check it, switch the alias, and drop old collections.
+
+    Args:
+        index: where to.
+        name: of the new collection, made by `new_name`.
+        published: items with vectors and payloads.
+        progress: where to report to.
+        exact_up_to: items up to which searches are exact; beyond, an HNSW graph is built.
+        keep: collections kept, the new one included.
+
+    Raises:
+        IndexStoreError: the collection is incomplete or its recall too low; the one before stays live.
+    """
+    widths = {vector: rows.shape[1] for vector, rows in published.vectors.items()}
+    layout = Layout.of(widths, len(published), exact_up_to=exact_up_to)
     with index.draft(name, layout) as draft:
-        with progress.task("publishing", len(catalogue)) as task:
-            for start in range(0, len(catalogue), _AT_ONCE):
-                rows = slice(start, start + _AT_ONCE)
-                vectors = {vector: values[rows] for vector, values in catalogue.vectors.items()}
-                draft.upload(catalogue.items[rows], vectors, catalogue.payloads(start, start + _AT_ONCE))
-                task.advance(len(catalogue.items[rows]))
+        with progress.task("publishing", len(published)) as task:
+            for start in range(0, len(published), _UPLOAD_BATCH):
+                rows = slice(start, start + _UPLOAD_BATCH)
+                vectors = {vector: values[rows] for vector, values in published.vectors.items()}
+                draft.upload(published.items[rows], vectors, published.payloads(start, start + _UPLOAD_BATCH))
+                task.advance(len(published.items[rows]))
         with progress.task("building the index and probing it"):
-            draft.finish(probe(draft.build(), catalogue, graph=graph, progress=progress))
+            draft.finish(probe(draft.build(), published, layout, progress))
     before = index.live()
     index.switch(name)
-    _drop_old(index, before, name, settings.keep)
+    _drop_old(index, before, name, keep)
 
 
 def rollback(index: Index, to: str | None = None) -> str:
@@ -95,20 +109,15 @@ def list_collections(index: Index) -> list[CollectionInfo]:
     return [CollectionInfo(name, name == live, index.open(name).count()) for name in index.ready()]
 
 
-def encoder_folder(workdir: Workdir, name: str) -> Path:
-    """Where the user tower of a collection is kept."""
-    return workdir.index / "towers" / name
-
-
 def _drop_old(index: Index, before: str | None, live: str, keep: int) -> None:
-    """Keep the live one and those published before it; what was rolled back from goes first."""
+    """Keep the live collection and those published before it; one that was rolled back from is dropped first."""
     ready = index.ready()
     good = [name for name in ready if before is None or name <= before or name == live]
     for name in set(ready) - set(good[-keep:]):
         index.drop(name)
 
 
-def _forget_encoders(workdir: Workdir, index: Index) -> None:
+def _remove_old_encoders(workdir: Workdir, index: Index) -> None:
     kept = set(index.ready())
     for folder in encoder_folder(workdir, "").iterdir():
         if folder.name not in kept:
@@ -116,7 +125,7 @@ def _forget_encoders(workdir: Workdir, index: Index) -> None:
 
 
 def _link(source: str, target: str) -> None:
-    """A second name for a file that is only ever replaced, never changed; a copy where the disk has no such thing."""
+    """Hard-link a file, which is only ever replaced, never changed; copy it where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

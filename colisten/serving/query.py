@@ -1,4 +1,4 @@
-"""What an answer should be like, checked against what is there: a wrong word is an error with the nearest right one."""
+"""Queries, validated against the known item types, languages, genres and features; a misspelt value is suggested."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from colisten.errors import SettingsError
 from colisten.serving.index.collection import Conditions
 from colisten.serving.profiles import Item, Profiles
 
-_LISTED = 12
+_MAX_LISTED = 12
 
 
 @dataclass(frozen=True)
 class Query:
-    """How many items of what kind."""
+    """How many items to return, and a filter for them."""
 
     k: int = 10
     item_type: str | None = None
-    """None: what is usual for the question, the target type or all types."""
+    """None: the default of the request, the target type or all types."""
     languages: tuple[str, ...] = ()
     """Only items in one of these; all if empty."""
     genres: tuple[str, ...] = ()
     """Only items with one of these; all if empty."""
     include_heard: bool = False
+    """Recommend also what the user has streamed."""
 
 
-def conditions_of(query: Query, usual: str | None, profiles: Profiles) -> Conditions:
-    """The wish as the index understands it; `usual` is the item type where it names none, None for all types.
+def conditions_of(query: Query, default_type: str | None, profiles: Profiles) -> Conditions:
+    """The query as a filter of the index; `default_type` is for a query without an item type, None for all types.
 
     Raises:
         SettingsError: a type, language or genre that no item has.
     """
-    kind = query.item_type or usual
-    kinds = (kind,) if kind else ()
+    item_type = query.item_type or default_type
+    item_types = (item_type,) if item_type else ()
     for title, field, values in (
-        ("item of the type", "item_type", kinds),
+        ("item of the type", "item_type", item_types),
         ("item in the language", "language", query.languages),
         ("item of the genre", "genres", query.genres),
     ):
@@ -44,35 +45,36 @@ def conditions_of(query: Query, usual: str | None, profiles: Profiles) -> Condit
         for value in values:
             if value not in known:
                 raise SettingsError(f"There is no {title} {value!r}{_suggestion(value, known)}")
-    return Conditions(kinds, tuple(query.languages), tuple(query.genres))
+    return Conditions(item_types, tuple(query.languages), tuple(query.genres))
 
 
-def item_named(word: str, profiles: Profiles) -> Item:
+def item_named(id_or_title: str, profiles: Profiles) -> Item:
     """The item with this id or title.
 
     Raises:
         SettingsError: there is none.
     """
-    found = profiles.find(word)
+    found = profiles.find(id_or_title)
     if found is None:
-        raise SettingsError(f"There is no item {word!r}{_suggestion(word, profiles.titles(), listed=False)}")
+        suggestion = _suggestion(id_or_title, profiles.titles(), listed=False)
+        raise SettingsError(f"There is no item {id_or_title!r}{suggestion}")
     return found
 
 
-def described(features: Mapping[str, object], profiles: Profiles) -> dict[str, object]:
-    """Somebody's features by the columns of the users table; a number may come as a word.
+def parsed_features(features: Mapping[str, object], profiles: Profiles) -> dict[str, object]:
+    """User features, by columns of the users table, with the values of number columns as floats.
 
     Raises:
-        SettingsError: the data knows no such column, or it is a number and the value is none.
+        SettingsError: the users table has no such column, or it holds numbers and the value is none.
     """
-    kinds = profiles.facts.features
-    return {name: _value(name, value, kinds) for name, value in features.items()}
+    columns = profiles.facts.features
+    return {name: _parsed(name, value, columns) for name, value in features.items()}
 
 
-def _value(name: str, value: object, kinds: Mapping[str, str]) -> object:
-    if name not in kinds:
-        raise SettingsError(f"Nothing was learned about {name!r}: the users table has{_columns(kinds)}.")
-    if kinds[name] == "text" or value is None:
+def _parsed(name: str, value: object, columns: Mapping[str, str]) -> object:
+    if name not in columns:
+        raise SettingsError(f"Nothing was learned about {name!r}: the users table has{_listed(columns)}.")
+    if columns[name] == "text" or value is None:
         return value
     try:
         return float(str(value))
@@ -80,8 +82,8 @@ def _value(name: str, value: object, kinds: Mapping[str, str]) -> object:
         raise SettingsError(f"{name} is a number, not {value!r}.") from None
 
 
-def _columns(kinds: Mapping[str, str]) -> str:
-    return " " + ", ".join(kinds) if kinds else " no such columns"
+def _listed(columns: Mapping[str, str]) -> str:
+    return " " + ", ".join(columns) if columns else " no such columns"
 
 
 def _suggestion(word: str, known: Sequence[str], *, listed: bool = True) -> str:
@@ -90,5 +92,5 @@ def _suggestion(word: str, known: Sequence[str], *, listed: bool = True) -> str:
     if near:
         return ": did you mean " + " or ".join(repr(folded[value]) for value in near) + "?"
     if listed and known:
-        return ": there are " + ", ".join(known[:_LISTED]) + (" and others" if len(known) > _LISTED else "")
+        return ": there are " + ", ".join(known[:_MAX_LISTED]) + (" and others" if len(known) > _MAX_LISTED else "")
     return ""

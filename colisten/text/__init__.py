@@ -1,1 +1,1 @@
-"""Sentence embeddings of items' texts: the encoder and a cache by content."""
+"""Sentence embeddings of items' texts: the encoder, and a cache by content."""

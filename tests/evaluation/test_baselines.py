@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from colisten.evaluation.baselines.local import non_negative, ridge, solve_locally
 from scipy import sparse
 from sklearn.linear_model import ElasticNet
 
@@ -16,9 +17,8 @@ from colisten.evaluation.baselines import baseline as baseline_module
 from colisten.evaluation.baselines import local as local_module
 from colisten.evaluation.baselines.als import ALS
 from colisten.evaluation.baselines.baseline import Baseline
-from colisten.evaluation.baselines.ease import EASE, ByItems, ByUsers, exact
+from colisten.evaluation.baselines.ease import EASE, DualRidge, PrimalRidge, ease_weights
 from colisten.evaluation.baselines.item_knn import ItemKNN, neighbours
-from colisten.evaluation.baselines.local import non_negative, ridge, solve_locally
 from colisten.evaluation.baselines.popularity import Popularity
 from colisten.evaluation.baselines.slim import SLIM
 from colisten.evaluation.baselines.text_knn import TextKNN
@@ -116,7 +116,7 @@ def test_item_knn(k: int, shrink: float, idf: bool, data: ListeningData, heard: 
 
 def test_ease_is_the_ridge_regression_of_each_item_on_all_others() -> None:
     matrix = random_matrix(1)
-    weights = exact(sparse.csr_matrix(matrix), 5.0)
+    weights = ease_weights(sparse.csr_matrix(matrix), 5.0)
     for j in range(matrix.shape[1]):
         others = np.delete(np.arange(matrix.shape[1]), j)
         gram = matrix[:, others].T @ matrix[:, others] + 5.0 * np.eye(len(others))
@@ -130,7 +130,7 @@ def test_local_regressions_with_every_candidate_are_exact(whole: int, monkeypatc
     monkeypatch.setattr(local_module, "_WHOLE", whole)
     matrix = sparse.csr_matrix(random_matrix(2, (200, 70), 0.4))
     local = solve_locally(matrix, 70, ridge(5.0))
-    assert local.toarray() == pytest.approx(exact(matrix, 5.0), abs=1e-4)
+    assert local.toarray() == pytest.approx(ease_weights(matrix, 5.0), abs=1e-4)
 
 
 @pytest.mark.parametrize(("users", "items"), [(30, 70), (70, 30)])
@@ -144,7 +144,7 @@ def test_ease_is_exact_from_the_users_side_and_from_the_items(
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
     some, columns = np.arange(0, users, 3), np.arange(1, items, 2)
-    for side in (ByItems, ByUsers):
+    for side in (PrimalRidge, DualRidge):
         found = side(sparse.csr_matrix(matrix), 20.0).scores(some, columns)
         assert found == pytest.approx((matrix @ weights)[np.ix_(some, columns)], abs=2e-4), side
 
@@ -152,7 +152,9 @@ def test_ease_is_exact_from_the_users_side_and_from_the_items(
 def test_ease_of_a_large_catalogue_weighs_the_most_heard_items(data: ListeningData, heard: np.ndarray) -> None:
     kept = np.sort(np.argsort(-heard.sum(axis=0), kind="stable")[:9])
     found = EASE(penalty=5.0, rows=9).fit(data).scores(*everybody(data))
-    assert found[:, kept] == pytest.approx(heard[:, kept] @ exact(sparse.csr_matrix(heard[:, kept]), 5.0), abs=1e-4)
+    assert found[:, kept] == pytest.approx(
+        heard[:, kept] @ ease_weights(sparse.csr_matrix(heard[:, kept]), 5.0), abs=1e-4
+    )
     assert not np.delete(found, kept, axis=1).any()
 
 
@@ -216,10 +218,10 @@ def test_weak_signals_count_only_where_wanted(tmp_path: Path) -> None:
     data = worlds.import_split(split, tmp_path / "listening", "target=book", "signals.weak=follow")
     items = everybody(data)[1]
     strong = Popularity().fit(data)
-    assert strong.history.streams.nnz == len(pairs) - len(pairs.filter(some))
-    assert strong.history.weak.nnz == len(pairs.filter(some))
+    assert strong.interactions.streams.nnz == len(pairs) - len(pairs.filter(some))
+    assert strong.interactions.weak.nnz == len(pairs.filter(some))
     assert not np.allclose(EASE(weak=1.0).fit(data).scores(*everybody(data)), EASE().fit(data).scores(*everybody(data)))
-    assert strong.scores(np.array([0]), items).sum() == strong.history.streams.nnz
+    assert strong.scores(np.array([0]), items).sum() == strong.interactions.streams.nnz
 
 
 def test_retired_items_are_not_recommended(data: ListeningData, tmp_path: Path) -> None:

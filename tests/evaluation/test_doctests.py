@@ -19,7 +19,7 @@ def test_examples(name: str) -> None:
 
 
 def test_every_metric_has_an_example() -> None:
-    for module in ("metrics", "metrics_lists", "intervals"):
+    for module in ("metrics", "beyond_accuracy", "intervals"):
         loaded = importlib.import_module(f"colisten.evaluation.{module}")
         tested = {test.name.rsplit(".", 1)[1] for test in doctest.DocTestFinder().find(loaded) if test.examples}
         assert len(tested) >= 3, module

@@ -15,7 +15,7 @@ from colisten.evaluation.baselines.popularity import Popularity
 from colisten.evaluation.baselines.slim import SLIM
 from colisten.evaluation.held_out_streams import check_no_leaks, read_held_out
 from colisten.evaluation.report import evaluate
-from colisten.evaluation.suite.models import fitted
+from colisten.evaluation.suite.models import fit_variant
 from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
 from colisten.evaluation.suite.variants import FULL, VARIANTS
 from colisten.listening.data import ListeningData
@@ -75,7 +75,7 @@ def recommenders(data: ListeningData, folder: Path) -> dict[str, Baseline]:
     artefacts = SharedArtefacts(data, np.ascontiguousarray(text), SETTINGS, folder, QUIET)
     artefacts.prepare()
     made = {"popularity": Popularity(), "recent": Popularity(days=30), "itemknn": ItemKNN(), "slim": SLIM()}
-    return {name: one.fit(data) for name, one in made.items()} | {FULL: fitted(full, artefacts, seed=7)}
+    return {name: one.fit(data) for name, one in made.items()} | {FULL: fit_variant(full, artefacts, seed=7)}
 
 
 def planted_hits(root: Path, seen: str) -> dict[str, float]:
@@ -103,7 +103,7 @@ def looking_ahead(root: Path) -> dict[str, float]:
     whole = recommenders(ListeningData(root / "planted-whole"), root / "ahead")
     seen = Popularity().fit(ListeningData(root / "planted-seen"))
     for one in whole.values():
-        one.history = seen.history
+        one.interactions = seen.interactions
     (report,) = evaluate(root / "planted-split", {name: one.recommend for name, one in whole.items()}, progress=QUIET)
     return {name: report.segments["all"][name]["hr@10"]["mean"] for name in whole}
 

@@ -26,7 +26,7 @@ def lists(*rows: tuple[str, str, float, int]) -> pl.DataFrame:
 
 def test_faults_are_counted(held_out: HeldOutStreams) -> None:
     user, hidden = held_out.pairs.select("user_id", "item_id").row(0)
-    listener, heard = held_out.heard.row(0)
+    listener, heard = held_out.streamed.row(0)
     table = lists((user, hidden, 2.0, 1), (user, "nothing", 1.0, 2), (user, hidden, 1.0, 3))
     if listener != user:
         table = pl.concat([table, lists((listener, heard, 1.0, 1))])

@@ -14,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.metrics import LinkPredMRR, LinkPredNDCG, LinkPredPrecision, LinkPredRecall
 
-from colisten.evaluation.metrics import accuracy, hit_rate, ndcg, precision, recall, reciprocal_rank, worth
+from colisten.evaluation.metrics import (
+    accuracy_metrics,
+    hit_rate,
+    ndcg,
+    precision,
+    recall,
+    reciprocal_rank,
+    value_metrics,
+)
 
 ITEMS = 12
 users_strategy = st.lists(
@@ -50,7 +58,7 @@ def by_hand(ranks: list[int | None], k: int) -> dict[str, float]:
 @given(users=users_strategy, k=st.integers(1, ITEMS))
 def test_metrics_equal_those_counted_by_hand(users: list[Any], k: int) -> None:
     ranks = table(users)
-    found = ranks.group_by("user_id").agg(accuracy(k)).sort("user_id")
+    found = ranks.group_by("user_id").agg(accuracy_metrics(k)).sort("user_id")
     for (_, rows), figures in zip(groupby(ranks.rows(), lambda row: row[0]), found.to_dicts(), strict=True):
         expected = by_hand([rank for _, rank in rows], k)
         assert {name: figures[name] for name in expected} == pytest.approx(expected)
@@ -90,9 +98,9 @@ def test_a_perfect_list_scores_one_and_a_missing_one_zero() -> None:
     perfect = pl.DataFrame({"user_id": ["a"] * 3, "rank": [1, 2, 3]})
     missing = pl.DataFrame({"user_id": ["a"] * 3, "rank": pl.Series([None] * 3, dtype=pl.Int64)})
     names = ["hr@3", "ndcg@3", "recall@3", "precision@3", "mrr@100"]
-    assert perfect.group_by("user_id").agg(accuracy(3)).select(names).row(0) == pytest.approx((1,) * 5)
-    assert missing.group_by("user_id").agg(accuracy(3)).select(names).row(0) == (0,) * 5
-    assert np.isfinite(missing.group_by("user_id").agg(accuracy(3)).select(names).to_numpy()).all()
+    assert perfect.group_by("user_id").agg(accuracy_metrics(3)).select(names).row(0) == pytest.approx((1,) * 5)
+    assert missing.group_by("user_id").agg(accuracy_metrics(3)).select(names).row(0) == (0,) * 5
+    assert np.isfinite(missing.group_by("user_id").agg(accuracy_metrics(3)).select(names).to_numpy()).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -101,7 +109,7 @@ def test_value_metrics_equal_those_counted_by_hand(users: list[Any], k: int, see
     ranks = table(users)
     values = np.random.default_rng(seed).exponential(100, len(ranks)).round(1)
     pairs = ranks.with_columns(value=pl.Series(values))
-    found = pairs.group_by("user_id").agg(worth(k)).sort("user_id")
+    found = pairs.group_by("user_id").agg(value_metrics(k)).sort("user_id")
     for (_, grouped), figures in zip(groupby(pairs.rows(), lambda row: row[0]), found.to_dicts(), strict=True):
         rows = [(rank, value) for _, rank, value in grouped]
         got = [(rank, value) for rank, value in rows if rank is not None and rank <= k]
@@ -113,6 +121,6 @@ def test_value_metrics_equal_those_counted_by_hand(users: list[Any], k: int, see
 
 def test_equal_values_are_no_values() -> None:
     pairs = pl.DataFrame({"user_id": ["a"] * 3, "rank": [1, 4, None], "value": [7.0] * 3})
-    found = pairs.group_by("user_id").agg([*worth(5), recall(5), ndcg(5)]).row(0, named=True)
+    found = pairs.group_by("user_id").agg([*value_metrics(5), recall(5), ndcg(5)]).row(0, named=True)
     assert found["value recall@5"] == pytest.approx(found["recall@5"])
     assert found["value ndcg@5"] == pytest.approx(found["ndcg@5"])

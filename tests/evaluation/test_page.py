@@ -60,7 +60,7 @@ def test_what_a_folder_has_not_is_left_out(reports: list[Report], tmp_path: Path
 
 
 def test_curves_of_the_long_tail_rise_from_nothing_to_all(reports: list[Report]) -> None:
-    for curve in (*(found.long_tail for found in reports[0].scores.values()), reports[0].listening):
+    for curve in (*(found.long_tail for found in reports[0].scores.values()), reports[0].training_long_tail):
         assert len(curve) == 101
         assert (curve[0], curve[-1]) == (0, 1)
         assert curve == sorted(curve)

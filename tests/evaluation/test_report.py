@@ -14,8 +14,8 @@ from rich.console import Console
 from safetensors.numpy import save_file
 
 from colisten.errors import SettingsError
-from colisten.evaluation.baselines.choosing import NAMES, choose, fit
 from colisten.evaluation.baselines.popularity import Popularity
+from colisten.evaluation.baselines.registry import NAMES, fit_baselines, make_baselines
 from colisten.evaluation.report import Report, evaluate
 from colisten.evaluation.run import evaluate_workdir
 from colisten.evaluation.scores import ItemVectors
@@ -42,7 +42,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         mine = hidden.filter(pl.col("user_id").is_in(list(users)))
         return mine.with_columns(item_type=pl.lit(item_type), score=pl.lit(1.0), rank=pl.int_range(1, pl.len() + 1))
 
-    baselines = fit(choose(["all"], text, QUIET), data, QUIET)
+    baselines = fit_baselines(make_baselines(["all"], text, QUIET), data, QUIET)
     assert set(baselines) == set(NAMES)
     recommenders = {"oracle": oracle} | {name: baseline.recommend for name, baseline in baselines.items()}
     vectors = ItemVectors(data.items["item_id"], text)
@@ -96,12 +96,12 @@ def test_tables_print_every_recommender(report: Report) -> None:
 
 
 def test_baselines_are_called_by_name() -> None:
-    assert list(choose(["ease", "popularity"], None, QUIET)) == ["ease", "popularity"]
-    assert "textknn" not in choose(["all"], None, QUIET)
+    assert list(make_baselines(["ease", "popularity"], None, QUIET)) == ["ease", "popularity"]
+    assert "textknn" not in make_baselines(["all"], None, QUIET)
     with pytest.raises(SettingsError, match="no baseline 'esae'"):
-        choose(["esae"], None, QUIET)
+        make_baselines(["esae"], None, QUIET)
     with pytest.raises(SettingsError, match="no text features"):
-        choose(["textknn"], None, QUIET)
+        make_baselines(["textknn"], None, QUIET)
 
 
 def test_a_working_folder_is_evaluated_whole(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from colisten.evaluation.baselines.tuning import validation_slice
 from colisten.evaluation.full_model import FullModel
 from colisten.evaluation.search import search as module
 from colisten.evaluation.search.search import TrialRunner, search
-from colisten.evaluation.search.space import SPACE, as_toml, changed
+from colisten.evaluation.search.space import SPACE, as_toml, with_values
 from colisten.listening.data import ListeningData
 from colisten.listening.synth.world import make_world
 from colisten.progress import Progress
@@ -89,7 +89,7 @@ def test_the_search_knows_real_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert set(SPACE) <= set(keys())
     values = {"gnn.dim": 32, "gnn.loss": "margin", "towers.dropout": 0.25}
     Path("colisten.toml").write_text(as_toml(values))
-    for settings in (Settings.load(), changed(Settings(), values)):
+    for settings in (Settings.load(), with_values(Settings(), values)):
         assert {key: attrgetter(key)(settings) for key in values} == values
 
 

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from colisten.errors import SettingsError
-from colisten.evaluation.baselines.vectors import ByVectors, mean_of_heard
+from colisten.evaluation.baselines.vector_model import VectorModel, mean_item_vectors
 from colisten.evaluation.suite.comparison import Comparison, compare
 from colisten.evaluation.suite.graphs import graph_of
 from colisten.evaluation.suite.plot import plot_suite
@@ -76,7 +76,7 @@ def test_every_model_of_the_paper_has_its_row(comparison: Comparison) -> None:
 def test_a_lost_cell_alone_is_made_again_and_ends_the_same(
     workdir: Workdir, split: Path, comparison: Comparison
 ) -> None:
-    (results,) = workdir.suite.glob("*/cells")
+    (results,) = workdir.suite.glob("*/runs")
     before = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
     assert len(before) == 2 + 2 * 10
     lost = results / "D-8.json"
@@ -170,10 +170,10 @@ def test_figures_are_means_over_seeds_and_users() -> None:
 
 def test_the_mean_of_what_was_heard() -> None:
     heard = worlds.sparse_heard([[1, 1, 0], [0, 0, 0]])
-    vectors = mean_of_heard(heard, np.float32([[1, 0], [0, 1], [1, 1]]))
+    vectors = mean_item_vectors(heard, np.float32([[1, 0], [0, 1], [1, 1]]))
     assert vectors[0] == pytest.approx([0.5**0.5, 0.5**0.5])
     assert not vectors[1].any()
-    scores = ByVectors(vectors, np.float32([[1, 0], [0, 1], [1, 1]])).scores(np.array([0]), np.array([2]))
+    scores = VectorModel(vectors, np.float32([[1, 0], [0, 1], [1, 1]])).scores(np.array([0]), np.array([2]))
     assert scores == pytest.approx(2**0.5)
 
 

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from colisten.evaluation.baselines.baseline import Baseline
-from colisten.evaluation.baselines.choosing import NAMES, choose
 from colisten.evaluation.baselines.ease import EASE
 from colisten.evaluation.baselines.item_knn import ItemKNN
 from colisten.evaluation.baselines.popularity import Popularity
-from colisten.evaluation.baselines.tuning import GRIDS, tuned, validation_slice, values_of
+from colisten.evaluation.baselines.registry import NAMES, make_baselines
+from colisten.evaluation.baselines.tuning import GRIDS, tune_baselines, tuned_values, validation_slice
 from colisten.listening.data import ListeningData
 from colisten.listening.split import ByDays, split_data
 from colisten.listening.synth.world import make_world
@@ -52,8 +52,8 @@ def test_the_slice_hides_the_newest_listening(data: ListeningData) -> None:
 
 
 def test_each_baseline_ends_with_the_best_of_its_grid(data: ListeningData) -> None:
-    found = tuned({"ease": EASE(), "itemknn": ItemKNN(), "popularity": Popularity()}, data, SETTINGS, QUIET)
-    values = values_of(found)
+    found = tune_baselines({"ease": EASE(), "itemknn": ItemKNN(), "popularity": Popularity()}, data, SETTINGS, QUIET)
+    values = tuned_values(found)
     assert values["popularity"] == {}
     with validation_slice(data, SETTINGS) as part:
         assert part is not None
@@ -65,7 +65,7 @@ def test_each_baseline_ends_with_the_best_of_its_grid(data: ListeningData) -> No
 
 def test_what_is_tried_are_fields(data: ListeningData) -> None:
     text = np.zeros((len(data.items), 2), np.float32)
-    for name, baseline in choose(["all"], text, QUIET).items():
+    for name, baseline in make_baselines(["all"], text, QUIET).items():
         assert set(GRIDS.get(name, {})) <= set(baseline.__dataclass_fields__), name
     assert set(GRIDS) <= set(NAMES)
 
@@ -74,4 +74,4 @@ def test_without_anything_to_hide_nothing_is_tuned(tmp_path: Path) -> None:
     split = worlds.random_split(tmp_path / "split")
     data = worlds.import_split(split, tmp_path / "listening", "target=book")
     baselines: dict[str, Baseline] = {"ease": EASE(penalty=3.0)}
-    assert tuned(baselines, data, Settings(target="nothing"), QUIET) == baselines
+    assert tune_baselines(baselines, data, Settings(target="nothing"), QUIET) == baselines

@@ -1,30 +1,45 @@
+"""The built-in model against PyG's own convolutions, and what trimming and sparse products may not change."""
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, SAGEConv
 
-from colisten.gnn.hgnn import HGNN, Aggregate, RelationalSAGE, Shape
+from colisten.gnn.hgnn import HGNN, Aggregate, RelationalSAGE
+from colisten.gnn.model import seed_vectors
 from colisten.gnn.node_features import NodeFeatures
-from colisten.gnn.subgraph import Subgraph, subgraph
-from colisten.graph_store.stream.hetero import edge_types, to_hetero_data
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
+from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from tests.gnn import worlds
 
 NAMES = ("audiobook", "podcast", "radio play")
+RELATIONS = (CO_LISTENED, "same_mood")
 KINDS = [0] * 25 + [1] * 34 + [2] + [0, 1]  # one radio play; the last two items have no edges
+CHANNELS = 8
 
 
-@pytest.fixture(scope="module")
-def adjacency() -> SnapshotAdjacency:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one relation", "two relations"])
+def adjacency(request: pytest.FixtureRequest) -> SnapshotAdjacency:
+    """With two relations some pairs of items are joined by both."""
     graph = worlds.random_graph(60, 500, KINDS[:60], NAMES)
-    src = np.repeat(np.arange(60), np.diff(graph.indptr))
+    src = np.repeat(np.arange(60), np.diff(graph.indptr)).astype(np.int32)
     once = src < graph.items
-    pairs = list(zip(src[once].tolist(), graph.items[once].tolist(), strict=True))
-    return worlds.graph(pairs, KINDS, NAMES, graph.weights[once])
+    src, dst, weight = src[once], graph.items[once], graph.weights[once]
+    if request.param == 1:
+        return SnapshotAdjacency.from_edges(
+            src, dst, weight, node_type=np.array(KINDS, np.uint8), node_types=NAMES, version="1"
+        )
+    again = slice(0, len(src), 3)
+    return SnapshotAdjacency.from_edges(
+        np.concatenate([src, src[again]]), np.concatenate([dst, dst[again]]),
+        np.concatenate([weight, weight[again][::-1]]), node_type=np.array(KINDS, np.uint8), node_types=NAMES,
+        relation=np.repeat([0, 1], [len(src), len(src[again])]).astype(np.uint8), relations=RELATIONS, version="1",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,62 +47,90 @@ def features(adjacency: SnapshotAdjacency) -> NodeFeatures:
     return NodeFeatures(np.random.default_rng(0).normal(size=(62, 5)).astype(np.float32), adjacency.degrees)
 
 
-def _model(features: NodeFeatures, aggregate: Aggregate = "max") -> HGNN:
+def _model(adjacency: SnapshotAdjacency, features: NodeFeatures, aggregate: Aggregate = "max") -> HGNN:
     torch.manual_seed(0)
-    return HGNN(Shape(features.width, 3, 8, 2, aggregate))
+    return HGNN(_metadata(adjacency), features.width, CHANNELS, aggregate=aggregate)
+
+
+def _metadata(adjacency: SnapshotAdjacency) -> tuple[list[str], list[tuple[str, str, str]]]:
+    return list(adjacency.node_types), [tuple(edge_type) for edge_type in adjacency.edge_types]
 
 
 def _sample(adjacency: SnapshotAdjacency, seeds: list[int]) -> Neighbourhood:
     return NeighbourSampler(adjacency, (3, 3)).sample(np.array(seeds), np.random.default_rng(2))
 
 
-def _oracle(model: HGNN, around: Neighbourhood, adjacency: SnapshotAdjacency, features: NodeFeatures) -> Tensor:
-    """The same by PyG's own HeteroConv and SAGEConv, without trimming: [seeds, dim] in the neighbourhood's order."""
-    data = to_hetero_data(around, adjacency, features.of(np.arange(62)))
+def _batch(adjacency: SnapshotAdjacency, features: NodeFeatures, seeds: list[int]) -> HeteroData:
+    return to_hetero_data(_sample(adjacency, seeds), adjacency, features.of)
+
+
+def _oracle(model: HGNN, data: HeteroData, adjacency: SnapshotAdjacency) -> dict[str, Tensor]:
+    """The same by PyG's own HeteroConv and SAGEConv, without trimming."""
     x = {name: data[name].x @ model.project.weight[t] + model.project.bias[t] for t, name in enumerate(NAMES)}
     for depth, layer in enumerate(model.layers):
         assert isinstance(layer, RelationalSAGE)
-        heard = HeteroConv({edge: _conv(layer, edge) for edge in edge_types(NAMES)}, aggr="sum")(
-            x, data.edge_index_dict
-        )
-        x = {name: x[name] @ layer.keep.weight[t] + layer.keep.bias[t] + heard[name] for t, name in enumerate(NAMES)}
+        convs = {edge_type: _conv(layer, edge_type) for edge_type in adjacency.edge_types}
+        received = HeteroConv(convs, aggr="sum")(x, data.edge_index_dict)
+        own = {name: x[name] @ layer.self_lin.weight[t] + layer.self_lin.bias[t] for t, name in enumerate(NAMES)}
+        x = {name: own[name] + received[name] for name in NAMES}
         x = x if depth else {name: value.relu() for name, value in x.items()}
-    rows = [x[NAMES[adjacency.node_type[item]]][place] for item, place in zip(around.nodes, data.place, strict=True)]
-    return functional.normalize(torch.stack(rows[: around.nodes_per_hop[0]]), dim=1)
+    return x
 
 
-def _conv(layer: RelationalSAGE, edge: tuple[str, str, str]) -> SAGEConv:
-    """Paper eq. 2 for one relation: maximum of σ(W_r h + b_r), and nothing else."""
-    src, dst = NAMES.index(edge[0]), NAMES.index(edge[2])
-    conv = SAGEConv((8, 8), 8, aggr="max", project=True, root_weight=False, bias=False)
-    part = slice(dst * 8, dst * 8 + 8)
+def _conv(layer: RelationalSAGE, edge_type: EdgeType) -> SAGEConv:
+    """Paper eq. 2 for one edge type: maximum of σ(W_r h + b_r), and nothing else."""
+    src, dst = NAMES.index(edge_type.src), NAMES.index(edge_type.dst)
+    conv = SAGEConv((CHANNELS, CHANNELS), CHANNELS, aggr="max", project=True, root_weight=False, bias=False)
+    first = (layer.relations.index(edge_type.relation) * len(NAMES) + dst) * CHANNELS
+    part = slice(first, first + CHANNELS)
     with torch.no_grad():
-        conv.lin.weight.copy_(layer.say.weight[src, :, part].T)
-        conv.lin.bias.copy_(layer.say.bias[src, part])
-        conv.lin_l.weight.copy_(torch.eye(8))
+        conv.lin.weight.copy_(layer.message_lin.weight[src, :, part].T)
+        conv.lin.bias.copy_(layer.message_lin.bias[src, part])
+        conv.lin_l.weight.copy_(torch.eye(CHANNELS))
     return conv
 
 
 def test_it_is_equations_2_and_3_as_pyg_computes_them_untrimmed(
     adjacency: SnapshotAdjacency, features: NodeFeatures
 ) -> None:
-    model, around = _model(features), _sample(adjacency, [59, 3, 40, 0, 61, 60])
-    graph = subgraph(around, adjacency, features.of)
-    expected = _oracle(model, around, adjacency, features)
-    assert sorted(graph.seeds) == sorted(around.nodes[:6])
-    order = [around.nodes[:6].tolist().index(seed) for seed in graph.seeds]
-    torch.testing.assert_close(model(graph), expected[order], atol=1e-5, rtol=1e-4)
+    model, data = _model(adjacency, features), _batch(adjacency, features, [59, 3, 40, 0, 61, 60])
+    expected = _oracle(model, data, adjacency)
+    whole = model(data.x_dict, data.edge_index_dict, data.edge_weight_dict)
+    trimmed = model(data.x_dict, data.edge_index_dict, data.edge_weight_dict, data.num_sampled_nodes_dict)
+    for name in NAMES:
+        torch.testing.assert_close(whole[name], expected[name], atol=1e-5, rtol=1e-4)
+        seeds = data[name].num_sampled_nodes[0]
+        assert len(trimmed[name]) == seeds
+        torch.testing.assert_close(trimmed[name], expected[name][:seeds], atol=1e-5, rtol=1e-4)
 
 
-def test_the_weighted_mean_is_one(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
-    graph = subgraph(_sample(adjacency, [0, 30, 59]), adjacency, features.of)
-    matrix = graph.adjacency(1, weighted=True)
-    dense, x = matrix.to_dense().numpy(), torch.rand(matrix.shape[1], 4)
+@pytest.mark.parametrize("aggregate", ["max", "mean"])
+def test_the_order_of_edges_makes_no_difference(
+    adjacency: SnapshotAdjacency, features: NodeFeatures, aggregate: Aggregate
+) -> None:
+    model, data = _model(adjacency, features, aggregate), _batch(adjacency, features, list(range(0, 60, 4)))
+    expected = seed_vectors(model, data)
+    for edge_type in data.edge_types:
+        order = torch.randperm(data[edge_type].edge_index.shape[1])
+        data[edge_type].edge_index = data[edge_type].edge_index[:, order]
+        data[edge_type].edge_weight = data[edge_type].edge_weight[order]
+    torch.testing.assert_close(seed_vectors(model, data), expected, atol=1e-5, rtol=1e-4)
+
+
+def _matrix(adjacency: SnapshotAdjacency, features: NodeFeatures, layer: RelationalSAGE) -> tuple[Tensor, HeteroData]:
+    data = _batch(adjacency, features, [0, 30, 59])
+    sizes = {name: len(x) for name, x in data.x_dict.items()}
+    return layer.adjacency(data.edge_index_dict, data.edge_weight_dict, sizes, sizes), data
+
+
+def test_the_weighted_mean_is_one_per_edge_type(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
+    layer = RelationalSAGE(_metadata(adjacency), 4, "mean")
+    matrix, data = _matrix(adjacency, features, layer)
+    dense, messages = matrix.to_dense().numpy(), torch.rand(matrix.shape[1], 4)
     sums = dense.sum(axis=1)
     assert np.allclose(sums[sums > 0], 1, atol=1e-6)
-    np.testing.assert_allclose(
-        RelationalSAGE(4, 3, "mean").message_and_aggregate(matrix, x), dense @ x.numpy(), atol=1e-5
-    )
+    assert (dense > 0).sum() == sum(data[edge_type].num_edges for edge_type in data.edge_types)
+    np.testing.assert_allclose(layer.propagate(matrix, messages), dense @ messages.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("aggregate", ["max", "mean"])
@@ -95,35 +138,33 @@ def test_without_a_sparse_product_the_same_comes_out(
     adjacency: SnapshotAdjacency, features: NodeFeatures, aggregate: Aggregate
 ) -> None:
     """What a GPU does, on the CPU."""
-    graph = subgraph(_sample(adjacency, [0, 30, 59]), adjacency, features.of)
-    matrix = graph.adjacency(0, weighted=aggregate == "mean")
-    x, layer = torch.rand(matrix.shape[1], 4), RelationalSAGE(4, 3, aggregate)
-    said = x[matrix.col_indices()] * matrix.values()[:, None]
-    expected = layer.message_and_aggregate(matrix, x)
-    torch.testing.assert_close(layer.gather(said, matrix.crow_indices()), expected)
+    layer = RelationalSAGE(_metadata(adjacency), 4, aggregate)
+    matrix, _ = _matrix(adjacency, features, layer)
+    messages = torch.rand(matrix.shape[1], 4)
+    torch.testing.assert_close(layer.gather(matrix, messages), layer.propagate(matrix, messages))
 
 
 def test_the_gradient_reaches_every_parameter(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
-    model = _model(features)
-    graph = subgraph(_sample(adjacency, list(range(60))), adjacency, features.of)
-    (model(graph) * torch.randn(60, 8)).sum().backward()
+    model = _model(adjacency, features)
+    (seed_vectors(model, _batch(adjacency, features, list(range(60)))) * torch.randn(60, CHANNELS)).sum().backward()
     for name, parameter in model.named_parameters():
         for kind in range(3):
             assert parameter.grad is not None
-            # Among radio plays there is only one: nothing is said from one to another, and that block stays untouched.
+            # Among radio plays there is only one, so none sends a message to another: that block stays untouched.
             block = parameter.grad[kind]
-            if ".say." in name and kind == 2:
-                block = block[..., :16]
+            if ".message_lin." in name and kind == 2:
+                block = block[..., : 2 * CHANNELS]
             assert block.any(), (name, kind)
 
 
 def test_what_lies_beyond_the_hops_makes_no_difference(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
-    model, around = _model(features), _sample(adjacency, [3, 40])
-    graph = subgraph(around, adjacency, features.of)
-    expected = model(graph)
-    wider = Subgraph(**{**vars(graph), "features": graph.features.clone()})
-    wider.features[len(graph.nodes) - 1] += 100
-    assert not torch.equal(model(wider), expected)  # the last hop is heard …
-    isolated = subgraph(_sample(adjacency, [60, 61]), adjacency, features.of)
-    assert isolated.nodes_per_hop == (2, 0, 0)
-    assert torch.isfinite(model(isolated)).all()  # … and nobody at all is fine too
+    model = _model(adjacency, features)
+    data = _batch(adjacency, features, [3, 40])
+    expected = seed_vectors(model, data)
+    furthest = next(name for name in NAMES if data[name].num_sampled_nodes[2])
+    data[furthest].x = data[furthest].x.clone()
+    data[furthest].x[-1] += 100
+    assert not torch.equal(seed_vectors(model, data), expected)  # the last hop sends messages …
+    isolated = _batch(adjacency, features, [60, 61])
+    assert sum(data.num_edges for data in isolated.edge_stores) == 0
+    assert torch.isfinite(seed_vectors(model, isolated)).all()  # … and none at all is fine too

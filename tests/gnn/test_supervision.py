@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colisten.gnn.lightning_module import GnnTraining
+from colisten.gnn.model import ModelSpec
 from colisten.gnn.supervision import (
     Contrast,
     Contrasts,
@@ -13,6 +14,7 @@ from colisten.gnn.supervision import (
     edges_to_draw,
     false_negatives,
 )
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.sampler import NeighbourSampler
@@ -21,6 +23,7 @@ from tests.gnn import worlds
 
 KINDS = [0] * 30 + [1] * 60 + [2]
 NAMES = ("audiobook", "podcast", "radio play")
+A_A, A_P, P_P = (EdgeType(NAMES[one], CO_LISTENED, NAMES[other]) for one, other in ((0, 0), (0, 1), (1, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +39,10 @@ def _contrasts(adjacency: SnapshotAdjacency, negatives: int, *, in_batch: bool) 
 
 
 def test_edges_are_counted_once_per_pair_of_types(adjacency: SnapshotAdjacency) -> None:
-    matrix = np.triu(worlds.false_negatives(adjacency))
+    matrix = np.triu(worlds.joined(adjacency))
     kind = adjacency.node_type
-    for (a, b), count in edges_per_type(adjacency).items():
+    for edge_type, count in edges_per_type(adjacency).items():
+        a, b = NAMES.index(edge_type.src), NAMES.index(edge_type.dst)
         pairs = (kind[:, None] == a) & (kind == b) | (kind[:, None] == b) & (kind == a)
         assert count == (matrix & pairs).sum()
     assert sum(edges_per_type(adjacency).values()) == matrix.sum()
@@ -46,7 +50,7 @@ def test_edges_are_counted_once_per_pair_of_types(adjacency: SnapshotAdjacency) 
 
 @given(counts=st.lists(st.integers(1, 10_000), min_size=1, max_size=8), total=st.integers(8, 20_000))
 def test_balanced_shares_are_equal_as_far_as_there_are_edges(counts: list[int], total: int) -> None:
-    by_type = {(0, place): count for place, count in enumerate(counts)}
+    by_type = {EdgeType("a", CO_LISTENED, f"type {place}"): count for place, count in enumerate(counts)}
     shares = edges_to_draw(by_type, min(total, sum(counts)), balance=True)
     assert sum(shares.values()) == min(total, sum(counts))
     assert all(shares[pair] <= by_type[pair] for pair in by_type)
@@ -56,16 +60,17 @@ def test_balanced_shares_are_equal_as_far_as_there_are_edges(counts: list[int], 
 
 
 def test_the_papers_example_n_and_m_edges_give_n_of_each() -> None:
-    assert edges_to_draw({(0, 0): 100, (0, 1): 5000}, 200, balance=True) == {(0, 0): 100, (0, 1): 100}
+    assert edges_to_draw({A_A: 100, A_P: 5000}, 200, balance=True) == {A_A: 100, A_P: 100}
 
 
 def test_epochs_are_balanced_differ_and_leave_held_out_edges_alone(adjacency: SnapshotAdjacency) -> None:
     split = HeldOutEdges(0.2, 3)
     sampler = NeighbourSampler(adjacency, (5, 5), held_out=split)
-    shares = {(0, 0): 20, (0, 1): 20, (1, 1): 20}
+    shares = {A_A: 20, A_P: 20, P_P: 20}
     first, second = (draw_epoch(sampler, shares, np.random.default_rng(seed)) for seed in (1, 2))
     kinds = np.sort(np.stack([adjacency.node_type[side] for side in first]), axis=0)
-    assert {pair: int(((kinds[0] == pair[0]) & (kinds[1] == pair[1])).sum()) for pair in shares} == shares
+    drawn = {pair: int(((kinds[0] == pair[0]) & (kinds[1] == pair[1])).sum()) for pair in ((0, 0), (0, 1), (1, 1))}
+    assert list(drawn.values()) == list(shares.values())
     assert set(zip(*(side.tolist() for side in first), strict=True)) != set(
         zip(*(s.tolist() for s in second), strict=True)
     )
@@ -76,7 +81,7 @@ def test_epochs_are_balanced_differ_and_leave_held_out_edges_alone(adjacency: Sn
 
 
 def test_chance_of_positive_is_how_often_an_item_is_drawn(adjacency: SnapshotAdjacency) -> None:
-    shares = {(0, 0): 30, (0, 1): 30, (1, 1): 30}
+    shares = {A_A: 30, A_P: 30, P_P: 30}
     sampler = NeighbourSampler(adjacency, (5, 5))
     drawn = np.zeros(91)
     for seed in range(400):
@@ -92,8 +97,8 @@ def test_chance_of_positive_is_how_often_an_item_is_drawn(adjacency: SnapshotAdj
 @pytest.mark.parametrize("in_batch", [False, True])
 def test_others_are_of_the_positives_type_and_masked_where_joined(adjacency: SnapshotAdjacency, in_batch: bool) -> None:
     sampler = NeighbourSampler(adjacency, (5, 5))
-    edges = draw_epoch(sampler, {(0, 1): 20, (1, 1): 20}, np.random.default_rng(0))
-    matrix, split = worlds.false_negatives(adjacency), HeldOutEdges(0.3, 1)
+    edges = draw_epoch(sampler, {A_P: 20, P_P: 20}, np.random.default_rng(0))
+    matrix, split = worlds.joined(adjacency), HeldOutEdges(0.3, 1)
     for contrast in _contrasts(adjacency, 10, in_batch=in_batch).draw(edges, np.random.default_rng(0)):
         kinds = adjacency.node_type[contrast.positive]
         assert (kinds == kinds[0]).all()
@@ -117,7 +122,7 @@ def test_log_chance_makes_the_sum_over_negatives_unbiased() -> None:
     sampler, contrasts = NeighbourSampler(adjacency, (5,)), _contrasts(adjacency, 20, in_batch=True)
     estimates, naive = [], []
     for seed in range(300):
-        edges = draw_epoch(sampler, {(0, 0): 40}, np.random.default_rng(seed))
+        edges = draw_epoch(sampler, {A_A: 40}, np.random.default_rng(seed))
         (contrast,) = contrasts.draw(edges, np.random.default_rng(seed))
         # The negatives of one row: its own positive is there by certainty, so the row must not choose itself.
         negatives = _others_without_first_row(contrast, seed)
@@ -137,8 +142,6 @@ def _others_without_first_row(contrast: Contrast, seed: int) -> np.ndarray:
 
 def test_held_out_edges_are_drawn_once_for_all(adjacency: SnapshotAdjacency) -> None:
     text = np.ones((91, 4), np.float32)
-    from colisten.gnn.training import _new_model
-
-    model = _new_model(adjacency, text, worlds.QUICK, 0)
+    model = ModelSpec.of(worlds.QUICK, NAMES, adjacency.relations, 4 + adjacency.degrees.shape[1], 0).build()
     runs = [GnnTraining(model, adjacency, text, worlds.QUICK, 5).held_out_edges for _ in range(2)]
     assert np.array_equal(runs[0], runs[1])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.settings import GnnSettings
+from tests.worlds import write_listening
 
 TYPES = ("audiobook", "podcast")
 QUICK = GnnSettings(
@@ -21,7 +20,7 @@ QUICK = GnnSettings(
     loss="softmax",
     batch_size=128,
     negatives=16,
-    isolated=0.1,
+    isolated_node_rate=0.1,
     learning_rate=1e-2,
     max_epochs=30,
     validation=0.05,
@@ -69,7 +68,7 @@ def random_graph(
     return graph(chosen, node_type, names, rng.uniform(0.1, 1, len(chosen)).astype(np.float32))
 
 
-def false_negatives(adjacency: SnapshotAdjacency) -> Bools:
+def joined(adjacency: SnapshotAdjacency) -> Bools:
     """[items, items] whether two items are joined."""
     out = np.zeros((len(adjacency.node_type),) * 2, np.bool_)
     for item in range(len(out)):
@@ -78,21 +77,8 @@ def false_negatives(adjacency: SnapshotAdjacency) -> Bools:
 
 
 def listening(
-    folder: Path, item_types: Sequence[str], streams: Sequence[int], **columns: list[object]
+    folder: Path, item_types: Sequence[str], streams: Sequence[int], **columns: Sequence[object]
 ) -> ListeningData:
-    """A folder with these items, each streamed so often."""
-    folder.mkdir(parents=True, exist_ok=True)
-    count = len(item_types)
-    blank = {"title": [f"title {i}" for i in range(count)], "description": [None] * count, "genres": [None] * count}
-    schema = {"title": pl.String, "description": pl.String, "genres": pl.List(pl.String)}
-    items = pl.DataFrame(blank | columns, schema=schema).with_columns(
-        item=pl.int_range(count, dtype=pl.Int32), item_type=pl.Series(list(item_types))
-    )
-    items.write_parquet(folder / "items.parquet")
-    heard = np.repeat(np.arange(count), streams)
-    users = pl.DataFrame({"user": np.arange(len(heard)), "item": heard}).with_columns(signal=pl.lit(0, pl.UInt8))
-    users.write_parquet(folder / "interactions.parquet")
-    (folder / "summary.json").write_text(
-        json.dumps({"item_types": sorted(set(item_types)), "signals": ["stream"], "strong": 1})
-    )
-    return ListeningData(folder)
+    """A folder with these items, each streamed so often, every time by another user."""
+    events = [(user, int(item), 0, None) for user, item in enumerate(np.repeat(np.arange(len(item_types)), streams))]
+    return write_listening(folder, item_types, events, signals=("stream",), **columns)

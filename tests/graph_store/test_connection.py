@@ -48,13 +48,13 @@ def test_nobody_answers() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    with pytest.raises(UnreachableError, match=f"No Neo4jSettings answers at bolt://127.0.0.1:{port}"):
+    with pytest.raises(UnreachableError, match=f"No Neo4j answers at bolt://127.0.0.1:{port}"):
         connect(Endpoint(f"bolt://127.0.0.1:{port}", "neo4j", SecretStr(SECRET)))
 
 
 @pytest.mark.parametrize("uri", ["", "localhost:7687", f"ftp://neo4j:{SECRET}@host:7687", f"bolt://neo4j:{SECRET}@h:x"])
 def test_what_is_no_address(uri: str) -> None:
-    with pytest.raises(GraphError, match="is not the address of a Neo4jSettings server") as caught:
+    with pytest.raises(GraphError, match="is not the address of a Neo4j server") as caught:
         connect(Endpoint(uri, "neo4j", SecretStr(SECRET)))
     assert SECRET not in str(caught.value)
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from colisten import settings
 from colisten.errors import GraphError
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.edges import build_edges
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
@@ -27,7 +28,7 @@ QUIET = Progress(quiet=True)
 
 
 def edges_of(data: ListeningData, **options: object) -> pl.DataFrame:
-    graph = settings.Graph.model_validate(options)
+    graph = settings.GraphSettings.model_validate(options)
     build_edges(data, graph, data.root.parent / "edges", QUIET)
     return pl.read_parquet(data.root.parent / "edges/edges.parquet")
 
@@ -99,10 +100,10 @@ def test_edges_equal_the_oracle(
     wanted = oracle(data, cap=cap, min_listeners=least, top_k=top_k)
     assert {(a, b): (n, w) for a, b, _, _, n, w in found.rows()} == wanted
     assert dict(found.schema) == {
-        "src": pl.Int32, "dst": pl.Int32, "src_type": pl.String, "dst_type": pl.String,
+        "src": pl.Int32, "dst": pl.Int32, "src_type": pl.String, "relation": pl.String, "dst_type": pl.String,
         "listeners": pl.Int32, "weight": pl.Float32,
     }  # fmt: skip
-    assert found.equals(found.sort("src_type", "dst_type", "src", "dst"))
+    assert found.equals(found.sort("src_type", "relation", "dst_type", "src", "dst"))
 
 
 def test_edges_of_a_crowd_equal_the_oracle(tmp_path: Path) -> None:
@@ -153,9 +154,11 @@ def test_summary_counts_what_the_file_holds(tmp_path: Path) -> None:
     data = listening(
         tmp_path / "data", ["a", "a", "b", "b", "b"], [(0, 0, 0, 1), (0, 1, 0, 1), (0, 2, 0, 1)], retired=[4]
     )
-    summary = build_edges(data, settings.Graph(), tmp_path / "edges", QUIET)
-    assert summary.edges == {("a", "a"): 1, ("a", "b"): 2}
-    assert summary.degree == {("a", "a"): 1.0, ("a", "b"): 1.0, ("b", "a"): 1.0}
+    summary = build_edges(data, settings.GraphSettings(), tmp_path / "edges", QUIET)
+    assert summary.edges == {("a", CO_LISTENED, "a"): 1, ("a", CO_LISTENED, "b"): 2}
+    assert summary.degree == {
+        ("a", CO_LISTENED, "a"): 1.0, ("a", CO_LISTENED, "b"): 1.0, ("b", CO_LISTENED, "a"): 1.0,
+    }  # fmt: skip
     assert summary.items == {"a": 2, "b": 2}
     assert summary.isolated == {"a": 0, "b": 1}
     assert summary.total == 3

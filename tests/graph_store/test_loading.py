@@ -43,7 +43,7 @@ def load(neo4j_driver: Driver, neo4j_settings: Settings, graph_workdir: Workdir)
 
     def run(data: ListeningData, *, top_k: int = 3, **options: Any) -> LoadSummary:
         edges = data.root.parent / "edges"
-        build_edges(data, settings.Graph(top_k=top_k), edges, QUIET)
+        build_edges(data, settings.GraphSettings(top_k=top_k), edges, QUIET)
         return load_graph(data, edges / FILE, neo4j_settings, graph_workdir, QUIET, **options)
 
     return run
@@ -87,10 +87,10 @@ def test_the_same_data_twice_writes_nothing(tmp_path: Path, neo4j_driver: Driver
     load(data)
     before = dump(neo4j_driver)
     again = load(data)
-    assert (again.way, again.items, again.edges.upserted, again.edges.deleted) == ("unchanged", 0, 0, 0)
+    assert (again.method, again.items, again.edges.upserted, again.edges.deleted) == ("unchanged", 0, 0, 0)
     neo4j_driver.execute_query("MATCH (g:CoListeningGraph) SET g.complete = false")
     checked = load(data)
-    assert (checked.way, checked.items, checked.edges.upserted, checked.edges.deleted) == ("transactions", 0, 0, 0)
+    assert (checked.method, checked.items, checked.edges.upserted, checked.edges.deleted) == ("transactions", 0, 0, 0)
     assert dump(neo4j_driver) == before
 
 
@@ -155,10 +155,10 @@ from colisten.graph_store import edge_difference
 from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4jSettings, Settings
+from colisten.settings import Neo4j, Settings
 from colisten.workdir import Workdir
 data, edges, workdir = map(Path, sys.argv[1:4])
-neo4j = Neo4jSettings(uri=sys.argv[4], password=SecretStr(sys.stdin.read()), batch=100)
+neo4j = Neo4j(uri=sys.argv[4], password=SecretStr(sys.stdin.read()), batch=100)
 load_graph(ListeningData(data), edges, Settings(neo4j=neo4j), Workdir.open(workdir), Progress(quiet=True))
 """
 
@@ -204,7 +204,7 @@ def test_edges_lost_or_changed_by_hand_are_found_and_repaired(tmp_path: Path, ne
     assert load(data).edges.upserted == 3
     assert dump(neo4j_driver) == whole
     neo4j_driver.execute_query("MATCH ()-[r]->() WITH r LIMIT 1 SET r.weight = r.weight + 1e-7")
-    summary = build_edges(data, settings.Graph(top_k=3), tmp_path / "edges", QUIET)
+    summary = build_edges(data, settings.GraphSettings(top_k=3), tmp_path / "edges", QUIET)
     with pytest.raises(GraphError, match="other edges"):
         verify(neo4j_driver, "neo4j", loaded.marker, summary, connections=2, progress=QUIET)
 
@@ -293,15 +293,15 @@ def test_the_importer_writes_the_same_graph(
         left_by_a_kill.mkdir(parents=True)
     assert not has_store(server, "neo4j")
     imported = load_graph(data, edges, options, workdir, QUIET)
-    assert imported.way == "import"
+    assert imported.method == "import"
     assert not orphan.exists()
     assert not list(workdir.neo4j.glob("draft-*"))
     with open_driver(options, workdir, QUIET) as driver:
         assert dump(driver) == dump(neo4j_driver)
-        assert load_graph(data, edges, options, workdir, QUIET).way == "unchanged"
+        assert load_graph(data, edges, options, workdir, QUIET).method == "unchanged"
         driver.execute_query("MATCH ()-[r]->() WITH r LIMIT 5 DELETE r")
         repaired = load_graph(data, edges, options, workdir, QUIET)
-        assert (repaired.way, repaired.items, repaired.edges.upserted) == ("transactions", 0, 5)
+        assert (repaired.method, repaired.items, repaired.edges.upserted) == ("transactions", 0, 5)
         assert dump(driver) == dump(neo4j_driver)
 
 
@@ -311,11 +311,11 @@ from pathlib import Path
 from colisten.graph_store import loading
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4jSettings, Settings
+from colisten.settings import Neo4j, Settings
 from colisten.workdir import Workdir
 loading.IMPORT_FROM = 1
 data, edges, workdir = map(Path, sys.argv[1:])
-options = Settings(neo4j=Neo4jSettings(memory_mb=512))
+options = Settings(neo4j=Neo4j(memory_mb=512))
 loading.load_graph(ListeningData(data), edges, options, Workdir.open(workdir), Progress(quiet=True))
 """
 
@@ -323,7 +323,7 @@ loading.load_graph(ListeningData(data), edges, options, Workdir.open(workdir), P
 def test_a_killed_import_is_repaired_by_the_next(tmp_path: Path, own_server: Any) -> None:
     workdir, options = own_server
     data = crowd(tmp_path)
-    summary = build_edges(data, settings.Graph(), tmp_path / "edges", QUIET)
+    summary = build_edges(data, settings.GraphSettings(), tmp_path / "edges", QUIET)
     arguments = [sys.executable, "-c", IMPORTER, data.root, tmp_path / "edges" / FILE, workdir.root]
     importer = subprocess.Popen([str(word) for word in arguments])
     while not list(workdir.neo4j.glob("data/databases/draft-*")):
@@ -363,5 +363,5 @@ def test_what_was_learned_lies_beside_the_edges_by_difference(
     many = [(src, 0, 1 / src) for src in range(1, 15)]
     assert [src for src, _, _ in believe(*many)] == list(range(1, edge_difference.STRONGEST + 1))
     assert changes == [(3, 0), (1, 1), (10, 1)]
-    assert load(data).way == "unchanged"
+    assert load(data).method == "unchanged"
     assert believe() == []

@@ -1,36 +1,38 @@
-"""Data that only grows keeps its lineage; a split of what was known, or anything that has gone, begins another."""
+"""Append-only data keeps its lineage; missing interactions, as in a split of earlier data, begin another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
-DAYS = (10, 20, 30)
+from tests.listening.sources import ITEMS, Importer, event
+
+Lineage = Callable[..., str]
+FIRST = [("u", "book", 10), ("v", "other", 20)]
 
 
 @pytest.fixture
-def lineage(desk, make_event, items):
+def lineage(importer: Importer) -> Lineage:
     """The lineage after an import of these events, by (user, item, time)."""
 
-    def of(*events, retired=(), **changes):
-        rows = [make_event(user_id=user, item_id=item, timestamp=time) for user, item, time in events]
+    def of(*events: tuple[str, str, int | None], retired: Sequence[str] = (), **changes: str) -> str:
+        rows = [event(user_id=user, item_id=item, timestamp=time) for user, item, time in events]
         rows = [row | {"item_type": "podcast" if row["item_id"] == "show" else "audiobook"} for row in rows]
-        desk.write(rows, items=[item for item in items if item["item_id"] not in retired])
-        return desk.imported(*(f"{key}={value}" for key, value in changes.items())).lineage
+        importer.write(rows, items=[item for item in ITEMS if item["item_id"] not in retired])
+        return importer.run(*(f"{key}={value}" for key, value in changes.items())).lineage
 
     return of
 
 
-FIRST = [("u", "book", 10), ("v", "other", 20)]
-
-
-def test_growing_data_keeps_it(lineage):
+def test_append_only_data_keeps_it(lineage: Lineage) -> None:
     first = lineage(*FIRST)
     assert first
     assert lineage(*FIRST) == first
     assert lineage(("a", "show", 5), *FIRST, ("w", "show", 30)) == first
 
 
-def test_what_has_gone_begins_another(lineage):
+def test_missing_interactions_begin_another(lineage: Lineage) -> None:
     first = lineage(*FIRST, ("v", "show", 30))
     second = lineage(*FIRST)
     assert second != first
@@ -38,7 +40,7 @@ def test_what_has_gone_begins_another(lineage):
     assert lineage(("u", "book", 10), ("v", "show", 30)) not in (first, second)
 
 
-def test_a_way_back_is_another_lineage(lineage):
+def test_the_same_data_later_is_another_lineage(lineage: Lineage) -> None:
     first = lineage(*FIRST)
     lineage(("u", "book", 10))
     lineage(("v", "other", 20))
@@ -46,17 +48,17 @@ def test_a_way_back_is_another_lineage(lineage):
     assert lineage(*FIRST) != first
 
 
-def test_events_without_a_time_must_stay(lineage):
+def test_events_without_a_time_must_stay(lineage: Lineage) -> None:
     first = lineage(("u", "book", None), ("v", "other", None))
     assert lineage(("u", "book", None), ("v", "other", None), ("w", "show", 1)) == first
     assert lineage(("u", "book", None), ("w", "show", 1)) != first
 
 
-def test_old_days_and_retired_items_may_go(lineage):
+def test_old_days_and_retired_items_may_go(lineage: Lineage) -> None:
     first = lineage(*FIRST, ("u", "show", 30))
     assert lineage(("v", "other", 20), ("u", "show", 30), ("w", "book", 40)) == first
     assert lineage(("u", "show", 30), ("w", "book", 40), retired=["other"]) == first
 
 
-def test_other_signals_begin_another(lineage):
+def test_other_signals_begin_another(lineage: Lineage) -> None:
     assert lineage(*FIRST) != lineage(*FIRST, **{"signals.weak": "preview"})

@@ -1,4 +1,4 @@
-"""Every row is kept or set aside with its reason: never both, never lost."""
+"""Every row is kept or rejected with its reason: never both, never lost."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.progress import Progress
 from colisten.settings import Settings
+from tests.listening.sources import EVENT, ITEMS, Importer, event, named
 
 BAD = [
     ({"user_id": None}, "user_id is missing"),
@@ -33,8 +34,10 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "reason"), BAD)
-def test_a_bad_row_is_set_aside_with_its_place_and_content(desk, make_event, change, reason):
-    data = desk.write([make_event(), make_event(timestamp=2), make_event(**change)]).imported()
+def test_a_bad_row_is_rejected_with_its_place_and_content(
+    importer: Importer, change: dict[str, Any], reason: str
+) -> None:
+    data = importer.write([event(), event(timestamp=2), event(**change)]).run()
     rejected = pl.read_parquet(data.root / "rejected.parquet")
     assert rejected["reason"].to_list() == [reason]
     assert rejected["line"].to_list() == [3]
@@ -46,9 +49,11 @@ def test_a_bad_row_is_set_aside_with_its_place_and_content(desk, make_event, cha
     assert data.summary["counts"]["interactions"] == 2
 
 
-def test_one_bad_value_in_csv_is_one_rejected_row(desk):
-    desk.text("items.csv", "item_id,item_type,title,published\nbook,audiobook,A,2020\nold,audiobook,B,sometime\n")
-    desk.text(
+def test_one_bad_value_in_csv_is_one_rejected_row(importer: Importer) -> None:
+    importer.write_text(
+        "items.csv", "item_id,item_type,title,published\nbook,audiobook,A,2020\nold,audiobook,B,sometime\n"
+    )
+    importer.write_text(
         "interactions.csv",
         "user_id,item_id,item_type,signal,timestamp,value\n"
         "u,book,audiobook,stream,1,2.5\n"
@@ -58,7 +63,7 @@ def test_one_bad_value_in_csv_is_one_rejected_row(desk):
         "u,book,audiobook,stream,,much\n"
         "u,book,audiobook,stream,,\n",
     )
-    data = desk.imported()
+    data = importer.run()
     rejected = pl.read_parquet(data.root / "rejected.parquet").select("line", "reason")
     assert rejected.rows() == [
         (2, "timestamp is not seconds or a time"),
@@ -71,34 +76,34 @@ def test_one_bad_value_in_csv_is_one_rejected_row(desk):
     assert events["value"].to_list() == [None, 2.5, None]
 
 
-def test_exact_duplicates_are_dropped_and_repeats_kept(desk, make_event):
-    data = desk.write([make_event(), make_event(), make_event(timestamp=9), make_event(value=3.0)]).imported()
+def test_exact_duplicates_are_dropped_and_repeats_kept(importer: Importer) -> None:
+    data = importer.write([event(), event(), event(timestamp=9), event(value=3.0)]).run()
     assert data.summary["counts"]["duplicates"] == 1
     assert data.summary["counts"]["interactions"] == 3
 
 
-def test_interactions_are_ordered_by_user_then_time_without_time_first(desk, make_event):
-    events = [make_event(user_id=u, timestamp=t) for u, t in [("b", 3), ("a", 5), ("b", None), ("a", 2)]]
-    found = pl.read_parquet(desk.write(events).imported().interactions)
+def test_interactions_are_ordered_by_user_then_time_without_time_first(importer: Importer) -> None:
+    events = [event(user_id=u, timestamp=t) for u, t in [("b", 3), ("a", 5), ("b", None), ("a", 2)]]
+    found = pl.read_parquet(importer.write(events).run().interactions)
     assert found.select("user", "timestamp").rows() == [(0, 2), (0, 5), (1, None), (1, 3)]
 
 
-def test_ignored_signals_are_left_out_and_counted(desk, make_event):
-    data = desk.write([make_event(), make_event(signal="skip", item_id="nowhere")]).imported("signals.ignored=skip")
+def test_ignored_signals_are_left_out_and_counted(importer: Importer) -> None:
+    data = importer.write([event(), event(signal="skip", item_id="nowhere")]).run("signals.ignored=skip")
     assert data.summary["counts"] | {"ignored": 1, "interactions": 1, "rejected": 0} == data.summary["counts"]
 
 
-def test_an_id_with_quotes_and_cypher_is_only_an_id(desk, make_event, with_names):
+def test_an_id_with_quotes_and_cypher_is_only_an_id(importer: Importer) -> None:
     nasty = """u"'); DROP TABLE items; -- MATCH (n) DETACH DELETE n //\n{{x}} `"""
-    data = desk.write(
-        [make_event(user_id=nasty)], users=[{"user_id": nasty, 'it\'s "quoted"': 3, "file": "a", "reason": "b"}]
-    ).imported()
-    assert with_names(data)["user_id"].to_list() == [nasty]
+    data = importer.write(
+        [event(user_id=nasty)], users=[{"user_id": nasty, 'it\'s "quoted"': 3, "file": "a", "reason": "b"}]
+    ).run()
+    assert named(data)["user_id"].to_list() == [nasty]
     assert data.users.select(pl.exclude("user", "taste")).rows() == [(nasty, 3.0, "a", "b")]
 
 
-def test_users_are_checked_too(desk):
-    users = [
+def test_users_are_checked_too(importer: Importer) -> None:
+    users: list[dict[str, Any]] = [
         {"user_id": "u", "age": "65+", "taste": [1.0, 2.0], "active": True},
         {"user_id": "u", "age": "20", "taste": [1.0, 2.0], "active": True},
         {"user_id": None, "age": None, "taste": None, "active": None},
@@ -106,7 +111,7 @@ def test_users_are_checked_too(desk):
         {"user_id": "w", "age": "30", "taste": None, "active": False},
         {"user_id": "x", "age": "30", "taste": [1.0, float("nan")], "active": False},
     ]
-    data = desk.write(users=users).imported()
+    data = importer.write(users=users).run()
     assert data.users.rows() == [(0, "u", [1.0, 2.0], "65+", "true"), (1, "w", None, "30", "false")]
     assert data.summary["rejected"] == {
         "taste has another length than most": 1,
@@ -129,13 +134,10 @@ SCHEMA = {"user_id": pl.String, "item_id": pl.String, "item_type": pl.String, "s
           "timestamp": pl.Int64, "value": pl.Float32}  # fmt: skip
 
 
-GOOD = {"user_id": "u", "item_id": "book", "item_type": "audiobook", "signal": "stream", "timestamp": 1, "value": 1.0}
-
-
-def imported(events: pl.DataFrame, items: list[dict[str, Any]], folder: Path, kind: str) -> ListeningData:
+def imported(events: pl.DataFrame, folder: Path, kind: str) -> ListeningData:
     source = folder / kind
     source.mkdir()
-    pl.DataFrame(items).write_parquet(source / "items.parquet")
+    pl.DataFrame(ITEMS).write_parquet(source / "items.parquet")
     getattr(events, f"write_{kind}")(source / f"interactions.{kind}")
     return import_data(
         str(source), folder / f"{kind}-out", Settings.load(["signals.ignored=skip"]), Progress(quiet=True)
@@ -144,10 +146,10 @@ def imported(events: pl.DataFrame, items: list[dict[str, Any]], folder: Path, ki
 
 @settings(max_examples=20, deadline=None)
 @given(generated=st.lists(rows, max_size=25))
-def test_every_row_is_kept_or_rejected_from_parquet_as_from_csv(items, generated):
-    events = pl.DataFrame([GOOD, *generated], schema=SCHEMA)
+def test_every_row_is_kept_or_rejected_from_parquet_as_from_csv(generated: list[dict[str, Any]]) -> None:
+    events = pl.DataFrame([EVENT, *generated], schema=SCHEMA)
     with tempfile.TemporaryDirectory() as folder:
-        data = imported(events, items, Path(folder), "parquet")
+        data = imported(events, Path(folder), "parquet")
         rejected = pl.read_parquet(data.root / "rejected.parquet")
         counts = data.summary["counts"]
         kept = pl.read_parquet(data.interactions)
@@ -158,20 +160,19 @@ def test_every_row_is_kept_or_rejected_from_parquet_as_from_csv(items, generated
         assert fine.filter(pl.col("signal") == "skip").height == counts["ignored"]
         assert set(fine.filter(pl.col("signal") != "skip")["user_id"]) == set(data.users["user_id"])
 
-        twin = imported(events, items, Path(folder), "csv")
+        twin = imported(events, Path(folder), "csv")
         assert pl.read_parquet(twin.interactions).equals(kept)
         again = pl.read_parquet(twin.root / "rejected.parquet")
         assert again.select("line", "reason").rows() == rejected.select("line", "reason").rows()
 
 
-def test_missing_value_and_users_are_optional(desk, make_event):
-    event = make_event()
-    del event["value"]
-    data = desk.write([event]).imported()
+def test_missing_value_and_users_are_optional(importer: Importer) -> None:
+    unvalued = {name: value for name, value in EVENT.items() if name != "value"}
+    data = importer.write([unvalued]).run()
     assert pl.read_parquet(data.interactions)["value"].to_list() == [None]
     assert data.users["user_id"].to_list() == ["u"]
 
 
-def test_nothing_usable_is_an_error_with_the_main_reason(desk, make_event):
+def test_nothing_usable_is_an_error_with_the_main_reason(importer: Importer) -> None:
     with pytest.raises(DataError, match=r"Not one of the 2 rows of interactions .* item_id is not in the catalogue\."):
-        desk.write([make_event(item_id="x"), make_event(item_id="y")]).imported()
+        importer.write([event(item_id="x"), event(item_id="y")]).run()

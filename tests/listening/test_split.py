@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,11 +18,13 @@ from colisten.listening.split import ByDays, ByQuantile, HoldOut, split_data
 from colisten.listening.synth import make_world
 from colisten.progress import Progress
 from colisten.settings import Settings
+from tests.listening.sources import Importer, event
 
+How = ByDays | ByQuantile | HoldOut
 TABLES = ("test", "train/interactions", "train/items", "train/users")
 
 
-def same(ours, theirs) -> None:
+def same(ours: Path, theirs: Path) -> None:
     for name in TABLES:
         assert (ours / f"{name}.parquet").exists() == (theirs / f"{name}.parquet").exists()
         if (theirs / f"{name}.parquet").exists():
@@ -30,7 +34,7 @@ def same(ours, theirs) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("split") / "world"
     make_world(out, users=300, audiobooks=80, podcasts=60)
     return out
@@ -40,8 +44,14 @@ def world(tmp_path_factory):
     ("how", "words"),
     [(ByDays(14), ["--days", "14"]), (ByQuantile(0.8), []), (HoldOut(0.3, 0.2), ["--holdout", "0.3", "--cold", "0.2"])],
 )
-def test_the_split_is_that_of_the_judge(shared, world, tmp_path, how, words):
-    judge = [sys.executable, str(shared / "judge.py"), "split", str(world), str(tmp_path / "theirs"), *words]
+def test_the_split_is_that_of_the_judge(
+    shared_data: Callable[[str], Path],
+    world: Path,
+    tmp_path: Path,
+    how: How,
+    words: list[str],
+) -> None:
+    judge = [sys.executable, str(shared_data("judge.py")), "split", str(world), str(tmp_path / "theirs"), *words]
     subprocess.run(judge, check=True, capture_output=True)
     summary = split_data(str(world), tmp_path / "ours", Settings.load(), how)
     same(tmp_path / "ours", tmp_path / "theirs")
@@ -53,24 +63,30 @@ def test_the_split_is_that_of_the_judge(shared, world, tmp_path, how, words):
     [("anime", HoldOut(), ["target=movie"]),
      ("complete_journey", ByQuantile(), ["target=drug_gm", "signals.strong=purchase"])],
 )  # fmt: skip
-def test_the_fixed_splits_are_met(shared, tmp_path, name, how, overrides):
-    split_data(str(shared / "data" / name), tmp_path / "ours", Settings.load(overrides), how)
-    same(tmp_path / "ours", shared / "data" / name / "split")
+def test_the_fixed_splits_are_met(
+    shared_data: Callable[[str], Path],
+    tmp_path: Path,
+    name: str,
+    how: How,
+    overrides: list[str],
+) -> None:
+    split_data(str(shared_data(f"data/{name}")), tmp_path / "ours", Settings.load(overrides), how)
+    same(tmp_path / "ours", shared_data(f"data/{name}/split"))
 
 
-def test_nothing_of_the_future_is_in_train(world, tmp_path):
+def test_nothing_of_the_future_is_in_train(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "ours"
     summary = split_data(str(world), out, Settings.load(), ByDays(14))
     events = pl.read_parquet(world / "interactions.parquet")
     train, test = pl.read_parquet(out / "train/interactions.parquet"), pl.read_parquet(out / "test.parquet")
-    assert train["timestamp"].max() < summary.cut == events["timestamp"].max() - 14 * 86_400
+    assert train["timestamp"].to_numpy().max() < summary.cut == events["timestamp"].to_numpy().max() - 14 * 86_400
     assert len(train) == events.filter(pl.col("timestamp") < summary.cut).height
     streamed = train.filter(pl.col("signal") == "stream")
     assert test.join(streamed, on=["user_id", "item_id"], how="semi").is_empty()
     assert test.join(train, on="user_id", how="anti").is_empty()
 
 
-def test_a_hold_out_hides_weak_signals_too_and_all_of_cold_users(world, tmp_path):
+def test_a_hold_out_hides_weak_signals_too_and_all_of_cold_users(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "ours"
     split_data(str(world), out, Settings.load(), HoldOut(0.3, 0.3))
     train, test = pl.read_parquet(out / "train/interactions.parquet"), pl.read_parquet(out / "test.parquet")
@@ -80,14 +96,14 @@ def test_a_hold_out_hides_weak_signals_too_and_all_of_cold_users(world, tmp_path
     assert 0.15 < len(cold) / test["user_id"].n_unique() < 0.5
 
 
-def test_train_is_a_folder_of_the_contract(world, tmp_path):
+def test_train_is_a_folder_of_the_contract(world: Path, tmp_path: Path) -> None:
     split_data(str(world), tmp_path / "ours", Settings.load(), ByDays(14))
     data = import_data(str(tmp_path / "ours" / "train"), tmp_path / "in", Settings.load(), Progress(quiet=True))
     assert data.summary["rejected"] == {}
     assert data.summary["counts"]["items"] == 140
 
 
-def test_csv_is_split_like_parquet(world, tmp_path):
+def test_csv_is_split_like_parquet(world: Path, tmp_path: Path) -> None:
     source = tmp_path / "csv"
     source.mkdir()
     pl.read_parquet(world / "interactions.parquet").write_csv(source / "interactions.csv")
@@ -102,21 +118,21 @@ def test_csv_is_split_like_parquet(world, tmp_path):
         )
 
 
-def test_what_cannot_be_split_says_so(desk, make_event, tmp_path):
-    desk.write([make_event(timestamp=None), make_event(item_id="other", timestamp=None)])
-    source, out = str(desk.source), tmp_path / "none"
+def test_data_that_cannot_be_split_is_refused(importer: Importer, tmp_path: Path) -> None:
+    importer.write([event(timestamp=None), event(item_id="other", timestamp=None)])
+    source, out = str(importer.source), tmp_path / "none"
     with pytest.raises(DataError, match="2 interactions have no time, so no time can cut them: use a hold-out"):
         split_data(source, out, Settings.load(), ByDays(14))
     with pytest.raises(DataError, match="no play of the target type 'audiobook' to split"):
         split_data(source, out, Settings.load(["signals.strong=play"]), HoldOut())
-    desk.write([make_event(timestamp=1), make_event(item_id="other", timestamp=2)])
-    with pytest.raises(DataError, match="nobody known streamed anything new"):
+    importer.write([event(timestamp=1), event(item_id="other", timestamp=2)])
+    with pytest.raises(DataError, match="no known user streamed anything new"):
         split_data(source, out, Settings.load(), ByDays(14))
     assert not out.exists()
 
 
 @pytest.mark.parametrize("how", [ByDays(14), HoldOut(0.3, 0.2)])
-def test_further_types_are_asked_for_beside_the_target(world, tmp_path, how):
+def test_further_types_are_held_out_beside_the_target(world: Path, tmp_path: Path, how: How) -> None:
     split_data(str(world), tmp_path / "one", Settings.load(), how)
     split_data(str(world), tmp_path / "two", Settings.load(), how, also=["podcast"])
     kinds = pl.read_parquet(world / "items.parquet").select("item_id", "item_type")
@@ -139,7 +155,7 @@ def test_further_types_are_asked_for_beside_the_target(world, tmp_path, how):
     )
 
 
-def test_what_was_hidden_is_told_with_its_value(world, tmp_path):
+def test_held_out_streams_have_their_values(world: Path, tmp_path: Path) -> None:
     summary = split_data(str(world), tmp_path / "ours", Settings.load(), ByDays(14))
     values = pl.read_parquet(tmp_path / "ours" / "values.parquet")
     assert values.drop("value").equals(pl.read_parquet(tmp_path / "ours" / "test.parquet"))

@@ -1,4 +1,4 @@
-"""Both back ends for the same tests, and one served working folder for all that only ask."""
+"""All back ends for the same tests, and one served working folder for all tests that only read it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from colisten.serving.index.server import connect as connect_qdrant
 from colisten.settings import GraphSettings, QdrantSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
+from tests.serving.index.numpy_index import NumpyIndex
 from tests.serving.worlds import QUIET, served
 
 
-@pytest.fixture(params=["embedded", "client", "server"])
+@pytest.fixture(params=["embedded", "client", "server", "numpy"])
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    """The embedded engine; the server's adapter over qdrant-client's own memory; and over a server where one runs."""
+    """Embedded Qdrant; the server's adapter over qdrant-client's own memory, and over a server if one runs; NumPy."""
+    if request.param == "numpy":
+        yield NumpyIndex("colisten")
+        return
     if request.param == "embedded":
         yield EmbeddedIndex(tmp_path / "index", "colisten")
         return

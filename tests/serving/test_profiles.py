@@ -35,18 +35,18 @@ def test_what_is_read_is_what_was_heard(
     interactions = pl.read_parquet(data.interactions)
     asked = ["u3", "nobody", "o'brien\"; DROP TABLE users", "silent", "u3"]
     with Profiles.open(tmp_path / "p.sqlite") as profiles:
-        listeners, unknown = profiles.read(asked)
+        histories, unknown = profiles.read(asked)
         assert unknown == ["nobody"]
         for place, user_id in enumerate(asked):
             user = data.users.filter(pl.col("user_id") == user_id)
             events = interactions.filter(pl.col("user").is_in(user["user"].to_list()))
-            mine = slice(*listeners.indptr[place : place + 2])
-            assert listeners.items[mine].tolist() == events["item"].to_list()
-            assert listeners.signals[mine].tolist() == events["signal"].to_list()
-            assert listeners.timestamps[mine].tolist() == events["timestamp"].to_list()
+            mine = slice(*histories.indptr[place : place + 2])
+            assert histories.items[mine].tolist() == events["item"].to_list()
+            assert histories.signals[mine].tolist() == events["signal"].to_list()
+            assert histories.timestamps[mine].tolist() == events["timestamp"].to_list()
             for name in ("age", "country"):
-                assert [listeners.features[name][place]] == (user[name].to_list() or [None])
-            taste = listeners.features["taste"][place]
+                assert [histories.features[name][place]] == (user[name].to_list() or [None])
+            taste = histories.features["taste"][place]
             known = next(iter(user["taste"].to_list()), None)
             assert taste is None if known is None else np.allclose(taste, known)  # type: ignore[arg-type]
 
@@ -73,7 +73,8 @@ def test_of_two_items_with_one_title_that_of_more_people_is_meant(tmp_path: Path
 def test_facts_items_and_vocabulary(data: ListeningData, path: Path) -> None:
     with Profiles.open(path) as profiles:
         assert profiles.facts.strong == 1
-        assert profiles.facts.item_types == TYPES
+        assert profiles.facts.item_types == data.item_types
+        assert set(profiles.facts.item_types) == set(TYPES)
         assert profiles.facts.features == {"country": "text", "age": "number"}
         assert profiles.facts.latest == pl.read_parquet(data.interactions)["timestamp"].max()
         expected = np.where(data.items["retired"].to_numpy(), RETIRED, data.type_of)

@@ -87,23 +87,23 @@ def test_many_users_are_answered_like_each_alone(world: World, recommender: Reco
         assert table.filter(pl.col("user_id") == user_id)["item_id"].to_list() == alone
 
 
-def test_a_stranger_gets_the_cold_answer(recommender: Recommender) -> None:
+def test_an_unknown_user_gets_the_cold_start_answer(recommender: Recommender) -> None:
     found = recommender.recommend(["who?", "u3"], Query())
     assert found.unknown == ["who?"]
-    nobody = recommender.recommend_for([], {}, Query())
-    assert ids(found)[:10] == ids(nobody)
+    anonymous = recommender.recommend_for([], {}, Query())
+    assert ids(found)[:10] == ids(anonymous)
     assert len(found.items) == 20
 
 
-def test_somebody_described_is_answered_like_a_user_of_that_history(recommender: Recommender) -> None:
+def test_an_anonymous_user_is_answered_like_a_user_of_that_history(recommender: Recommender) -> None:
     liked = ['it\'em "2"', "title 9", "Title 2"]
     found = recommender.recommend_for(liked, {"country": "US", "age": "30"}, Query(k=200))
     known = recommender.recommend(["just like"], Query(k=200))
     assert ids(found) == ids(known)
     np.testing.assert_array_equal(found.scores, known.scores)
     assert not {'it\'em "2"', 'it\'em "9"'} & set(ids(found))
-    nobody = recommender.recommend_for([], {"country": "SE", "age": 70}, Query(k=200))
-    assert nobody.scores.tolist() != found.scores[: len(nobody.scores)].tolist()
+    other = recommender.recommend_for([], {"country": "SE", "age": 70}, Query(k=200))
+    assert other.scores.tolist() != found.scores[: len(other.scores)].tolist()
 
 
 def test_filters_are_kept(world: World, recommender: Recommender) -> None:
@@ -120,14 +120,14 @@ def test_filters_are_kept(world: World, recommender: Recommender) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("query", "says"),
     [
         (Query(item_type="audiobok"), "did you mean 'audiobook'"),
         (Query(languages=("EN",)), "did you mean 'en'"),
         (Query(genres=("jazz",)), "there are "),
     ],
 )
-def test_a_wrong_word_is_told_the_right_one(recommender: Recommender, query: Query, says: str) -> None:
+def test_a_misspelt_value_is_suggested(recommender: Recommender, query: Query, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         recommender.recommend(["u1"], query)
 
@@ -195,9 +195,10 @@ def test_the_user_tower_goes_with_the_collection(tmp_path: Path) -> None:
 def test_the_path_of_a_recommendation_imports_nothing_heavy(world: World) -> None:
     program = (
         "import sys; from pathlib import Path; from colisten.settings import Settings; "
-        "from colisten.serving.recommending import Recommender, Wish; from colisten.workdir import Workdir; "
+        "from colisten.serving.query import Query; from colisten.serving.recommending import Recommender; "
+        "from colisten.workdir import Workdir; "
         f"r = Recommender.open(Workdir.open(Path({str(world[0].root)!r})), Settings()); "
-        "print(len(r.recommend(['u1'], Wish()).items)); "
+        "print(len(r.recommend(['u1'], Query()).items)); "
         "heavy = ('torch', 'polars', 'duckdb', 'ibis', 'pyarrow', 'qdrant_client', 'scipy'); "
         "print([m for m in heavy if m in sys.modules])"
     )

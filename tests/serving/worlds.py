@@ -1,8 +1,7 @@
-"""Catalogues and working folders to publish and ask, small and real."""
+"""Items and working folders to publish and serve, small and real."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish
 from colisten.settings import Settings, TowersSettings
 from colisten.workdir import Workdir
+from tests.worlds import Event, write_listening
 
 QUIET = Progress(quiet=True)
 TYPES = ("audiobook", "podcast", "short")
@@ -35,11 +35,12 @@ def texts(count: int, seed: int) -> Floats:
     found = vectors(count, TEXT_WIDTH, seed)
     found[::10] = 0
     found[5::10] += 2 * found[4::10][: len(found[5::10])]
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    unit: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    return unit
 
 
 def table(count: int, seed: int = 0) -> pl.DataFrame:
-    """Items by the contract: every third language unknown, some without genres, one type rare, a few retired."""
+    """Items by the data contract: every third language unknown, some without genres, one type rare, a few retired."""
     rng = np.random.default_rng(seed)
     kinds = rng.choice(3, count, p=[0.5, 0.45, 0.05]).tolist()
     genres = [sorted({GENRES[g] for g in rng.integers(0, 4, n)}) or None for n in rng.integers(0, 4, count).tolist()]
@@ -59,8 +60,8 @@ def table(count: int, seed: int = 0) -> pl.DataFrame:
     return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over("item_type").alias("row"))
 
 
-def catalogue(count: int, *, width: int = 16, seed: int = 0) -> PublishedItems:
-    """A catalogue of random vectors, as `published_items` makes it."""
+def random_items(count: int, *, width: int = 16, seed: int = 0) -> PublishedItems:
+    """Items with random vectors, as `published_items` collects them."""
     kept = table(count, seed).filter(~pl.col("retired"))
     return PublishedItems(
         kept["item"].to_numpy().astype(np.int64),
@@ -74,25 +75,21 @@ def catalogue(count: int, *, width: int = 16, seed: int = 0) -> PublishedItems:
 
 
 def listening(folder: Path, *, users: int = 60, items: int = 240, seed: int = 0) -> ListeningData:
-    """Listeners in four circles of taste, with long and short histories.
+    """Users in four groups of taste, with long and short histories.
 
-    User 1 heard nearly every audiobook; the last three are an American of 30 who just heard items 2 and 9, one with a
-    name full of quotes, and somebody without any history.
+    User 1 heard nearly every audiobook; the last three are an American of 30 who just heard items 2 and 9, one whose id
+    is full of quotes, and one without any history.
     """
-    folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    catalogue = table(items, seed)
-    books = catalogue.filter(pl.col("item_type") == "audiobook")["item"].to_numpy()
-    rows = [(1, int(item), 0, 1_700_000_000 + int(item)) for item in books[:-3]]
+    item_table = table(items, seed)
+    books = item_table.filter(pl.col("item_type") == "audiobook")["item"].to_numpy()
+    rows: list[Event] = [(1, int(item), 0, 1_700_000_000 + int(item)) for item in books[:-3]]
     rows += [(users - 3, item, 0, 1_700_001_000) for item in (2, 9)]
     for user in [*range(users - 3), users - 2]:
         drawn = rng.integers(0, items // 4, rng.integers(1, 40)) * 4 + user % 4
         rows += [
             (user, int(item), int(rng.integers(3)), int(rng.integers(1_600_000_000, 1_700_000_000))) for item in drawn
         ]
-    schema = {"user": pl.Int32, "item": pl.Int32, "signal": pl.UInt8, "timestamp": pl.Int64}
-    events = pl.DataFrame(rows, schema, orient="row").with_columns(value=pl.lit(None, pl.Float32))
-    events.sort("user", "timestamp", maintain_order=True).write_parquet(folder / "interactions.parquet")
     people = {
         "user": np.arange(users, dtype=np.int32),
         "user_id": [f"u{i}" for i in range(users - 3)] + ["just like", "o'brien\"; DROP TABLE users", "silent"],
@@ -103,12 +100,10 @@ def listening(folder: Path, *, users: int = 60, items: int = 240, seed: int = 0)
         "country": pl.Series([["US", "SE", None][i % 3] for i in range(users)], dtype=pl.String),
         "age": pl.Series([30 if i == users - 3 else i + 15 if i % 4 else None for i in range(users)], dtype=pl.Int64),
     }
-    pl.DataFrame(people).write_parquet(folder / "users.parquet")
-    catalogue.with_columns(description=pl.lit(""), list_collections=pl.lit(None, pl.Date)).write_parquet(
-        folder / "items.parquet"
+    columns = {name: item_table[name] for name in ("item_id", "title", "language", "genres", "creators", "retired")}
+    return write_listening(
+        folder, item_table["item_type"].to_list(), rows, users=pl.DataFrame(people), signals=SIGNALS, **columns
     )
-    (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": SIGNALS, "strong": 1}))
-    return ListeningData(folder)
 
 
 def trained(root: Path, *, seed: int = 0) -> tuple[Workdir, ListeningData, Settings]:

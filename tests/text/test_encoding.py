@@ -1,4 +1,6 @@
-"""The real packaged encoder, on a few texts."""
+"""Text embeddings by the real packaged encoder, on a few texts."""
+
+from __future__ import annotations
 
 import socket
 from pathlib import Path
@@ -8,13 +10,13 @@ import pytest
 
 from colisten.arrays import Floats
 from colisten.errors import SettingsError
-from colisten.gnn import text as text_module
 from colisten.progress import Progress
 from colisten.settings import TextSettings
+from colisten.text import encoding as encoding_module
 from colisten.text.cache import TextCache, digest
 from colisten.text.encoder import Encoder
 from colisten.text.encoding import encode_items, encode_texts, item_texts, load_text
-from tests.gnn.worlds import listening
+from tests.worlds import write_listening
 
 QUIET = Progress(quiet=True)
 OPTIONS = TextSettings()
@@ -22,38 +24,38 @@ TITLES = ["Murder on the moor", "Sourdough for beginners", "", "Murder on the mo
 
 
 class Counting:
-    """The real encoder, with what it was asked to encode."""
+    """The real encoder, with a record of the texts it has encoded."""
 
-    asked: list[str]
+    encoded: list[str]
 
     def __init__(self, options: TextSettings) -> None:
         self._encoder = Encoder(options)
         self.width = self._encoder.width
 
     def encode(self, texts: list[str]) -> Floats:
-        type(self).asked += texts
+        type(self).encoded += texts
         return self._encoder.encode(texts)
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
-    monkeypatch.setattr(text_module, "Encoder", Counting)
-    Counting.asked = []
+    monkeypatch.setattr(encoding_module, "Encoder", Counting)
+    Counting.encoded = []
     return Counting
 
 
 def test_title_description_and_genres_make_the_text(tmp_path: Path) -> None:
-    data = listening(
-        tmp_path, ["audiobook"] * 4, [0] * 4, title=[" A ", "B", None, ""], description=["d", None, "e", " "],
+    data = write_listening(
+        tmp_path, ["audiobook"] * 4, [], title=[" A ", "B", None, ""], description=["d", None, "e", " "],
         genres=[["x", "y"], [], None, None],
     )  # fmt: skip
     assert item_texts(data) == ["A\nd\nx, y", "B", "e", ""]
 
 
 def test_equal_texts_once_empty_ones_never_and_known_ones_not_again(tmp_path: Path, counted: type[Counting]) -> None:
-    data = listening(tmp_path / "a", ["audiobook"] * 5, [0] * 5, title=TITLES)
+    data = write_listening(tmp_path / "a", ["audiobook"] * 5, [], title=TITLES)
     vectors = encode_items(data, OPTIONS, tmp_path / "features", QUIET)
-    assert sorted(counted.asked) == sorted({title for title in TITLES if title})
+    assert sorted(counted.encoded) == sorted({title for title in TITLES if title})
     assert vectors.dtype == np.float32
     assert vectors.shape == (5, 384)
     assert not vectors[2].any()
@@ -62,10 +64,10 @@ def test_equal_texts_once_empty_ones_never_and_known_ones_not_again(tmp_path: Pa
     assert vectors[0] @ vectors[4] > vectors[0] @ vectors[1] + 0.2
     assert np.array_equal(load_text(tmp_path / "features"), vectors)
 
-    counted.asked = []
-    changed = listening(tmp_path / "b", ["audiobook"] * 5, [0] * 5, title=[*TITLES[:4], "Gardening"])
+    counted.encoded = []
+    changed = write_listening(tmp_path / "b", ["audiobook"] * 5, [], title=[*TITLES[:4], "Gardening"])
     again = encode_items(changed, OPTIONS, tmp_path / "features", QUIET)
-    assert counted.asked == ["Gardening"]
+    assert counted.encoded == ["Gardening"]
     assert np.array_equal(again[:4], vectors[:4])
     assert not np.array_equal(again[4], vectors[4])
 
@@ -73,11 +75,11 @@ def test_equal_texts_once_empty_ones_never_and_known_ones_not_again(tmp_path: Pa
 def test_what_was_encoded_before_a_kill_is_kept(
     tmp_path: Path, counted: type[Counting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_module, "_TEXTS_PER_COMMIT", 2)
+    monkeypatch.setattr(encoding_module, "_TEXTS_PER_COMMIT", 2)
     original = TextCache.add
 
     def add(self: TextCache, digests: list[bytes], vectors: Floats) -> None:
-        if len(counted.asked) > 2:
+        if len(counted.encoded) > 2:
             raise KeyboardInterrupt
         original(self, digests, vectors)
 
@@ -85,10 +87,10 @@ def test_what_was_encoded_before_a_kill_is_kept(
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(TextCache, "add", add)
         encode_texts(texts, OPTIONS, tmp_path / "text.sqlite", QUIET)
-    kept = set(counted.asked[:2])
-    counted.asked = []
+    kept = set(counted.encoded[:2])
+    counted.encoded = []
     found = encode_texts(texts, OPTIONS, tmp_path / "text.sqlite", QUIET)
-    assert set(counted.asked) == set(texts) - kept
+    assert set(counted.encoded) == set(texts) - kept
     np.testing.assert_allclose(found, Encoder(OPTIONS).encode(texts), atol=0.02)
 
 
@@ -96,7 +98,7 @@ def test_another_truncation_is_another_encoder(tmp_path: Path, counted: type[Cou
     texts = ["a long tale of wool, sheep and the moor"]
     full = encode_texts(texts, OPTIONS, tmp_path / "text.sqlite", QUIET)
     short = encode_texts(texts, TextSettings(max_tokens=5), tmp_path / "text.sqlite", QUIET)
-    assert len(counted.asked) == 2
+    assert len(counted.encoded) == 2
     assert full[0] @ short[0] < 0.95
 
 
@@ -104,7 +106,7 @@ def test_only_empty_texts_still_have_a_width(tmp_path: Path) -> None:
     assert encode_texts(["", ""], OPTIONS, tmp_path / "text.sqlite", QUIET).shape == (2, 384)
 
 
-def test_the_cache_tells_encoders_apart(tmp_path: Path) -> None:
+def test_the_cache_keeps_encoders_apart(tmp_path: Path) -> None:
     keys = [digest("a"), digest("b")]
     with TextCache.open(tmp_path / "cache", "one") as cache:
         assert cache.width() is None
@@ -115,14 +117,14 @@ def test_the_cache_tells_encoders_apart(tmp_path: Path) -> None:
         assert cache.missing(keys) == [0, 1]
 
 
-def test_the_packaged_encoder_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packaged_encoder_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise AssertionError("the network was asked")
+        raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     assert Encoder(OPTIONS).encode(["hello"]).shape == (1, 384)
 
 
-def test_an_encoder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_encoder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be loaded"):
         Encoder(TextSettings(encoder=str(tmp_path)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,41 +9,18 @@ import polars as pl
 
 from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
+from tests.worlds import Event, plain_users, write_listening
 
 SIGNALS = ("stream", "follow", "preview")
 
 
-def write(
-    folder: Path, item_types: list[str], events: list[tuple[int, int, int, int | None]], users: pl.DataFrame
-) -> ListeningData:
-    """`item_types` names each item's type, ordered by type; `events` are (user, item, signal, timestamp)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = sorted(set(item_types))
-    items = pl.DataFrame({"item_type": item_types}).select(
-        pl.int_range(pl.len(), dtype=pl.Int32).alias("item"),
-        pl.format("i{}", pl.int_range(pl.len())).alias("item_id"),
-        "item_type",
-        pl.int_range(pl.len(), dtype=pl.Int32).over("item_type").alias("row"),
-        pl.format("Title {}", pl.int_range(pl.len())).alias("title"),
-        pl.Series("description", [None] * len(item_types), pl.String),
-        pl.Series("language", ["en" if i % 3 else None for i in range(len(item_types))], pl.String),
-        pl.Series("genres", [[f"g{i % 4}"] if i % 5 else None for i in range(len(item_types))], pl.List(pl.String)),
-        pl.lit(False).alias("retired"),
-    )
-    items.write_parquet(folder / "items.parquet")
-    users.write_parquet(folder / "users.parquet")
-    schema = {"user": pl.Int32, "item": pl.Int32, "signal": pl.UInt8, "timestamp": pl.Int64}
-    table = pl.DataFrame(events, schema=schema, orient="row").with_columns(pl.lit(None, pl.Float32).alias("value"))
-    table.sort("user", "timestamp").write_parquet(folder / "interactions.parquet")
-    (folder / "summary.json").write_text(json.dumps({"item_types": names, "signals": SIGNALS, "strong": 1}))
-    return ListeningData(folder)
-
-
-def plain_users(count: int) -> pl.DataFrame:
-    """Users of whom nothing but an id is known."""
-    return pl.DataFrame(
-        {"user": np.arange(count, dtype=np.int32), "user_id": [f"u{i}" for i in range(count)]}
-    ).with_columns(pl.lit(None, pl.List(pl.Float32)).alias("taste"))
+def write(folder: Path, item_types: list[str], events: list[Event], users: pl.DataFrame) -> ListeningData:
+    """`item_types` names each item's type, ordered by type; some items have no language, some no genre."""
+    places = range(len(item_types))
+    return write_listening(
+        folder, item_types, events, users=users, signals=SIGNALS,
+        language=["en" if i % 3 else None for i in places], genres=[[f"g{i % 4}"] if i % 5 else None for i in places],
+    )  # fmt: skip
 
 
 def described_users(count: int, rng: np.random.Generator) -> pl.DataFrame:
@@ -69,7 +45,7 @@ def clustered(
     rng = np.random.default_rng(3)
     item_types = [name for name in sorted(types) for _ in range(per_type)]
     quarter = np.arange(len(item_types)) % 4
-    events: list[tuple[int, int, int, int | None]] = []
+    events: list[Event] = []
     for user in range(users):
         mine = np.flatnonzero(quarter == user % 4)
         for item in rng.choice(mine, len(mine) // 2, replace=False):

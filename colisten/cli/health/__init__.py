@@ -1,1 +1,1 @@
-"""What `colisten doctor` looks at, one module per part of the machine."""
+"""The health checks of `colisten doctor`, one module per part of the system."""

@@ -1,4 +1,4 @@
-"""One line of a checkup, and how a check that fails on its own becomes one."""
+"""The result of a health check, and how an error inside a check becomes one."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from colisten.errors import ColistenError
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found; `bad` is what something will fail by, `warn` what makes it worse than it could be."""
+    """One result; `bad`: something will fail by it, `warn`: something is worse than it could be."""
 
     state: Literal["ok", "warn", "bad"]
     about: str
     found: str
     todo: str = ""
-    """What to do about it; empty where all is well."""
+    """What to do about it; empty where the state is ok."""
 
 
 Check = Callable[[], Iterable[Finding]]
 
 
 def examined(about: str, check: Check) -> Iterator[Finding]:
-    """The findings of a check; if it cannot be ended, that is one."""
+    """The findings of a check; an error that ends it is one more."""
     try:
         yield from check()
     except ColistenError as error:
         yield Finding("bad", about, "cannot be used", str(error))
-    except Exception as error:  # a checkup goes on, whatever it meets
+    except Exception as error:  # the other checks still run
         yield Finding(
             "bad",
             about,

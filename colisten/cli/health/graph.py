@@ -1,4 +1,4 @@
-"""Neo4j: which server, how much memory, is the graph whole, indexed, and that of this folder?"""
+"""Neo4j checks: server, memory, whether the graph is complete, indexed, and that of this folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MB = 1 << 20
 
 
 def check_neo4j(folder: Workdir, settings: Settings) -> Iterator[Finding]:
-    """All of it; a managed server that does not run is not started for this."""
+    """Check server, memory, graph and indexes; a managed server that does not run is not started for this."""
     endpoint = running_endpoint(settings, folder)
     if endpoint is None:
         yield Finding("ok", "Neo4j", "the managed server does not run; it starts when it is needed",
@@ -73,11 +73,11 @@ def _graph(driver: Driver, folder: Workdir, database: str) -> Iterator[Finding]:
 
 def _indexes(driver: Driver, database: str, marker: Marker) -> Iterator[Finding]:
     states = driver.execute_query("SHOW INDEXES YIELD name, state RETURN name, state", database_=database).records
-    serving = {record["name"] for record in states if record["state"] == "ONLINE"}
-    lacking = sorted(set(indexes_of(marker.items)) - serving)
-    if lacking:
+    online = {record["name"] for record in states if record["state"] == "ONLINE"}
+    missing = sorted(set(indexes_of(marker.items)) - online)
+    if missing:
         yield Finding(
-            "bad", "indexes", f"missing or not serving: {', '.join(lacking)}", "`colisten graph build` makes them"
+            "bad", "indexes", f"missing or not serving: {', '.join(missing)}", "`colisten graph build` makes them"
         )
     else:
         yield Finding("ok", "indexes", "all there and serving")

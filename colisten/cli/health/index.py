@@ -1,4 +1,4 @@
-"""Qdrant and what recommendations are made from: asked for one, as a user would."""
+"""Qdrant checks: the live collection, its item count, and one real recommendation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PUBLISH = "`colisten run`, or `colisten index publish` after training"
 
 
 def check_qdrant(folder: Workdir, settings: Settings) -> Iterator[Finding]:
-    """Which collection is live, does it hold the catalogue, and does it answer?"""
+    """Check which collection is live, whether it holds the catalogue, and that it answers."""
     where = settings.qdrant.url or "the embedded engine"
     index = open_index(folder, settings)
     live = index.live()
@@ -33,4 +33,4 @@ def check_qdrant(folder: Workdir, settings: Settings) -> Iterator[Finding]:
             yield Finding("warn", "index", f"{known:,} items are in the catalogue, {held:,} in the index", _PUBLISH)
     with Recommender.open(folder, settings) as recommender:
         (best,) = recommender.recommend([""], Query(1)).items
-    yield Finding("ok", "answers", f"somebody unknown is recommended {best.title or best.item_id!r}")
+    yield Finding("ok", "answers", f"an unknown user is recommended {best.title or best.item_id!r}")

@@ -1,4 +1,4 @@
-"""Python, memory, disk, torch and the text encoder."""
+"""Checks of the machine: Python, memory, disk, torch, text encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LITTLE_MEMORY, _LITTLE_DISK, _NO_DISK = 4 * _GB, 5 * _GB, _GB // 2
 
 
 def check_python() -> Iterator[Finding]:
-    """Version, cores, memory."""
+    """Check version, cores and memory."""
     import psutil
 
     memory = psutil.virtual_memory().total
@@ -30,7 +30,7 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_disk(folder: Path) -> Iterator[Finding]:
-    """Space where the working folder is, or will be."""
+    """Check the free space where the working folder is, or will be."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     found = f"{free / _GB:.1f} GB free in {there}"
@@ -42,7 +42,7 @@ def check_disk(folder: Path) -> Iterator[Finding]:
 
 
 def check_torch() -> Iterator[Finding]:
-    """Can it be imported, can it compute, on what?"""
+    """Check that torch imports and computes, and on which device."""
     import torch
 
     product = torch.ones(8, 8) @ torch.ones(8, 8)
@@ -52,7 +52,7 @@ def check_torch() -> Iterator[Finding]:
 
 
 def check_encoder(settings: Settings) -> Iterator[Finding]:
-    """Does the text encoder load and encode?"""
+    """Check that the text encoder loads and encodes."""
     from colisten.text.encoder import Encoder
 
     width = Encoder(settings.text).encode(["a slow-burn mystery set in Iceland"]).shape[1]

@@ -1,4 +1,4 @@
-"""Implicit ALS: matrix factorisation of who streamed what, by the `implicit` library."""
+"""Implicit ALS: matrix factorisation of implicit feedback, by the `implicit` library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ALS(Baseline):
     iterations: int = 15
     seed: int = 7
 
-    def learn(self, data: ListeningData) -> None:
+    def _fit(self, data: ListeningData) -> None:
         from implicit.cpu.als import AlternatingLeastSquares  # both of the optional part colisten[baselines]
         from threadpoolctl import threadpool_limits
 
@@ -30,7 +30,7 @@ class ALS(Baseline):
             model = AlternatingLeastSquares(
                 self.factors, self.penalty, alpha=self.alpha, iterations=self.iterations, random_state=self.seed
             )
-            model.fit(self.history.streams, show_progress=False)
+            model.fit(self.interactions.streams, show_progress=False)
         self._users: Floats = model.user_factors
         self._items: Floats = model.item_factors
 

@@ -1,4 +1,4 @@
-"""EASE: item–item weights by ridge regression, solved in closed form."""
+"""EASE: item–item weights by ridge regression in closed form."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class EASE(Baseline):
     """B = I − P / diag(P), P = (XᵀX + λI)⁻¹ (Steck 2019), over all item types; item j scores Σ over streamed i of Bᵢⱼ.
 
     Exact as long as there are no more than `rows` items or no more than `rows` users, whichever are fewer: where the
-    users are, B is never written down. Of a larger catalogue only the `rows` most heard items take part, and the others
-    score 0. Memory is 4 `rows`² bytes (1.6 GB), 8 `rows`² where users are fewer; time grows with the cube of `rows`.
+    users are fewer, B is never written down. Of a larger catalogue only the `rows` most popular items take part, and
+    the others score 0. Memory is 4 `rows`² bytes (1.6 GB), 8 `rows`² where users are fewer; time grows with the cube.
     """
 
     penalty: float = 400.0
@@ -31,64 +31,66 @@ class EASE(Baseline):
     """What a weak signal counts, a stream being 1."""
     rows: int = 20_000
 
-    def learn(self, data: ListeningData) -> None:
-        matrix = self.history.with_weak(self.weak)
+    def _fit(self, data: ListeningData) -> None:
+        matrix = self.interactions.with_weak(self.weak)
         users, items = matrix.shape
         kept = np.arange(items)
         if min(users, items) > self.rows:
-            kept = np.sort(np.argsort(-self.history.listeners, kind="stable")[: self.rows])
-        self._place = np.full(items, -1)
-        self._place[kept] = np.arange(len(kept))
-        solve = ByUsers if users < len(kept) else ByItems
-        self._solved: Solved = solve(matrix[:, kept].tocsr(), self.penalty)
+            kept = np.sort(np.argsort(-self.interactions.listeners, kind="stable")[: self.rows])
+        self._column = np.full(items, -1)
+        self._column[kept] = np.arange(len(kept))
+        solve = DualRidge if users < len(kept) else PrimalRidge
+        self._solved: SolvedRidge = solve(matrix[:, kept].tocsr(), self.penalty)
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
         scores = np.zeros((len(users), len(items)), dtype=np.float32)
-        place = self._place[items]
-        scores[:, place >= 0] = self._solved.scores(users, place[place >= 0])
+        column = self._column[items]
+        scores[:, column >= 0] = self._solved.scores(users, column[column >= 0])
         return scores
 
 
-class Solved(Protocol):
-    """The regression solved for a matrix of users × items."""
+class SolvedRidge(Protocol):
+    """The ridge regression of all items on each other, solved for a matrix of users × items."""
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
         """x B for some rows x of the matrix and some columns of B."""
         ...
 
 
-class ByItems:
-    """The weights themselves."""
+class PrimalRidge:
+    """Solved in the primal, from the Gram matrix of the items: the weights themselves."""
 
     def __init__(self, matrix: sparse.csr_matrix, penalty: float) -> None:
-        self._matrix, self._weights = matrix, exact(matrix, penalty)
+        self._matrix, self._weights = matrix, ease_weights(matrix, penalty)
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
         return np.asarray(self._matrix[users] @ self._weights[:, items])
 
 
-class ByUsers:
-    """The same weights from a matrix over users: P = (I − XᵀKX) / λ, K = (XXᵀ + λI)⁻¹ (Woodbury)."""
+class DualRidge:
+    """Solved in the dual, from the Gram matrix of the users: P = (I − XᵀKX) / λ, K = (XXᵀ + λI)⁻¹ (Woodbury)."""
 
     def __init__(self, matrix: sparse.csr_matrix, penalty: float) -> None:
         gram = (matrix @ matrix.T).toarray().astype(np.float64, order="F")
         self._inverse = _inverse(gram, penalty)
         self._matrix, self._columns = matrix, matrix.tocsc()
         starts = range(0, matrix.shape[1], _COLUMNS)
-        self._left = np.concatenate([self._left_of(self._columns[:, at : at + _COLUMNS]) for at in starts])
+        self._unexplained = np.concatenate(
+            [self._unexplained_of(self._columns[:, at : at + _COLUMNS]) for at in starts]
+        )
 
-    def _left_of(self, columns: sparse.csc_matrix) -> Floats:
+    def _unexplained_of(self, columns: sparse.csc_matrix) -> Floats:
         """λ diag(P) of some items: 1 − xⱼᵀ K xⱼ."""
         return np.asarray(1 - columns.multiply(self._inverse @ columns).sum(axis=0)).ravel()
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
-        heard, columns = self._matrix[users], self._columns[:, items]
-        own = heard[:, items].toarray()
-        told = np.asarray(((heard @ self._matrix.T) @ self._inverse) @ columns)
-        return np.asarray(own - (own - told) / self._left[items], np.float32)
+        streams, columns = self._matrix[users], self._columns[:, items]
+        own = streams[:, items].toarray()
+        explained = np.asarray(((streams @ self._matrix.T) @ self._inverse) @ columns)
+        return np.asarray(own - (own - explained) / self._unexplained[items], np.float32)
 
 
-def exact(matrix: sparse.csr_matrix, penalty: float) -> Floats:
+def ease_weights(matrix: sparse.csr_matrix, penalty: float) -> Floats:
     """The weights B of EASE, float32 [items, items], zero on the diagonal; Bᵢⱼ predicts column j from column i."""
     weights = _inverse((matrix.T @ matrix).toarray(order="F"), penalty).astype(np.float32, copy=False)
     weights /= -np.diag(weights).copy()

@@ -1,4 +1,4 @@
-"""Item-kNN: items like those the user streamed, likeness being shared listeners."""
+"""Item-kNN: collaborative filtering by the cosine of items' listeners."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class ItemKNN(Baseline):
     """Score of item j: Σ over streamed i of cos(i, j), where i is among the k nearest of j (Deshpande & Karypis 2004).
 
     All item types count. `shrink` is added to the denominator of the cosine; `idf` weighs a user by
-    1 / log(2 + items streamed), so that those who stream everything say less about likeness.
+    1 / log(2 + items streamed), so that those who stream everything say less about similarity.
     """
 
     k: int = 20
     shrink: float = 0.0
     idf: bool = True
 
-    def learn(self, data: ListeningData) -> None:
-        streams = self.history.streams
+    def _fit(self, data: ListeningData) -> None:
+        streams = self.interactions.streams
         if self.idf:
             activity = np.asarray(streams.sum(axis=1)).ravel()
             streams = (sparse.diags((1 / np.log(2 + activity)).astype(np.float32)) @ streams).tocsr()
-        self._near = neighbours(streams, self.k, self.shrink)
+        self._nearest = neighbours(streams, self.k, self.shrink)
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
-        return np.asarray((self.history.streams[users] @ self._near[:, items]).toarray())
+        return np.asarray((self.interactions.streams[users] @ self._nearest[:, items]).toarray())
 
 
 def neighbours(matrix: sparse.csr_matrix, k: int, shrink: float) -> sparse.csc_matrix:

@@ -1,4 +1,4 @@
-"""The same list for everybody: what most users streamed, of late if wanted."""
+"""Popularity: the most streamed items, of all time or of the last days, for every user."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Popularity(Baseline):
 
     days: int = 0
 
-    def learn(self, data: ListeningData) -> None:
+    def _fit(self, data: ListeningData) -> None:
         last = pl.scan_parquet(data.interactions).select(pl.col("timestamp").max()).collect().item()
         recent = self.days > 0 and last is not None
-        seen = read_interaction_matrix(data, since=last - self.days * _DAY) if recent else self.history
-        self._listeners = seen.listeners
+        matrix = read_interaction_matrix(data, since=last - self.days * _DAY) if recent else self.interactions
+        self._listeners = matrix.listeners
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
         return np.broadcast_to(self._listeners[items], (len(users), len(items)))

@@ -1,4 +1,4 @@
-"""Text-kNN: items whose text is like that of what the user streamed; reaches items nobody has heard."""
+"""Text-kNN: content-based neighbours by text embeddings; reaches items without a single listener."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class TextKNN(Baseline):
     """float32 [items, width], the sentence embeddings of all items; all-zero: no text."""
     k: int = 20
 
-    def learn(self, data: ListeningData) -> None:
+    def _fit(self, data: ListeningData) -> None:
         length = np.linalg.norm(self.text, axis=1, keepdims=True)
         self._unit = (self.text / np.where(length == 0, 1, length)).astype(np.float32)
         starts = range(0, len(self._unit), _COLUMNS) if self.k else ()
-        blocks = [_nearest(self._unit, start, self.k) for start in starts]
-        self._near = sparse.csc_matrix(sparse.hstack(blocks, format="csc")) if blocks else None
+        blocks = [_block(self._unit, start, self.k) for start in starts]
+        self._nearest = sparse.csc_matrix(sparse.hstack(blocks, format="csc")) if blocks else None
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
-        heard = self.history.streams[users]
-        if self._near is None:
-            return np.asarray((heard @ self._unit) @ self._unit[items].T)
-        return np.asarray((heard @ self._near[:, items]).toarray())
+        streams = self.interactions.streams[users]
+        if self._nearest is None:
+            return np.asarray((streams @ self._unit) @ self._unit[items].T)
+        return np.asarray((streams @ self._nearest[:, items]).toarray())
 
 
-def _nearest(unit: Floats, start: int, k: int) -> sparse.csc_matrix:
-    """The k most alike of 256 items from `start` on, never themselves; float32 [items, 256]."""
-    alike = unit @ unit[start : start + _COLUMNS].T
-    own = np.arange(alike.shape[1])
-    alike[own + start, own] = 0
-    floor = -np.partition(-alike, min(k, len(alike)) - 1, axis=0)[min(k, len(alike)) - 1]
-    return strongest(sparse.csc_matrix(np.where((alike >= floor) & (alike > 0), alike, 0)), k)
+def _block(unit: Floats, start: int, k: int) -> sparse.csc_matrix:
+    """The k most similar items of 256 items from `start` on, never themselves; float32 [items, 256]."""
+    cosine = unit @ unit[start : start + _COLUMNS].T
+    own = np.arange(cosine.shape[1])
+    cosine[own + start, own] = 0
+    floor = -np.partition(-cosine, min(k, len(cosine)) - 1, axis=0)[min(k, len(cosine)) - 1]
+    return strongest(sparse.csc_matrix(np.where((cosine >= floor) & (cosine > 0), cosine, 0)), k)

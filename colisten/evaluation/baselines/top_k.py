@@ -1,4 +1,4 @@
-"""From scores to lists: the k best of each row, ties in the order of the columns."""
+"""Top-k selection: the k best of each row, ties in the order of the columns."""
 
 from __future__ import annotations
 

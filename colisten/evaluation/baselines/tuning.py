@@ -1,4 +1,4 @@
-"""Baselines at their best: each tries a small grid on the same validation slice, cut from the training data."""
+"""Grid search for baselines, all on one validation slice cut from the training data."""
 
 from __future__ import annotations
 
@@ -30,65 +30,68 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "als": {"factors": (64, 128), "alpha": (1.0, 10.0, 40.0)},
     "textknn": {"k": (0, 20, 100)},
 }
-"""Baseline → what is tried, every combination. One that is not here has nothing to tune."""
+"""Baseline → parameter → values: every combination is tried. One that is not here has nothing to tune."""
 
 
 @dataclass(frozen=True)
-class Slice:
-    """A part of the training data to learn from, and what was hidden of it."""
+class ValidationSlice:
+    """A part of the training data to learn from, and the streams hidden from it to be judged by."""
 
     data: ListeningData
     users: Int64s
-    """Those asked."""
+    """[n] users with hidden streams."""
     task: RankingTask
 
     def ndcg(self, baseline: Baseline) -> Floats:
-        """Mean of NDCG@10 and NDCG@100 of each of those asked, by a baseline not fitted yet."""
+        """Mean of NDCG@10 and NDCG@100 of each user, float32 [n], by a baseline that is fitted here."""
         baseline.fit(self.data)
         candidates = self.task.candidates
         return self.task.ndcg(lambda some: np.array(baseline.scores(self.users[some], candidates), np.float32))
 
 
 @contextmanager
-def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Slice | None]:
-    """The slice that Colisten's own choices are made on, while the block runs; None where nothing can be hidden."""
-    everybody, is_target = read_histories(data, values=True), data.of_type(settings.target)
-    split = split_validation(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
+def validation_slice(data: ListeningData, settings: Settings) -> Iterator[ValidationSlice | None]:
+    """Hide the streams that a run's own model selection is validated on; None where nothing can be hidden.
+
+    The slice lies in a temporary folder, which lives as long as the block.
+    """
+    histories, is_target = read_histories(data, values=True), data.of_type(settings.target)
+    split = split_validation(histories, is_target, data.strong, np.random.default_rng(settings.seed))
     if not len(split.users):
         yield None
         return
     with TemporaryDirectory(dir=data.root.parent, prefix=".validation.") as scratch:
         events = interactions_of(split.train).with_columns(value=split.train.values)
-        kept = with_interactions(data, events.lazy(), Path(scratch))
-        yield Slice(kept, split.users, RankingTask.of(split, is_target, data.strong, ()))
+        train = with_interactions(data, events.lazy(), Path(scratch))
+        yield ValidationSlice(train, split.users, RankingTask.of(split, is_target, data.strong, ()))
 
 
-def tuned(
+def tune_baselines(
     baselines: Mapping[str, Baseline], data: ListeningData, settings: Settings, progress: Progress
 ) -> dict[str, Baseline]:
-    """Each baseline with the values that the validation slice likes best; none of them fitted."""
-    with validation_slice(data, settings) as part:
-        if part is None:
-            progress.say("Too little listening to tune baselines by: they keep the values they come with.")
+    """Each baseline with the parameters of its grid that have the best validation NDCG; none of them fitted."""
+    with validation_slice(data, settings) as validation:
+        if validation is None:
+            progress.say("Too little listening to tune baselines by: they keep their default parameters.")
             return dict(baselines)
-        options = {name: _options(name, baseline) for name, baseline in baselines.items()}
-        with progress.task("tuning baselines", total=sum(map(len, options.values()))) as task:
-            found = {}
-            for name, tried in options.items():
+        grids = {name: _grid(name, baseline) for name, baseline in baselines.items()}
+        with progress.task("tuning baselines", total=sum(map(len, grids.values()))) as task:
+            best = {}
+            for name, grid in grids.items():
                 ndcg = []
-                for option in tried:
-                    ndcg.append(float(part.ndcg(replace(option)).mean()) if len(tried) > 1 else 0.0)
+                for candidate in grid:
+                    ndcg.append(float(validation.ndcg(replace(candidate)).mean()) if len(grid) > 1 else 0.0)
                     task.advance(note=name)
-                found[name] = tried[int(np.argmax(ndcg))]
-    return found
+                best[name] = grid[int(np.argmax(ndcg))]
+    return best
 
 
-def _options(name: str, baseline: Baseline) -> list[Baseline]:
+def _grid(name: str, baseline: Baseline) -> list[Baseline]:
     grid = GRIDS.get(name, {})
-    tried: list[dict[str, Any]] = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    return [replace(baseline, **values) for values in tried]
+    parameters: list[dict[str, Any]] = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return [replace(baseline, **values) for values in parameters]
 
 
-def values_of(baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
-    """What each baseline has of that which its grid varies."""
+def tuned_values(baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
+    """The value of every parameter that is in a baseline's grid, by baseline."""
     return {name: {key: getattr(one, key) for key in GRIDS.get(name, {})} for name, one in baselines.items()}

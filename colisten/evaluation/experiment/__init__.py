@@ -1,1 +1,1 @@
-"""A/B tests: who is in which group, what each was shown, and what they streamed after that."""
+"""A/B tests: assignment to groups, exposure logs, effects with bootstrap intervals."""

@@ -1,4 +1,4 @@
-"""What each group was shown: one Parquet file per batch of recommendations.
+"""Exposure logs: what each group was shown, one Parquet file per batch of recommendations.
 
 Columns: `user_id`, `group`, `item_id`, `item_type`, `rank` int32, `at` int64 (seconds, UTC), `index` (the collection
 that answered).
@@ -17,14 +17,14 @@ from colisten.workdir import replacing_file
 _COLUMNS = ("user_id", "group", "item_id", "item_type", "rank", "at", "index")
 
 
-def log_exposures(folder: Path, answers: pl.LazyFrame, group_of: Mapping[str, str], index: str) -> int:
-    """Write down that these `answers` (`user_id`, `item_id`, `item_type`, `rank`) were shown now; returns the time.
+def log_exposures(folder: Path, recommendations: pl.LazyFrame, group_of: Mapping[str, str], index: str) -> int:
+    """Log that these recommendations (`user_id`, `item_id`, `item_type`, `rank`) are shown now; returns the time.
 
-    Call it when the answers are where they will be shown from: what was never shown must not be counted.
+    Call it when they are where they will be shown from: what is never shown must not be counted.
     """
     now = time.time_ns()
     groups = pl.LazyFrame({"user_id": list(group_of), "group": list(group_of.values())})
-    rows = answers.join(groups, on="user_id", maintain_order="left").with_columns(
+    rows = recommendations.join(groups, on="user_id", maintain_order="left").with_columns(
         pl.col("rank").cast(pl.Int32), at=pl.lit(now // 10**9, pl.Int64), index=pl.lit(index)
     )
     with replacing_file(_logs(folder) / f"{now}.parquet") as draft:
@@ -33,13 +33,13 @@ def log_exposures(folder: Path, answers: pl.LazyFrame, group_of: Mapping[str, st
 
 
 def read_exposures(folder: Path) -> pl.LazyFrame | None:
-    """All that was shown in the experiment of this folder; None before anything was."""
+    """The whole exposure log of the experiment in `folder`; None where nothing has been shown."""
     files = sorted(_logs(folder).glob("*.parquet"))
     return pl.scan_parquet(files) if files else None
 
 
 def forget_exposures(folder: Path, user_id: str) -> int:
-    """Take a user out of the logs of this experiment; returns how many rows there were."""
+    """Remove a user from the logs of this experiment; returns the number of rows removed."""
     removed = 0
     for path in sorted(_logs(folder).glob("*.parquet")):
         rows = pl.scan_parquet(path)

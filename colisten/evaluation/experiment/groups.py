@@ -1,4 +1,4 @@
-"""Who is in which group of an experiment: told by a hash, so that nobody has to be written down."""
+"""Assignment of users to the groups of an A/B test, by hash: no assignment has to be stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Experiment:
-    """Groups and their shares; the first one is what the others are compared with.
+    """An A/B test: groups and their shares of the users; the first group is the control.
 
     >>> both = Experiment("shelf", "shelf", {"control": 0.5, "fresh": 0.5})
     >>> both.group_of("u17") == both.group_of("u17")
@@ -29,12 +29,12 @@ class Experiment:
 
     name: str
     salt: str
-    """What keeps the groups of one experiment independent of those of another."""
+    """Hashed with the user id: experiments with other salts have independent groups."""
     groups: Mapping[str, float]
-    """Name → share of all users; what is left to 1 takes no part."""
+    """Name → share of all users; with a sum below 1, the rest of the users takes no part."""
 
     def group_of(self, user_id: str) -> str | None:
-        """The user's group, for good; None for somebody who takes no part."""
+        """The group that a user is in, always the same; None for one who takes no part."""
         digest = hashlib.blake2b(f"{self.salt}\0{user_id}".encode(), digest_size=8).digest()
         place = int.from_bytes(digest, "big") / 2**64
         names, ends = list(self.groups), list(accumulate(self.groups.values()))
@@ -44,38 +44,38 @@ class Experiment:
         return names[-1] if ends[-1] > 1 - _TOLERANCE else None
 
     def members(self, user_ids: Iterable[str], group: str | None = None) -> dict[str, str]:
-        """User → group of those who take part, in order; only those in `group` if it is named.
+        """User → group of those who take part, in order; only those of `group` if it is named.
 
         Raises:
             SettingsError: there is no such group.
         """
         if group is not None and group not in self.groups:
             raise SettingsError(f"{self.name!r} has no group {group!r}: there are {', '.join(self.groups)}.")
-        placed = {user_id: self.group_of(user_id) for user_id in dict.fromkeys(user_ids)}
-        return {user_id: mine for user_id, mine in placed.items() if mine is not None and group in (None, mine)}
+        assigned = {user_id: self.group_of(user_id) for user_id in dict.fromkeys(user_ids)}
+        return {user_id: mine for user_id, mine in assigned.items() if mine is not None and group in (None, mine)}
 
 
 def create_experiment(folder: Path, name: str, groups: Mapping[str, float], salt: str | None = None) -> Experiment:
-    """Keep a new experiment in `folder/NAME`, or find it there just as it is asked for.
+    """Keep a new experiment in `folder/NAME`, or open the one there if it is the same.
 
     Raises:
         SettingsError: a name or share that cannot be, or the experiment is there with other groups.
     """
     _check(name, groups)
-    wanted = Experiment(name, salt or name, dict(groups))
+    new = Experiment(name, salt or name, dict(groups))
     if _file(folder, name).exists():
-        if (kept := open_experiment(folder, name)) != wanted:
+        if (kept := open_experiment(folder, name)) != new:
             raise SettingsError(
                 f"The experiment {name!r} is under way with {_words(kept.groups)}: changing it would move users from "
                 "one group to another. Give the new one another name."
             )
         return kept
-    write_json(_file(folder, name), asdict(wanted))
-    return wanted
+    write_json(_file(folder, name), asdict(new))
+    return new
 
 
 def open_experiment(folder: Path, name: str) -> Experiment:
-    """The experiment that was laid down under this name.
+    """The experiment that `create_experiment` has kept under this name.
 
     Raises:
         SettingsError: there is none.

@@ -1,1 +1,1 @@
-"""The wide search for settings, on listening that no trial has seen."""
+"""Hyper-parameter search over settings, judged on streams that no trial has seen."""

@@ -1,4 +1,4 @@
-"""The search itself: trials one after the other until the time is over, kept so that the next call goes on."""
+"""Hyper-parameter search with Optuna: trials one after the other, kept so that the next call resumes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from colisten.arrays import Floats
 from colisten.errors import ColistenError, DataError
 from colisten.evaluation.baselines.tuning import validation_slice
 from colisten.evaluation.full_model import FullModel
-from colisten.evaluation.search.space import SPACE, changed
+from colisten.evaluation.search.space import SPACE, with_values
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -31,21 +31,21 @@ from colisten.workdir import replacing_file
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What the search came to."""
+    """What a search has found."""
 
     values: dict[str, object]
-    """`section.name` → value: the settings to change; none where the present ones are as good."""
+    """`section.name` → value: the settings to change; empty where the present ones are as good."""
     before: float
-    """Mean of NDCG@10 and NDCG@100 on hidden listening with the present settings."""
+    """Validation NDCG (mean of NDCG@10 and NDCG@100) of the present settings."""
     after: float
-    """The same with the best trial's."""
+    """Validation NDCG of the best trial."""
     trials: int
-    """Finished ones, those of earlier calls included."""
+    """Number of finished trials, those of earlier calls included."""
 
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """Trains settings on what is left of the data and says how well they find what was hidden of it."""
+    """Trains the full model with given settings and validates it, once per name."""
 
     data: ListeningData
     text: Floats
@@ -53,22 +53,22 @@ class TrialRunner:
     progress: Progress
 
     def ndcg(self, settings: Settings, name: str) -> Floats:
-        """[asked users] mean of NDCG@10 and NDCG@100; kept under `name`, so that no training is done twice.
+        """Mean of NDCG@10 and NDCG@100 of each validation user, float32 [users]; stored under `name`.
 
         Raises:
             DataError: there is too little listening to hide any.
         """
-        kept = self.folder / f"{name}.npy"
-        if not kept.exists():
-            with validation_slice(self.data, settings) as part, TemporaryDirectory(dir=self.folder) as scratch:
-                if part is None:
+        path = self.folder / f"{name}.npy"
+        if not path.exists():
+            with validation_slice(self.data, settings) as validation, TemporaryDirectory(dir=self.folder) as scratch:
+                if validation is None:
                     raise DataError(
                         "There is too little listening of the target type to hide some of it from a search."
                     )
-                found = part.ndcg(FullModel(self.text, settings, Path(scratch), Progress(quiet=True)))
-            with replacing_file(kept) as draft, draft.open("wb") as file:
+                found = validation.ndcg(FullModel(self.text, settings, Path(scratch), Progress(quiet=True)))
+            with replacing_file(path) as draft, draft.open("wb") as file:
                 np.save(file, found)
-        ndcg: Floats = np.load(kept)
+        ndcg: Floats = np.load(path)
         return ndcg
 
 
@@ -76,17 +76,17 @@ def search(
     data: ListeningData, text: Floats, settings: Settings, folder: Path, *, minutes: float, trials: int | None = None,
     progress: Progress,
 ) -> SearchResult:  # fmt: skip
-    """Try settings on listening hidden from `data` until `minutes` are over or `trials` more are done.
+    """Run trials (TPE) on a validation slice of `data` until `minutes` are over or `trials` more are done.
 
-    `folder` keeps what was tried: a search that was stopped goes on, as long as data and settings stay the same. A
-    trial is the whole recipe, but for what a run would try by itself; one that is under way is finished. The best of
-    many trials has been lucky, too: its settings are given back only if they beat the present ones again, with another
-    seed and another hidden part.
+    `folder` keeps the trials: a search that was stopped resumes, as long as data and settings stay the same. A trial
+    trains the full model, without the model selection that `towers.minutes` pays for; one that has begun is finished.
+    The best of many trials is partly luck: its settings are returned only if they are better again, under another seed
+    and on an earlier validation slice.
 
     Raises:
         DataError: there is too little listening to hide any.
     """
-    name, settings = _digest(data, settings), changed(settings, {"towers.minutes": 0.0})
+    name, settings = _study_name(data, settings), with_values(settings, {"towers.minutes": 0.0})
     runner = TrialRunner(data, text, folder / name, progress)
     runner.folder.mkdir(parents=True, exist_ok=True)
     before = float(runner.ndcg(settings, "present").mean())
@@ -95,16 +95,16 @@ def search(
     end, done = time.monotonic() + 60 * minutes, 0
     with progress.task("searching settings", total=trials) as task:
         while time.monotonic() < end and (trials is None or done < trials):
-            task.advance(note=_try(study, runner, settings))
+            task.advance(note=_run_trial(study, runner, settings))
             done += 1
-    return _found(study, runner, settings, before)
+    return _result(study, runner, settings, before)
 
 
-def _try(study: Study, runner: TrialRunner, settings: Settings) -> str:
-    """One trial; what is worth saying of it."""
+def _run_trial(study: Study, runner: TrialRunner, settings: Settings) -> str:
+    """One trial; returns a note on its outcome."""
     trial = study.ask(dict(SPACE))
     try:
-        ndcg = runner.ndcg(changed(settings, trial.params), f"trial-{trial.number}")
+        ndcg = runner.ndcg(with_values(settings, trial.params), f"trial-{trial.number}")
     except ColistenError as error:
         study.tell(trial, state=TrialState.FAIL)
         return str(error)
@@ -120,33 +120,30 @@ def _study(journal: Path, name: str, seed: int) -> Study:
     return study
 
 
-def _found(study: Study, runner: TrialRunner, settings: Settings, before: float) -> SearchResult:
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not done:
+def _result(study: Study, runner: TrialRunner, settings: Settings, before: float) -> SearchResult:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
         return SearchResult({}, before, before, 0)
     best = study.best_trial
     values = _confirmed(best, runner, settings) if study.best_value > before else {}
-    return SearchResult(dict(values), before, study.best_value, len(done))
+    return SearchResult(dict(values), before, study.best_value, len(complete))
 
 
 def _confirmed(best: FrozenTrial, runner: TrialRunner, settings: Settings) -> Mapping[str, object]:
-    """The best trial's values, if they beat the present ones beyond their paired error under another seed.
+    """The best trial's values, if they beat the present ones by more than the paired standard error once more.
 
-    What trials were judged by is hidden from both, and so is another part of what was before it.
+    Both are trained under another seed on what the trials were trained on, less a validation slice of that.
     """
     other = settings.model_copy(update={"seed": settings.seed + 1})
-    with validation_slice(runner.data, settings) as part:
-        assert part is not None, "trials have been judged by it"
-        earlier = replace(runner, data=part.data)
+    with validation_slice(runner.data, settings) as validation:
+        assert validation is not None, "trials have been validated on it"
+        earlier = replace(runner, data=validation.data)
         present = earlier.ndcg(other, "present-earlier")
-        again = earlier.ndcg(changed(other, best.params), f"trial-{best.number}-earlier")
+        again = earlier.ndcg(with_values(other, best.params), f"trial-{best.number}-earlier")
     return best.params if within_one_standard_error(np.stack([present, again])).tolist() == [False, True] else {}
 
 
-def _digest(data: ListeningData, settings: Settings) -> str:
-    """What must stay the same for a search to go on."""
-    digest = hashlib.sha256(f"{version('colisten')} {sorted(SPACE)} {settings.model_dump_json()}".encode())
-    for path in (data.interactions, data.root / "items.parquet", data.root / "users.parquet"):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+def _study_name(data: ListeningData, settings: Settings) -> str:
+    """A hash of all that trials have in common: a search resumes the study of the same name."""
+    parts = f"{version('colisten')} {sorted(SPACE)} {settings.model_dump_json()} {data.digest()}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]

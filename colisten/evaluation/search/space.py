@@ -1,4 +1,4 @@
-"""What the search may change, and between what."""
+"""The search space: settings and the values that trials draw."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SPACE: Mapping[str, BaseDistribution] = {
     "towers.epochs": CategoricalDistribution((5, 10, 20)),
     "towers.other_types": FloatDistribution(0.0, 1.0),
 }
-"""Setting → values. Wherever a run chooses by itself (weights of the parts, penalties), there is nothing here."""
+"""Setting → distribution. What every run selects by itself (weights of the parts, penalties) is not here."""
 
 
-def changed(settings: Settings, values: Mapping[str, object]) -> Settings:
-    """The settings with some `section.name` set anew."""
+def with_values(settings: Settings, values: Mapping[str, object]) -> Settings:
+    """The settings with `values` (`section.name` → value) in place of their own."""
     sections: dict[str, dict[str, object]] = {}
     for key, value in values.items():
         section, name = key.split(".")

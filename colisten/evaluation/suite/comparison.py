@@ -1,4 +1,4 @@
-"""From cells to the tables: means over seeds, intervals over users, differences to the full model."""
+"""From run results to the tables: means over seeds, intervals over users, differences from the full model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from colisten.evaluation.intervals import Doubles, bootstrap, interval
+from colisten.arrays import Floats64
+from colisten.evaluation.intervals import bootstrap, interval
 from colisten.evaluation.suite.run_results import SEGMENTS, RunResult
 from colisten.evaluation.suite.variants import FULL, VARIANTS, Variant
 
 DRAWS = 1000
 
 Row = dict[str, Any]
-"""Of one variant: `variant`, `about`, `printed` (HR@10 in the paper), `seconds`, and per metric
+"""Of one variant: `variant`, `about`, `printed` (HR@10 in the paper), `coverage@100`, `seconds`, and per metric
 
 - `mean` over seeds and users, `low` and `high` (95 %, bootstrap over users),
 - `seeds`: the mean under each seed,
-- `change`: less the full model, user by user, with `low` and `high`.
+- `change`: minus the full model, paired by user, with `low` and `high`.
 """
 
 
@@ -42,7 +43,10 @@ class Comparison:
 
 
 def compare(results: Mapping[str, Sequence[RunResult]], item_type: str, k: int, seed: int) -> Comparison:
-    """`results`: variant → one cell per seed (a single one where nothing is drawn)."""
+    """Compare the variants segment by segment.
+
+    `results`: variant → one result per seed (a single one where training is not random).
+    """
     skip_reason = {name: found[0].skip_reason for name, found in results.items() if found[0].skip_reason}
     comparison = Comparison(item_type, k, {}, {}, skip_reason)
     for segment in SEGMENTS:
@@ -73,8 +77,8 @@ def _rows(served: Mapping[str, Sequence[RunResult]], segment: str, metrics: Sequ
                 "seeds": [round(float(np.mean(one.figures[segment][metric])), 6) for one in found]
             }
             if full is not None and place != full:
-                behind = values[:, place, at] - values[:, full, at]
-                row[metric]["change"] = _figure(behind, means[:, place, at] - means[:, full, at])
+                change = values[:, place, at] - values[:, full, at]
+                row[metric]["change"] = _figure(change, means[:, place, at] - means[:, full, at])
         rows.append(row)
     return rows
 
@@ -89,7 +93,7 @@ def _about(variant: Variant, found: Sequence[RunResult], segment: str) -> Row:
     }
 
 
-def _figure(values: Doubles, means: Doubles) -> dict[str, Any]:
+def _figure(values: Floats64, means: Floats64) -> dict[str, Any]:
     low, high = interval(means[:, None])
     figures = {"mean": values.mean(), "low": low[0], "high": high[0]}
     return {name: round(float(value), 6) for name, value in figures.items()}

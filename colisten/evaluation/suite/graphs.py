@@ -1,4 +1,4 @@
-"""The graphs of the variants, as snapshots in memory."""
+"""The graphs of the ablation variants, as snapshots in memory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from colisten.settings import Settings
 
 
 def graph_of(variant: GraphVariant, data: ListeningData, edges: pl.DataFrame, settings: Settings) -> SnapshotAdjacency:
-    """The graph that a variant learns from: items as they are numbered in `data`, users behind them where wanted.
+    """The graph that a variant learns from: items as they are numbered in `data`, then users where they are nodes.
 
     `edges`: `src`, `dst`, `weight` of the whole co-listening graph.
     """
     if variant.users:
         return _with_users(data, settings)
     types = group_types(data, settings.target, settings.gnn.node_types)
-    kept = edges.filter(pl.Series(_wanted(variant, data.of_type(settings.target), edges)))
+    kept = edges.filter(pl.Series(_kept(variant, data.of_type(settings.target), edges)))
     return SnapshotAdjacency.from_edges(
         *(kept[name].to_numpy() for name in ("src", "dst", "weight")),
         node_type=types.of_item if variant.typed else np.zeros_like(types.of_item),
@@ -31,10 +31,10 @@ def graph_of(variant: GraphVariant, data: ListeningData, edges: pl.DataFrame, se
     )
 
 
-def _wanted(variant: GraphVariant, is_target: Bools, edges: pl.DataFrame) -> Bools:
+def _kept(variant: GraphVariant, is_target: Bools, edges: pl.DataFrame) -> Bools:
     ends = is_target[edges["src"].to_numpy()].astype(np.int64) + is_target[edges["dst"].to_numpy()]
-    wanted: Bools = np.array([variant.other_other, variant.target_other, variant.target_target])[ends]
-    return wanted
+    kept: Bools = np.array([variant.other_other, variant.target_other, variant.target_target])[ends]
+    return kept
 
 
 def _with_users(data: ListeningData, settings: Settings) -> SnapshotAdjacency:

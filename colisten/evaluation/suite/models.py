@@ -1,4 +1,4 @@
-"""A variant and a seed → a fitted recommender, in the paper's own way."""
+"""Training the model of a variant under a seed, as the paper does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from colisten.cores import half_the_cores
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.interaction_matrix import read_interaction_matrix
 from colisten.evaluation.baselines.popularity import Popularity
-from colisten.evaluation.baselines.vectors import ByVectors, mean_of_heard
+from colisten.evaluation.baselines.vector_model import VectorModel, mean_item_vectors
 from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
 from colisten.evaluation.suite.variants import GraphVariant, Variant
 from colisten.towers.inputs import TowerInputs
@@ -22,8 +22,8 @@ _USERS = 4096
 """Users encoded at once."""
 
 
-def fitted(variant: Variant, artefacts: SharedArtefacts, seed: int) -> Baseline:
-    """Train what the variant needs.
+def fit_variant(variant: Variant, artefacts: SharedArtefacts, seed: int) -> Baseline:
+    """The variant's recommender, fitted.
 
     Raises:
         GraphError: its graph has no edges.
@@ -32,41 +32,40 @@ def fitted(variant: Variant, artefacts: SharedArtefacts, seed: int) -> Baseline:
         case Variant(model="popularity"):
             found: Baseline = Popularity(days=POPULAR_DAYS)
         case Variant(model="text"):
-            found = _near_the_mean(artefacts, artefacts.text)
+            found = _mean_profile(artefacts, artefacts.text)
         case Variant(model="graph", graph=GraphVariant() as graph):
-            found = _graph_alone(artefacts, graph, seed)
+            found = _graph_model(artefacts, graph, seed)
         case _:
             found = _towers(variant, artefacts, seed)
     return found.fit(artefacts.data)
 
 
-def _graph_alone(artefacts: SharedArtefacts, graph: GraphVariant, seed: int) -> ByVectors:
+def _graph_model(artefacts: SharedArtefacts, graph: GraphVariant, seed: int) -> VectorModel:
     vectors, items = artefacts.embeddings(graph, seed), len(artefacts.data.items)
-    return ByVectors(vectors[items:], vectors[:items]) if graph.users else _near_the_mean(artefacts, vectors)
+    return VectorModel(vectors[items:], vectors[:items]) if graph.users else _mean_profile(artefacts, vectors)
 
 
-def _near_the_mean(artefacts: SharedArtefacts, vectors: Floats) -> ByVectors:
-    """Users as the mean of the target items that they streamed or gave a weak signal for."""
-    history = read_interaction_matrix(artefacts.data)
+def _mean_profile(artefacts: SharedArtefacts, vectors: Floats) -> VectorModel:
+    """Users as the mean vector of the target items that they have any event with."""
+    interactions = read_interaction_matrix(artefacts.data).with_weak(1.0)
     of_target = artefacts.data.of_type(artefacts.settings.target).astype(np.float32)
-    touched = (history.with_weak(1.0) @ sparse.diags(of_target)).tocsr()
-    return ByVectors(mean_of_heard(touched, vectors), vectors)
+    return VectorModel(mean_item_vectors((interactions @ sparse.diags(of_target)).tocsr(), vectors), vectors)
 
 
-def _towers(variant: Variant, artefacts: SharedArtefacts, seed: int) -> ByVectors:
-    """The two towers alone, for so many epochs as are set (the paper's way: no validation chooses among them)."""
+def _towers(variant: Variant, artefacts: SharedArtefacts, seed: int) -> VectorModel:
+    """The two towers alone, for `towers.epochs` epochs: as in the paper, without early stopping."""
     settings = artefacts.settings.model_copy(update={"seed": seed})
     data = artefacts.data if variant.weak else artefacts.without_weak
     empty = np.empty((len(data.items), 0), np.float32)
     embeddings = empty if variant.graph is None else artefacts.embeddings(variant.graph, seed)
     inputs = TowerInputs.of(data, artefacts.text, embeddings, settings)
-    run = TwoTowerTrainer(
-        inputs.training_set(inputs.everybody, settings, default_options(settings.towers)), seed, settings.towers.epochs
-    )
+    histories, epochs = inputs.everybody, settings.towers.epochs
+    training_set = inputs.training_set(histories, settings, default_options(settings.towers))
+    trainer = TwoTowerTrainer(training_set, seed, epochs)
     with half_the_cores():
-        for epoch in range(1, settings.towers.epochs + 1):
-            run.epoch(artefacts.progress, f"training the towers, epoch {epoch} of {settings.towers.epochs}")
-        everyone = np.arange(len(inputs.everybody))
-        blocks = [inputs.everybody.take(everyone[at : at + _USERS]) for at in range(0, len(everyone), _USERS)]
-        users = np.concatenate([run.user_vectors(run.data.features.encode(block)) for block in blocks])
-        return ByVectors(users, run.item_vectors(np.arange(len(data.items))))
+        for epoch in range(1, epochs + 1):
+            trainer.epoch(artefacts.progress, f"training the towers, epoch {epoch} of {epochs}")
+        users = np.arange(len(histories))
+        blocks = [histories.take(users[at : at + _USERS]) for at in range(0, len(users), _USERS)]
+        vectors = np.concatenate([trainer.user_vectors(inputs.features.encode(block)) for block in blocks])
+        return VectorModel(vectors, trainer.item_vectors(np.arange(len(data.items))))

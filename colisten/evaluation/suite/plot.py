@@ -1,4 +1,4 @@
-"""The comparison as a picture: what each model reaches in terms of the full one, here and in the paper."""
+"""The paper's comparison as a picture: HR@k of each variant, beside the paper's scaled to the full model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HERE, _PRINTED = "#1b6ca8", "#b0b0b0"
 
 
 def plot_suite(comparison: Comparison, path: Path) -> None:
-    """Write a picture; the ending of `path` (png, svg, pdf) says of which kind."""
+    """Write the picture to `path`, in the format of its ending (png, svg, pdf)."""
     segments = list(comparison.rows)
     tallest = max(len(rows) for rows in comparison.rows.values())
     figure = Figure(figsize=(6 * len(segments), 1.5 + 0.42 * tallest), layout="constrained")

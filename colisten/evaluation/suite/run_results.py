@@ -1,4 +1,4 @@
-"""One cell of the comparison: a variant under one seed, judged user by user; kept, so that none is made twice."""
+"""The result of one run: a variant under one seed, scored user by user; kept, so that no run is repeated."""
 
 from __future__ import annotations
 
@@ -10,57 +10,61 @@ from pathlib import Path
 import polars as pl
 
 from colisten.errors import GraphError
+from colisten.evaluation.beyond_accuracy import coverage
 from colisten.evaluation.held_out_streams import HeldOutStreams
-from colisten.evaluation.metrics_lists import coverage
 from colisten.evaluation.scores import DEPTH, score
-from colisten.evaluation.suite.models import fitted
+from colisten.evaluation.suite.models import fit_variant
 from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
 from colisten.evaluation.suite.variants import Variant
 from colisten.workdir import write_json
 
+RUNS = "runs"
+"""Folder of the results within that of the suite."""
 SEGMENTS = ("warm", "cold")
-"""Users who touched the target type in training, and those who did not (paper 5.1)."""
+"""Users with some event of the target type in training, and those without (paper 5.1)."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a variant reached under one seed."""
+    """The metrics of a variant under one seed."""
 
     users: dict[str, list[str]]
-    """Segment → users, in order."""
+    """Segment → user ids, in order."""
     figures: dict[str, dict[str, list[float]]]
     """Segment → metric → one value per user, in that order."""
     coverage: dict[str, float]
-    """Segment → share of the catalogue among the first 100 of anybody."""
+    """Segment → coverage@100 of its users' lists."""
     seconds: float
     skip_reason: str
-    """Why there are no figures, where there are none."""
+    """Why there are no figures; empty where there are some."""
 
 
 def run_result(variant: Variant, artefacts: SharedArtefacts, held_out: HeldOutStreams, seed: int, k: int) -> RunResult:
-    """Find the cell in `artefacts.folder`, or make it and keep it there."""
-    kept = _file(artefacts.folder, variant.name, seed)
-    if kept.exists():
-        return RunResult(**json.loads(kept.read_text()))
-    found = _made(variant, artefacts, held_out, seed, k)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_json(kept, asdict(found))
-    return found
+    """The result of a run: read from `artefacts.folder`, or trained, scored and kept there."""
+    path = _file(artefacts.folder, variant.name, seed)
+    if path.exists():
+        return RunResult(**json.loads(path.read_text()))
+    result = _train_and_score(variant, artefacts, held_out, seed, k)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, asdict(result))
+    return result
 
 
-def is_kept(folder: Path, variant: str, seed: int) -> bool:
-    """Has this cell been made?"""
+def is_finished(folder: Path, variant: str, seed: int) -> bool:
+    """Is the result of this run in the folder of the suite?"""
     return _file(folder, variant, seed).exists()
 
 
 def _file(folder: Path, variant: str, seed: int) -> Path:
-    return folder / "cells" / f"{variant}-{seed}.json"
+    return folder / RUNS / f"{variant}-{seed}.json"
 
 
-def _made(variant: Variant, artefacts: SharedArtefacts, held_out: HeldOutStreams, seed: int, k: int) -> RunResult:
+def _train_and_score(
+    variant: Variant, artefacts: SharedArtefacts, held_out: HeldOutStreams, seed: int, k: int
+) -> RunResult:
     begin = time.monotonic()
     try:
-        lists = fitted(variant, artefacts, seed).recommend(held_out.users.to_list(), DEPTH, held_out.item_type)
+        lists = fit_variant(variant, artefacts, seed).recommend(held_out.users.to_list(), DEPTH, held_out.item_type)
     except GraphError as error:
         return RunResult({}, {}, {}, 0.0, str(error))
     scores = score(held_out, lists, k)

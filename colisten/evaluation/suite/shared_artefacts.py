@@ -1,4 +1,4 @@
-"""What all cells of the suite share: data, text, edges, and a graph model per graph and seed, trained once."""
+"""What the runs of a suite share: data, text vectors, edges, and one graph model per graph and seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from colisten.workdir import replacing_folder
 
 @dataclass(frozen=True)
 class SharedArtefacts:
-    """Everything that is made once; kept in `folder`, so that a run that was stopped finds it again."""
+    """Everything that is made once; kept in `folder`, so that a suite that was stopped resumes."""
 
     data: ListeningData
     text: Floats
@@ -34,26 +34,27 @@ class SharedArtefacts:
     progress: Progress
 
     def prepare(self) -> None:
-        """Make what all seeds share, before they part ways."""
+        """Make what does not depend on the seed: edges, and the data without weak signals."""
         if not (self.folder / "edges" / FILE).exists():
             build_edges(self.data, self.settings.graph, self.folder / "edges", self.progress)
         if not (self.folder / "strong").exists():
-            strong = pl.scan_parquet(self.data.interactions).filter(pl.col("signal") < self.data.strong)
             with replacing_folder(self.folder / "strong") as draft:
-                with_interactions(self.data, strong, draft)
+                with_interactions(self.data, self.data.streams, draft)
 
     @cached_property
     def edges(self) -> pl.DataFrame:
-        """The whole co-listening graph, once it is prepared."""
+        """The whole co-listening graph: `src`, `dst`, `weight`; after `prepare`."""
         return pl.read_parquet(self.folder / "edges" / FILE, columns=["src", "dst", "weight"])
 
     @property
     def without_weak(self) -> ListeningData:
-        """The same listening without any weak signal, once it is prepared."""
+        """The data without weak signals; after `prepare`."""
         return ListeningData(self.folder / "strong")
 
     def embeddings(self, variant: GraphVariant, seed: int) -> Floats:
-        """float32 [items, dim], or [items + users, dim] where users are nodes, of length 1.
+        """Node embeddings of a variant's graph model, of length 1.
+
+        float32 [items, dim], or [items + users, dim] where users are nodes.
 
         Raises:
             GraphError: the graph has no edges.

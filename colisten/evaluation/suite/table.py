@@ -1,4 +1,4 @@
-"""The comparison as tables for a terminal."""
+"""The paper's comparison as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from colisten.evaluation.table import star, with_interval
 
 
 def suite_table(comparison: Comparison, segment: str) -> Table:
-    """Variants of one segment: every metric with its 95 % interval and what it is to the full model."""
+    """Variants in one segment: every metric with its 95 % interval, and the difference from the full model."""
     first = f"hr@{comparison.k}"
     table = Table(
         "model", "", *comparison.metrics, "coverage@100", f"{first} to {FULL}", f"{first} printed", "seeds", "s",

@@ -1,4 +1,4 @@
-"""The models of the paper's tables: what each of them sees, and what was printed of it."""
+"""The models of the paper's tables: inputs of each variant, and the printed results."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ FULL = "2T-HGNN"
 
 @dataclass(frozen=True)
 class GraphVariant:
-    """What the graph model learns from."""
+    """The graph that a graph model learns from."""
 
     name: str
     target_target: bool = True
     target_other: bool = True
     other_other: bool = True
-    """Which edges of the co-listening graph there are, told by whether their ends are of the target type."""
+    """Edges of the co-listening graph that are kept, by whether their ends are of the target type."""
     balance: bool = True
     """Draw equally many supervision edges of each type."""
     typed: bool = True
-    """Weights of their own for each item type; else the graph is homogeneous."""
+    """Weights per item type (heterogeneous); else the graph is homogeneous."""
     users: bool = False
-    """Users are nodes, joined to what they streamed, and items are joined through them alone."""
+    """Users are nodes, with an edge to every item they streamed; there are no edges between items."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,20 @@ class Variant:
     name: str
     about: str
     model: Literal["popularity", "text", "graph", "towers"]
-    """What answers: listeners of late, a mean of text vectors, the graph model, the towers (on its vectors, if any)."""
+    """What scores items: recent popularity, mean text vectors, the graph model, or the towers (with it, if `graph`)."""
     warm: float | None
     """HR@10 of warm users in the paper."""
     cold: float | None = None
     """HR@10 of cold users in the paper."""
     graph: GraphVariant | None = None
     weak: bool = True
-    """Are weak signals seen, in training and when asked?"""
+    """Weak signals are used, in training and in histories."""
     serves_cold: bool = True
-    """Has it an answer for users who never touched the target type?"""
+    """It can recommend to users without any event of the target type."""
 
     @property
     def seeded(self) -> bool:
-        """Is there chance in its training?"""
+        """Its training is random, so that it is repeated under every seed."""
         return self.model in ("graph", "towers")
 
 

@@ -1,16 +1,17 @@
-"""The ways that lead from what somebody heard to other items: one question for all of them."""
+"""Explanation paths from a history to recommended items: one Cypher query for a whole answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from neo4j import Driver, Record
 
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import require_marker
-from colisten.graph_store.schema import CO_LISTENED, ITEM, PREFIX
+from colisten.graph_store.schema import ITEM, pattern_of, relationship_of
 
 _SECOND_HOP = 50
 """A second step is looked for from so many strongest neighbours of an item, so that hubs cost no more than others."""
@@ -22,24 +23,27 @@ def _counts(edge: str) -> str:
     return f"{edge}.weight * {edge}.listeners / ({edge}.listeners + $shrink)"
 
 
-_QUERY = f"""
-    UNWIND $wanted AS number
-    MATCH (t:{ITEM} {{item: number}})
-    CALL (t) {{
+def _query(pattern: str) -> str:
+    """The query over relationship types in a Cypher `pattern`."""
+    return f"""
+        UNWIND $wanted AS number
+        MATCH (t:{ITEM} {{item: number}})
         CALL (t) {{
-            MATCH (t)-[r:{CO_LISTENED}]-(s:{ITEM}) WHERE s.item IN $heard AND type(r) STARTS WITH '{PREFIX}'
-            RETURN [s.item, t.item] AS items, [r] AS edges, {_counts("r")} AS strength
-          UNION ALL
-            MATCH (t)-[b:{CO_LISTENED}]-(m:{ITEM}) WHERE NOT m.item IN $heard AND type(b) STARTS WITH '{PREFIX}'
-            WITH t, b, m ORDER BY {_counts("b")} DESC, m.item LIMIT $breadth
-            MATCH (m)-[a:{CO_LISTENED}]-(s:{ITEM}) WHERE s.item IN $heard AND s <> t AND type(a) STARTS WITH '{PREFIX}'
-            RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, {_counts("a")} * {_counts("b")} AS strength
+            CALL (t) {{
+                MATCH (t)-[r:{pattern}]-(s:{ITEM}) WHERE s.item IN $heard
+                RETURN [s.item, t.item] AS items, [r] AS edges, {_counts("r")} AS strength
+              UNION ALL
+                MATCH (t)-[b:{pattern}]-(m:{ITEM}) WHERE NOT m.item IN $heard
+                WITH t, b, m ORDER BY {_counts("b")} DESC, m.item LIMIT $second_hop
+                MATCH (m)-[a:{pattern}]-(s:{ITEM}) WHERE s.item IN $heard AND s <> t
+                RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, {_counts("a")} * {_counts("b")} AS strength
+            }}
+            WITH items, edges ORDER BY strength DESC, size(items), items LIMIT $paths
+            RETURN collect([items, [e IN edges | type(e)],
+                            [e IN edges | e.listeners], [e IN edges | e.weight]]) AS paths
         }}
-        WITH items, edges ORDER BY strength DESC, size(items), items LIMIT $paths
-        RETURN collect([items, [e IN edges | e.listeners], [e IN edges | e.weight]]) AS ways
-    }}
-    RETURN number, ways
-"""
+        RETURN number, paths
+    """
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class GraphPath:
 
     items: tuple[int, ...]
     """Item numbers, two or three."""
+    relations: tuple[str, ...]
+    """Of each edge."""
     listeners: tuple[int, ...]
     """Of each edge, how many heard both of its items."""
     weights: tuple[float, ...]
@@ -74,16 +80,18 @@ def strongest_paths(
         GraphError: Neo4j cannot be used, or holds no whole graph.
     """
     with as_graph_error("paths were looked for"):
-        require_marker(driver, database)
+        edge_types = [each for each in require_marker(driver, database).edges if each.relation == CO_LISTENED]
         found = driver.execute_query(
-            _QUERY, heard=list(heard), wanted=list(wanted), second_hop=_SECOND_HOP, shrink=_SHRINK, paths=paths,
-            database_=database, routing_="r",
+            _query(pattern_of(edge_types)), heard=list(heard), wanted=list(wanted), second_hop=_SECOND_HOP,
+            shrink=_SHRINK, paths=paths, database_=database, routing_="r",
         ).records  # fmt: skip
-    ways = {record["number"]: _paths_in(record) for record in found}
-    return {item: ways.get(item, ()) for item in wanted}
+    relation_of = {relationship_of(edge_type): edge_type.relation for edge_type in edge_types}
+    by_item = {record["number"]: _paths_in(record, relation_of) for record in found}
+    return {item: by_item.get(item, ()) for item in wanted}
 
 
-def _paths_in(record: Record) -> tuple[GraphPath, ...]:
+def _paths_in(record: Record, relation_of: Mapping[str, str]) -> tuple[GraphPath, ...]:
     return tuple(
-        GraphPath(tuple(items), tuple(listeners), tuple(weights)) for items, listeners, weights in record["ways"]
+        GraphPath(tuple(items), tuple(relation_of[kind] for kind in kinds), tuple(listeners), tuple(weights))
+        for items, kinds, listeners, weights in record["paths"]
     )

@@ -1,4 +1,4 @@
-"""One item, and who its listeners also hear."""
+"""One item with its strongest neighbours in the graph, and full-text search over titles."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _LUCENE = re.compile(r'([+\-!(){}\[\]^"~*?:\\/&|<>=])')
 class Neighbour:
     """The other end of an edge."""
 
+    relation: str
     id: str
     item_type: str
     title: str | None
@@ -32,7 +33,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class ItemView:
-    """An item with its strongest neighbours of each type, strongest first."""
+    """An item with its strongest neighbours, by item type; strongest first within each edge type."""
 
     item_type: str
     properties: Mapping[str, Any]
@@ -69,7 +70,7 @@ def show_item(driver: Driver, database: str, item_id: str, *, k: int = 10) -> It
     """
     with as_graph_error("the item was read"):
         marker = require_marker(driver, database)
-        kinds = [relationship_of(*pair) for pair in marker.edges]
+        kinds = [relationship_of(edge_type) for edge_type in marker.edges]
         found = driver.execute_query(query, id=item_id, kinds=kinds, k=k, database_=database).records
     return _view(found[0], marker) if found else None
 
@@ -96,17 +97,16 @@ def find_titles(driver: Driver, database: str, words: str, *, limit: int = 5) ->
 
 def _view(found: Record, marker: Marker) -> ItemView:
     own = _type_of(found["labels"], marker)
-    other = {relationship_of(*pair): pair[1] if pair[0] == own else pair[0] for pair in marker.edges if own in pair}
-    groups = sorted((other[kind], degree, strongest) for kind, degree, strongest in found["groups"])
-    return ItemView(
-        item_type=own,
-        properties=to_plain(dict(found["n"])),
-        degrees={item_type: degree for item_type, degree, _ in groups},
-        neighbours={
-            item_type: tuple(Neighbour(item_id, item_type, *rest) for item_id, *rest in strongest)
-            for item_type, _, strongest in groups
-        },
-    )
+    directed = [direction for edge_type in marker.edges for direction in edge_type.directions]
+    outgoing = {relationship_of(edge_type): edge_type for edge_type in directed if edge_type.src == own}
+    groups = sorted((outgoing[kind], degree, strongest) for kind, degree, strongest in found["groups"])
+    degrees: dict[str, int] = {}
+    neighbours: dict[str, tuple[Neighbour, ...]] = {}
+    for (_, relation, item_type), degree, strongest in groups:
+        near = tuple(Neighbour(relation, item_id, item_type, *rest) for item_id, *rest in strongest)
+        degrees[item_type] = degrees.get(item_type, 0) + degree
+        neighbours[item_type] = (*neighbours.get(item_type, ()), *near)
+    return ItemView(own, to_plain(dict(found["n"])), degrees, neighbours)
 
 
 def _type_of(labels: list[str], marker: Marker) -> str:

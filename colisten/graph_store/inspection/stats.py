@@ -1,4 +1,4 @@
-"""The graph in figures: sizes, degrees, hubs, islands, and what looks unhealthy."""
+"""Graph statistics: sizes, degree percentiles, hubs, isolated items, and what looks unhealthy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from neo4j import Driver, Record
 
+from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import Marker, require_marker
-from colisten.graph_store.schema import CO_LISTENED, ITEM, PREFIX, label_of, quoted, relationship_of
-
-EdgeType = tuple[str, str]
+from colisten.graph_store.schema import ITEM, is_edge, label_of, pattern_of, quoted, relationship_of
 
 _PERCENTILES = (0, 10, 50, 90, 99, 100)
 _MOSTLY = 0.9
@@ -41,7 +40,7 @@ class GraphStats:
     isolated: Mapping[str, int]
     """Items of each type without any edge."""
     degrees: Mapping[EdgeType, Mapping[int, int]]
-    """(item type, neighbour's type) → percentile → number of such neighbours, over all items of the type."""
+    """Edge type, in both directions → percentile → number of such neighbours, over all items of its source type."""
     hubs: tuple[Hub, ...]
     """Most neighbours first, over all types."""
 
@@ -50,8 +49,8 @@ class GraphStats:
         """What a curator should look at, one sentence each."""
         edges, items = sum(self.marker.edges.values()), sum(self.catalogue.values())
         said = [
-            f"{count / edges:.0%} of all edges join {one} and {other}: the other types barely count."
-            for (one, other), count in self.marker.edges.items()
+            f"{count / edges:.0%} of all edges join {edge_type.src} and {edge_type.dst}: the other types barely count."
+            for edge_type, count in self.marker.edges.items()
             if len(self.marker.edges) > 1 and count > _MOSTLY * edges
         ]
         alone = sum(self.isolated.values())
@@ -68,23 +67,30 @@ def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int
     """
     with as_graph_error("the graph was counted"):
         marker = require_marker(driver, database)
+        pattern = pattern_of(marker.edges)
         catalogue, isolated = Counter[str](), Counter[str]()
         for item_type in marker.items:
             query = f"""
                 MATCH (n:{ITEM}:{quoted(label_of(item_type))}) WHERE NOT n.retired
-                WITH n, EXISTS {{ (n)-[:{CO_LISTENED}]-(:{ITEM}) }} AS joined
+                WITH n, EXISTS {{ (n)-[:{pattern}]-(:{ITEM}) }} AS joined
                 RETURN count(*) AS items, sum(CASE WHEN joined THEN 0 ELSE 1 END) AS alone
             """
             record = driver.execute_query(query, database_=database).records[0]
             catalogue[item_type], isolated[item_type] = record["items"], record["alone"]
         histograms = _histograms(driver, database, connections)
         found = driver.execute_query(
-            f"MATCH (n:{ITEM}) WITH n, COUNT {{ (n)-[:{CO_LISTENED}]-(:{ITEM}) }} AS degree "
+            f"MATCH (n:{ITEM}) WITH n, COUNT {{ (n)-[:{pattern}]-(:{ITEM}) }} AS degree "
             "RETURN n.id AS id, n.title AS title, degree ORDER BY degree DESC, n.item LIMIT $hubs",
             hubs=hubs,
             database_=database,
         ).records
-    degrees = {pair: _percentiles(histograms[_key(pair)], catalogue[pair[0]]) for pair in _directed(marker)}
+    directed = sorted({direction for edge_type in marker.edges for direction in edge_type.directions})
+    degrees = {
+        edge_type: _percentiles(
+            histograms[label_of(edge_type.src), relationship_of(edge_type)], catalogue[edge_type.src]
+        )
+        for edge_type in directed
+    }
     return GraphStats(marker, catalogue, isolated, degrees, tuple(Hub(**record.data()) for record in found))
 
 
@@ -92,7 +98,7 @@ def _histograms(driver: Driver, database: str, connections: int) -> dict[tuple[s
     """(label, relationship type) → degree → number of items; items of degree 0 are not in it."""
     parts = _PARTS_PER_CONNECTION * connections
     query = f"""
-        MATCH (n:{ITEM})-[r]-(:{ITEM}) WHERE n.item % $parts = $part AND type(r) STARTS WITH '{PREFIX}'
+        MATCH (n:{ITEM})-[r]-(:{ITEM}) WHERE n.item % $parts = $part AND {is_edge("r")}
         WITH n, type(r) AS kind, count(*) AS degree
         UNWIND labels(n) AS label
         WITH label, kind, degree, count(*) AS items WHERE label <> '{ITEM}'
@@ -108,14 +114,6 @@ def _histograms(driver: Driver, database: str, connections: int) -> dict[tuple[s
             for label, kind, degree, items in records:
                 histograms[label, kind][degree] += items
     return histograms
-
-
-def _directed(marker: Marker) -> list[EdgeType]:
-    return sorted({pair for one, other in marker.edges for pair in ((one, other), (other, one))})
-
-
-def _key(pair: EdgeType) -> tuple[str, str]:
-    return label_of(pair[0]), relationship_of(*pair)
 
 
 def _percentiles(histogram: Mapping[int, int], items: int) -> dict[int, int]:

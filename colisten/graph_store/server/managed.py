@@ -1,4 +1,4 @@
-"""The managed local Neo4jSettings of one working folder: install, start, watch, stop."""
+"""The managed local Neo4j of one working folder: install, start, watch, stop."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Status:
 
 
 class ManagedServer:
-    """Neo4jSettings in `folder`: its data, configuration, logs and password. One server per folder, whoever starts it."""
+    """Neo4j in `folder`: its data, configuration, logs and password. One server per folder, whoever starts it."""
 
     def __init__(self, folder: Path, options: Neo4jSettings, progress: Progress) -> None:
         self.folder = folder.resolve()
@@ -131,13 +131,11 @@ class ManagedServer:
     def _launch(self) -> None:
         self._check_version()
         if psutil.disk_usage(str(self.folder)).free < _SPARE:  # one that runs out of disk does not end but hangs
-            raise OutOfSpaceError(
-                f"Less than {_SPARE >> 20} MB are left for Neo4jSettings in {self.folder}: free some first."
-            )
+            raise OutOfSpaceError(f"Less than {_SPARE >> 20} MB are left for Neo4j in {self.folder}: free some first.")
         jars = self._jars()
         write_conf(self._conf, self._options)
         self._ensure_password()
-        self._progress.say(f"Starting Neo4jSettings {VERSION} in {self.folder} …")
+        self._progress.say(f"Starting Neo4j {VERSION} in {self.folder} …")
         process.launch(self.folder, jars, self._options.memory_mb)
 
     def _jars(self) -> list[Path]:
@@ -153,7 +151,7 @@ class ManagedServer:
         found = stamp.read_text()
         if found.split(".")[:2] != VERSION.split(".")[:2]:
             raise GraphError(
-                f"{self.folder} was written by Neo4jSettings {found}, and this Colisten runs {VERSION}: delete that folder "
+                f"{self.folder} was written by Neo4j {found}, and this Colisten runs {VERSION}: delete that folder "
                 "and build the graph again, or use the Colisten that made it."
             )
 

@@ -1,4 +1,4 @@
-"""What both back ends offer, and all that the sampler needs: who is next to whom, row by row."""
+"""Adjacency by row, what both back ends offer and all that the sampler needs: the neighbours of every item."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType, directed_edge_types
 from colisten.ragged import offsets, spans
 
 
@@ -39,17 +40,41 @@ RowPieces = Generator[Rows, None, None]
 
 
 class Adjacency(ABC):
-    """The neighbours of every item, each row ordered by node type, then item."""
+    """The neighbours of every item, each row ordered by relation, then node type, then item.
+
+    A row is cut into *groups*: one per relation and node type of the neighbour, relation by relation. So two relations
+    between one pair of node types are told apart by the degrees alone.
+    """
 
     version: str
     """Changes when the graph changes."""
     node_types: tuple[str, ...]
     node_type: Codes
     """[items] place in `node_types`: the model's node types (item types, rare ones grouped)."""
+    relations: tuple[str, ...] = (CO_LISTENED,)
     degrees: Int32s
-    """[items, node types] how many neighbours of each node type."""
+    """[items, relations × node types] how many neighbours in each group."""
     together: int = 1
     """Batches worth sampling together, so that a row that several need is read once."""
+
+    @property
+    def edge_types(self) -> tuple[EdgeType, ...]:
+        """All directed edge types, as messages pass."""
+        return directed_edge_types(self.node_types, self.relations)
+
+    def group(self, relation: str, node_type: str) -> int:
+        """The column of `degrees` that counts neighbours of this relation and node type.
+
+        Raises:
+            KeyError: the adjacency has no such relation or node type.
+        """
+        try:
+            return self.relations.index(relation) * len(self.node_types) + self.node_types.index(node_type)
+        except ValueError:
+            raise KeyError(
+                f"no neighbours {relation!r} of type {node_type!r}: there are {', '.join(self.relations)} between "
+                f"{', '.join(self.node_types)}"
+            ) from None
 
     @abstractmethod
     def rows(self, items: Int64s) -> RowPieces:

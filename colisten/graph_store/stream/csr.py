@@ -1,4 +1,4 @@
-"""Building rows out of edges: each edge is put down at both of its ends, then each row is ordered."""
+"""CSR rows out of edge lists: each edge is put down at both of its ends, then each row is ordered."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.compiled import compiled
-
-EdgeArrays = tuple[Int32s, Int32s, Floats]
-"""(src, dst, weight) of some edges, each edge once."""
+from colisten.ragged import offsets
 
 
-def count_ends(degrees: Int32s, node_type: Codes, src: Int32s, dst: Int32s) -> None:
-    """Add both ends of every edge to `degrees` [items, node types].
+class EdgeArrays(NamedTuple):
+    """Some edges of one relation, each edge once."""
+
+    src: Int32s
+    dst: Int32s
+    weight: Floats
+    relation: int = 0
+    """Place among the adjacency's relations."""
+
+
+def count_ends(degrees: Int32s, node_type: Codes, node_types: int, edges: EdgeArrays) -> None:
+    """Add both ends of every edge to `degrees` [items, relations × node types].
 
     Raises:
         ValueError: an end is not among the items, or a code not among the node types.
     """
-    items, types = degrees.shape
-    ends = np.stack([src, dst])
-    if ends.size and (ends.min() < 0 or ends.max() >= items or node_type.max() >= types):
-        raise ValueError(f"edges lead beyond the {items} items or the {types} node types")
-    _count_ends(degrees, node_type, src, dst)
+    items, groups = degrees.shape
+    ends = np.stack([edges.src, edges.dst])
+    if ends.size and (ends.min() < 0 or ends.max() >= items or node_type.max() >= node_types):
+        raise ValueError(f"edges lead beyond the {items} items or the {node_types} node types")
+    if not 0 <= edges.relation < groups // node_types:
+        raise ValueError(f"there is no relation {edges.relation} among {groups // node_types}")
+    first = edges.relation * node_types
+    _count_ends(degrees[:, first : first + node_types], node_type, edges.src, edges.dst)
 
 
 @compiled
@@ -65,11 +77,22 @@ def _scatter(
     return True
 
 
-def put_edges(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, items: Int32s, weights: Floats) -> bool:
-    """Fill rows that begin at `indptr` with a stream of edges, in order; False if they are not of these lengths."""
-    cursor = indptr[:-1].copy()
-    for src, dst, weight in edges:
-        if not _scatter(cursor, indptr[1:], src, dst, weight, items, weights):
+def put_edges(
+    degrees: Int32s, node_types: int, edges: Iterable[EdgeArrays], node_type: Codes, items: Int32s, weights: Floats
+) -> bool:
+    """Fill the rows that `degrees` [items, relations × node types] lays out with edges that come relation by relation.
+
+    Returns whether the edges are those that `degrees` counts, as far as each relation's share of a row tells.
+    """
+    indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
+    ends = indptr[:-1, None] + by_relation(degrees, node_types).cumsum(axis=1)
+    cursor, relation = indptr[:-1].copy(), 0
+    for chunk in edges:
+        while relation < chunk.relation:
+            if not np.array_equal(cursor, ends[:, relation]):
+                return False
+            relation += 1
+        if not _scatter(cursor, ends[:, relation], chunk.src, chunk.dst, chunk.weight, items, weights):
             return False
     if not np.array_equal(cursor, indptr[1:]):
         return False  # what was never filled must not be looked up: compiled code checks no bounds
@@ -77,18 +100,32 @@ def put_edges(indptr: Int64s, edges: Iterable[EdgeArrays], node_type: Codes, ite
     parts = np.linspace(0, len(cursor), 4 * threads + 1).astype(np.int64)
     with ThreadPoolExecutor(threads) as pool:
         waiting = [
-            pool.submit(order_rows, indptr[low : high + 1], node_type, items, weights) for low, high in pairwise(parts)
+            pool.submit(order_rows, indptr[low : high + 1], degrees[low:high], node_types, node_type, items, weights)
+            for low, high in pairwise(parts)
         ]
     for part in waiting:
         part.result()
     return True
 
 
+def by_relation(degrees: Int32s, node_types: int) -> Int64s:
+    """[items, relations] neighbours of each relation."""
+    found: Int64s = degrees.reshape(len(degrees), -1, node_types).sum(axis=2, dtype=np.int64)
+    return found
+
+
 @compiled
-def order_rows(indptr: Int64s, node_type: Codes, items: Int32s, weights: Floats) -> None:
-    """Order each row by node type, then item, in place."""
+def order_rows(
+    indptr: Int64s, degrees: Int32s, node_types: int, node_type: Codes, items: Int32s, weights: Floats
+) -> None:
+    """Order each row, whose relations already follow one another, by node type, then item, within each relation."""
     for row in range(len(indptr) - 1):
-        low, high = indptr[row], indptr[row + 1]
-        order = np.argsort((node_type[items[low:high]].astype(np.int64) << 32) | items[low:high])
-        items[low:high] = items[low:high][order]
-        weights[low:high] = weights[low:high][order]
+        low = indptr[row]
+        for first in range(0, degrees.shape[1], node_types):
+            high = low
+            for group in range(first, first + node_types):
+                high += degrees[row, group]
+            order = np.argsort((node_type[items[low:high]].astype(np.int64) << 32) | items[low:high])
+            items[low:high] = items[low:high][order]
+            weights[low:high] = weights[low:high][order]
+            low = high

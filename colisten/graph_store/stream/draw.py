@@ -1,4 +1,4 @@
-"""Drawing neighbours of one node: quotas per node type, and three ways to fill them."""
+"""Drawing neighbours of one node: a quota per group (relation and node type), filled in one of three ways."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ class Pool(NamedTuple):
     item: Int64s
     start: Int64s
     degrees: Int32s
-    """[r, node types]"""
+    """[r, relations × node types]"""
     items: Int32s
     weights: Floats
+    node_types: int
 
 
 class Scratch(NamedTuple):
@@ -54,22 +55,23 @@ class Drawn(NamedTuple):
 
     items: Int32s
     weights: Floats
+    relations: Codes
 
 
 @compiled
 def allocate_quota(supply: Int64s, fan_out: int, refill: bool, take: Int64s) -> None:
-    """Fill `take`: each type its `fan_out` at most; unused slots go to the others in equal parts, first types first."""
+    """Fill `take`: each group its `fan_out` at most; unused slots go to the others in equal parts, from the first on."""
     spare = 0
     for t in range(len(supply)):
         take[t] = min(supply[t], fan_out)
         spare += fan_out - take[t]
     while refill and spare > 0:
-        open_types = 0
+        open_groups = 0
         for t in range(len(supply)):
-            open_types += take[t] < supply[t]
-        if open_types == 0:
+            open_groups += take[t] < supply[t]
+        if open_groups == 0:
             return
-        part = max(1, spare // open_types)
+        part = max(1, spare // open_groups)
         for t in range(len(supply)):
             more = min(part, supply[t] - take[t], spare)
             take[t] += more
@@ -78,7 +80,7 @@ def allocate_quota(supply: Int64s, fan_out: int, refill: bool, take: Int64s) -> 
 
 @compiled
 def _supply(pool: Pool, excluded: Excluded, batch: int, item: int, low: int, degree: int, cap: int) -> int:
-    """How many neighbours of one type may be drawn, counted up to `cap`."""
+    """How many neighbours of one group may be drawn, counted up to `cap`."""
     found = 0
     for at in range(low, low + degree):
         found += admissible(excluded, batch, item, pool.items[at])
@@ -199,7 +201,7 @@ def _fill(
 
 @compiled
 def scratch_for(longest: int) -> Scratch:
-    """Room for rows of at most `longest` neighbours of one type."""
+    """Room for rows of at most `longest` neighbours of one group."""
     return Scratch(
         np.arange(longest), np.empty(longest, np.int64), np.empty(longest, np.float64), np.empty(longest, np.uint8)
     )
@@ -210,26 +212,28 @@ def draw(
     how: int, fan_out: int, refill: bool, requests: Requests, pool: Pool, excluded: Excluded, out: Drawn
 ) -> Int64s:
     """Draw for every request and return how many each got, [q]."""
-    types = pool.degrees.shape[1]
-    cap = fan_out * types if refill else fan_out
+    groups = pool.degrees.shape[1]
+    cap = fan_out * groups if refill else fan_out
     filtered = excluded.share > 0.0 or len(excluded.pairs) > 1
     scratch = scratch_for(max(1, pool.degrees.max()) if len(pool.degrees) else 1)
-    supply, take = np.empty(types, np.int64), np.empty(types, np.int64)
+    supply, take = np.empty(groups, np.int64), np.empty(groups, np.int64)
     counts = np.empty(len(requests.row), np.int64)
     for q in range(len(requests.row)):
         row, batch, slot = requests.row[q], requests.batch[q], requests.slot[q]
         item, low = pool.item[row], pool.start[row]
-        for t in range(types):
+        for t in range(groups):
             degree = pool.degrees[row, t]
             supply[t] = _supply(pool, excluded, batch, item, low, degree, cap) if filtered else degree
             low += degree
         allocate_quota(supply, fan_out, refill, take)
         low = pool.start[row]
-        for t in range(types):
+        for t in range(groups):
             degree = pool.degrees[row, t]
             if take[t] > 0:
                 key = mix(requests.key[q] + np.uint64(t))
+                first = slot
                 slot = _fill(how, pool, excluded, batch, item, low, degree, take[t], key, scratch, out, slot)
+                out.relations[first:slot] = t // pool.node_types
             low += degree
         counts[q] = slot - requests.slot[q]
     return counts

@@ -24,12 +24,16 @@ _SPARSE = 4
 
 def count_edges(reader: Reader, metadata: GraphMetadata) -> int:
     """How many edges there are: a number that Neo4j keeps."""
-    counts = (reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN count(r)") for name in metadata.relationships)
-    return sum(rows[0][0] for rows in counts)
+    return sum(_count(reader, metadata, relation) for relation in range(len(metadata.relations)))
+
+
+def _count(reader: Reader, metadata: GraphMetadata, relation: int) -> int:
+    names = metadata.relationships[relation]
+    return sum(reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN count(r)")[0][0] for name in names)
 
 
 def read_edges(reader: Reader, metadata: GraphMetadata) -> Generator[EdgeArrays, None, None]:
-    """All edges, each once, in pieces.
+    """All edges, each once, in pieces, relation by relation.
 
     Relationships are looked up by their own numbers, in storage order, which touches nothing but the relationship. On
     a store format that leaves most numbers unused, nodes are looked up instead.
@@ -37,11 +41,15 @@ def read_edges(reader: Reader, metadata: GraphMetadata) -> Generator[EdgeArrays,
     Raises:
         GraphError: an edge leads to a node that is no item, or has no finite weight.
     """
-    if not metadata.relationships:
-        return
-    pattern, edges = metadata.pattern, count_edges(reader, metadata)
+    for relation, names in enumerate(metadata.relationships):
+        if names:
+            yield from _edges_of(reader, metadata, relation)
+
+
+def _edges_of(reader: Reader, metadata: GraphMetadata, relation: int) -> Generator[EdgeArrays, None, None]:
+    pattern, edges = metadata.pattern(relation), _count(reader, metadata, relation)
     query = "UNWIND range($low, $high - 1) AS i MATCH "
-    last = max(_last_number(reader, name) for name in metadata.relationships)
+    last = max(_last_number(reader, name) for name in metadata.relationships[relation])
     if last < _SPARSE * edges + _AT_ONCE:
         query += f"(a)-[r:{pattern}]->(b) WHERE id(r) = i"
         parts = ranges(last + 1, _AT_ONCE)
@@ -50,26 +58,41 @@ def read_edges(reader: Reader, metadata: GraphMetadata) -> Generator[EdgeArrays,
         parts = ranges(len(metadata.item_of), 1 + _AT_ONCE * len(metadata.item_of) // edges)
     for rows in reader.read_many(query + " RETURN collect(id(a)), collect(id(b)), collect(r.weight)", parts):
         [[src, dst, weight]] = rows
-        yield _items(metadata, src), _items(metadata, dst), _weights(metadata, weight, len(src))
+        ends = _items(metadata, src), _items(metadata, dst)
+        yield EdgeArrays(*ends, _weights(metadata, weight, len(src)), relation)
 
 
 def read_rows(reader: Reader, metadata: GraphMetadata, items: Int64s, length: Int64s) -> Ragged:
-    """Whole rows, in the order of `items`, by one query; each row's neighbours in any order.
+    """Whole rows, in the order of `items`, by one query per relation; neighbours of one relation in any order.
+
+    `length` [items, relations]: how many neighbours there are.
 
     Raises:
         GraphError: see `read_edges`; or rows are not as long as `length`.
     """
+    ids = metadata.node_id[items].tolist()
+    found = [_read_relation(reader, metadata, ids, relation) for relation in range(len(metadata.relations))]
+    row = np.concatenate([rows * len(found) + relation for relation, (rows, _, _) in enumerate(found)])
+    if not np.array_equal(np.bincount(row, minlength=length.size), length.ravel()):
+        raise metadata.changed("an item has more or fewer edges")
+    by_row = np.argsort(row, kind="stable")
+    neighbours, weights = (np.concatenate([part[side] for part in found]) for side in (1, 2))
+    return Ragged(offsets(length.sum(axis=1)), neighbours[by_row], weights[by_row])
+
+
+def _read_relation(
+    reader: Reader, metadata: GraphMetadata, ids: list[int], relation: int
+) -> tuple[Int64s, Int32s, Floats]:
+    """The edges of one relation at some nodes: place among `ids`, neighbour, weight."""
+    if not metadata.relationships[relation]:
+        return np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
     query = (
         "UNWIND range(0, size($ids) - 1) AS place MATCH (a) WHERE id(a) = $ids[place] "
-        f"MATCH (a)-[r:{metadata.pattern}]-(b) RETURN collect(place), collect(id(b)), collect(r.weight)"
+        f"MATCH (a)-[r:{metadata.pattern(relation)}]-(b) RETURN collect(place), collect(id(b)), collect(r.weight)"
     )
-    [[places, others, weights]] = reader.read(query, ids=metadata.node_id[items].tolist())
+    [[places, neighbours, weights]] = reader.read(query, ids=ids)
     place = np.fromiter(places, np.int64, len(places))
-    if not np.array_equal(np.bincount(place, minlength=len(items)), length):
-        raise metadata.changed("an item has more or fewer edges")
-    by_row = np.argsort(place, kind="stable")
-    found = _items(metadata, others), _weights(metadata, weights, len(others))
-    return Ragged(offsets(length), found[0][by_row], found[1][by_row])
+    return place, _items(metadata, neighbours), _weights(metadata, weights, len(neighbours))
 
 
 def _items(metadata: GraphMetadata, nodes: list[int]) -> Int32s:

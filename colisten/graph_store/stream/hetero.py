@@ -1,8 +1,8 @@
-"""A neighbourhood as PyG wants it: nodes and edges apart by type, each still hop by hop."""
+"""A sampled neighbourhood as PyG's `HeteroData`: nodes and edges apart by type, each still hop by hop."""
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,27 +13,23 @@ from colisten.compiled import compiled
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 
-RELATION = "co_listened"
-"""The middle of every edge type: `("podcast", "co_listened", "audiobook")` carries messages to audiobooks."""
-
-EdgeType = tuple[str, str, str]
+Features = Floats | Callable[[Int64s], Floats]
+"""[items, width] of all items, or what gives [n, width] of some."""
 
 
-def edge_types(node_types: tuple[str, ...]) -> list[EdgeType]:
-    """All directed edge types, in the order of the model: by source, then destination."""
-    return [(src, RELATION, dst) for src, dst in product(node_types, node_types)]
+def to_hetero_data(neighbourhood: Neighbourhood, adjacency: Adjacency, features: Features | None = None) -> HeteroData:
+    """Node types with `n_id` (items), `x` (their rows of `features`), `num_sampled_nodes`; edge types with
+    `edge_index`, `edge_weight`, `num_sampled_edges`.
 
-
-def to_hetero_data(neighbourhood: Neighbourhood, adjacency: Adjacency, features: Floats | None = None) -> HeteroData:
-    """Node types with `n_id` (items), `x` (their rows of `features` [items, width]), `num_sampled_nodes`; edge types
-    with `edge_index`, `edge_weight`, `num_sampled_edges`.
-
-    Every node and edge type is there, if empty. `batch.place` [n] says where each node of the neighbourhood went
-    within its type: the seeds' vectors are found by it.
+    Every node and edge type is there, if empty; `("podcast", "co_listened", "audiobook")` carries messages to
+    audiobooks. Nodes of a type stand seeds first, edges of a type in the order of their destinations. `batch.place` [n]
+    says where each node of the neighbourhood went within its type: the seeds' vectors are found by it.
     """
+    types, relations = len(adjacency.node_types), len(adjacency.relations)
     parts = _apart(
-        neighbourhood.nodes, adjacency.node_type, len(adjacency.node_types), neighbourhood.src, neighbourhood.dst,
-        neighbourhood.weight, np.array(neighbourhood.nodes_per_hop), np.array(neighbourhood.edges_per_hop),
+        neighbourhood.nodes, adjacency.node_type, types, neighbourhood.src, neighbourhood.dst,
+        neighbourhood.weight, neighbourhood.relation, relations, np.array(neighbourhood.nodes_per_hop),
+        np.array(neighbourhood.edges_per_hop),
     )  # fmt: skip
     place, items, node_counts, ends, weight, edge_counts = parts
     data = HeteroData()
@@ -44,9 +40,10 @@ def to_hetero_data(neighbourhood: Neighbourhood, adjacency: Adjacency, features:
         data[name].num_nodes = len(nodes[code])
         data[name].num_sampled_nodes = node_counts[:, code].tolist()
         if features is not None:
-            data[name].x = torch.from_numpy(features.take(nodes[code], axis=0))
+            rows = features(nodes[code]) if callable(features) else features.take(nodes[code], axis=0)
+            data[name].x = torch.from_numpy(rows)
     begin = 0
-    for code, edge_type in enumerate(edge_types(adjacency.node_types)):
+    for code, edge_type in enumerate(adjacency.edge_types):
         end = begin + int(edge_counts[:, code].sum())
         data[edge_type].edge_index = torch.from_numpy(ends[2 * begin : 2 * end].reshape(2, -1))
         data[edge_type].edge_weight = torch.from_numpy(weight[begin:end])
@@ -77,8 +74,8 @@ def _starts(counts: Int64s) -> Int64s:
 
 @compiled
 def _apart(
-    nodes: Int64s, node_type: Codes, types: int, src: Int64s, dst: Int64s, weight: Floats, nodes_per_hop: Int64s,
-    edges_per_hop: Int64s,
+    nodes: Int64s, node_type: Codes, types: int, src: Int64s, dst: Int64s, weight: Floats, relation: Codes,
+    relations: int, nodes_per_hop: Int64s, edges_per_hop: Int64s,
 ) -> tuple[Int64s, Int64s, Int64s, Int64s, Floats, Int64s]:  # fmt: skip
     """Stable counting sorts of nodes by type and edges by edge type; `ends` holds each edge type's sources, then its
     destinations."""
@@ -92,8 +89,8 @@ def _apart(
         cursor[codes[i]] += 1
     kinds = np.empty(len(src), np.int64)
     for i in range(len(src)):
-        kinds[i] = codes[src[i]] * types + codes[dst[i]]
-    edge_counts = _count(kinds, edges_per_hop, types * types)
+        kinds[i] = (codes[src[i]] * relations + relation[i]) * types + codes[dst[i]]
+    edge_counts = _count(kinds, edges_per_hop, types * relations * types)
     starts = _starts(edge_counts)
     ends, sorted_weight, cursor = np.empty(2 * len(src), np.int64), np.empty(len(src), np.float32), starts.copy()
     for i in range(len(src)):

@@ -10,11 +10,12 @@ import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
-from colisten.graph_store.stream.csr import cuts, order_rows, put_edges
+from colisten.graph_store.stream.csr import by_relation, cuts, order_rows, put_edges
 from colisten.graph_store.stream.edge_reading import read_edges, read_rows
 from colisten.graph_store.stream.metadata import GraphMetadata, read_degrees, read_metadata, read_version
 from colisten.graph_store.stream.prefetch import prefetch_map
@@ -38,14 +39,15 @@ class LiveAdjacency(Adjacency):
     def __init__(self, reader: Reader, metadata: GraphMetadata, degrees: Int32s, cache_mb: int) -> None:
         self.version = metadata.version
         self.node_types, self.node_type = metadata.node_types, metadata.node_type
+        self.relations = metadata.relations
         self.degrees = degrees
         self._length: Int64s = degrees.sum(axis=1, dtype=np.int64)
         self._reader, self._metadata, self._cache_mb = reader, metadata, cache_mb
         self._start_anew()
 
     def _start_anew(self) -> None:
-        items, types = self.degrees.shape
-        room = (self._cache_mb * 2**20 - items * (4 * types + 8 * 3 + 4 + 1)) // ENTRY_BYTES
+        items, groups = self.degrees.shape
+        room = (self._cache_mb * 2**20 - items * (4 * groups + 8 * 3 + 4 + 1)) // ENTRY_BYTES
         ends = int(self._length.sum())
         entries = max(0, min(room, ends))
         self._fits = entries == ends
@@ -57,15 +59,18 @@ class LiveAdjacency(Adjacency):
     @classmethod
     def open(
         cls, endpoint: Endpoint, *, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
-        cache_mb: int = 512, connections: int = 4, database: str = "neo4j",
+        relations: tuple[str, ...] = (CO_LISTENED,), cache_mb: int = 512, connections: int = 4,
+        database: str = "neo4j",
     ) -> Self:  # fmt: skip
         """Read what there is (versions, degrees: no edges). Without `node_type` [items], labels tell the node types.
+
+        `relations`: those whose edges are streamed.
 
         Raises:
             GraphError: see `read_metadata`.
         """
         reader = Reader(endpoint, database=database, connections=connections)
-        metadata = read_metadata(reader, node_type, node_types)
+        metadata = read_metadata(reader, node_type, node_types, relations)
         return cls(reader, metadata, read_degrees(reader, metadata), cache_mb)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -99,7 +104,7 @@ class LiveAdjacency(Adjacency):
         cache = RowCache(len(self._length), int(self._length.sum()))
         indptr = offsets(self._length)
         edges = read_edges(self._reader, self._metadata)
-        if not put_edges(indptr, edges, self.node_type, cache.items, cache.weights):
+        if not put_edges(self.degrees, len(self.node_types), edges, self.node_type, cache.items, cache.weights):
             raise self._metadata.changed("an item has more or fewer edges")
         cache.start[:] = indptr[:-1]
         cache.used = int(indptr[-1])
@@ -118,9 +123,18 @@ class LiveAdjacency(Adjacency):
 
     def _fetch(self, items: Int64s) -> Ragged:
         """Whole rows, put in order."""
-        found = read_rows(self._reader, self._metadata, items, self._length[items])
-        order_rows(found.indptr, self.node_type, found.items, found.weights)
+        degrees, types = self.degrees[items], len(self.node_types)
+        found = read_rows(self._reader, self._metadata, items, by_relation(degrees, types))
+        order_rows(found.indptr, degrees, types, self.node_type, found.items, found.weights)
         return found
+
+    def query(self, query: str, params: dict[str, Any]) -> list[list[Any]]:
+        """All rows that a read query in Cypher answers with.
+
+        Raises:
+            GraphError: the server cannot be reached or refuses.
+        """
+        return self._reader.read(query, **params)
 
     def read_property(self, name: str) -> Floats:
         """A number, or a list of equally many numbers, that every item carries in Neo4j: float32 [items, width].

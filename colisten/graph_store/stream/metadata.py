@@ -1,4 +1,4 @@
-"""What is read of a graph before any edge: its version, node types and degrees, and where its nodes lie."""
+"""Graph metadata, read before any edge: version, node types, relations and degrees, and where the nodes lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.schema import GRAPH, ITEM, PREFIX, quoted
+from colisten.graph_store.edge_type import CO_LISTENED
+from colisten.graph_store.schema import GRAPH, ITEM, prefix_of, quoted
 from colisten.graph_store.stream.bolt import Reader, ranges
 
 _AT_ONCE = 5_000
@@ -16,11 +17,12 @@ _AT_ONCE = 5_000
 
 @dataclass(frozen=True)
 class GraphMetadata:
-    """The nodes of a graph, and which relationships join them."""
+    """The nodes of a graph in Neo4j, and which relationship types join them."""
 
     version: str
-    relationships: tuple[str, ...]
-    """The relationship types that carry edges, each between one pair of item types."""
+    relations: tuple[str, ...]
+    relationships: tuple[tuple[str, ...], ...]
+    """Per relation, the relationship types that carry its edges, each between one pair of item types."""
     node_types: tuple[str, ...]
     node_type: Codes
     node_id: Int64s
@@ -28,10 +30,9 @@ class GraphMetadata:
     item_of: Int32s
     """[largest node id + 1] the other way round; -1 where no item is."""
 
-    @property
-    def pattern(self) -> str:
-        """All relationship types, as Cypher writes alternatives."""
-        return "|".join(map(quoted, self.relationships))
+    def pattern(self, relation: int) -> str:
+        """All relationship types of a relation (its place in `relations`), as Cypher writes alternatives."""
+        return "|".join(map(quoted, self.relationships[relation]))
 
     def items(self, nodes: Int64s) -> Int32s:
         """The items behind Neo4j's numbers of nodes.
@@ -59,8 +60,13 @@ def read_version(reader: Reader) -> str | None:
     return rows[0][0] if rows else None
 
 
-def read_metadata(reader: Reader, node_type: Codes | None = None, node_types: tuple[str, ...] = ()) -> GraphMetadata:
+def read_metadata(
+    reader: Reader, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
+    relations: tuple[str, ...] = (CO_LISTENED,),
+) -> GraphMetadata:  # fmt: skip
     """Read it over all connections. Without `node_type`, an item's type is its label beside `Item`.
+
+    `relations`: those that are looked at; there need not be an edge of each.
 
     Raises:
         GraphError: there is no graph, its items are not numbered 0 … n - 1, or it has other items than `node_type`.
@@ -84,15 +90,21 @@ def read_metadata(reader: Reader, node_type: Codes | None = None, node_types: tu
         raise GraphError("The items in Neo4j are not numbered without gaps: run `colisten graph build` again.")
     item_of = np.full(int(node_id.max()) + 1, -1, np.int32)
     item_of[node_id] = np.arange(items)
-    return GraphMetadata(version, _relationships(reader), node_types, node_type, node_id, item_of)
+    found = tuple(_relationships(reader, relation) for relation in relations)
+    return GraphMetadata(version, relations, found, node_types, node_type, node_id, item_of)
 
 
 def read_degrees(reader: Reader, metadata: GraphMetadata) -> Int32s:
-    """[items, node types] how many neighbours of each type; Neo4j keeps these numbers for nodes with many."""
-    degrees = np.zeros((len(metadata.node_type), len(metadata.node_types)), np.int32)
-    ends = {name: _ends(reader, name, metadata) for name in metadata.relationships}
-    for code in range(len(metadata.node_types)):
-        others = {name: pair[0] + pair[1] - code for name, pair in ends.items() if code in pair}
+    """[items, relations × node types] neighbours in each group; Neo4j keeps these numbers for nodes with many."""
+    types = len(metadata.node_types)
+    degrees = np.zeros((len(metadata.node_type), len(metadata.relations) * types), np.int32)
+    ends = {
+        name: (relation * types, _ends(reader, name, metadata))
+        for relation, names in enumerate(metadata.relationships)
+        for name in names
+    }
+    for code in range(types):
+        others = {name: first + sum(pair) - code for name, (first, pair) in ends.items() if code in pair}
         if others:
             _count_neighbours(reader, metadata, np.flatnonzero(metadata.node_type == code), others, degrees)
     return degrees
@@ -113,8 +125,8 @@ def _count_neighbours(
             degrees[piece, other] += np.array(count, np.int32)
 
 
-def _relationships(reader: Reader) -> tuple[str, ...]:
-    names = [row[0] for row in reader.read("CALL db.relationshipTypes()") if row[0].startswith(PREFIX)]
+def _relationships(reader: Reader, relation: str) -> tuple[str, ...]:
+    names = [row[0] for row in reader.read("CALL db.relationshipTypes()") if row[0].startswith(prefix_of(relation))]
     return tuple(sorted(name for name in names if reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN 1 LIMIT 1")))
 
 

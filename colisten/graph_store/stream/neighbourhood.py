@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colisten.arrays import Floats, Int32s, Int64s
+from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.graph_store.stream.draw import Drawn
 
@@ -26,6 +26,8 @@ class Neighbourhood:
     dst: Int64s
     weight: Floats
     """[e]"""
+    relation: Codes
+    """[e] place among the adjacency's relations."""
     nodes_per_hop: tuple[int, ...]
     """How many nodes were met in each hop; the first number counts the seeds."""
     edges_per_hop: tuple[int, ...]
@@ -40,6 +42,7 @@ class Growing:
         self._src: list[Int64s] = []
         self._dst: list[Int64s] = []
         self._weight: list[Floats] = []
+        self._relation: list[Codes] = []
 
     @property
     def frontier(self) -> Int64s:
@@ -49,28 +52,29 @@ class Growing:
     def grow(self, slot: Int64s, count: Int64s, drawn: Drawn, place: Int32s) -> None:
         """Add what was drawn for each node of the frontier; `place` [items] is all -1 and is left so."""
         first = len(self.nodes) - self.nodes_per_hop[-1]
-        nodes, src, dst, weight = _attach(self.nodes, first, slot, count, drawn, place)
+        nodes, src, dst, weight, relation = _attach(self.nodes, first, slot, count, drawn, place)
         self.nodes_per_hop.append(len(nodes) - len(self.nodes))
         self.nodes = nodes
         self._src.append(src)
         self._dst.append(dst)
         self._weight.append(weight)
+        self._relation.append(relation)
 
     def done(self) -> Neighbourhood:
         edges_per_hop = tuple(len(hop) for hop in self._src)
         return Neighbourhood(
             self.nodes, np.concatenate(self._src), np.concatenate(self._dst), np.concatenate(self._weight),
-            tuple(self.nodes_per_hop), edges_per_hop,
+            np.concatenate(self._relation), tuple(self.nodes_per_hop), edges_per_hop,
         )  # fmt: skip
 
 
 @compiled
 def _attach(
     nodes: Int64s, first: int, slot: Int64s, count: Int64s, drawn: Drawn, place: Int32s
-) -> tuple[Int64s, Int64s, Int64s, Floats]:
+) -> tuple[Int64s, Int64s, Int64s, Floats, Codes]:
     edges = count.sum()
     src, dst = np.empty(edges, np.int64), np.empty(edges, np.int64)
-    weight = np.empty(edges, np.float32)
+    weight, relation = np.empty(edges, np.float32), np.empty(edges, np.uint8)
     grown = np.empty(len(nodes) + edges, np.int64)
     grown[: len(nodes)] = nodes
     for i in range(len(nodes)):
@@ -86,7 +90,8 @@ def _attach(
             src[edge] = place[item]
             dst[edge] = first + i
             weight[edge] = drawn.weights[at]
+            relation[edge] = drawn.relations[at]
             edge += 1
     for i in range(met):
         place[grown[i]] = -1
-    return grown[:met].copy(), src, dst, weight
+    return grown[:met].copy(), src, dst, weight, relation

@@ -1,12 +1,12 @@
-"""PyG's own interfaces over the engine, so that `NodeLoader`, `LinkLoader` and what builds on them work unchanged.
+"""PyG's `GraphStore`, `FeatureStore` and `BaseSampler` over the engine, so that `NodeLoader` and `LinkLoader` work.
 
-Named after the classes that Neo4j proposed to PyG (pyg-team/pytorch_geometric#10690). Inside PyG a node is a type and
-its place among the items of that type (`Places` translates).
+Names and signatures are those that Neo4j proposed to PyG (pyg-team/pytorch_geometric#10752), as far as there is an
+equivalent. Inside PyG a node is a type and its place among the items of that type (`Places` translates).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,11 +26,14 @@ from torch_geometric.sampler.neighbor_sampler import edge_sample, node_sample
 
 from colisten.arrays import Floats, Int64s
 from colisten.compiled import compiled
+from colisten.errors import GraphError
+from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.stream.adjacency import Adjacency
-from colisten.graph_store.stream.exclude import ItemPairs
-from colisten.graph_store.stream.hetero import EdgeType, edge_types, to_hetero_data
+from colisten.graph_store.stream.exclude import HeldOutEdges, ItemPairs
+from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.keys import mix
-from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
+from colisten.graph_store.stream.live import LiveAdjacency
+from colisten.graph_store.stream.sampler import Batch, Draw, NeighbourSampler
 from colisten.ragged import spans
 
 _READ_ONLY = "The graph in Neo4j is written by `colisten graph build`, not through PyG's stores."
@@ -49,30 +52,41 @@ class Places:
 
 
 class DatabaseGraphStore(GraphStore):  # type: ignore[misc]  # PyG is untyped
-    """Tells PyG which edge types there are; edges themselves come from `DatabaseSampler`."""
+    """Graph store: tells PyG which edge types there are; edges themselves come from `DatabaseSampler`."""
 
-    def __init__(self, adjacency: Adjacency) -> None:
-        super().__init__()
+    def __init__(self, adjacency: Adjacency, edge_attr_cls: type[EdgeAttr] | None = None) -> None:
+        super().__init__(edge_attr_cls=edge_attr_cls)
         self.adjacency = adjacency
         self.places = Places(adjacency)
 
+    def query_db(self, query: str, params: dict[str, Any]) -> list[list[Any]]:
+        """All rows that a read query in Cypher answers with.
+
+        Raises:
+            GraphError: the adjacency does not stream from Neo4j, or the server cannot be reached or refuses.
+        """
+        if not isinstance(self.adjacency, LiveAdjacency):
+            raise GraphError("A snapshot cannot be queried: open the graph with `LiveAdjacency.open`.")
+        return self.adjacency.query(query, params)
+
     def get_all_edge_attrs(self) -> list[EdgeAttr]:
         sizes = {name: len(items) for name, items in self.places.of_type.items()}
-        return [EdgeAttr(kind, EdgeLayout.COO, size=(sizes[kind[0]], sizes[kind[2]])) for kind in self._edge_types()]
-
-    def _edge_types(self) -> list[EdgeType]:
-        return edge_types(self.adjacency.node_types)
+        return [
+            EdgeAttr(tuple(edge_type), EdgeLayout.COO, size=(sizes[edge_type.src], sizes[edge_type.dst]))
+            for edge_type in self.adjacency.edge_types
+        ]
 
     def _get_edge_index(self, edge_attr: EdgeAttr) -> tuple[Tensor, Tensor] | None:
         """All edges of one type, read at once: only asked for when a whole edge type is given as supervision."""
-        if tuple(edge_attr.edge_type) not in self._edge_types():
+        if tuple(edge_attr.edge_type) not in self.adjacency.edge_types:
             return None
-        dst_type = self.adjacency.node_types.index(edge_attr.edge_type[2])
-        src = self.places.of_type[edge_attr.edge_type[0]]
+        edge_type = EdgeType(*edge_attr.edge_type)
+        group = self.adjacency.group(edge_type.relation, edge_type.dst)
+        src = self.places.of_type[edge_type.src]
         rows = self.adjacency.neighbours(src)
         degrees = self.adjacency.degrees[src]
-        begin = rows.indptr[:-1] + degrees[:, :dst_type].sum(axis=1, dtype=np.int64)
-        count = degrees[:, dst_type].astype(np.int64)
+        begin = rows.indptr[:-1] + degrees[:, :group].sum(axis=1, dtype=np.int64)
+        count = degrees[:, group].astype(np.int64)
         dst = rows.items[spans(begin, count)]
         return torch.from_numpy(self.places.within[np.repeat(src, count)]), torch.from_numpy(self.places.within[dst])
 
@@ -84,11 +98,13 @@ class DatabaseGraphStore(GraphStore):  # type: ignore[misc]  # PyG is untyped
 
 
 class DatabaseFeatureStore(FeatureStore):  # type: ignore[misc]  # PyG is untyped
-    """Arrays over all items, such as `LiveAdjacency.read_property` reads, given to PyG by node type."""
+    """Feature store: arrays over all items, such as `LiveAdjacency.read_property` reads, given to PyG by node type."""
 
-    def __init__(self, adjacency: Adjacency, arrays: Mapping[str, Floats]) -> None:
+    def __init__(
+        self, adjacency: Adjacency, arrays: Mapping[str, Floats], tensor_attr_cls: type[TensorAttr] | None = None
+    ) -> None:
         """`arrays`: attribute name → [items, …]."""
-        super().__init__()
+        super().__init__(tensor_attr_cls=tensor_attr_cls)
         self.arrays = dict(arrays)
         self.places = Places(adjacency)
 
@@ -113,16 +129,30 @@ class DatabaseFeatureStore(FeatureStore):  # type: ignore[misc]  # PyG is untype
 
 
 class DatabaseSampler(BaseSampler):  # type: ignore[misc]  # PyG is untyped
-    """`NeighbourSampler` as PyG calls it.
+    """`NeighbourSampler` as PyG's loaders call it.
 
     What is drawn depends on `seed` and on what is in the batch, not on workers or threads: shuffled batches draw anew
     each epoch. Under `LinkLoader` the batch's own edges pass no message in it.
     """
 
-    def __init__(self, sampler: NeighbourSampler, *, seed: int = 0) -> None:
-        self.sampler = sampler
+    def __init__(
+        self, graph_store: DatabaseGraphStore, *, fan_out: Sequence[int], draw: Draw = "uniform", refill: bool = True,
+        held_out: HeldOutEdges | None = None, seed: int = 0,
+    ) -> None:  # fmt: skip
+        """See `NeighbourSampler` for what the options mean.
+
+        Raises:
+            SettingsError: a fan-out that cannot be.
+        """
+        self.graph_store = graph_store
+        self.sampler = NeighbourSampler(graph_store.adjacency, fan_out, draw, refill, held_out)
         self.seed = seed
-        self.places = Places(sampler.adjacency)
+        self.places = graph_store.places
+
+    @property
+    def is_hetero(self) -> bool:
+        """Always: the graph has node types, if only one."""
+        return True
 
     def sample_from_nodes(self, inputs: NodeSamplerInput, **_: Any) -> HeteroSamplerOutput:
         return node_sample(inputs, partial(self._sample, without=None))

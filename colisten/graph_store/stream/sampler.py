@@ -1,4 +1,4 @@
-"""The sampler: seeds in, balanced neighbourhoods out, the same from every back end."""
+"""Neighbour sampling balanced over edge types: seeds in, neighbourhoods out, the same from every back end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from colisten.arrays import Floats, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.errors import SettingsError
+from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.stream.adjacency import Adjacency, Rows
 from colisten.graph_store.stream.draw import TOP, UNIFORM, WEIGHTED, Drawn, Pool, Requests, draw
 from colisten.graph_store.stream.exclude import Excluded, HeldOutEdges, ItemPairs, exclude
@@ -39,11 +40,11 @@ class Batch:
 
 @dataclass
 class NeighbourSampler:
-    """Draws neighbourhoods by a quota per node and neighbour type.
+    """Neighbour sampler with a quota per edge type.
 
-    Each node takes up to `fan_out[hop]` neighbours of every node type; with `refill`, slots that a type cannot fill go
-    to the others in equal parts. Without replacement: `uniform`, `weighted` (in proportion to the edge's weight among
-    those left) or `top` (the heaviest). A fan-out of -1 takes all.
+    Each node takes up to `fan_out[hop]` neighbours along every edge type that leads to it; with `refill`, slots that an
+    edge type cannot fill go to the others in equal parts. Without replacement: `uniform`, `weighted` (in proportion to
+    the edge's weight among those left) or `top` (the heaviest). A fan-out of -1 takes all.
     """
 
     adjacency: Adjacency
@@ -90,7 +91,7 @@ class NeighbourSampler:
         batch = np.repeat(np.arange(len(frontiers)), [len(frontier) for frontier in frontiers])
         slot = offsets(self._room(items, fan_out))
         asking = Requests(np.arange(len(items)), batch, _node_keys(keys, batch, items), slot)
-        drawn = Drawn(np.empty(slot[-1], np.int32), np.empty(slot[-1], np.float32))
+        drawn = Drawn(np.empty(slot[-1], np.int32), np.empty(slot[-1], np.float32), np.empty(slot[-1], np.uint8))
         count = self._draw(items, asking, fan_out, excluded, drawn)
         bounds = offsets(np.bincount(batch, minlength=len(growing)))
         for i, part in enumerate(growing):
@@ -121,13 +122,14 @@ class NeighbourSampler:
         return count
 
     def _pool(self, items: Int64s, rows: Rows) -> Pool:
-        return Pool(items, rows.start, self.adjacency.degrees[items], rows.items, rows.weights)
+        types = len(self.adjacency.node_types)
+        return Pool(items, rows.start, self.adjacency.degrees[items], rows.items, rows.weights, types)
 
     def draw_edges(
-        self, edge_type: tuple[int, int], count: int, rng: np.random.Generator, *, held_out: bool = False
+        self, edge_type: tuple[str, str, str], count: int, rng: np.random.Generator, *, held_out: bool = False
     ) -> tuple[Int64s, Int64s, Floats]:
-        """Up to `count` distinct edges between two node types, uniformly (see `supervision.edges_of_type`)."""
-        return edges_of_type(self.adjacency, edge_type, count, key_of(rng), self.held_out, held_out)
+        """Up to `count` distinct edges of a type, uniformly (see `supervision.edges_of_type`)."""
+        return edges_of_type(self.adjacency, EdgeType(*edge_type), count, key_of(rng), self.held_out, held_out)
 
 
 @compiled

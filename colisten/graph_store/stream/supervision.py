@@ -1,4 +1,4 @@
-"""Supervision edges: uniform over the edges of one type, without a scan of the edges.
+"""Supervision edges, drawn uniformly over the edges of one type without a scan of the edges.
 
 The two ends of all edges of a type are numbered by the degrees alone: node 0's neighbours of the other type first, then
 node 1's, and so on. A keyed permutation of these numbers, looked at from its beginning for as long as needed, is a
@@ -13,6 +13,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.compiled import compiled
+from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out as is_held_out
@@ -25,20 +26,23 @@ _ROUNDS = 6
 
 def edges_of_type(
     adjacency: Adjacency,
-    edge_type: tuple[int, int],
+    edge_type: EdgeType,
     count: int,
     key: np.uint64,
     split: HeldOutEdges | None,
     held_out: bool,
 ) -> WeightedEdges:
-    """Up to `count` distinct edges between node types `a` and `b`: (src, dst, weight), in random order.
+    """Up to `count` distinct edges of a type: (src, dst, weight), in random order.
 
     Uniform over all edges of the type that are held out (`held_out`) or not, by `split`; fewer than `count` only if
-    there are no more. `src` is of type `a`, `dst` of type `b`; within one type, `src < dst`.
+    there are no more. `src` is of type `edge_type.src`, `dst` of type `edge_type.dst`; within
+    one node type, `src < dst`.
     """
-    low, high = min(edge_type), max(edge_type)
+    a, b = (adjacency.node_types.index(name) for name in (edge_type.src, edge_type.dst))
+    low, high = min(a, b), max(a, b)
+    group = adjacency.group(edge_type.relation, adjacency.node_types[high])
     nodes = np.flatnonzero(adjacency.node_type == low)
-    ends = offsets(adjacency.degrees[nodes, high])
+    ends = offsets(adjacency.degrees[nodes, group])
     share = split.share if split else 0.0
     kept = (share if held_out else 1 - share) * (0.5 if low == high else 1.0)
     found: list[WeightedEdges] = []
@@ -46,13 +50,13 @@ def edges_of_type(
     while left > 0 and begin < ends[-1] and kept > 0:
         end = min(int(ends[-1]), begin + int(left / kept * 1.05) + 64)
         numbers = permuted(begin, end, int(ends[-1]), key)
-        edges = _edges_at(adjacency, nodes, ends, numbers, high)
+        edges = _edges_at(adjacency, nodes, ends, numbers, group)
         keep = (edges[0] < edges[1]) if low == high else np.ones(len(numbers), np.bool_)
         keep &= _belongs(edges, split, held_out)
         found.append((edges[0][keep][:left], edges[1][keep][:left], edges[2][keep][:left]))
         begin, left = end, left - len(found[-1][0])
     src, dst, weight = _joined(found)
-    return (src, dst, weight) if edge_type[0] <= edge_type[1] else (dst, src, weight)
+    return (src, dst, weight) if a <= b else (dst, src, weight)
 
 
 def _belongs(edges: WeightedEdges, split: HeldOutEdges | None, held_out: bool) -> Bools:
@@ -61,11 +65,11 @@ def _belongs(edges: WeightedEdges, split: HeldOutEdges | None, held_out: bool) -
     return outside if held_out else ~outside
 
 
-def _edges_at(adjacency: Adjacency, nodes: Int64s, ends: Int64s, numbers: Int64s, other: int) -> WeightedEdges:
+def _edges_at(adjacency: Adjacency, nodes: Int64s, ends: Int64s, numbers: Int64s, group: int) -> WeightedEdges:
     """The edges behind end `numbers`, read row by row."""
     at = np.searchsorted(ends, numbers, side="right") - 1
     src = nodes[at]
-    within = numbers - ends[at] + adjacency.degrees[src, :other].sum(axis=1, dtype=np.int64)
+    within = numbers - ends[at] + adjacency.degrees[src, :group].sum(axis=1, dtype=np.int64)
     asked, inverse = np.unique(src, return_inverse=True)
     by_row = np.argsort(inverse, kind="stable")
     bounds = offsets(np.bincount(inverse, minlength=len(asked)))

@@ -1,4 +1,4 @@
-"""Made-up listening data that behaves like the real thing, with the truth behind it."""
+"""Synthetic listening data from a latent-factor choice model, with the true preferences behind it."""
 
 from colisten.listening.synth.catalogue import ItemType
 from colisten.listening.synth.truth import Truth, true_preferences

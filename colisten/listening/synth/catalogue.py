@@ -1,4 +1,4 @@
-"""Made-up items: what they are about, how well known they are, when they appear, what is written about them."""
+"""Synthetic items: themes (latent factors), popularity, publication days, texts."""
 
 from __future__ import annotations
 
@@ -7,67 +7,65 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from colisten.arrays import Floats, Int64s
+from colisten.arrays import Floats, Floats64, Int64s
 from colisten.listening.synth.phrases import THEMES, TOPICS, Theme
 from colisten.listening.synth.writing import compose, person, series_name
 
 DIM = 32
-"""Width of the space in which people and items have their place."""
-Reals = npt.NDArray[np.float64]
+"""Number of latent factors of users and items."""
 LANGUAGES = ("en", "de", "es", "fr")
 _TRIES = 20
 BEGIN = datetime.date(2024, 1, 1)
-"""The first day of every world."""
+"""The first day of the interactions."""
 
 
 @dataclass(frozen=True)
 class ItemType:
-    """One kind of item, and how people listen to it."""
+    """One item type, and how users listen to it."""
 
     name: str
     items: int
     reach: float
-    """Share of the users who listen to it at all."""
+    """Share of the users who ever stream it."""
     rate: float
-    """Median of different items that a listener streams in 104 days."""
-    spread: float
-    """Spread of that number over listeners (sigma of a log-normal)."""
-    fame: float
-    """Spread of popularity over items (sigma of its logarithm)."""
+    """Median number of different items that a listener streams in 104 days."""
+    rate_spread: float
+    """Standard deviation of the logarithm of that number, over listeners."""
+    popularity_spread: float
+    """Standard deviation of log popularity, over items."""
     hours: float
-    """Median length of an item."""
+    """Median length of an item, in hours."""
     sessions: float
     """Mean number of streams of one item by one listener."""
     weak: tuple[str, ...]
-    """Weak signals that it can get."""
+    """Weak signals that it has."""
     show: bool = False
-    """It goes on in episodes."""
-    late: float = 0.0
-    """When its listeners take it up, as a share of all days: 0 from the start, 1 evenly until the end."""
+    """It has episodes."""
+    adoption: float = 0.0
+    """When its listeners first stream it: 0 all from the start, 1 evenly until the end."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All items of a world; arrays are by item, all types one after the other."""
+    """All items; arrays are by item, all types one after the other."""
 
     types: tuple[ItemType, ...]
     type_of: Int64s
-    place: Floats
-    """[items, DIM] where an item stands in the space of tastes."""
+    position: Floats
+    """[items, DIM] latent factors, unit length."""
     language: Int64s
-    fame: Floats
+    popularity: Floats
     """[items] log popularity."""
     day: Floats
-    """[items] day of publication in the world, 0 or less: there from the start."""
+    """[items] day of publication; 0 or less: there from the start."""
     table: pl.DataFrame
     """The items file."""
 
 
-def theme_places(rng: np.random.Generator) -> Floats:
-    """Where each theme stands, float32 [themes, DIM], unit length: themes of a topic are near each other."""
+def theme_positions(rng: np.random.Generator) -> Floats:
+    """Latent factors of each theme, float32 [themes, DIM], unit length; themes of a topic are near each other."""
     topics = rng.normal(size=(len(TOPICS), DIM))
     own = rng.normal(size=(len(THEMES), DIM))
     topic_of = [TOPICS.index(theme.topic) for theme in THEMES]
@@ -75,19 +73,23 @@ def theme_places(rng: np.random.Generator) -> Floats:
 
 
 def make_catalogue(types: Sequence[ItemType], themes: Floats, days: int, rng: np.random.Generator) -> Catalogue:
-    """Make all items: a tenth appears while people listen, and some on the last day, so that nobody has heard them."""
+    """Make all items: a tenth is published in the course of the data, and some on the last day, without listeners."""
     type_of = np.repeat(np.arange(len(types)), [kind.items for kind in types])
     count = len(type_of)
     theme = rng.integers(len(THEMES), size=count)
     author = _authors(type_of, theme, rng)
-    author_place = rng.normal(size=(author.max() + 1, DIM)) / np.sqrt(DIM)
-    place = _unit(themes[theme] + 0.35 * author_place[author] + 0.35 * rng.normal(size=(count, DIM)) / np.sqrt(DIM))
-    fame = rng.normal(size=count) * np.array([kind.fame for kind in types])[type_of]
+    author_position = rng.normal(size=(author.max() + 1, DIM)) / np.sqrt(DIM)
+    position = _unit(
+        themes[theme] + 0.35 * author_position[author] + 0.35 * rng.normal(size=(count, DIM)) / np.sqrt(DIM)
+    )
+    popularity = rng.normal(size=count) * np.array([kind.popularity_spread for kind in types])[type_of]
     when = rng.random(count)
     day = np.select([when < 0.02, when < 0.12], [days, rng.uniform(0, days, count)], -rng.exponential(900, count))
     language = rng.choice(len(LANGUAGES), size=count, p=[0.64, 0.14, 0.12, 0.10])
     table = _table(types, type_of, theme, author, language, day, rng)
-    return Catalogue(tuple(types), type_of, place, language, fame.astype(np.float32), day.astype(np.float32), table)
+    return Catalogue(
+        tuple(types), type_of, position, language, popularity.astype(np.float32), day.astype(np.float32), table
+    )
 
 
 def _authors(type_of: Int64s, theme: Int64s, rng: np.random.Generator) -> Int64s:
@@ -102,7 +104,7 @@ def _authors(type_of: Int64s, theme: Int64s, rng: np.random.Generator) -> Int64s
 
 def _table(
     types: Sequence[ItemType], type_of: Int64s, theme: Int64s, author: Int64s, language: Int64s,
-    day: Reals, rng: np.random.Generator,
+    day: Floats64, rng: np.random.Generator,
 ) -> pl.DataFrame:  # fmt: skip
     names = [person(rng) for _ in range(int(author.max()) + 1)]
     volumes: dict[int, int] = {}
@@ -114,7 +116,7 @@ def _table(
         show = types[kind].show
         volumes[by] = volumes.get(by, 0) + 1
         part = f"{series[by]}, Book {volumes[by]}" if series[by] and not show else None
-        title, description = _unlike(titles, THEMES[about], names[by], part, show, rng)
+        title, description = _distinct_title(titles, THEMES[about], names[by], part, show, rng)
         rows.append({
             "item_id": f"{types[kind].name}-{place:06d}", "item_type": types[kind].name, "title": title,
             "description": description, "language": LANGUAGES[language[place]],
@@ -124,7 +126,7 @@ def _table(
     return pl.DataFrame(rows)
 
 
-def _unlike(
+def _distinct_title(
     titles: set[str], theme: Theme, creator: str, series: str | None, show: bool, rng: np.random.Generator
 ) -> tuple[str, str]:
     """A title that is not among `titles` yet, if a few tries can find one, and its description."""
@@ -136,6 +138,6 @@ def _unlike(
     return title, description
 
 
-def _unit(vectors: Reals) -> Floats:
+def _unit(vectors: Floats64) -> Floats:
     unit: Floats = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return unit

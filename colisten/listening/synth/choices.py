@@ -1,6 +1,6 @@
-"""Who chooses what: in each period, every listener takes the items with the highest preference plus chance.
+"""Discrete choices by the Gumbel top-k trick: in each period, every user chooses items in proportion to preference.
 
-Adding Gumbel noise to log preferences and taking the largest is drawing without replacement in proportion to them.
+Adding Gumbel noise to log preferences and taking the largest draws without replacement in proportion to them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from colisten.listening.synth.catalogue import Catalogue
 from colisten.listening.synth.people import People
 
 PERIODS = 4
-"""Tastes and what is new change from one to the next."""
+"""Tastes and new items change from one to the next."""
 _TASTE = 10.0
-"""How strongly taste decides against fame: log odds between the best and an unrelated item."""
+"""Weight of taste beside popularity: log odds between the best and an unrelated item."""
 _DRIFT = 0.12
-"""Share of the way to another taste that people go in all days."""
+"""Weight of the drift beside the taste, at the end."""
 _NOVELTY = 0.8
-"""Log odds that an item gains while it is new."""
+"""Additional log odds of a new item."""
 _USERS_AT_ONCE = 2048
 _TINY = np.finfo(np.float32).tiny
 
@@ -45,64 +45,69 @@ class Preferences:
 
 @dataclass(frozen=True)
 class Choices:
-    """Pairs of a user and an item that came to mind: most are streamed, the others only looked at."""
+    """Pairs of a user and an item that was considered: some are streamed, the others are not."""
 
     user: Int64s
     item: Int64s
     streamed: Bools
     earliest: Floats
-    """Day before which neither of them was there, at most `latest`."""
+    """Day from which both the user had adopted the type and the item was published, at most `latest`."""
     latest: Floats
 
 
 def preferences(catalogue: Catalogue, people: People, days: int, period: int) -> Preferences:
-    """What everybody prefers in a period."""
-    moved = people.likes + _DRIFT * period / (PERIODS - 1) * people.drift[:, None, :]
+    """The preferences of all users in a period."""
+    moved = people.tastes + _DRIFT * period / (PERIODS - 1) * people.drift[:, None, :]
     moved = _TASTE * moved / np.linalg.norm(moved, axis=2, keepdims=True)
-    tongue = np.repeat(people.language[:, None, :], moved.shape[1], axis=1)
-    spoken = np.eye(tongue.shape[2], dtype=np.float32)[catalogue.language]
+    language = np.repeat(people.language[:, None, :], moved.shape[1], axis=1)
+    item_language = np.eye(language.shape[2], dtype=np.float32)[catalogue.language]
     begin = period * days / PERIODS
     new = (catalogue.day > begin - days / PERIODS) & (catalogue.day > 0)
     return Preferences(
-        np.concatenate([moved, tongue], axis=2).astype(np.float32),
-        np.concatenate([catalogue.place, spoken], axis=1),
-        (catalogue.fame + _NOVELTY * new).astype(np.float32),
+        np.concatenate([moved, language], axis=2).astype(np.float32),
+        np.concatenate([catalogue.position, item_language], axis=1),
+        (catalogue.popularity + _NOVELTY * new).astype(np.float32),
     )
 
 
 def choose(
-    catalogue: Catalogue, people: People, days: int, looked: Floats, rng: np.random.Generator
+    catalogue: Catalogue, people: People, days: int, considered_only: Floats, rng: np.random.Generator
 ) -> Iterator[Choices]:
-    """All choices, in pieces; per type, `looked` items come to mind for each that is streamed. None is chosen twice."""
-    users = np.arange(len(people.joined))
-    liked = [preferences(catalogue, people, days, period) for period in range(PERIODS)]
+    """All choices, in pieces, no pair twice; per type, `considered_only` items are not streamed for each that is."""
+    users = np.arange(len(people.adopted))
+    by_period = [preferences(catalogue, people, days, period) for period in range(PERIODS)]
     spans = [(period * days / PERIODS, (period + 1) * days / PERIODS) for period in range(PERIODS)]
     for kind in range(len(catalogue.types)):
         items = np.flatnonzero(catalogue.type_of == kind)
-        listeners = users[people.joined[:, kind] < days]
+        listeners = users[people.adopted[:, kind] < days]
         for start in range(0, len(listeners), _USERS_AT_ONCE):
             block = listeners[start : start + _USERS_AT_ONCE]
             taken = np.zeros((len(block), len(items)), bool)
-            for preferred, span in zip(liked, spans, strict=True):
-                wanted, both = _appetite(people, span, kind, block, float(looked[kind]), rng)
+            for preferred, span in zip(by_period, spans, strict=True):
+                streamed, considered = _counts(people, span, kind, block, float(considered_only[kind]), rng)
                 scores = preferred.of(block, kind, items)
                 scores[taken | (catalogue.day[items] >= span[1])] = -np.inf
-                row, place, rank = _draw(scores, both, rng)
+                row, place, rank = _draw(scores, considered, rng)
                 taken[row, place] = True
-                there = np.maximum(people.joined[block[row], kind], catalogue.day[items[place]])
+                earliest = np.maximum(people.adopted[block[row], kind], catalogue.day[items[place]])
                 latest = np.full(len(row), span[1], np.float32)
-                yield Choices(block[row], items[place], rank < wanted[row], np.maximum(span[0], there), latest)
+                yield Choices(block[row], items[place], rank < streamed[row], np.maximum(span[0], earliest), latest)
 
 
-def _appetite(
-    people: People, span: tuple[float, float], kind: int, users: Int64s, looked: float, rng: np.random.Generator
+def _counts(
+    people: People,
+    span: tuple[float, float],
+    kind: int,
+    users: Int64s,
+    considered_only: float,
+    rng: np.random.Generator,
 ) -> tuple[Int64s, Int64s]:
-    """How many items each user streams in a period, and how many come to mind."""
+    """How many items each user streams in a period, and how many are considered."""
     begin, end = span
-    joined = people.joined[users, kind]
-    wanted = rng.poisson(people.rate[users, kind] / PERIODS * np.clip((end - joined) / (end - begin), 0, 1))
-    wanted = np.maximum(wanted, (joined >= begin) & (joined < end))  # whoever takes it up streams something
-    return wanted, wanted + rng.poisson(wanted * looked)
+    adopted = people.adopted[users, kind]
+    streamed = rng.poisson(people.rate[users, kind] / PERIODS * np.clip((end - adopted) / (end - begin), 0, 1))
+    streamed = np.maximum(streamed, (adopted >= begin) & (adopted < end))  # adopting the type is streaming something
+    return streamed, streamed + rng.poisson(streamed * considered_only)
 
 
 def _draw(scores: Floats, counts: Int64s, rng: np.random.Generator) -> tuple[Int64s, Int64s, Int64s]:

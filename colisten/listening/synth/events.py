@@ -1,4 +1,4 @@
-"""From choices to events: when people stream, how long, and the weak signals that go before."""
+"""Interactions from choices: sessions of streams with times and seconds, and the weak signals before them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Bools, Int64s
-from colisten.listening.synth.catalogue import BEGIN, Catalogue, Reals
+from colisten.arrays import Bools, Floats64, Int64s
+from colisten.listening.synth.catalogue import BEGIN, Catalogue
 from colisten.listening.synth.choices import Choices
 
 ODDS: Mapping[str, tuple[float, float]] = {"follow": (0.10, 2.18), "preview": (0.25, 1.18), "intent": (0.12, 1.13)}
-"""Per weak signal: how often it comes without a stream, and the odds ratio with one (paper, appendix B)."""
+"""Per weak signal: its rate without a stream, and the odds ratio with one (paper, appendix B)."""
 _LEAD_DAYS = 4.0
 _BETWEEN_DAYS = 2.0
 
@@ -20,26 +20,26 @@ _BETWEEN_DAYS = 2.0
 def make_events(
     catalogue: Catalogue, choices: Choices, days: int, rng: np.random.Generator
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The interactions file, ordered by time, and per choice which weak signals went with it."""
+    """The interactions file, ordered by time, and the table of choices with their weak signals."""
     moment = choices.earliest + rng.random(len(choices.user)) * np.maximum(choices.latest - choices.earliest, 0)
     streams = _streams(catalogue, choices, moment, days, rng)
     kind_of = catalogue.type_of[choices.item]
-    went_before = {signal: np.zeros(len(kind_of), bool) for kind in catalogue.types for signal in kind.weak}
+    weak = {signal: np.zeros(len(kind_of), bool) for kind in catalogue.types for signal in kind.weak}
     parts = [streams]
     for place, kind in enumerate(catalogue.types):
         for signal in kind.weak:
-            given = _deal(choices.streamed, kind_of == place, *ODDS[signal], rng)
-            went_before[signal] |= given
+            given = _assign(choices.streamed, kind_of == place, *ODDS[signal], rng)
+            weak[signal] |= given
             lead = rng.exponential(_LEAD_DAYS, given.sum())
             day = np.maximum(moment[given] - lead, choices.earliest[given] * 0.98 + 0.02 * moment[given])
             parts.append(_frame(choices.user[given], choices.item[given], signal, day, None))
-    considered = {"user": choices.user, "item": choices.item, "streamed": choices.streamed, **went_before}
+    considered = {"user": choices.user, "item": choices.item, "streamed": choices.streamed, **weak}
     events = pl.concat(parts).sort("timestamp", "user", "item", "signal")
     return _named(events, catalogue), pl.DataFrame(considered)
 
 
-def _deal(streamed: Bools, able: Bools, base: float, ratio: float, rng: np.random.Generator) -> Bools:
-    """Give a signal to exact shares of the streamed and the other choices, so that small worlds keep the odds ratio."""
+def _assign(streamed: Bools, able: Bools, base: float, ratio: float, rng: np.random.Generator) -> Bools:
+    """Give a signal to exact shares of the streamed and the other choices, so that small data keeps the odds ratio."""
     odds = base / (1 - base) * ratio
     given = np.zeros(len(streamed), bool)
     for group, share in ((streamed, odds / (1 + odds)), (~streamed, base)):
@@ -49,9 +49,9 @@ def _deal(streamed: Bools, able: Bools, base: float, ratio: float, rng: np.rando
 
 
 def _streams(
-    catalogue: Catalogue, choices: Choices, moment: Reals, days: int, rng: np.random.Generator
+    catalogue: Catalogue, choices: Choices, moment: Floats64, days: int, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """Each streamed item in one or several sessions; their seconds add up to the part of it that was heard."""
+    """Each streamed item in one or several sessions, whose seconds add up to a part of its length."""
     user, item, first = choices.user[choices.streamed], choices.item[choices.streamed], moment[choices.streamed]
     kind = catalogue.type_of[item]
     length = _lengths(catalogue, rng)[item]
@@ -62,18 +62,18 @@ def _streams(
     gaps = rng.exponential(_BETWEEN_DAYS, len(pair)) * (number > 0)
     later = np.cumsum(gaps)
     day = first[pair] + later - later[np.flatnonzero(number == 0)][pair]
-    heard = np.maximum(seconds[pair] * rng.lognormal(0, 0.3, len(pair)), 30)
+    value = np.maximum(seconds[pair] * rng.lognormal(0, 0.3, len(pair)), 30)
     within = day < days
-    return _frame(user[pair][within], item[pair][within], "stream", day[within], heard[within])
+    return _frame(user[pair][within], item[pair][within], "stream", day[within], value[within])
 
 
-def _lengths(catalogue: Catalogue, rng: np.random.Generator) -> Reals:
+def _lengths(catalogue: Catalogue, rng: np.random.Generator) -> Floats64:
     median = np.array([kind.hours for kind in catalogue.types])[catalogue.type_of]
-    seconds: Reals = 3600 * median * rng.lognormal(0, 0.35, len(median))
+    seconds: Floats64 = 3600 * median * rng.lognormal(0, 0.35, len(median))
     return seconds
 
 
-def _frame(user: Int64s, item: Int64s, signal: str, day: Reals, value: Reals | None) -> pl.DataFrame:
+def _frame(user: Int64s, item: Int64s, signal: str, day: Floats64, value: Floats64 | None) -> pl.DataFrame:
     begin = int(np.datetime64(BEGIN, "s").astype(np.int64))
     return pl.DataFrame({
         "user": user, "item": item, "signal": pl.repeat(signal, len(user), eager=True),

@@ -1,4 +1,4 @@
-"""Made-up listeners: where they live, how old they are, what they like."""
+"""Synthetic users: country, age, tastes (latent factors), activity."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Floats, Int64s
-from colisten.listening.synth.catalogue import DIM, LANGUAGES, ItemType, Reals
+from colisten.arrays import Floats, Floats64, Int64s
+from colisten.listening.synth.catalogue import DIM, LANGUAGES, ItemType
 from colisten.listening.synth.phrases import THEMES
 
 _COUNTRIES = {"US": "en", "GB": "en", "DE": "de", "AT": "de", "ES": "es", "MX": "es", "FR": "fr"}
@@ -21,37 +21,37 @@ _MUSIC_WIDTH = 16
 
 @dataclass(frozen=True)
 class People:
-    """All listeners of a world; arrays are by user."""
+    """All users; arrays are by user."""
 
-    likes: Floats
-    """[users, types, DIM] where somebody's taste stands, for each item type, unit length."""
+    tastes: Floats
+    """[users, types, DIM] latent factors of the user for each item type, unit length."""
     drift: Floats
-    """[users, DIM] where it moves to, slowly."""
+    """[users, DIM] the latent factors that tastes move towards."""
     language: Floats
-    """[users, languages] how much less likely an item in that language is chosen (log)."""
-    joined: Floats
-    """[users, types] day on which they take up the type; days or more: never."""
+    """[users, languages] log odds of an item in that language, at most 0."""
+    adopted: Floats
+    """[users, types] day of the first stream of the type; the number of days or more: never."""
     rate: Floats
-    """[users, types] different items that they stream in all days."""
+    """[users, types] mean number of different items streamed in all days."""
     table: pl.DataFrame
     """The users file."""
 
 
 def make_people(users: int, types: Sequence[ItemType], themes: Floats, days: int, rng: np.random.Generator) -> People:
-    """Tastes follow age; the same taste, slightly changed, guides somebody in every item type and in music."""
+    """Make all users: tastes depend on age, and are nearly the same for every item type and for music."""
     age = np.clip(rng.gamma(7.0, 5.6, users), 14, 90)
     country = rng.choice(len(_COUNTRIES), size=users, p=_SHARES)
-    core = _tastes(age, themes, rng)
+    core = _mixed_tastes(age, themes, rng)
     own = rng.normal(size=(users, len(types), DIM)) / np.sqrt(DIM)
-    likes = _KEPT_ACROSS_TYPES * core[:, None, :] + (1 - _KEPT_ACROSS_TYPES**2) ** 0.5 * own
-    likes = (likes / np.linalg.norm(likes, axis=2, keepdims=True)).astype(np.float32)
+    tastes = _KEPT_ACROSS_TYPES * core[:, None, :] + (1 - _KEPT_ACROSS_TYPES**2) ** 0.5 * own
+    tastes = (tastes / np.linalg.norm(tastes, axis=2, keepdims=True)).astype(np.float32)
     return People(
-        likes, _tastes(age, themes, rng), _languages(country), _joined(users, types, days, rng),
+        tastes, _mixed_tastes(age, themes, rng), _languages(country), _adopted(users, types, days, rng),
         _rates(users, types, days, rng), _table(age, country, core, rng),
     )  # fmt: skip
 
 
-def _tastes(age: Reals, themes: Floats, rng: np.random.Generator) -> Floats:
+def _mixed_tastes(age: Floats64, themes: Floats, rng: np.random.Generator) -> Floats:
     """Each user's mixture of a few favourite themes, [users, DIM] of unit length."""
     distance = (age[:, None] - np.array([theme.age for theme in THEMES])[None, :]) / 18
     noisy = rng.gumbel(size=distance.shape) - 0.5 * distance**2
@@ -70,21 +70,21 @@ def _languages(country: Int64s) -> Floats:
     return dislike
 
 
-def _joined(users: int, types: Sequence[ItemType], days: int, rng: np.random.Generator) -> Floats:
-    late = np.array([kind.late for kind in types])
+def _adopted(users: int, types: Sequence[ItemType], days: int, rng: np.random.Generator) -> Floats:
+    adoption = np.array([kind.adoption for kind in types])
     reached = rng.random((users, len(types))) < np.array([kind.reach for kind in types])
     reached[np.arange(users)[~reached.any(axis=1)], int(np.argmax([kind.reach for kind in types]))] = True
-    start = rng.random((users, len(types))) ** (1 / np.maximum(late, 1e-9)) * days
-    return np.where(reached, np.where(late > 0, start, 0.0), days).astype(np.float32)
+    start = rng.random((users, len(types))) ** (1 / np.maximum(adoption, 1e-9)) * days
+    return np.where(reached, np.where(adoption > 0, start, 0.0), days).astype(np.float32)
 
 
 def _rates(users: int, types: Sequence[ItemType], days: int, rng: np.random.Generator) -> Floats:
     median = np.array([kind.rate for kind in types]) * days / 104
-    spread = np.array([kind.spread for kind in types])
+    spread = np.array([kind.rate_spread for kind in types])
     return (median * np.exp(spread * rng.normal(size=(users, len(types))))).astype(np.float32)
 
 
-def _table(age: Reals, country: Int64s, core: Floats, rng: np.random.Generator) -> pl.DataFrame:
+def _table(age: Floats64, country: Int64s, core: Floats, rng: np.random.Generator) -> pl.DataFrame:
     users = len(age)
     music = core @ rng.normal(size=(DIM, _MUSIC_WIDTH)) + 0.7 * rng.normal(size=(users, _MUSIC_WIDTH))
     music /= np.linalg.norm(music, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What made-up items can be about, read from phrases.toml."""
+"""Themes and words of synthetic items, read from phrases.toml."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Theme:
     words: tuple[str, ...]
     """Noun phrases that fit after "about"."""
     story: bool
-    """Told (fiction) rather than explained."""
+    """Fiction rather than non-fiction."""
     age: int
-    """The age at which it is liked most."""
+    """The age of its typical listener."""
 
 
 _BANK = tomllib.loads((files("colisten.listening.synth") / "phrases.toml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What people of a made-up world truly prefer: written beside the data, so that an oracle can be scored."""
+"""The true preferences behind synthetic data, written beside it, so that an oracle can be scored."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from colisten.listening.synth.choices import Preferences
 
 @dataclass(frozen=True)
 class Truth:
-    """Expected preferences at the end of a made-up world."""
+    """The preferences of all users in the last period."""
 
     user_ids: tuple[str, ...]
     item_ids: tuple[str, ...]
     item_types: tuple[str, ...]
-    """The types, in the order that `type_of` counts in."""
+    """The item types, in the order of the codes in `type_of`."""
     type_of: Int64s
     preferences: Preferences
 
@@ -29,7 +29,7 @@ class Truth:
         """Log preference of some users for every item, float32 [users, items].
 
         Within a user and an item type, exp(score) is in proportion to the probability of being chosen next; between
-        types scores are not comparable.
+        types, scores are not comparable.
         """
         scores = np.empty((len(users), len(self.item_ids)), np.float32)
         for kind in range(len(self.item_types)):
@@ -39,7 +39,7 @@ class Truth:
 
 
 def write_truth(folder: Path, catalogue: Catalogue, preferences: Preferences, considered: pl.DataFrame) -> None:
-    """Write truth.safetensors and considered.parquet (which choices were streamed, and their weak signals)."""
+    """Write truth.safetensors and considered.parquet (whether each choice was streamed, and its weak signals)."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {"users": preferences.users, "items": preferences.items, "bias": preferences.bias}
     save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / "truth.safetensors")
@@ -47,7 +47,7 @@ def write_truth(folder: Path, catalogue: Catalogue, preferences: Preferences, co
 
 
 def true_preferences(out: Path) -> Truth:
-    """The truth of the world that `make_world` wrote to `out`."""
+    """The true preferences that `make_world` wrote to `out`."""
     tensors = load_file(out / "truth" / "truth.safetensors")
     items = pl.read_parquet(out / "items.parquet", columns=["item_id", "item_type"])
     types = tuple(items["item_type"].unique(maintain_order=True))

@@ -1,4 +1,4 @@
-"""A believable listening world: people, audiobooks, podcasts, and who listened to what."""
+"""Synthetic listening data: users, audiobooks, podcasts and interactions, with the statistics of the paper."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from pathlib import Path
 
 import numpy as np
 
-from colisten.listening.synth.catalogue import ItemType, make_catalogue, theme_places
+from colisten.listening.synth.catalogue import ItemType, make_catalogue, theme_positions
 from colisten.listening.synth.choices import PERIODS, Choices, choose, preferences
 from colisten.listening.synth.events import make_events
 from colisten.listening.synth.people import make_people
 from colisten.listening.synth.truth import write_truth
 from colisten.workdir import replacing_folder
 
-_LOOKED = {"show": 0.4, "work": 1.5}
-"""Items looked at for each that is streamed."""
+_CONSIDERED = {"show": 0.4, "work": 1.5}
+"""Items that a user considers without streaming them, for each that is streamed."""
 
 
 def audiobook_type(items: int) -> ItemType:
-    """Audiobooks: few, long, taken up late, with all three weak signals."""
+    """Audiobooks: few, long, adopted late, with all three weak signals."""
     return ItemType(
-        "audiobook", items, reach=0.5, rate=3.6, spread=1.45, fame=2.7, hours=7.0, sessions=1.8,
-        weak=("follow", "preview", "intent"), late=0.55,
+        "audiobook", items, reach=0.5, rate=3.6, rate_spread=1.45, popularity_spread=2.7, hours=7.0, sessions=1.8,
+        weak=("follow", "preview", "intent"), adoption=0.55,
     )  # fmt: skip
 
 
 def podcast_type(items: int) -> ItemType:
-    """Podcasts: listened to by nearly all, in many short episodes, followed."""
+    """Podcasts: streamed by nearly all users, in many short episodes, with follows."""
     return ItemType(
         "podcast",
         items,
         reach=0.92,
         rate=10.5,
-        spread=0.9,
-        fame=1.3,
+        rate_spread=0.9,
+        popularity_spread=1.3,
         hours=1.5,
         sessions=2.4,
         weak=("follow",),
@@ -48,17 +48,17 @@ def make_world(
 ) -> None:  # fmt: skip
     """Write `interactions`, `items` and `users` as Parquet to `out`, and the truth behind them to `out/truth`.
 
-    The same arguments give the same world. What it is like (paper, section 3): a fifth of the audiobooks has about
-    80 % of the hours, a quarter of their listeners about 75 %; most had podcasts first; podcasts share their tastes;
-    follow, preview and intent go before streams with odds ratios 2.18, 1.18 and 1.13.
+    The same arguments give the same data. Its statistics are the paper's (section 3): a fifth of the audiobooks has
+    about 80 % of the hours, a quarter of their listeners about 75 %; most listeners had podcasts first, of the same
+    tastes; follow, preview and intent precede streams with odds ratios 2.18, 1.18 and 1.13.
     """
     types = [kind for kind in (audiobook_type(audiobooks), podcast_type(podcasts), *more_types) if kind.items]
     rng = np.random.default_rng(seed)
-    themes = theme_places(rng)
+    themes = theme_positions(rng)
     catalogue = make_catalogue(types, themes, days, rng)
     people = make_people(users, types, themes, days, rng)
-    looked = np.array([_LOOKED["show" if kind.show else "work"] for kind in types], np.float32)
-    choices = _together(list(choose(catalogue, people, days, looked, rng)))
+    considered_only = np.array([_CONSIDERED["show" if kind.show else "work"] for kind in types], np.float32)
+    choices = _together(list(choose(catalogue, people, days, considered_only, rng)))
     interactions, considered = make_events(catalogue, choices, days, rng)
     with replacing_folder(out) as draft:
         interactions.write_parquet(draft / "interactions.parquet")

@@ -1,4 +1,4 @@
-"""Titles and descriptions that carry their theme, in varied words."""
+"""Titles and descriptions of synthetic items, from templates filled with words of their theme."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _AUDIENCES = (
 
 
 def person(rng: np.random.Generator) -> str:
-    """A name."""
+    """A random name of a person."""
     return f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
 
 
 def compose(theme: Theme, creator: str, series: str | None, *, show: bool, rng: np.random.Generator) -> tuple[str, str]:
-    """A title and a description for one item; a `show` goes on week after week, anything else is one work."""
+    """A title and a description for one item; a `show` has episodes, anything else is one work."""
     a, b, c, d = (str(word) for word in rng.permutation(np.array(theme.words))[:4])
     noun = a.split()[-1].capitalize()
     words = {"word": a, "Word": _title(a), "other": _title(b), "noun": noun, "adjective": str(rng.choice(ADJECTIVES)),

@@ -1,14 +1,14 @@
-"""The Qdrant engine in this process, over a folder that many processes may read while one publishes.
+"""Embedded Qdrant (`qdrant-edge-py`): the engine in this process, over a folder that many may read while one publishes.
 
-W/index/ALIAS.json        {"collection": NAME}: what readers use, replaced in one step
+W/index/ALIAS.json        {"collection": NAME}: what readers open, replaced atomically
 W/index/NAME/shard/       a finished collection: segments of the engine, in the server's format
-W/index/NAME/ready.json   how many items it holds, and the breadth its searches need
+W/index/NAME/ready.json   {"items": N, "ef": EF}: how many items it holds, and the `ef` that its searches need
 W/index/.NAME.…/          a draft; renamed when it is finished, removed when it is not
 
 The engine locks only its write-ahead log. Shards here have none (a draft that was killed is of no use), so any number
 of processes may open one: opening and closing replaces small files by equal ones and changes no byte in place. But it
-makes anew what it misses, silently: a folder is renamed before it is removed, and a reader that no longer finds
-`ready.json` after opening throws away what it opened.
+silently recreates files that are missing. So a folder is renamed before it is removed, and a reader that no longer
+finds `ready.json` after opening discards what it opened.
 """
 
 from __future__ import annotations
@@ -29,20 +29,10 @@ from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
-from colisten.serving.index.collection import (
-    EVERYTHING,
-    FILTERED,
-    ON_DISK,
-    Conditions,
-    Hits,
-    Layout,
-    chosen_name,
-    engine_error,
-    is_name,
-)
+from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, chosen_name, is_name
+from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
+from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal
 from colisten.workdir import write_json
-
-_DISTANCES = {"towers": edge.Distance.Dot, "hgnn": edge.Distance.Cosine, "text": edge.Distance.Cosine}
 
 
 class EmbeddedCollection:
@@ -51,11 +41,11 @@ class EmbeddedCollection:
     def __init__(self, name: str, folder: Path, ef: int | None) -> None:
         self.name = name
         self.ef = ef
-        with _engine():
+        with _engine_errors():
             self._shard = edge.EdgeShard.load(str(folder))
 
     def count(self, conditions: Conditions = EVERYTHING) -> int:
-        with _engine():
+        with _engine_errors():
             return int(self._shard.count(edge.CountRequest(filter=_filter(conditions), exact=True)))
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
@@ -68,21 +58,21 @@ class EmbeddedCollection:
             )
             for vector in vectors
         ]  # fmt: skip
-        with _engine():
-            return Hits.of(self._shard.query_batch(edge.QueryBatchRequest(requests)), limit)
+        with _engine_errors():
+            return hits_of(self._shard.query_batch(edge.QueryBatchRequest(requests)), limit)
 
     def vectors(self, using: str, items: Sequence[int]) -> dict[int, Floats]:
-        with _engine():
+        with _engine_errors():
             found = self._shard.retrieve(list(items), False, [using])
         return {_number(record): _vector(record, using) for record in found}
 
     def payloads(self, items: Sequence[int]) -> dict[int, dict[str, Any]]:
-        with _engine():
+        with _engine_errors():
             found = self._shard.retrieve(list(items), True, False)
         return {_number(record): record.payload or {} for record in found}
 
     def close(self) -> None:
-        with _engine():
+        with _engine_errors():
             self._shard.close()
 
 
@@ -95,9 +85,9 @@ class EmbeddedDraft:
         self._folder = folder
         self._collection: EmbeddedCollection | None = None
         (folder / "shard").mkdir()
-        with _engine():
+        with _engine_errors():
             self._shard = edge.EdgeShard.create(str(folder / "shard"), _config(layout))
-            for field in FILTERED:
+            for field in FILTERED_FIELDS:
                 self._shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
 
     def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
@@ -105,23 +95,23 @@ class EmbeddedDraft:
             edge.Point(item, {name: rows[place] for name, rows in vectors.items()}, payload)
             for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))
         ]
-        with _engine():
+        with _engine_errors():
             self._shard.update(edge.UpdateOperation.upsert_points(points))
 
     def build(self) -> EmbeddedCollection:
-        with _engine():
+        with _engine_errors():
             self._shard.flush()
             self._shard.close()
         command = [sys.executable, "-m", "colisten.serving.index.optimise", str(self._folder / "shard")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise _named(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
+            raise _error_of(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
         self._collection = EmbeddedCollection(self.name, self._folder / "shard", None)
         return self._collection
 
     def finish(self, ef: int | None) -> None:
         assert self._collection is not None, "build() comes first"
-        write_json(self._folder / "ready.json", {"breadth": ef, "items": self._collection.count()})
+        write_json(self._folder / "ready.json", {"items": self._collection.count(), "ef": ef})
         self.finished = True
 
     def close(self) -> None:
@@ -150,7 +140,7 @@ class EmbeddedIndex:
     @contextmanager
     def draft(self, name: str, layout: Layout) -> Iterator[EmbeddedDraft]:
         self._root.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with self._publish_lock():
             folder = Path(tempfile.mkdtemp(dir=self._root, prefix=f".{name}."))
             try:
                 draft = EmbeddedDraft(name, folder, layout)
@@ -166,12 +156,12 @@ class EmbeddedIndex:
         try:
             path = self._root / chosen / "ready.json"
             ready = json.loads(path.read_text())
-            collection = EmbeddedCollection(chosen, path.parent / "shard", ready["breadth"])
+            collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"])
             if path.exists() and collection.count() == ready["items"]:
                 return collection
             raise IndexStoreError("Its files are gone, or hold another number of items than were published.")
-        except (IndexStoreError, FileNotFoundError) as error:
-            if name is None and self.live() != chosen:  # a publish removed it after we read its name
+        except (IndexStoreError, FileNotFoundError, KeyError) as error:
+            if name is None and self.live() != chosen:  # a publish removed it after its name was read
                 return self.open()
             raise IndexStoreError(
                 f"The index {chosen} cannot be opened: publish again (`colisten index publish`)."
@@ -181,19 +171,20 @@ class EmbeddedIndex:
         write_json(self._root / f"{self.alias}.json", {"collection": name})
 
     def drop(self, name: str) -> None:
-        gone = self._root / f".{name}.dropped"
-        (self._root / name).replace(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        dropped = self._root / f".{name}.dropped"
+        (self._root / name).replace(dropped)
+        shutil.rmtree(dropped, ignore_errors=True)
 
     def clean(self) -> None:
-        with self._alone():
+        with self._publish_lock():
             drafts = self._root.glob(f".{self.alias}-*")
-            debris = (folder for folder in self._root.iterdir() if is_name(self.alias, folder.name))
-            for folder in (*drafts, *(folder for folder in debris if not (folder / "ready.json").exists())):
+            collections = (folder for folder in self._root.iterdir() if is_name(self.alias, folder.name))
+            incomplete = (folder for folder in collections if not (folder / "ready.json").exists())
+            for folder in (*drafts, *incomplete):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _publish_lock(self) -> Iterator[None]:
         self._root.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self._root / ".lock", timeout=0):
@@ -203,17 +194,21 @@ class EmbeddedIndex:
 
 
 def _config(layout: Layout) -> edge.EdgeConfig:
+    hnsw = layout.hnsw or NO_GRAPH
     return edge.EdgeConfig(
-        vectors={
-            name: edge.EdgeVectorParams(width, _DISTANCES[name], memory=edge.Memory.Cold if name in ON_DISK else None)
-            for name, width in layout.widths.items()
-        },
+        vectors={name: _vector_params(name, width) for name, width in layout.widths.items()},
         hnsw_config=edge.HnswIndexConfig(
-            m=layout.m, ef_construct=layout.ef_construct, full_scan_threshold=layout.full_scan_threshold
+            m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
         ),
         optimizers=edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
         wal_enabled=False,
     )
+
+
+def _vector_params(name: str, width: int) -> edge.EdgeVectorParams:
+    vector = VECTORS[name]
+    distance = getattr(edge.Distance, DISTANCES[vector.metric])
+    return edge.EdgeVectorParams(width, distance, memory=edge.Memory.Cold if vector.on_disk else None)
 
 
 def _number(record: edge.Record) -> int:
@@ -234,17 +229,17 @@ def _filter(conditions: Conditions) -> edge.Filter | None:
 
 
 @contextmanager
-def _engine() -> Iterator[None]:
+def _engine_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the engine raises nothing more specific
-        raise _named([str(error)]) from error
+        raise _error_of([str(error)]) from error
 
 
-def _named(said: Sequence[str]) -> IndexStoreError | OutOfSpaceError:
-    sentence = " ".join(said).rstrip(".")
+def _error_of(lines: Sequence[str]) -> IndexStoreError | OutOfSpaceError:
+    sentence = " ".join(lines).rstrip(".")
     if "No space left" in sentence:
         return OutOfSpaceError(
             "No space is left on the disk: free some and publish again; the live index is as it was."
         )
-    return engine_error(sentence, f"The embedded vector index failed: {sentence}.")
+    return refusal(sentence, f"The embedded vector index failed: {sentence}.")

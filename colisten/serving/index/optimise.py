@@ -1,7 +1,7 @@
-"""Turn a freshly written shard into the form that is opened and searched fastest.
+"""Qdrant's optimiser over a freshly written shard: merge its segments and build the HNSW graph.
 
-A process of its own, `python -m colisten.serving.index.optimise FOLDER`: the engine keeps the interpreter's lock for as
-long as this takes (seconds for 250,000 items, minutes with a graph), and progress would stand still.
+A process of its own, `python -m colisten.serving.index.optimise FOLDER`: the engine holds the GIL for as long as this
+takes (seconds for 250,000 items, minutes with a graph), and the progress bar would stop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from qdrant_edge import EdgeShard
 
 
 def main(folder: str) -> None:
-    """Optimise the shard in `folder`, which nobody else has open."""
+    """Optimise the shard in `folder`, which no other process has open."""
     shard = EdgeShard.load(folder)
     shard.optimize()
     shard.flush()

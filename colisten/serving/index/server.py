@@ -1,6 +1,7 @@
 """A Qdrant server, through qdrant-client: gRPC where its port answers, else REST.
 
-A collection is a draft until its metadata says `ready`; the alias is Qdrant's own.
+A collection is a draft until its metadata has `ready: true`, with the `ef` that its searches need. The alias is one of
+Qdrant's aliases.
 """
 
 from __future__ import annotations
@@ -18,26 +19,17 @@ from qdrant_client.http.exceptions import ApiException
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import (
-    EVERYTHING,
-    FILTERED,
-    ON_DISK,
-    Conditions,
-    Hits,
-    Layout,
-    chosen_name,
-    engine_error,
-    is_name,
-)
+from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, chosen_name, is_name
+from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
+from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal
 from colisten.settings import QdrantSettings
 
-_DISTANCES = {"towers": models.Distance.DOT, "hgnn": models.Distance.COSINE, "text": models.Distance.COSINE}
-_SECONDS_BETWEEN_LOOKS = 0.5
-_LOOKS_AT_REST = 10
+_POLL_SECONDS = 0.5
+_STABLE_POLLS = 10
 
 
 def connect(settings: QdrantSettings) -> QdrantClient:
-    """A client of `settings.url` that has been answered.
+    """A client of the server at `settings.url`, after a first answer: gRPC, else REST.
 
     Raises:
         IndexStoreError: the server cannot be reached or refuses the key.
@@ -47,7 +39,7 @@ def connect(settings: QdrantSettings) -> QdrantClient:
         client = QdrantClient(url=settings.url, api_key=key, prefer_grpc=True, timeout=60)
         client.get_collections()
     except (RpcError, ApiException, QdrantException):
-        with _reaching():
+        with _client_errors():
             client = QdrantClient(url=settings.url, api_key=key, timeout=60)
             client.get_collections()
     return client
@@ -62,7 +54,7 @@ class ServerCollection:
         self._client = client
 
     def count(self, conditions: Conditions = EVERYTHING) -> int:
-        with _reaching():
+        with _client_errors():
             return self._client.count(self.name, count_filter=_filter(conditions), exact=True).count
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
@@ -72,17 +64,17 @@ class ServerCollection:
             models.QueryRequest(query=vector, using=using, filter=wanted, limit=limit, params=params)
             for vector in vectors.tolist()
         ]
-        with _reaching():
+        with _client_errors():
             found = self._client.query_batch_points(self.name, requests)
-        return Hits.of([answer.points for answer in found], limit)
+        return hits_of([answer.points for answer in found], limit)
 
     def vectors(self, using: str, items: Sequence[int]) -> dict[int, Floats]:
-        with _reaching():
+        with _client_errors():
             found = self._client.retrieve(self.name, list(items), with_payload=False, with_vectors=[using])
         return {int(p.id): np.asarray(p.vector[using], np.float32) for p in found if isinstance(p.vector, dict)}
 
     def payloads(self, items: Sequence[int]) -> dict[int, dict[str, Any]]:
-        with _reaching():
+        with _client_errors():
             found = self._client.retrieve(self.name, list(items), with_payload=True)
         return {int(point.id): point.payload or {} for point in found}
 
@@ -95,20 +87,18 @@ class ServerDraft:
         self.finished = False
         self._client = client
         self._layout = layout
-        with _reaching():
+        hnsw = layout.hnsw or NO_GRAPH
+        with _client_errors():
             client.create_collection(
                 name,
-                vectors_config={
-                    vector: models.VectorParams(size=width, distance=_DISTANCES[vector], on_disk=vector in ON_DISK)
-                    for vector, width in layout.widths.items()
-                },
+                vectors_config={vector: _vector_params(vector, width) for vector, width in layout.widths.items()},
                 hnsw_config=models.HnswConfigDiff(
-                    m=layout.m, ef_construct=layout.ef_construct, full_scan_threshold=layout.full_scan_threshold
+                    m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
                 ),
                 optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
                 metadata={"ready": False},
             )
-            for field in ("item_id", *FILTERED):  # others look items up here by their own ids
+            for field in ("item_id", *FILTERED_FIELDS):  # other readers look items up by their own ids
                 client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD)
 
     def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
@@ -117,33 +107,33 @@ class ServerDraft:
             models.PointStruct(id=item, vector={name: rows[place] for name, rows in lists.items()}, payload=payload)
             for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))
         ]
-        with _reaching():
+        with _client_errors():
             self._client.upsert(self.name, points, wait=True)
 
     def build(self) -> ServerCollection:
-        if self._layout.graph:
+        if self._layout.hnsw:
             self._build_graph()
         return ServerCollection(self._client, self.name, None)
 
     def finish(self, ef: int | None) -> None:
-        with _reaching():
-            self._client.update_collection(self.name, metadata={"ready": True, "breadth": ef})
+        with _client_errors():
+            self._client.update_collection(self.name, metadata={"ready": True, "ef": ef})
         self.finished = True
 
     def _build_graph(self) -> None:
-        """Start indexing and wait until nothing moves; green alone is no sign, the status is green before it begins."""
-        with _reaching():
+        """Start indexing and poll until it has stopped. The status alone does not tell: it begins green."""
+        with _client_errors():
             self._client.update_collection(
                 self.name, optimizers_config=models.OptimizersConfigDiff(indexing_threshold=10_000)
             )
-            indexed, still = -1, 0
-            while still < _LOOKS_AT_REST:
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+            indexed, stable = -1, 0
+            while stable < _STABLE_POLLS:
+                time.sleep(_POLL_SECONDS)
                 info = self._client.get_collection(self.name)
                 if info.status == models.CollectionStatus.RED:
                     raise IndexStoreError("Qdrant could not index the collection: its log says why.")
-                moved = info.status != models.CollectionStatus.GREEN or info.indexed_vectors_count != indexed
-                indexed, still = info.indexed_vectors_count or 0, 0 if moved else still + 1
+                busy = info.status != models.CollectionStatus.GREEN or info.indexed_vectors_count != indexed
+                indexed, stable = info.indexed_vectors_count or 0, 0 if busy else stable + 1
 
 
 class ServerIndex:
@@ -157,7 +147,7 @@ class ServerIndex:
         return [name for name in self._names() if self._metadata(name).get("ready")]
 
     def live(self) -> str | None:
-        with _reaching():
+        with _client_errors():
             aliases = self._client.get_aliases().aliases
         return next((found.collection_name for found in aliases if found.alias_name == self.alias), None)
 
@@ -172,18 +162,18 @@ class ServerIndex:
 
     def open(self, name: str | None = None) -> ServerCollection:
         chosen = chosen_name(self, name)
-        return ServerCollection(self._client, chosen, self._metadata(chosen).get("breadth"))
+        return ServerCollection(self._client, chosen, self._metadata(chosen).get("ef"))
 
     def switch(self, name: str) -> None:
         changes: list[models.AliasOperations] = []
         if self.live() is not None:
             changes.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self.alias)))
         create = models.CreateAlias(collection_name=name, alias_name=self.alias)
-        with _reaching():
+        with _client_errors():
             self._client.update_collection_aliases([*changes, models.CreateAliasOperation(create_alias=create)])
 
     def drop(self, name: str) -> None:
-        with _reaching():
+        with _client_errors():
             self._client.delete_collection(name)
 
     def clean(self) -> None:
@@ -191,13 +181,18 @@ class ServerIndex:
             self.drop(name)
 
     def _names(self) -> list[str]:
-        with _reaching():
+        with _client_errors():
             found = self._client.get_collections().collections
         return sorted(each.name for each in found if is_name(self.alias, each.name))
 
     def _metadata(self, name: str) -> dict[str, Any]:
-        with _reaching():
+        with _client_errors():
             return self._client.get_collection(name).config.metadata or {}
+
+
+def _vector_params(name: str, width: int) -> models.VectorParams:
+    vector = VECTORS[name]
+    return models.VectorParams(size=width, distance=models.Distance(DISTANCES[vector.metric]), on_disk=vector.on_disk)
 
 
 def _filter(conditions: Conditions) -> models.Filter | None:
@@ -208,11 +203,11 @@ def _filter(conditions: Conditions) -> models.Filter | None:
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
-    """Turn what the client raises, over REST or gRPC, into one sentence (which never holds the key)."""
+def _client_errors() -> Iterator[None]:
+    """What the client raises, over REST or gRPC, as an `IndexStoreError` of one sentence, which never holds the key."""
     try:
         yield
     except (RpcError, ApiException, QdrantException, ValueError) as error:
         details = error.details() if isinstance(error, RpcError) and hasattr(error, "details") else str(error)
-        said = " ".join(str(details).split())[:300]
-        raise engine_error(said, f"Qdrant cannot be used: {said}. Check COLISTEN_QDRANT_URL and _API_KEY.") from error
+        message = " ".join(str(details).split())[:300]
+        raise refusal(message, f"Qdrant cannot be used: {message}. Check COLISTEN_QDRANT_URL and _API_KEY.") from error

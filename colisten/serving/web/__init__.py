@@ -1,1 +1,1 @@
-"""`colisten serve`: a JSON API and one page, over HTTP."""
+"""The HTTP server of `colisten serve`: a JSON API (FastAPI) and one page."""

@@ -1,4 +1,4 @@
-"""The application: routes, each a few lines that hand a question in and put the answer into JSON."""
+"""The FastAPI application: routes that queue a request and turn the result into a response model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from colisten.graph_store.inspection.show import ItemView
 from colisten.serving.profiles import Item
 from colisten.serving.recommending import Recommendations
 from colisten.serving.web import requests, responses
-from colisten.serving.web.guards import Guard, errors_as_json, key_check
+from colisten.serving.web.guards import GuardMiddleware, errors_as_json, key_check
 from colisten.serving.web.handler import RequestHandler
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.page import page_routes
-from colisten.serving.web.request_queue import Desk
+from colisten.serving.web.request_queue import RequestQueue
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
@@ -31,31 +31,31 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     422: {"model": responses.ErrorResponse, "description": "A parameter cannot be used."},
     503: {
         "model": responses.ErrorResponse,
-        "description": "Nothing is published, a database does not answer, or too many wait.",
+        "description": "Nothing is published, a database does not answer, or the queue is full.",
     },
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": responses.ErrorResponse, "description": "Two things at once."}
+    409: {"model": responses.ErrorResponse, "description": "A user id together with likes or features."}
 }
 
 
 def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
-    """The server of a working folder, to be run by any ASGI server; see `colisten serve`."""
-    queue = Desk(lambda: RequestHandler(workdir, settings), settings.serve.waiting)
+    """The ASGI application that serves a working folder; `colisten serve` runs it with uvicorn."""
+    queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting)
     metrics = Metrics(lambda: queue.waiting)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with suppress(ColistenError):  # `/search` says what is wrong; everything else works
-            await queue.ask(lambda handler: handler.load_encoder())
+        with suppress(ColistenError):  # `/search` will say what is wrong; the other routes work
+            await queue.run(lambda handler: handler.load_encoder())
         yield
         await queue.close()
 
     app = FastAPI(
         title="Colisten", version=version("colisten"), lifespan=lifespan, docs_url=None, redoc_url=None,
-        description="Recommendations, reasons, likeness and search. Errors are one sentence under `error`.",
+        description="Recommendations, explanations, similar items and search. Errors are one sentence under `error`.",
     )  # fmt: skip
-    app.add_middleware(Guard, metrics=metrics, host=settings.serve.host)
+    app.add_middleware(GuardMiddleware, metrics=metrics, host=settings.serve.host)
     errors_as_json(app)
     key = settings.serve.api_key
     app.include_router(_api(queue, metrics), responses=_ERRORS, dependencies=[Depends(key_check(key))] if key else [])
@@ -64,24 +64,24 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     return app
 
 
-def _health(queue: Desk) -> APIRouter:
+def _health(queue: RequestQueue) -> APIRouter:
     router = APIRouter()
 
     @router.get("/health")
     async def health() -> responses.HealthResponse:
-        """Is there something to ask?"""
-        return await queue.ask(lambda handler: handler.health())
+        """Health check: what is being served; 503 if nothing is published."""
+        return await queue.run(lambda handler: handler.health())
 
     return router
 
 
-def _api(queue: Desk, metrics: Metrics) -> APIRouter:
+def _api(queue: RequestQueue, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.get("/recommend", responses=_CONFLICT)
     async def recommend(request: Annotated[requests.RecommendRequest, Query()]) -> responses.RecommendResponse:
-        """What a user, or somebody with no account, may want to hear next."""
-        answer, reasons, notes = await queue.ask(lambda handler: handler.recommend(request))
+        """Recommend items to a user, or to an anonymous user described by likes and features."""
+        answer, reasons, notes = await queue.run(lambda handler: handler.recommend(request))
         why = [reason.as_json() for reason in reasons] if reasons is not None else [None] * len(answer.items)
         rows = zip(answer.titled(), why, strict=True)
         items = [responses.RecommendedItemResponse.model_validate(row | {"why": reason}) for row, reason in rows]
@@ -89,25 +89,25 @@ def _api(queue: Desk, metrics: Metrics) -> APIRouter:
 
     @router.get("/why", responses=_CONFLICT)
     async def why(request: Annotated[requests.WhyRequest, Query()]) -> responses.ReasonResponse:
-        """What speaks for one item, for a user or somebody with no account."""
-        reason = await queue.ask(lambda handler: handler.why(request))
+        """Explain why one item suits a user, or an anonymous user."""
+        reason = await queue.run(lambda handler: handler.why(request))
         return responses.ReasonResponse.model_validate(reason.as_json())
 
     @router.get("/similar")
     async def similar(request: Annotated[requests.SimilarRequest, Query()]) -> responses.RankedItemsResponse:
-        """Items listened to by the same people."""
-        return responses.RankedItemsResponse(items=_ranked(await queue.ask(lambda handler: handler.similar(request))))
+        """Similar items: listened to by the same people."""
+        return responses.RankedItemsResponse(items=_ranked(await queue.run(lambda handler: handler.similar(request))))
 
     @router.get("/search")
     async def search(request: Annotated[requests.SearchRequest, Query()]) -> responses.RankedItemsResponse:
-        """Items whose texts mean what is asked for."""
-        return responses.RankedItemsResponse(items=_ranked(await queue.ask(lambda handler: handler.search(request))))
+        """Semantic search: items whose texts mean what the query says."""
+        return responses.RankedItemsResponse(items=_ranked(await queue.run(lambda handler: handler.search(request))))
 
     @router.get("/titles")
     async def titles(request: Annotated[requests.TitlesRequest, Query()]) -> responses.TitlesResponse:
-        """Items with some words in their title."""
+        """Items by a part of their title."""
         return responses.TitlesResponse(
-            items=[_named(item) for item in await queue.ask(lambda handler: handler.titles(request))]
+            items=[_item(item) for item in await queue.run(lambda handler: handler.titles(request))]
         )
 
     @router.get("/neighbourhood")
@@ -115,17 +115,17 @@ def _api(queue: Desk, metrics: Metrics) -> APIRouter:
         request: Annotated[requests.NeighbourhoodRequest, Query()],
     ) -> responses.NeighbourhoodResponse:
         """An item's strongest neighbours in the co-listening graph."""
-        return _neighbourhood(*await queue.ask(lambda handler: handler.neighbourhood(request)))
+        return _neighbourhood(*await queue.run(lambda handler: handler.neighbourhood(request)))
 
     @router.get("/metrics", response_class=PlainTextResponse)
-    async def figures() -> str:
-        """Figures for Prometheus."""
+    async def prometheus() -> str:
+        """Metrics for Prometheus."""
         return metrics.text()
 
     return router
 
 
-def _named(item: Item) -> responses.ItemResponse:
+def _item(item: Item) -> responses.ItemResponse:
     return responses.ItemResponse.model_validate(item.as_json())
 
 
@@ -134,13 +134,13 @@ def _ranked(answer: Recommendations) -> list[responses.RankedItemResponse]:
 
 
 def _neighbourhood(item: Item, view: ItemView | None) -> responses.NeighbourhoodResponse:
-    if view is None:  # newer than the graph
-        return responses.NeighbourhoodResponse(item=_named(item), neighbours=[], degrees={})
-    near = [
+    if view is None:  # the item is newer than the graph
+        return responses.NeighbourhoodResponse(item=_item(item), neighbours=[], degrees={})
+    neighbours = [
         responses.NeighbourResponse(
             item_id=n.id, item_type=n.item_type, title=n.title, listeners=n.listeners, weight=round(n.weight, 4)
         )
-        for found in view.neighbours.values()
-        for n in found
+        for of_type in view.neighbours.values()
+        for n in of_type
     ]
-    return responses.NeighbourhoodResponse(item=_named(item), neighbours=near, degrees=dict(view.degrees))
+    return responses.NeighbourhoodResponse(item=_item(item), neighbours=neighbours, degrees=dict(view.degrees))

@@ -1,4 +1,4 @@
-"""What every request passes: a bound on its body, a check of the host it names, a measurement; and errors as JSON."""
+"""ASGI middleware (body limit, Host check, metrics), the API key dependency, and exception handlers that give JSON."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from colisten.serving.web.handler import ConflictError
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.request_queue import QueueFullError
 
-_MOST_BYTES = 1024
-"""Questions come as parameters: nobody needs to send a body."""
+_MAX_BODY_BYTES = 1024
+"""Every request comes as query parameters: no body is needed."""
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _BEARER = HTTPBearer(auto_error=False, description="The key of `serve.api_key`.")
 _HTTP = {
@@ -33,8 +33,8 @@ _HTTP = {
 _STATUS: Mapping[type[ColistenError], int] = {SettingsError: 404, ConflictError: 409, QueueFullError: 503}
 
 
-class Guard:
-    """Refuses large bodies, and names of strangers where only this machine may ask; counts and times the rest."""
+class GuardMiddleware:
+    """Refuses large bodies and, on a loopback address, foreign Host headers; counts and times all requests."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, host: str) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class Guard:
             return
         began, status = time.perf_counter(), 500
 
-        async def noting(message: Message) -> None:
+        async def recording_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -55,28 +55,28 @@ class Guard:
 
         try:
             refusal = self._refusal(Headers(scope=scope))
-            await (refusal or self._app)(scope, receive, noting)
+            await (refusal or self._app)(scope, receive, recording_status)
         finally:
             path = getattr(scope.get("route"), "path", "other")
             self._metrics.count(path, status, time.perf_counter() - began)
 
     def _refusal(self, headers: Headers) -> JSONResponse | None:
         length = headers.get("content-length", "0")
-        if "transfer-encoding" in headers or not length.isdecimal() or int(length) > _MOST_BYTES:
+        if "transfer-encoding" in headers or not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
             return _error(413, "Questions come as parameters: send no body.")
-        # A page elsewhere could point a name of its own at this address and ask in the name of who opened it.
+        # DNS rebinding: a page elsewhere could point a name of its own at this address and read the answers.
         if self._hosts and re.sub(r":\d+$", "", headers.get("host", "")) not in self._hosts:
             return _error(403, "This server answers to localhost only: set serve.host to let others ask.")
         return None
 
 
 def is_loopback(host: str) -> bool:
-    """Can only this machine reach it?"""
+    """Is it an address that only this machine can reach?"""
     return host in {*_LOOPBACK, "::1"}
 
 
 def key_check(key: SecretStr) -> Callable[..., None]:
-    """A dependency that lets in who sends the key."""
+    """A FastAPI dependency that checks the bearer token."""
 
     def check(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
         if sent is None or not secrets.compare_digest(sent.credentials.encode(), key.get_secret_value().encode()):
@@ -88,7 +88,7 @@ def key_check(key: SecretStr) -> Callable[..., None]:
 
 
 def errors_as_json(app: FastAPI) -> None:
-    """Every error is `{"error": "one sentence"}`."""
+    """Register handlers that make every error `{"error": "one sentence"}`."""
 
     @app.exception_handler(ColistenError)
     async def known(_: Request, error: ColistenError) -> JSONResponse:

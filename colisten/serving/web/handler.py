@@ -1,4 +1,4 @@
-"""Everything that answers are made from, kept open between questions, for one thread."""
+"""The handler of requests: recommender, path finder and text encoder, kept open between requests, for one thread."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from colisten.workdir import Workdir
 if TYPE_CHECKING:
     from colisten.text.encoder import Encoder
 
-_SECONDS_BETWEEN_TRIES = 30.0
+_RETRY_SECONDS = 30.0
 
 
 class ConflictError(ColistenError):
-    """A question that asks for two things at once."""
+    """A request with parameters that exclude each other."""
 
 
 class RequestHandler:
-    """Answers questions. Not for several threads at once: SQLite and the embedded engine are not."""
+    """Computes the result of each request. Not thread-safe, as SQLite and the embedded engine are not."""
 
     def __init__(self, workdir: Workdir, settings: Settings) -> None:
         self._workdir = workdir
         self._settings = settings
         self._live = LiveRecommender(workdir, settings)
-        self._graph = PathFinder.open(workdir, settings)
-        self._tried = time.monotonic()
+        self._path_finder = PathFinder.open(workdir, settings)
+        self._tried_at = time.monotonic()
         self._encoder: Encoder | None = None
 
     def close(self) -> None:
-        self._graph.close()
+        self._path_finder.close()
         self._live.close()
 
     def load_encoder(self) -> Encoder:
@@ -66,24 +66,24 @@ class RequestHandler:
             index=recommender.collection.name,
             items=recommender.collection.count(),
             types=sorted(types, key=lambda name: name != recommender.target),
-            graph=self._running.absent is None,
+            graph=self._reconnected_path_finder.unavailable is None,
             search=self._encoder is not None,
             version=version("colisten"),
         )
 
     def recommend(self, request: requests.RecommendRequest) -> tuple[Recommendations, list[Reason] | None, list[str]]:
-        """The answer, reasons if they were asked for, and notes."""
+        """Recommendations, their reasons if requested, and notes."""
         recommender = self._recommender
-        history, notes = self._who(request, recommender)
+        history, notes = self._history(request, recommender)
         answer = recommender.answer(history, request.query(include_heard=request.include_heard))
         if not request.why:
             return answer, None, notes
         reasons = self._explain(recommender, history, [item.item for item in answer.items])
-        return answer, reasons, notes + self._without_graph()
+        return answer, reasons, notes + self._graph_notes()
 
     def why(self, request: requests.WhyRequest) -> Reason:
         recommender = self._recommender
-        history, _ = self._who(request, recommender)
+        history, _ = self._history(request, recommender)
         return self._explain(recommender, history, [item_named(request.item, recommender.profiles).item])[0]
 
     def similar(self, request: requests.SimilarRequest) -> Recommendations:
@@ -98,38 +98,40 @@ class RequestHandler:
         return self._recommender.profiles.titled(request.q, request.k)
 
     def neighbourhood(self, request: requests.NeighbourhoodRequest) -> tuple[Item, ItemView | None]:
-        """The item and its place in the graph, if it has one.
+        """The item and its neighbourhood in the graph, None if the graph does not have the item.
 
         Raises:
-            GraphError: Neo4j cannot be asked.
+            GraphError: Neo4j is not available.
         """
         item = item_named(request.item, self._recommender.profiles)
-        return item, self._running.view(item.item_id, request.k)
+        return item, self._reconnected_path_finder.neighbourhood(item.item_id, request.k)
 
     @property
     def _recommender(self) -> Recommender:
         return self._live.recommender()
 
     @property
-    def _running(self) -> PathFinder:
-        """The graph; one that was absent is looked for again after a while."""
-        if self._graph.absent and time.monotonic() - self._tried > _SECONDS_BETWEEN_TRIES:
-            self._graph.close()
-            self._graph, self._tried = PathFinder.open(self._workdir, self._settings), time.monotonic()
-        return self._graph
+    def _reconnected_path_finder(self) -> PathFinder:
+        """The path finder, reconnected after a while if Neo4j was not available."""
+        if self._path_finder.unavailable and time.monotonic() - self._tried_at > _RETRY_SECONDS:
+            self._path_finder.close()
+            self._path_finder, self._tried_at = PathFinder.open(self._workdir, self._settings), time.monotonic()
+        return self._path_finder
 
-    def _who(
+    def _history(
         self, request: requests.RecommendRequest | requests.WhyRequest, recommender: Recommender
     ) -> tuple[UserHistories, list[str]]:
         if request.user is None:
-            return recommender.history(request.likes, request.features), []
+            return recommender.anonymous_user(request.likes, request.features), []
         if request.likes or request.features:
-            raise ConflictError("Name a user, or say what somebody with no account likes and is: not both.")
+            raise ConflictError("Name a user, or give likes and features of an anonymous user: not both.")
         history, unknown = recommender.profiles.read([request.user])
         return history, ["Never seen before, so answered without a history."] if unknown else []
 
     def _explain(self, recommender: Recommender, history: UserHistories, items: Sequence[int]) -> list[Reason]:
-        return Explainer(recommender.profiles, recommender.collection, self._running).explain(history, items)
+        explainer = Explainer(recommender.profiles, recommender.collection, self._reconnected_path_finder)
+        return explainer.explain(history, items)
 
-    def _without_graph(self) -> list[str]:
-        return [f"Reasons are without paths of shared listeners. {self._graph.absent}"] if self._graph.absent else []
+    def _graph_notes(self) -> list[str]:
+        unavailable = self._path_finder.unavailable
+        return [f"Reasons are without paths of shared listeners. {unavailable}"] if unavailable else []

@@ -1,4 +1,4 @@
-"""The recommender of what is published now: opened anew after each publish, rollback or run."""
+"""Hot reload: the recommender is reopened after each publish, rollback or run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from colisten.serving.recommending import Recommender
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
-_SECONDS_BETWEEN_LOOKS = 1.0
+_CHECK_SECONDS = 1.0
 
 
 class LiveRecommender:
-    """Looks once a second whether the alias or the profiles were replaced."""
+    """Keeps a `Recommender` open, and checks once a second whether the alias or the profiles were replaced."""
 
     def __init__(self, workdir: Workdir, settings: Settings) -> None:
         self._workdir = workdir
@@ -21,23 +21,23 @@ class LiveRecommender:
         self._index = open_index(workdir, settings)
         self._opened: Recommender | None = None
         self._state: object = None
-        self._looked = 0.0
+        self._checked_at = 0.0
 
     def recommender(self) -> Recommender:
-        """What to ask.
+        """The recommender of what is published now.
 
         Raises:
             IndexStoreError, WorkdirError: see `Recommender.open`.
         """
         now = time.monotonic()
-        if self._opened and now - self._looked < _SECONDS_BETWEEN_LOOKS:
+        if self._opened and now - self._checked_at < _CHECK_SECONDS:
             return self._opened
-        state = self._seen()
+        state = self._published_state()
         if self._opened is None or state != self._state:
             fresh = Recommender.open(self._workdir, self._settings)
             self.close()
             self._opened, self._state = fresh, state
-        self._looked = now
+        self._checked_at = now
         return self._opened
 
     def close(self) -> None:
@@ -45,6 +45,6 @@ class LiveRecommender:
             self._opened.close()
             self._opened = None
 
-    def _seen(self) -> object:
+    def _published_state(self) -> object:
         profiles = self._workdir.profiles
         return self._index.live(), profiles.stat().st_mtime_ns if profiles.exists() else None

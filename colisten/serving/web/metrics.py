@@ -1,4 +1,4 @@
-"""What Prometheus reads: how much is asked, how it is answered, how long it takes. Never who asked, or for what."""
+"""Prometheus metrics: requests by route and status, latency, queue length. Never users, items or query texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """The figures of one server."""
+    """The metrics of one server."""
 
     def __init__(self, waiting: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
@@ -20,14 +20,14 @@ class Metrics:
         self._seconds = Histogram(
             "colisten_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, registry=self._registry
         )
-        gauge = Gauge("colisten_waiting", "Questions that wait for their answer.", registry=self._registry)
+        gauge = Gauge("colisten_waiting", "Requests that wait in the queue.", registry=self._registry)
         gauge.set_function(waiting)
 
     def count(self, route: str, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Count a request that was answered."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self) -> str:
-        """All figures, in Prometheus' own format."""
+        """All metrics, in Prometheus' text format."""
         return generate_latest(self._registry).decode()

@@ -1,4 +1,4 @@
-"""The page: four files beside this one, and headers that keep it to them."""
+"""The page: four static files, and a content security policy that lets it load nothing else."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _FILES = {
 
 
 def page_routes() -> APIRouter:
-    """Everything that the page consists of; what it shows comes through the API."""
+    """Routes of the page's files; its data comes through the API."""
     router = APIRouter()
     for path, (name, media_type) in _FILES.items():
         content = files("colisten.serving.web").joinpath(name).read_bytes()
         response = Response(content, headers=_HEADERS, media_type=media_type)
-        router.add_api_route(path, _giving(response), response_class=Response)
+        router.add_api_route(path, _endpoint(response), response_class=Response)
     return router
 
 
-def _giving(response: Response) -> Callable[[], Awaitable[Response]]:
-    async def give() -> Response:
+def _endpoint(response: Response) -> Callable[[], Awaitable[Response]]:
+    async def respond() -> Response:
         return response
 
-    return give
+    return respond

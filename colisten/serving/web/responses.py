@@ -1,10 +1,12 @@
-"""What is answered, as JSON."""
+"""Response models: the JSON of each route."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+
+from colisten.serving.why.reasons import ReasonKind
 
 
 class ErrorResponse(BaseModel):
@@ -25,13 +27,13 @@ class EdgeResponse(BaseModel):
     """Two items with listeners in common."""
 
     listeners: int
-    """Who heard both."""
+    """Distinct users who streamed both."""
     weight: float
     """Cosine of the two items' listeners."""
 
 
 class PathResponse(BaseModel):
-    """A co-listening path: `items` from what was heard to what is explained, and the edges between them."""
+    """A co-listening path: `items` from one the user heard to the one explained, and the edges between them."""
 
     items: list[ItemResponse]
     edges: list[EdgeResponse]
@@ -41,7 +43,7 @@ class PathResponse(BaseModel):
 class ReasonResponse(BaseModel):
     """Why an item is recommended."""
 
-    kind: Literal["listeners", "text", "popular", "model"]
+    kind: ReasonKind
     words: str
     paths: list[PathResponse]
     about: dict[str, Any]
@@ -49,35 +51,35 @@ class ReasonResponse(BaseModel):
 
 
 class RankedItemResponse(ItemResponse):
-    """An item in an answer."""
+    """An item with its score and rank."""
 
     score: float
     rank: int
 
 
 class RecommendedItemResponse(RankedItemResponse):
-    """An item that somebody may want to hear."""
+    """A recommended item."""
 
     why: ReasonResponse | None = None
-    """Given if it was asked for."""
+    """Given if requested."""
 
 
 class RecommendResponse(BaseModel):
-    """The answer of `/recommend`."""
+    """The response of `/recommend`."""
 
     items: list[RecommendedItemResponse]
     notes: list[str]
-    """What to know of the answer, one sentence each."""
+    """Remarks on the recommendations, one sentence each."""
 
 
 class RankedItemsResponse(BaseModel):
-    """The answer of `/similar` and `/search`."""
+    """The response of `/similar` and `/search`."""
 
     items: list[RankedItemResponse]
 
 
 class TitlesResponse(BaseModel):
-    """The answer of `/titles`."""
+    """The response of `/titles`."""
 
     items: list[ItemResponse]
 
@@ -92,7 +94,7 @@ class NeighbourhoodResponse(BaseModel):
     item: ItemResponse
     neighbours: list[NeighbourResponse]
     degrees: dict[str, int]
-    """Item type → how many neighbours there are in all."""
+    """Item type → number of neighbours in all."""
 
 
 class HealthResponse(BaseModel):
@@ -101,7 +103,7 @@ class HealthResponse(BaseModel):
     status: Literal["ok"] = "ok"
     index: str
     items: int
-    types: list[str] = Field(description="Item types that can be asked for, the target type first.")
-    graph: bool = Field(description="Can paths of shared listeners be asked for?")
+    types: list[str] = Field(description="Item types that can be recommended, the target type first.")
+    graph: bool = Field(description="Is Neo4j available for paths of shared listeners?")
     search: bool = Field(description="Is the text encoder loaded?")
     version: str

@@ -1,1 +1,1 @@
-"""Why an item is recommended: who shared listeners, what is alike in text, what is popular, and nothing made up."""
+"""Explanations of recommendations: co-listening paths, similar texts, popularity, else the model alone."""

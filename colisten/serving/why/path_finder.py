@@ -1,4 +1,4 @@
-"""The co-listening graph as reasons ask it: used where it runs, never started for them, missed without harm."""
+"""Co-listening paths and neighbourhoods from Neo4j, which is used if it runs, never started, and may be missing."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
     from colisten.graph_store.inspection.paths import GraphPath
     from colisten.graph_store.inspection.show import ItemView
 
-_PATIENCE = 2.0
-"""Seconds for which somebody who waits for an answer waits for a Neo4j that has gone."""
+_TIMEOUT = 2.0
+"""Seconds to wait for a Neo4j that no longer answers, while a user waits for a recommendation."""
 
 
 class PathFinder:
-    """Where paths come from; `absent` says why none do: one that failed once is not asked again."""
+    """Finds paths in the co-listening graph.
 
-    def __init__(self, driver: Driver | None, database: str, absent: str | None) -> None:
-        self.absent = absent
+    `unavailable` says why it cannot; None while it can. After a first failure Neo4j is not queried again.
+    """
+
+    def __init__(self, driver: Driver | None, database: str, unavailable: str | None) -> None:
+        self.unavailable = unavailable
         self._driver = driver
         self._database = database
 
     @classmethod
     def open(cls, workdir: Workdir, settings: Settings) -> Self:
-        """Connect if Neo4j runs."""
-        with _no_data_frames():
+        """Connect to Neo4j if it runs."""
+        with _without_pandas():
             from colisten.graph_store.connection import running_endpoint
             from colisten.graph_store.endpoint import connect
         database = settings.neo4j.database
@@ -40,7 +43,7 @@ class PathFinder:
             endpoint = running_endpoint(settings, workdir)
             if endpoint is None:
                 return cls(None, database, f"Neo4j is not running: `colisten db start -w {workdir.root}` starts it.")
-            return cls(connect(endpoint, database, patience=_PATIENCE), database, None)
+            return cls(connect(endpoint, database, patience=_TIMEOUT), database, None)
         except GraphError as error:
             return cls(None, database, str(error))
 
@@ -49,40 +52,40 @@ class PathFinder:
             self._driver.close()
 
     def paths(self, heard: Sequence[int], wanted: Sequence[int], count: int) -> dict[int, tuple[GraphPath, ...]]:
-        """`strongest_paths`; no paths, and `absent` says why, where the graph cannot be asked."""
-        if self._driver is None or self.absent or not heard:
+        """The `count` strongest paths from `heard` to each item in `wanted`; none if Neo4j is not available."""
+        if self._driver is None or self.unavailable or not heard:
             return {}
         from colisten.graph_store.inspection.paths import strongest_paths
 
         try:
             return strongest_paths(self._driver, self._database, heard, wanted, paths=count)
         except GraphError as error:
-            self.absent = str(error)
+            self.unavailable = str(error)
             return {}
 
-    def view(self, item_id: str, count: int) -> ItemView | None:
-        """The item with its `count` strongest neighbours of each type; None where the graph has no such item.
+    def neighbourhood(self, item_id: str, count: int) -> ItemView | None:
+        """The item with its `count` strongest neighbours of each type; None if the graph has no such item.
 
         Raises:
-            GraphError: the graph cannot be asked.
+            GraphError: Neo4j is not available.
         """
-        if self._driver is None or self.absent:
-            raise GraphError(self.absent or "Neo4j was not asked.")
+        if self._driver is None or self.unavailable:
+            raise GraphError(self.unavailable or "Neo4j is not connected.")
         from colisten.graph_store.inspection.show import show_item
 
         try:
             return show_item(self._driver, self._database, item_id, k=count)
         except GraphError as error:
-            self.absent = str(error)
+            self.unavailable = str(error)
             raise
 
 
 @contextmanager
-def _no_data_frames() -> Iterator[None]:
-    """The driver imports pandas wherever it is installed, which takes longer than the whole answer; nobody needs it."""
+def _without_pandas() -> Iterator[None]:
+    """Hide pandas: the driver imports it wherever it is installed, which takes longer than the whole answer."""
     hidden = "pandas" not in sys.modules
     if hidden:
-        sys.modules["pandas"] = None  # type: ignore[assignment]  # documented: an import of it then fails
+        sys.modules["pandas"] = None  # type: ignore[assignment]  # as documented, importing it then fails
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A reason: what kind it is, the evidence, and the words for it."""
+"""Reasons for a recommendation: their kind, their evidence, and the sentence that tells it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from colisten.serving.profiles import Item, Place
+from colisten.serving.profiles import Item, PopularityRank
 
-Kind = Literal["listeners", "text", "popular", "model"]
+ReasonKind = Literal["listeners", "text", "popular", "model"]
 
 
 @dataclass(frozen=True)
 class Path:
-    """A co-listening path from something heard to the item."""
+    """A co-listening path from an item the user heard to the item explained."""
 
     items: tuple[Item, ...]
-    """What was heard, perhaps one item between, the item itself."""
+    """The item heard, perhaps one between, and the item explained."""
     listeners: tuple[int, ...]
-    """Of each edge."""
+    """Of each edge: users who listened to both of its items."""
     weights: tuple[float, ...]
+    """Of each edge: cosine of its two items' listeners."""
     strength: float
+    """As in `GraphPath.strength`."""
 
     def __str__(self) -> str:
-        heard, *between = (named(item) for item in self.items[:-1])
+        heard, *between = (display_name(item) for item in self.items[:-1])
         shared, weights = self.listeners, ", ".join(f"{weight:.2f}" for weight in self.weights)
         if not between:
             return f"{_people(shared[0])} of {heard} heard it too (weight {weights})"
@@ -43,13 +45,13 @@ class Path:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why one item is recommended to one person."""
+    """Why one item is recommended to one user."""
 
-    kind: Kind
+    kind: ReasonKind
     words: str
-    """One sentence, without a full stop."""
+    """The sentence, without a full stop."""
     paths: tuple[Path, ...] = ()
-    """Strongest first; only of kind `listeners`."""
+    """Strongest first; empty unless the kind is `listeners`."""
     about: Mapping[str, Any] | None = None
     """Evidence of the other kinds."""
 
@@ -60,33 +62,36 @@ class Reason:
 
 
 def by_listeners(paths: Sequence[Path]) -> Reason:
-    """Paths lead there."""
-    others = [named(item) for item in dict.fromkeys(path.items[0] for path in paths[1:]) if item != paths[0].items[0]]
+    """Explained by co-listening paths."""
+    others = [
+        display_name(item) for item in dict.fromkeys(path.items[0] for path in paths[1:]) if item != paths[0].items[0]
+    ]
     return Reason("listeners", str(paths[0]) + (f"; also from {' and '.join(others)}" if others else ""),
                   tuple(paths))  # fmt: skip
 
 
-def by_text(like: Item, cosine: float) -> Reason:
-    """No path does, but it reads like something heard."""
-    about = like.as_json() | {"cosine": round(cosine, 4)}
-    return Reason("text", f"closest in text to {named(like)} (cosine {cosine:.2f})", about=about)
+def by_text(heard: Item, cosine: float) -> Reason:
+    """Explained by an item the user heard, whose text is similar."""
+    about = heard.as_json() | {"cosine": round(cosine, 4)}
+    return Reason("text", f"closest in text to {display_name(heard)} (cosine {cosine:.2f})", about=about)
 
 
-def by_popularity(item: Item, place: Place) -> Reason:
-    """It is popular, everywhere or in somebody's country."""
-    where = f"in {place.country}" if place.country else "everywhere"
-    words = f"popular {where}: {item.item_type} number {place.place}, {_people(place.listeners)}"
-    about = {"country": place.country or None, "place": place.place, "listeners": place.listeners}
+def by_popularity(item: Item, popularity: PopularityRank) -> Reason:
+    """Explained by its popularity, in the user's country or overall."""
+    country, rank, listeners = popularity.country, popularity.rank, popularity.listeners
+    where = f"in {country}" if country else "everywhere"
+    words = f"popular {where}: {item.item_type} number {rank}, {_people(listeners)}"
+    about = {"country": country or None, "place": rank, "listeners": listeners}
     return Reason("popular", words, about=about)
 
 
 def by_model() -> Reason:
-    """Nothing that could be pointed at."""
+    """Explained by no single item: the model alone."""
     return Reason("model", "no single item explains it: the model puts it near the whole of what is known of you")
 
 
-def named(item: Item) -> str:
-    """The item as people call it."""
+def display_name(item: Item) -> str:
+    """The item's title in quotes, else its id."""
     return f"‘{item.title}’" if item.title else item.item_id
 
 

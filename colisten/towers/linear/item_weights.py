@@ -23,12 +23,13 @@ from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import Candidates
+from colisten.towers.linear.coordinate_descent import non_negative_ridge
 
 _GRAM_ITEMS = 1 << 14
 """Items whose co-counts are held at once: 1 GB."""
 _SWEEPS = 50
-_STEADY = 2e-4
-"""Coordinate descent ends when no weight moves by more."""
+_TOLERANCE = 2e-4
+"""Coordinate descent ends when no weight moves by as much."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _solve(
     """
     n, k = near.shape
     local = np.empty((k, k), np.float64)
-    right, rest, found = np.empty(k, np.float64), np.empty(k, np.float64), np.empty(k, np.float64)
+    right, residual, found = np.empty(k, np.float64), np.empty(k, np.float64), np.empty(k, np.float64)
     for item in range(n):
         j = own[item]
         for a in range(k):
@@ -133,28 +134,19 @@ def _solve(
             for b in range(k):
                 q = near[item, b]
                 local[a, b] = gram[p, q] - users * share[p] * share[q]
+        for a in range(k):
+            if near[item, a] == j:  # a place left over: it stays zero
+                for b in range(k):
+                    local[a, b] = local[b, a] = 0.0
         found[:] = 0.0
         for option in range(len(penalties)):  # each from where the one before ended
             penalty, text = penalties[option], texts[option]
             for a in range(k):
-                rest[a] = right[a] + penalty * text * likeness[item, a]
+                residual[a] = 0.0 if near[item, a] == j else right[a] + penalty * text * likeness[item, a]
             for a in range(k):
                 if found[a] != 0.0:
                     for b in range(k):
-                        rest[b] -= local[a, b] * found[a]
-            for _ in range(_SWEEPS):
-                moved = 0.0
-                for a in range(k):
-                    if near[item, a] == j:
-                        continue
-                    wanted = max(found[a] + (rest[a] - penalty * found[a]) / (local[a, a] + penalty), 0.0)
-                    step = wanted - found[a]
-                    if step != 0.0:
-                        for b in range(k):
-                            rest[b] -= local[a, b] * step
-                        found[a] = wanted
-                        moved = max(moved, abs(step))
-                if moved < _STEADY:
-                    break
+                        residual[b] -= local[a, b] * found[a]
+            non_negative_ridge(local, residual, found, penalty, _TOLERANCE, _SWEEPS)
             for a in range(k):
                 weights[option, item, a] = found[a]

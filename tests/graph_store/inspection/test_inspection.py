@@ -43,7 +43,7 @@ def graph(
     folder = tmp_path_factory.mktemp("inspection")
     listens = [(user, item, 0, None) for user, items in enumerate(HEARD) for item in sorted(items)]
     data = listening(folder / "data", TYPES, listens, title=TITLES)
-    build_edges(data, settings.Graph(), folder / "edges", QUIET)
+    build_edges(data, settings.GraphSettings(), folder / "edges", QUIET)
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
         load_graph(data, folder / "edges" / FILE, neo4j_settings, graph_workdir, QUIET)
@@ -168,10 +168,10 @@ def test_stats_equal_those_of_networkx(graph: Driver) -> None:
     stats = read_stats(graph, "neo4j", connections=2, hubs=2)
     wanted = nx.Graph([(a, b) for items in HEARD for a in items for b in items if a < b])
     wanted.add_nodes_from(range(10))
-    assert stats.metadata == {"audiobook": 6, "podcast": 4}
+    assert stats.catalogue == {"audiobook": 6, "podcast": 4}
     assert stats.isolated == {"audiobook": 1, "podcast": 1}
     assert sum(stats.marker.edges.values()) == wanted.number_of_edges()
-    for (own, other), percentiles in stats.degrees.items():
+    for (own, _, other), percentiles in stats.degrees.items():
         degrees = [sum(TYPES[m] == other for m in wanted[n]) for n in range(10) if TYPES[n] == own]
         places = {p: int(np.percentile(degrees, p, method="inverted_cdf")) for p in percentiles}
         assert percentiles == places, (own, other)

@@ -37,7 +37,7 @@ def world(
     rng = np.random.default_rng(5)
     listens = [(user, int(item), 0, None) for user in range(60) for item in np.unique(rng.integers(0, ITEMS - 4, 4))]
     data = listening(folder / "data", ["podcast", "audiobook"] * (ITEMS // 2), listens)
-    build_edges(data, settings.Graph(top_k=3), folder / "edges", QUIET)
+    build_edges(data, settings.GraphSettings(top_k=3), folder / "edges", QUIET)
     edges: Edges = {}
     for row in pl.read_parquet(folder / "edges" / FILE).iter_rows(named=True):
         for pair in ((row["src"], row["dst"]), (row["dst"], row["src"])):

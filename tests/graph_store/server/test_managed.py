@@ -144,7 +144,7 @@ def test_a_server_that_cannot_start_says_why(server: ManagedServer) -> None:
 
 def test_data_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "version").write_text("4.4.40")
-    with pytest.raises(GraphError, match=r"written by Neo4jSettings 4\.4\.40"):
+    with pytest.raises(GraphError, match=r"written by Neo4j 4\.4\.40"):
         server_of(tmp_path).start()
 
 

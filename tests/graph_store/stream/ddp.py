@@ -13,7 +13,8 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, SAGEConv
 
-from colisten.graph_store.stream.hetero import edge_types, to_hetero_data
+from colisten.graph_store.edge_type import CO_LISTENED, directed_edge_types
+from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.graph_store.stream.streaming import batch_key, share_of, stream
@@ -43,7 +44,7 @@ class Epoch:
 class Module(lightning.LightningModule):
     def __init__(self, node_types: tuple[str, ...]) -> None:
         super().__init__()
-        self.conv = HeteroConv({kind: SAGEConv(4, 1) for kind in edge_types(node_types)})
+        self.conv = HeteroConv({kind: SAGEConv(4, 1) for kind in directed_edge_types(node_types, (CO_LISTENED,))})
 
     def training_step(self, batch: HeteroData) -> torch.Tensor:
         return torch.cat(list(self.conv(batch.x_dict, batch.edge_index_dict).values())).square().mean()

@@ -9,47 +9,58 @@ import numpy as np
 from neo4j import Driver
 
 from colisten.arrays import Codes, Floats, Int32s
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.schema import label_of, relationship_of
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 
 TYPES = ("audiobook", "podcast", "video")
+RELATIONS = (CO_LISTENED, "same_mood")
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Some edges between items of some types, each once."""
+    """Some edges between items of some types, each once per relation."""
 
     src: Int32s
     dst: Int32s
     weight: Floats
     node_type: Codes
-    node_types: tuple[str, ...] = TYPES
+    node_types: tuple[str, ...]
+    relation: Codes
+    relations: tuple[str, ...]
 
     def adjacency(self) -> SnapshotAdjacency:
         return SnapshotAdjacency.from_edges(
-            self.src, self.dst, self.weight, node_type=self.node_type, node_types=self.node_types, version="v1"
-        )
+            self.src, self.dst, self.weight, node_type=self.node_type, node_types=self.node_types,
+            relation=self.relation, relations=self.relations, version="v1",
+        )  # fmt: skip
 
-    def networkx(self) -> nx.Graph:
-        graph = nx.Graph()
+    def networkx(self) -> nx.MultiGraph:
+        """Edges keyed by the code of their relation."""
+        graph = nx.MultiGraph()
         graph.add_nodes_from((item, {"kind": int(kind)}) for item, kind in enumerate(self.node_type))
-        edges = zip(self.src.tolist(), self.dst.tolist(), self.weight.tolist(), strict=True)
-        graph.add_weighted_edges_from(edges)
+        columns = (self.src, self.dst, self.relation, self.weight)
+        for a, b, relation, weight in zip(*(column.tolist() for column in columns), strict=True):
+            graph.add_edge(a, b, relation, weight=weight)
         return graph
 
 
-def random_graph(items: int, edges: int, seed: int, types: int = 3) -> Graph:
-    """Items of interleaved types, some popular, some without edges."""
+def random_graph(items: int, edges: int, seed: int, types: int = 3, relations: int = 1) -> Graph:
+    """Items of interleaved types, some popular, some without edges; two items may be joined by several relations."""
     rng = np.random.default_rng(seed)
     ends = (items * rng.random((2, edges)) ** 2).astype(np.int64)
     low, high = ends.min(axis=0), ends.max(axis=0)
-    keys = np.unique((low * items + high)[low < high])
+    relation = rng.integers(0, relations, edges) if relations > 1 else np.zeros(edges, np.int64)
+    keys = np.unique(((low * items + high) * relations + relation)[low < high])
     rng.shuffle(keys)
-    src, dst = (keys // items).astype(np.int32), (keys % items).astype(np.int32)
+    pairs, relation = np.divmod(keys, relations)
+    src, dst = (pairs // items).astype(np.int32), (pairs % items).astype(np.int32)
     weight = rng.random(len(keys), np.float32) * 0.99 + 0.01
     kinds = rng.integers(0, types, items).astype(np.uint8)
     kinds[:types] = np.arange(types)
-    return Graph(src, dst, weight.astype(np.float32), kinds, TYPES[:types])
+    return Graph(
+        src, dst, weight.astype(np.float32), kinds, TYPES[:types], relation.astype(np.uint8), RELATIONS[:relations]
+    )
 
 
 def load(driver: Driver, graph: Graph, version: str = "v1") -> None:
@@ -63,10 +74,10 @@ def load(driver: Driver, graph: Graph, version: str = "v1") -> None:
         )
         driver.execute_query(query, items=items)
     kinds = np.sort(np.stack([graph.node_type[graph.src], graph.node_type[graph.dst]]), axis=0)
-    for first, second in {(int(a), int(b)) for a, b in kinds.T}:
-        chosen = (kinds[0] == first) & (kinds[1] == second)
+    for first, second, code in {(int(a), int(b), int(c)) for (a, b), c in zip(kinds.T, graph.relation, strict=True)}:
+        chosen = (kinds[0] == first) & (kinds[1] == second) & (graph.relation == code)
         rows = zip(*(array[chosen].tolist() for array in (graph.src, graph.dst, graph.weight)), strict=True)
-        name = relationship_of(graph.node_types[first], graph.node_types[second])
+        name = relationship_of(EdgeType(graph.node_types[first], graph.relations[code], graph.node_types[second]))
         query = (
             "UNWIND $rows AS r MATCH (a:Item {item: r[0]}), (b:Item {item: r[1]}) "
             f"CREATE (a)-[:{name} {{weight: r[2], listeners: 1}}]->(b)"

@@ -13,12 +13,14 @@ from torch_geometric.nn import HeteroConv, SAGEConv
 from torch_geometric.utils import trim_to_layer
 
 from colisten.graph_store.stream.blocks import blocks
-from colisten.graph_store.stream.hetero import edge_types, to_hetero_data
+from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from tests.graph_store.stream.graphs import Graph, random_graph
 from tests.graph_store.stream.test_sampler import some_seeds, ways
 
-worlds = st.builds(random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3))
+worlds = st.builds(
+    random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3), st.integers(1, 2)
+)
 
 
 def features(graph: Graph, width: int = 4) -> Any:
@@ -32,7 +34,7 @@ def test_a_batch_says_what_the_neighbourhood_says(graph: Graph, way: dict[str, A
     found = NeighbourSampler(adjacency, **way).sample(some_seeds(graph, seed), np.random.default_rng(seed))
     data = to_hetero_data(found, adjacency, x)
     assert data.node_types == list(graph.node_types)
-    assert data.edge_types == edge_types(graph.node_types)
+    assert data.edge_types == list(adjacency.edge_types)
     assert data.validate()
     for name in data.node_types:
         np.testing.assert_array_equal(data[name].x.numpy(), x[data[name].n_id.numpy()])
@@ -40,12 +42,18 @@ def test_a_batch_says_what_the_neighbourhood_says(graph: Graph, way: dict[str, A
     for place, item in enumerate(found.nodes.tolist()):
         assert data[graph.node_types[graph.node_type[item]]].n_id[data.place[place]] == item
     messages = {
-        (int(data[src].n_id[a]), int(data[dst].n_id[b]), float(w))
-        for src, _, dst in data.edge_types
-        for a, b, w in zip(*data[src, dst].edge_index.tolist(), data[src, dst].edge_weight.tolist(), strict=True)
+        (int(data[src].n_id[a]), int(data[dst].n_id[b]), relation, float(w))
+        for src, relation, dst in data.edge_types
+        for a, b, w in zip(
+            *data[src, relation, dst].edge_index.tolist(), data[src, relation, dst].edge_weight.tolist(), strict=True
+        )
     }
-    ends = found.nodes[found.src].tolist(), found.nodes[found.dst].tolist(), found.weight.tolist()
+    relations = [graph.relations[code] for code in found.relation.tolist()]
+    ends = found.nodes[found.src].tolist(), found.nodes[found.dst].tolist(), relations, found.weight.tolist()
     assert messages == set(zip(*ends, strict=True))
+    for edge_type in data.edge_types:
+        destinations = data[edge_type].edge_index[1]
+        assert (destinations[1:] >= destinations[:-1]).all(), "edges come ordered by destination"
 
 
 class Model(torch.nn.Module):
@@ -91,7 +99,9 @@ def test_blocks_hold_every_item_once_with_all_its_neighbours(graph: Graph, edges
         assert len(block.src) <= edges_at_once or len(seeds) == 1
         seen += seeds
         for place, item in enumerate(seeds):
-            assert sorted(block.nodes[block.src[block.dst == place]].tolist()) == sorted(truth[item])
+            assert sorted(block.nodes[block.src[block.dst == place]].tolist()) == sorted(
+                b for _, b in truth.edges(item)
+            )
     assert sorted(seen) == list(range(len(graph.node_type)))
 
 

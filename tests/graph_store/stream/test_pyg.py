@@ -20,12 +20,12 @@ from torch_geometric.loader import LinkLoader, NodeLoader
 from torch_geometric.nn import GraphConv, HeteroConv, SAGEConv, to_hetero
 from torch_geometric.sampler import NegativeSampling
 
+from colisten.graph_store.edge_type import CO_LISTENED, directed_edge_types
 from colisten.graph_store.endpoint import Endpoint, connect
-from colisten.graph_store.stream.hetero import edge_types
+from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.pyg import DatabaseFeatureStore, DatabaseGraphStore, DatabaseSampler, edge_weight
-from colisten.graph_store.stream.sampler import NeighbourSampler
 from colisten.graph_store.stream.snapshot import write_snapshot
 from tests.conftest import wipe
 from tests.graph_store.stream.graphs import load, random_graph
@@ -54,13 +54,27 @@ def stores(live: LiveAdjacency) -> tuple[DatabaseFeatureStore, DatabaseGraphStor
 
 
 def node_loader(live: LiveAdjacency, **more: Any) -> NodeLoader:
-    sampler = DatabaseSampler(NeighbourSampler(live, (3, 2)))
-    return NodeLoader(stores(live), sampler, "Podcast", batch_size=16, transform=edge_weight, **more)
+    features, store = stores(live)
+    return NodeLoader(
+        (features, store),
+        DatabaseSampler(store, fan_out=(3, 2)),
+        "Podcast",
+        batch_size=16,
+        transform=edge_weight,
+        **more,
+    )
 
 
 def link_loader(live: LiveAdjacency, **more: Any) -> LinkLoader:
-    sampler = DatabaseSampler(NeighbourSampler(live, (-1, -1)))
-    return LinkLoader(stores(live), sampler, (KIND, None), batch_size=16, transform=edge_weight, **more)
+    features, store = stores(live)
+    return LinkLoader(
+        (features, store),
+        DatabaseSampler(store, fan_out=(-1, -1)),
+        (KIND, None),
+        batch_size=16,
+        transform=edge_weight,
+        **more,
+    )
 
 
 def items_of(live: LiveAdjacency, batch: HeteroData, name: str) -> Any:
@@ -72,12 +86,12 @@ def items_of(live: LiveAdjacency, batch: HeteroData, name: str) -> Any:
 
 def check_edges(live: LiveAdjacency, batch: HeteroData) -> None:
     truth = GRAPH.networkx()
-    assert batch.edge_types == edge_types(live.node_types)
+    assert batch.edge_types == list(live.edge_types)
     for src, _, dst in batch.edge_types:
         sources, destinations = items_of(live, batch, src), items_of(live, batch, dst)
         ends, weights = batch[src, dst].edge_index, batch[src, dst].edge_weight
         for a, b, weight in zip(*ends.tolist(), weights.tolist(), strict=True):
-            assert truth.edges[int(sources[a]), int(destinations[b])]["weight"] == pytest.approx(weight, rel=1e-6)
+            assert truth.edges[int(sources[a]), int(destinations[b]), 0]["weight"] == pytest.approx(weight, rel=1e-6)
 
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 2}, {"num_workers": 1, "multiprocessing_context": "spawn"}])
@@ -159,7 +173,7 @@ class Podcasts(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        kinds = edge_types(("Audiobook", "Podcast"))
+        kinds = directed_edge_types(("Audiobook", "Podcast"), (CO_LISTENED,))
         self.first, self.second = (HeteroConv({kind: SAGEConv(2, width) for kind in kinds}) for width in (2, 1))
 
     def forward(self, x_dict: Any, edge_index_dict: Any) -> Any:
@@ -209,8 +223,8 @@ def test_lightning_trains_from_the_database(live: LiveAdjacency) -> None:
 
 def test_two_processes_train_one_model_on_disjoint_shares(tmp_path: Path) -> None:
     write_snapshot(
-        tmp_path / "graph", [(GRAPH.src, GRAPH.dst, GRAPH.weight)],
-        degrees=GRAPH.adjacency().degrees, node_type=GRAPH.node_type, node_types=GRAPH.node_types, version="v1",
+        tmp_path / "graph", [EdgeArrays(GRAPH.src, GRAPH.dst, GRAPH.weight)], degrees=GRAPH.adjacency().degrees,
+        node_type=GRAPH.node_type, node_types=GRAPH.node_types, relations=GRAPH.relations, version="v1",
     )  # fmt: skip
     command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("ddp.py")), str(tmp_path)]
     subprocess.run(command, check=True, cwd=ROOT, timeout=300, capture_output=True)
@@ -227,7 +241,9 @@ class MyModel(torch.nn.Module):
 
     def __init__(self, node_types: tuple[str, ...]) -> None:
         super().__init__()
-        self.conv = HeteroConv({kind: GraphConv((-1, -1), 8) for kind in edge_types(node_types)})
+        self.conv = HeteroConv(
+            {kind: GraphConv((-1, -1), 8) for kind in directed_edge_types(node_types, (CO_LISTENED,))}
+        )
         self.steps = 0
 
     def training_step(self, batch: HeteroData) -> None:

@@ -24,11 +24,16 @@ ways = st.fixed_dictionaries({
     "refill": st.booleans(),
     "held_out": st.sampled_from([None, HeldOutEdges(0.3, 5)]),
 })  # fmt: skip
-worlds = st.builds(random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3))
+worlds = st.builds(
+    random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3), st.integers(1, 2)
+)
 
 
 def same(one: Neighbourhood, other: Neighbourhood) -> bool:
-    arrays = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("nodes", "src", "dst", "weight"))
+    arrays = all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("nodes", "src", "dst", "weight", "relation")
+    )
     return arrays and one.nodes_per_hop == other.nodes_per_hop and one.edges_per_hop == other.edges_per_hop
 
 
@@ -46,10 +51,11 @@ def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, way: dict[str, Any],
     assert found.nodes[: len(seeds)].tolist() == seeds.tolist()
     assert len(set(found.nodes.tolist())) == len(found.nodes) == sum(found.nodes_per_hop)
     assert len(found.src) == len(found.dst) == len(found.weight) == sum(found.edges_per_hop)
-    pairs = list(zip(found.nodes[found.src].tolist(), found.nodes[found.dst].tolist(), strict=True))
-    assert len(set(pairs)) == len(pairs), "no edge twice"
-    for (src, dst), weight in zip(pairs, found.weight.tolist(), strict=True):
-        assert truth.edges[src, dst]["weight"] == pytest.approx(weight)
+    ends = found.nodes[found.src].tolist(), found.nodes[found.dst].tolist(), found.relation.tolist()
+    edges = list(zip(*ends, strict=True))
+    assert len(set(edges)) == len(edges), "no edge twice"
+    for edge, weight in zip(edges, found.weight.tolist(), strict=True):
+        assert truth.edges[edge]["weight"] == pytest.approx(weight)
 
 
 @settings(max_examples=100, deadline=None)
@@ -69,25 +75,26 @@ def test_nodes_and_edges_come_hop_by_hop(graph: Graph, way: dict[str, Any], seed
 
 @settings(max_examples=100, deadline=None)
 @given(worlds, ways, st.integers(0, 2**32))
-def test_each_node_draws_its_quota_of_each_type(graph: Graph, way: dict[str, Any], seed: int) -> None:
+def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, way: dict[str, Any], seed: int) -> None:
     seeds = some_seeds(graph, seed)
     found = NeighbourSampler(graph.adjacency(), **way).sample(seeds, np.random.default_rng(seed))
     truth, types = graph.networkx(), len(graph.node_types)
-    drawn = np.zeros((len(found.nodes), types), int)
-    np.add.at(drawn, (found.dst, graph.node_type[found.nodes[found.src]]), 1)
+    groups = len(graph.relations) * types
+    drawn = np.zeros((len(found.nodes), groups), int)
+    np.add.at(drawn, (found.dst, found.relation * types + graph.node_type[found.nodes[found.src]]), 1)
     node_hop = np.repeat(np.arange(len(found.nodes_per_hop)), found.nodes_per_hop)
     for place, item in enumerate(found.nodes.tolist()):
         if node_hop[place] == len(way["fan_out"]):
             assert drawn[place].sum() == 0
             continue
-        supply = np.zeros(types, int)
-        for other in truth[item]:
+        supply = np.zeros(groups, int)
+        for _, other, relation in truth.edges(item, keys=True):
             if not (way["held_out"] and held_out(np.array([item]), np.array([other]), *way["held_out"])[0]):
-                supply[truth.nodes[other]["kind"]] += 1
+                supply[relation * types + truth.nodes[other]["kind"]] += 1
         fan_out = way["fan_out"][node_hop[place]]
         quota = np.minimum(supply, fan_out if fan_out > 0 else supply)
         if way["refill"] and fan_out > 0:
-            assert drawn[place].sum() == min(supply.sum(), fan_out * types)
+            assert drawn[place].sum() == min(supply.sum(), fan_out * groups)
             assert (drawn[place] >= quota).all()
         else:
             np.testing.assert_array_equal(drawn[place], quota)

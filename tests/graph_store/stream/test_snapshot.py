@@ -16,40 +16,56 @@ from colisten.graph_store.stream.csr import EdgeArrays, put_edges
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency, write_snapshot
 from tests.graph_store.stream.graphs import Graph, random_graph
 
-worlds = st.builds(random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3))
+worlds = st.builds(
+    random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3), st.integers(1, 2)
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(worlds)
-def test_rows_hold_the_neighbours_ordered_by_type_then_item(graph: Graph) -> None:
+def test_rows_hold_the_neighbours_ordered_by_relation_then_type_then_item(graph: Graph) -> None:
     adjacency, truth = graph.adjacency(), graph.networkx()
     rows = adjacency.neighbours(np.arange(len(graph.node_type)))
     for item in range(len(graph.node_type)):
         row = slice(rows.indptr[item], rows.indptr[item + 1])
-        expected = sorted(truth[item], key=lambda other: (truth.nodes[other]["kind"], other))
-        assert rows.items[row].tolist() == expected
-        assert rows.weights[row].tolist() == pytest.approx([truth.edges[item, other]["weight"] for other in expected])
-        kinds = [truth.nodes[other]["kind"] for other in expected]
-        assert adjacency.degrees[item].tolist() == np.bincount(kinds, minlength=len(graph.node_types)).tolist()
+        edges = [(relation, truth.nodes[other]["kind"], other) for _, other, relation in truth.edges(item, keys=True)]
+        expected = sorted(edges)
+        assert rows.items[row].tolist() == [other for _, _, other in expected]
+        weights = [truth.edges[item, other, relation]["weight"] for relation, _, other in expected]
+        assert rows.weights[row].tolist() == pytest.approx(weights)
+        types, relations = len(graph.node_types), len(graph.relations)
+        groups = [relation * types + kind for relation, kind, _ in expected]
+        assert adjacency.degrees[item].tolist() == np.bincount(groups, minlength=relations * types).tolist()
 
 
 def test_rows_with_a_gap_are_refused_before_anybody_reads_the_gap() -> None:
     graph = random_graph(40, 200, 2)
     truth = graph.adjacency()
     never_written = np.full(len(truth.items), 2**30, np.int32)
-    edges = (graph.src[1:], graph.dst[1:], graph.weight[1:])
-    assert not put_edges(truth.indptr, [edges], graph.node_type, never_written, truth.weights.copy())
+    edges = [EdgeArrays(graph.src[1:], graph.dst[1:], graph.weight[1:])]
+    assert not put_edges(truth.degrees, 3, edges, graph.node_type, never_written, truth.weights.copy())
+
+
+def test_edges_of_another_relation_than_counted_are_refused() -> None:
+    graph = random_graph(40, 200, 2, relations=2)
+    truth, chosen = graph.adjacency(), graph.relation == 0
+    assert chosen.any()
+    assert not chosen.all()
+    turned = [
+        EdgeArrays(graph.src[of], graph.dst[of], graph.weight[of], code) for code, of in enumerate((~chosen, chosen))
+    ]
+    assert not put_edges(truth.degrees, 3, turned, graph.node_type, truth.items.copy(), truth.weights.copy())
 
 
 def pieces(graph: Graph) -> Iterator[EdgeArrays]:
     for at in range(0, len(graph.src), 70):
-        yield graph.src[at : at + 70], graph.dst[at : at + 70], graph.weight[at : at + 70]
+        yield EdgeArrays(graph.src[at : at + 70], graph.dst[at : at + 70], graph.weight[at : at + 70])
 
 
 def written(folder: Path, graph: Graph, edges: Iterator[EdgeArrays]) -> SnapshotAdjacency:
     return write_snapshot(
         folder, edges, degrees=graph.adjacency().degrees, node_type=graph.node_type, node_types=graph.node_types,
-        version="v1",
+        relations=graph.relations, version="v1",
     )  # fmt: skip
 
 

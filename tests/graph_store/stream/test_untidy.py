@@ -13,8 +13,10 @@ import pytest
 from neo4j import Driver
 
 from colisten.errors import GraphError
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.schema import relationship_of
+from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.export import export_snapshot
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.sampler import NeighbourSampler
@@ -25,7 +27,7 @@ from tests.graph_store.stream.graphs import TYPES, load, random_graph
 ROOT = Path(__file__).parents[3]
 GRAPH = random_graph(60, 500, 4)
 A, B = int(GRAPH.src[0]), int(GRAPH.dst[0])
-JOINED = relationship_of(TYPES[0], TYPES[0])
+JOINED = relationship_of(EdgeType(TYPES[0], CO_LISTENED, TYPES[0]))
 ONE_EDGE = f"MATCH (:Item {{item: {A}}})-[r]-(:Item {{item: {B}}}) "
 
 CHANGES = {
@@ -103,8 +105,8 @@ def test_edges_beyond_the_items_are_refused() -> None:
 @pytest.mark.parametrize("name", ["indptr", "items", "degrees", "node_type"])
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, name: str) -> None:
     about = {"degrees": GRAPH.adjacency().degrees, "node_type": GRAPH.node_type}
-    edges = [(GRAPH.src, GRAPH.dst, GRAPH.weight)]
-    write_snapshot(tmp_path / "graph", edges, **about, node_types=TYPES, version="v1").close()
+    edges = [EdgeArrays(GRAPH.src, GRAPH.dst, GRAPH.weight)]
+    write_snapshot(tmp_path / "graph", edges, **about, node_types=TYPES, relations=(CO_LISTENED,), version="v1").close()
     file = tmp_path / "graph" / f"{name}.npy"
     array = np.load(file)
     np.save(

@@ -15,12 +15,13 @@ from safetensors.numpy import load_file
 from colisten.listening.data import ListeningData
 from colisten.serving.index.collection import Index, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.index.layout import VECTORS
 from colisten.serving.index.server import ServerIndex
 from colisten.serving.published_items import COLUMNS, published_items
 from colisten.serving.publishing import publish_items
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
-from colisten.settings import QdrantSettings, Settings
+from colisten.settings import Settings
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET
 
@@ -35,7 +36,7 @@ def page_code(kind: str) -> str:
 
 @pytest.fixture
 def names(index: Index, world: World, tmp_path: Path) -> dict[str, Any]:
-    """What the page takes as given, over a copy of the served folder published to either back end."""
+    """Names that the page's code uses, over a copy of the served folder published to either back end."""
     workdir, data, _ = world
     copy = tmp_path / "W"
     shutil.copytree(workdir.root, copy)
@@ -45,8 +46,8 @@ def names(index: Index, world: World, tmp_path: Path) -> dict[str, Any]:
     name = new_name(index.alias, index.ready())
     towers, hgnn = (load_file(copy / part / "items.safetensors") for part in ("towers", "gnn"))
     text = load_file(copy / "features/text.safetensors")["text"]
-    catalogue = published_items(data, towers["vectors"], hgnn["embeddings"], text)
-    publish_items(index, name, catalogue, QdrantSettings(), QUIET)
+    published = published_items(data, towers["vectors"], hgnn["embeddings"], text)
+    publish_items(index, name, published, QUIET, exact_up_to=10_000, keep=2)
     shutil.copytree(copy / "towers", copy / "index/towers" / name)
     return {"workdir": copy, "index": index, "client": index._client, "alias": index.alias}
 
@@ -55,6 +56,7 @@ def ids(points: list[Any]) -> list[str]:
     return [point.payload["item_id"] for point in points]
 
 
+@pytest.mark.parametrize("index", ["embedded", "client", "server"], indirect=True)
 def test_the_queries_of_the_page_answer_like_colisten(world: World, names: dict[str, Any]) -> None:
     workdir, data, _ = world
     item_id = data.items["item_id"][12]
@@ -90,6 +92,6 @@ def test_the_queries_of_the_page_answer_like_colisten(world: World, names: dict[
 def test_the_page_names_every_vector_and_payload_field(world: World) -> None:
     rows = set(re.findall(r"^\| (`.*?) \|", DOC.read_text(), re.MULTILINE))
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named == {"towers", "hgnn", "text", *COLUMNS, "popularity"}
+    assert named == {*VECTORS, *COLUMNS, "popularity"}
     stored = Recommender.open(world[0], world[2]).collection
     assert set(stored.payloads([1])[1]) <= named

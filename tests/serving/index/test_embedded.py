@@ -1,4 +1,4 @@
-"""What a folder must stand: readers in many processes while one publishes, kills at any moment."""
+"""The embedded index under stress: readers in many processes while one publishes, kills at any moment."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import EVERYTHING, Layout, new_name
+from colisten.serving.index.collection import EVERYTHING, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.index.layout import Layout
 from colisten.serving.publishing import publish_items
-from colisten.settings import QdrantSettings
-from tests.serving.worlds import QUIET, catalogue, vectors
+from tests.serving.worlds import QUIET, random_items, vectors
 
 READER = """
 import sys
@@ -28,7 +28,7 @@ root, seen, reads = Path(sys.argv[1]), set(), 0
 users = np.random.default_rng(3).standard_normal((4, 16), dtype=np.float32)
 while not (root / "stop").exists():
     collection = EmbeddedIndex(root, "colisten").open()
-    hits = collection.search("towers", users, 20, EVERYTHING, collection.breadth)
+    hits = collection.search("towers", users, 20, EVERYTHING, collection.ef)
     assert (hits.items >= 0).all() and collection.count() == 1960, (collection.name, hits.items.tolist())
     seen.add(collection.name)
     reads += 1
@@ -43,12 +43,12 @@ from pathlib import Path
 from colisten.serving.index.collection import new_name
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.publishing import publish_items
-from colisten.settings import Qdrant
-from tests.serving.worlds import QUIET, catalogue
+from tests.serving.worlds import QUIET, random_items
 index = EmbeddedIndex(Path(sys.argv[1]), "colisten")
 index.clean()
 print("go", flush=True)
-publish_items(index, new_name("colisten", index.ready()), catalogue(20_000, seed=1), Qdrant(), QUIET)
+name = new_name("colisten", index.ready())
+publish_items(index, name, random_items(20_000, seed=1), QUIET, exact_up_to=500_000, keep=2)
 """
 
 
@@ -58,11 +58,11 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def publish(root: Path, seed: int = 0, **settings: object) -> str:
+def publish(root: Path, seed: int = 0, keep: int = 2) -> str:
     index = EmbeddedIndex(root, "colisten")
     index.clean()
     name = new_name("colisten", index.ready())
-    publish_items(index, name, catalogue(2000, seed=seed), QdrantSettings(**settings), QUIET)
+    publish_items(index, name, random_items(2000, seed=seed), QUIET, exact_up_to=10_000, keep=keep)
     return name
 
 
@@ -100,7 +100,7 @@ def test_a_killed_publish_leaves_the_old_one_live_and_is_cleaned(tmp_path: Path)
 def test_two_publishes_at_once_are_refused(tmp_path: Path) -> None:
     first = EmbeddedIndex(tmp_path, "colisten")
     with (
-        first.draft(new_name("colisten", []), Layout({"towers": 4, "hgnn": 4}, graph=False)),
+        first.draft(new_name("colisten", []), Layout({"towers": 4, "hgnn": 4}, hnsw=None)),
         pytest.raises(IndexStoreError, match="Another process is publishing"),
     ):
         publish(tmp_path)

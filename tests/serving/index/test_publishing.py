@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from colisten.errors import IndexStoreError
+from colisten.progress import Progress
 from colisten.serving import publishing
-from colisten.serving.index.collection import EVERYTHING, Index, Layout, new_name
+from colisten.serving.index.collection import EVERYTHING, Collection, Index, new_name
+from colisten.serving.index.layout import Layout
+from colisten.serving.probe import probe
 from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import list_collections, publish_items, rollback
-from colisten.settings import QdrantSettings
-from tests.serving.worlds import QUIET, catalogue
+from tests.serving.worlds import QUIET, random_items
 
 
-def go(index: Index, what: PublishedItems, **settings: object) -> str:
+def publish(index: Index, what: PublishedItems, keep: int = 2) -> str:
     name = new_name(index.alias, index.ready())
-    publish_items(index, name, what, QdrantSettings(**settings), QUIET)
+    publish_items(index, name, what, QUIET, exact_up_to=10_000, keep=keep)
     return name
 
 
@@ -24,8 +26,8 @@ def test_what_is_published_is_live_and_whole(index: Index) -> None:
     assert index.live() is None
     with pytest.raises(IndexStoreError, match="published yet"):
         index.open()
-    small = catalogue(200)
-    name = go(index, small)
+    small = random_items(200)
+    name = publish(index, small)
     assert (index.live(), index.ready()) == (name, [name])
     collection = index.open()
     assert collection.count() == len(small)
@@ -37,7 +39,7 @@ def test_what_is_published_is_live_and_whole(index: Index) -> None:
 
 
 def test_old_ones_go_beyond_keep_and_rollback_goes_back(index: Index) -> None:
-    first, second, third = (go(index, catalogue(100, seed=seed), keep=2) for seed in range(3))
+    first, second, third = (publish(index, random_items(100, seed=seed), keep=2) for seed in range(3))
     assert index.ready() == [second, third]
     assert [(each.name, each.live) for each in list_collections(index)] == [(second, False), (third, True)]
     assert rollback(index) == second == index.live()
@@ -47,28 +49,28 @@ def test_old_ones_go_beyond_keep_and_rollback_goes_back(index: Index) -> None:
         rollback(index, first)
     assert rollback(index, third) == third == index.live()
     rollback(index)
-    fourth = go(index, catalogue(100, seed=4), keep=2)
+    fourth = publish(index, random_items(100, seed=4), keep=2)
     assert index.ready() == [second, fourth], "what was rolled back from is not what to go back to"
 
 
 def test_a_failed_probe_leaves_the_old_one_live(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = go(index, catalogue(150))
-    honest = catalogue(150, seed=1)
-    real = publishing.probe
+    name = publish(index, random_items(150))
+    honest = random_items(150, seed=1)
 
-    def swapped(collection: object, expected: PublishedItems, **rest: object) -> int | None:
+    def swapped(collection: Collection, expected: PublishedItems, layout: Layout, progress: Progress) -> int | None:
         rows = np.roll(expected.vectors["towers"], 1, axis=0)  # each item under another's vector
-        return real(collection, replace(expected, vectors=dict(expected.vectors) | {"towers": rows}), **rest)
+        wrong = replace(expected, vectors=dict(expected.vectors) | {"towers": rows})
+        return probe(collection, wrong, layout, progress)
 
     monkeypatch.setattr(publishing, "probe", swapped)
     with pytest.raises(IndexStoreError, match="the one before stays in use"):
-        go(index, honest)
+        publish(index, honest)
     assert (index.live(), index.ready()) == (name, [name])
-    assert index.open().count() == len(catalogue(150))
+    assert index.open().count() == len(random_items(150))
 
 
 def test_missing_points_fail_the_probe(index: Index) -> None:
-    what = catalogue(120)
+    what = random_items(120)
     with index.draft(new_name(index.alias, []), layout_of(what)) as draft:
         fewer = slice(0, len(what) - 1)
         draft.upload(
@@ -77,12 +79,12 @@ def test_missing_points_fail_the_probe(index: Index) -> None:
             what.payloads(0, len(what) - 1),
         )
         with pytest.raises(IndexStoreError, match="116 of 117 items"):
-            publishing.probe(draft.build(), what, graph=False, progress=QUIET)
+            probe(draft.build(), what, layout_of(what), QUIET)
     assert index.ready() == []
 
 
 def test_an_unfinished_draft_is_never_seen(index: Index) -> None:
-    what = catalogue(50)
+    what = random_items(50)
     with index.draft(new_name(index.alias, []), layout_of(what)):
         assert index.ready() == []
     with pytest.raises(RuntimeError), index.draft(new_name(index.alias, []), layout_of(what)):
@@ -91,9 +93,9 @@ def test_an_unfinished_draft_is_never_seen(index: Index) -> None:
 
 
 def test_identical_vectors_pass_the_probe_and_tie_by_number(index: Index) -> None:
-    alike = catalogue(300)
+    alike = random_items(300)
     same = {name: np.ones_like(rows) for name, rows in alike.vectors.items()}
-    go(index, replace(alike, vectors=same))
+    publish(index, replace(alike, vectors=same))
     collection = index.open()
     hits = collection.search("towers", same["towers"][:2], 10, EVERYTHING, collection.ef)
     for row in hits.items.tolist():
@@ -102,4 +104,4 @@ def test_identical_vectors_pass_the_probe_and_tie_by_number(index: Index) -> Non
 
 
 def layout_of(what: PublishedItems) -> Layout:
-    return Layout({name: rows.shape[1] for name, rows in what.vectors.items()}, graph=False)
+    return Layout({name: rows.shape[1] for name, rows in what.vectors.items()}, hnsw=None)

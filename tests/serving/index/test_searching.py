@@ -13,8 +13,7 @@ from colisten.errors import IndexStoreError
 from colisten.serving.index.collection import Conditions, Hits, Index, new_name
 from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish_items
-from colisten.settings import QdrantSettings
-from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, catalogue, vectors
+from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, random_items, vectors
 
 SOME = (
     ((), TYPES[:1], TYPES[2:], TYPES[:2]),
@@ -45,8 +44,8 @@ def check(what: PublishedItems, scores: Floats, chosen: Bools, hits: Hits) -> No
 
 
 def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
-    what = catalogue(700)
-    publish_items(index, new_name(index.alias, []), what, QdrantSettings(), QUIET)
+    what = random_items(700)
+    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=10_000, keep=2)
     collection = index.open()
     assert collection.ef is None
     users = vectors(5, 16, 9)
@@ -66,8 +65,8 @@ def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
 
 @pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
 def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
-    what = catalogue(3000)
-    publish_items(index, new_name(index.alias, []), what, QdrantSettings(exact_up_to=1000), QUIET)
+    what = random_items(3000)
+    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=1000, keep=2)
     collection = index.open()
     assert collection.ef is not None
     users = vectors(40, 16, 9)
@@ -80,16 +79,16 @@ def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
 
 
 def test_a_vector_of_another_width_is_one_sentence(index: Index) -> None:
-    publish_items(index, new_name(index.alias, []), catalogue(60), QdrantSettings(), QUIET)
+    publish_items(index, new_name(index.alias, []), random_items(60), QUIET, exact_up_to=10_000, keep=2)
     with pytest.raises(IndexStoreError):
         index.open().search("towers", vectors(1, 3, 0), 5, Conditions(), None)
 
 
 @pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
 def test_an_index_of_an_older_colisten_says_what_to_do(index: Index) -> None:
-    what = catalogue(60)
+    what = random_items(60)
     older = {name: rows for name, rows in what.vectors.items() if name != "text"}
-    publish_items(index, new_name(index.alias, []), replace(what, vectors=older), QdrantSettings(), QUIET)
+    publish_items(index, new_name(index.alias, []), replace(what, vectors=older), QUIET, exact_up_to=10_000, keep=2)
     for ask in (
         lambda: index.open().search("text", vectors(1, 384, 0), 5, Conditions(), None),
         lambda: index.open().vectors("text", [1, 2]),

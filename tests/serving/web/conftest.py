@@ -25,9 +25,9 @@ def serving(workdir: Path, **variables: str) -> Iterator[tuple[str, subprocess.P
     words = command("serve", "--workdir", str(workdir), "--set", "serve.port=0")
     with subprocess.Popen(words, env=os.environ | variables, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", said)
-        assert found, said + process.stderr.read()
+        line = process.stderr.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, line + process.stderr.read()
         httpx.get(f"{found[0]}/health", timeout=60).raise_for_status()  # it waits until the server is up
         yield found[0], process
         process.send_signal(signal.SIGTERM)

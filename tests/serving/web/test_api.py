@@ -14,13 +14,14 @@ from pydantic import SecretStr
 from colisten.errors import SettingsError
 from colisten.listening.data import ListeningData
 from colisten.serving.query import Query
-from colisten.serving.recommending import Recommender
+from colisten.serving.recommending import Recommendations, Recommender
 from colisten.serving.web.app import create_app
-from colisten.serving.web.request_queue import Desk, QueueFullError
+from colisten.serving.web.request_queue import QueueFullError, RequestQueue
 from colisten.settings import ServeSettings, Settings
 from colisten.workdir import Workdir
 
 World = tuple[Workdir, ListeningData, Settings]
+Parameter = str | int | list[str]
 KEY = "open-sesame"
 
 
@@ -33,12 +34,13 @@ def ask(world: World, with_graph: Settings) -> Iterator[TestClient]:
 def test_the_answers_are_those_of_the_recommender(world: World, ask: TestClient) -> None:
     recommender = Recommender.open(world[0], world[2])
     query = Query(5, "podcast", ("en", "de"))
-    request = {"k": 5, "type": "podcast", "language": ["en", "de"]}
-    for call, expected in (
+    request: dict[str, Parameter] = {"k": 5, "type": "podcast", "language": ["en", "de"]}
+    calls: tuple[tuple[dict[str, Parameter], Recommendations], ...] = (
         ({"user": "u5"}, recommender.recommend(["u5"], query)),
         ({"likes": ["Title 2", "title 9"], "country": "US", "age": 30},
          recommender.recommend_for(["Title 2", "Title 9"], {"country": "US", "age": "30"}, query)),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for call, expected in calls:
         found = ask.get("/recommend", params=request | call).json()
         assert found["notes"] == []
         assert [item | {"why": None} for item in expected.titled()] == found["items"]
@@ -58,7 +60,7 @@ def test_reasons_come_with_paths(ask: TestClient) -> None:
     assert last in {neighbour["item_id"] for neighbour in near["neighbours"]}
 
 
-def test_a_stranger_is_told_so(ask: TestClient) -> None:
+def test_an_unknown_user_is_noted(ask: TestClient) -> None:
     found = ask.get("/recommend", params={"user": "who?"}).json()
     assert len(found["items"]) == 10
     assert "Never seen before" in found["notes"][0]
@@ -95,7 +97,7 @@ def test_a_page_elsewhere_cannot_ask_by_another_name(ask: TestClient) -> None:
         assert ask.get("/health", headers={"host": name}).status_code == 200
 
 
-def test_figures_count_routes_and_name_nobody(ask: TestClient) -> None:
+def test_metrics_count_routes_and_name_no_user(ask: TestClient) -> None:
     ask.get("/recommend", params={"user": "o'brien\"; DROP TABLE users"})
     ask.get("/some/odd/path")
     text = ask.get("/metrics").text
@@ -118,8 +120,8 @@ def test_the_page_needs_nothing_from_elsewhere(ask: TestClient) -> None:
 
 def test_the_documentation_names_every_path(ask: TestClient) -> None:
     page = (Path(__file__).parents[3] / "docs/serve.md").read_text()
-    told = re.findall(r"`(/\w[\w.]*)", "".join(line for line in page.splitlines() if line.startswith("| `/")))
-    assert set(told) == {*ask.get("/openapi.json").json()["paths"], "/openapi.json"}
+    documented = re.findall(r"`(/\w[\w.]*)", "".join(line for line in page.splitlines() if line.startswith("| `/")))
+    assert set(documented) == {*ask.get("/openapi.json").json()["paths"], "/openapi.json"}
 
 
 def test_with_a_key_only_its_holders_are_answered(world: World) -> None:
@@ -135,17 +137,17 @@ def test_with_a_key_only_its_holders_are_answered(world: World) -> None:
     assert KEY not in repr(guarded) + json.dumps(guarded.to_keep())
 
 
-async def _wait_for_ever(queue: Desk) -> None:
+async def _refused(queue: RequestQueue) -> None:
     with pytest.raises(QueueFullError):
-        await queue.ask(lambda handler: handler)
+        await queue.run(lambda handler: handler)
 
 
-def test_too_many_questions_are_refused_at_once() -> None:
+def test_a_full_queue_refuses_at_once() -> None:
     import asyncio
 
-    queue = Desk(lambda: pytest.fail("nothing is to be opened"), 1)
+    queue = RequestQueue(lambda: pytest.fail("nothing is to be opened"), 1)
     queue.waiting = 1
-    asyncio.run(_wait_for_ever(queue))
+    asyncio.run(_refused(queue))
 
 
 def test_without_neo4j_answers_are_given_and_say_so(world: World) -> None:
@@ -166,7 +168,7 @@ def test_search_says_why_it_cannot(world: World) -> None:
         assert ask.get("/recommend").status_code == 200
 
 
-def test_settings_are_needed_for_strangers() -> None:
+def test_a_public_address_needs_a_key() -> None:
     from colisten.cli.serve import _listen
 
     with pytest.raises(SettingsError, match="COLISTEN_SERVE_API_KEY"):

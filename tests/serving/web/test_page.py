@@ -10,7 +10,7 @@ import httpx
 from tests.browser import Browser, share_of
 
 
-def test_somebody_sees_recommendations_reasons_and_the_neighbourhood(
+def test_the_page_shows_recommendations_reasons_and_the_neighbourhood(
     address: str, browser: Browser, tmp_path: Path
 ) -> None:
     url = f"{address}/?user=u5&k=6"
@@ -27,7 +27,7 @@ def test_somebody_sees_recommendations_reasons_and_the_neighbourhood(
     assert share_of(picture, "#1b6ca8") > 0.0005
 
 
-def test_somebody_with_no_account_is_described_by_likes(address: str, browser: Browser) -> None:
+def test_an_anonymous_user_is_described_by_likes(address: str, browser: Browser) -> None:
     seen = html.unescape(browser.text(f"{address}/?likes=Title 2&likes=Title 9&country=US&type=podcast"))
     call = {"likes": ["Title 2", "Title 9"], "country": "US", "type": "podcast"}
     answer = httpx.get(f"{address}/recommend", params=call).json()["items"]
@@ -36,7 +36,7 @@ def test_somebody_with_no_account_is_described_by_likes(address: str, browser: B
     assert "Title 9 ×" in seen
 
 
-def test_what_goes_wrong_is_said_on_the_page(address: str, browser: Browser) -> None:
+def test_errors_are_shown_on_the_page(address: str, browser: Browser) -> None:
     seen = html.unescape(browser.text(f"{address}/?user=u5&type=audiobook&k=500"))
     assert 'id="items"></ol>' in seen
     seen = html.unescape(browser.text(f"{address}/?user=u5&country=US"))

@@ -45,14 +45,14 @@ def test_schemathesis_finds_nothing(address: str, tmp_path: Path, known: str) ->
     assert ("Missing test data" in done.stdout) == (not known), "whatever exists is really asked for"
 
 
-def test_what_is_asked_is_answered_before_it_ends(world: World) -> None:
+def test_waiting_requests_are_answered_before_it_stops(world: World) -> None:
     with serving(world[0].root) as (address, process):
         with ThreadPoolExecutor(8) as askers:
-            handler = [askers.submit(httpx.get, f"{address}/recommend?k=100", timeout=30) for _ in range(30)]
-            while not any(answer.done() for answer in handler):
+            answers = [askers.submit(httpx.get, f"{address}/recommend?k=100", timeout=30) for _ in range(30)]
+            while not any(answer.done() for answer in answers):
                 time.sleep(0.001)
             process.send_signal(signal.SIGTERM)
-            outcomes = [answer.exception() or answer.result().status_code for answer in handler]
+            outcomes = [answer.exception() or answer.result().status_code for answer in answers]
         assert process.wait(timeout=20) == 0
         assert process.stderr is not None
         assert process.stderr.read() == "Stopped.\n"
@@ -75,7 +75,7 @@ def test_a_publish_is_seen_without_a_restart(tmp_path: Path) -> None:
         assert httpx.get(f"{address}/recommend?user=u5").json()["items"]
 
 
-def test_nothing_published_is_said_before_anything_listens(tmp_path: Path) -> None:
+def test_without_an_index_the_server_does_not_start(tmp_path: Path) -> None:
     Workdir.open(tmp_path / "W", create=True)
     done = subprocess.run(command("serve", "-w", str(tmp_path / "W")), capture_output=True, text=True, check=False)
     assert done.returncode == 6

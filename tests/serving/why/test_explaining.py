@@ -1,4 +1,4 @@
-"""Reasons against the data they speak of: every number in them is counted anew from the interactions."""
+"""Reasons against the listening data: every number in them is counted again from the interactions."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def heard_by(data: ListeningData) -> dict[int, set[int]]:
     return {item: set(users) for item, users in streams.group_by("item").agg("user").iter_rows()}
 
 
-def test_paths_speak_of_real_listeners(world: World, recommender: Recommender, graph: PathFinder) -> None:
+def test_paths_count_real_listeners(world: World, recommender: Recommender, graph: PathFinder) -> None:
     listeners, data = heard_by(world[1]), world[1]
     kinds: list[str] = []
     for user_id in ("u3", "u10", "u31", "o'brien\"; DROP TABLE users"):
         answer = recommender.recommend([user_id], Query(k=20))
         user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
-        somebody, _ = recommender.profiles.read([user_id])
-        reasons = explainer(recommender, graph).explain(somebody, [item.item for item in answer.items])
+        user_history, _ = recommender.profiles.read([user_id])
+        reasons = explainer(recommender, graph).explain(user_history, [item.item for item in answer.items])
         assert len(reasons) == len(answer.items)
         for item, reason in zip(answer.items, reasons, strict=True):
             kinds.append(reason.kind)
@@ -70,12 +70,12 @@ def test_paths_speak_of_real_listeners(world: World, recommender: Recommender, g
                 assert f"{shared[0]:,} listener" in str(path)
             assert reason.as_json()["words"] == reason.words
     assert kinds.count("listeners") > len(kinds) / 2
-    assert graph.absent is None
+    assert graph.unavailable is None
 
 
-def test_where_no_path_leads_text_speaks(recommender: Recommender) -> None:
-    somebody = recommender.somebody(["Title 14", "Title 3"], {})
-    (alike, textless) = explainer(recommender, NONE).explain(somebody, [15, 10])
+def test_without_a_path_a_similar_text_explains(recommender: Recommender) -> None:
+    user_history = recommender.anonymous_user(["Title 14", "Title 3"], {})
+    (alike, textless) = explainer(recommender, NONE).explain(user_history, [15, 10])
     assert alike.kind == "text"
     assert alike.about is not None
     assert alike.about["title"] == "Title 14"
@@ -90,17 +90,19 @@ def test_what_is_popular_is_counted(
     world: World, country: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = world[1]
-    monkeypatch.setattr(popular, "_FEW", 2)  # few live in this world
+    monkeypatch.setattr(popular, "_MIN_LISTENERS", 2)  # the test data has few users
     write_profiles(data, tmp_path / "profiles.sqlite", QUIET)
     recommender = replace(Recommender.open(world[0], world[2]), profiles=Profiles.open(tmp_path / "profiles.sqlite"))
     people = data.users.filter(pl.col("country") == country) if country else data.users
     living = set(people["user"].to_list())
     counts = {item: len(users & living) for item, users in heard_by(data).items()}
-    somebody = recommender.somebody([], {"country": country} if country else {})
+    user_history = recommender.anonymous_user([], {"country": country} if country else {})
     every = data.items.filter(~pl.col("retired"))["item"].to_list()
-    reasons = explainer(recommender, NONE).explain(somebody, every)
-    told = {item: reason.about for item, reason in zip(every, reasons, strict=True) if reason.kind == "popular"}
-    here = {item: about for item, about in told.items() if about is not None and about["country"] == country}
+    reasons = explainer(recommender, NONE).explain(user_history, every)
+    popular_reasons = {
+        item: reason.about for item, reason in zip(every, reasons, strict=True) if reason.kind == "popular"
+    }
+    here = {item: about for item, about in popular_reasons.items() if about is not None and about["country"] == country}
     assert here
     kinds = dict(data.items.select("item", "item_type").iter_rows())
     for item, about in here.items():
@@ -114,27 +116,25 @@ def test_what_is_popular_is_counted(
 
 
 def test_a_history_without_streams_still_gives_paths(recommender: Recommender, graph: PathFinder) -> None:
-    somebody = recommender.somebody(["Title 4"], {})
-    followed = somebody.__class__(
-        somebody.indptr, somebody.items, np.ones_like(somebody.signals), somebody.timestamps, somebody.features
-    )
+    user_history = recommender.anonymous_user(["Title 4"], {})
+    followed = replace(user_history, signals=np.ones_like(user_history.signals))
     items = list(range(60))
-    streamed, interested = (explainer(recommender, graph).explain(who, items) for who in (somebody, followed))
+    streamed, interested = (explainer(recommender, graph).explain(who, items) for who in (user_history, followed))
     assert [r.kind for r in streamed] == [r.kind for r in interested]
     assert "listeners" in {r.kind for r in interested}
 
 
 def test_neo4j_is_not_started_for_a_reason(world: World) -> None:
     graph = PathFinder.open(world[0], Settings())
-    assert graph.absent is not None
-    assert "colisten db start" in graph.absent
+    assert graph.unavailable is not None
+    assert "colisten db start" in graph.unavailable
     assert graph.paths([1], [2], 3) == {}
     assert not (world[0].neo4j / "data").exists()
 
 
-def test_neo4j_out_of_reach_is_said_without_the_password(world: World) -> None:
+def test_neo4j_out_of_reach_is_reported_without_the_password(world: World) -> None:
     nowhere = Neo4jSettings.model_validate({"uri": "bolt://127.0.0.1:9", "password": "hush"})
     graph = PathFinder.open(world[0], Settings(neo4j=nowhere))
-    assert graph.absent is not None
-    assert "No Neo4jSettings answers" in graph.absent
-    assert "hush" not in graph.absent
+    assert graph.unavailable is not None
+    assert "No Neo4j answers" in graph.unavailable
+    assert "hush" not in graph.unavailable

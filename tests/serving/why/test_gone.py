@@ -1,4 +1,4 @@
-"""Neo4j goes while somebody is answering: the questions after it are short, and say so."""
+"""Neo4j goes away between two requests: the next ones fail fast, and say so."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def test_a_neo4j_that_went_is_not_waited_for(world: World, with_graph: Settings)
     settings = with_graph.model_copy(update={"neo4j": neo4j})
     item = world[1].items["item_id"][0]
     graphs = [PathFinder.open(world[0], settings) for _ in range(2)]
-    assert [graph.absent for graph in graphs] == [None, None]
-    assert graphs[0].view(item, 3) is not None
+    assert [graph.unavailable for graph in graphs] == [None, None]
+    assert graphs[0].neighbourhood(item, 3) is not None
     line.cut()
     began = time.monotonic()
     assert graphs[0].paths([1], [2], 3) == {}
     with pytest.raises(GraphError, match="connection to Neo4j broke"):
-        graphs[1].view(item, 3)
+        graphs[1].neighbourhood(item, 3)
     assert time.monotonic() - began < len(graphs) * SECONDS
     for graph in graphs:
-        assert graph.absent is not None
+        assert graph.unavailable is not None
         began = time.monotonic()
         assert graph.paths([1], [2], 3) == {}
         with pytest.raises(GraphError, match="connection to Neo4j broke"):
-            graph.view(item, 3)
+            graph.neighbourhood(item, 3)
         assert time.monotonic() - began < 0.1, "what failed once is not asked again"
         graph.close()

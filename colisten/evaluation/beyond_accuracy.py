@@ -1,4 +1,4 @@
-"""What the lists themselves are like, whatever was held out: reach, concentration, popularity, variety.
+"""Beyond-accuracy metrics of lists: coverage, concentration, popularity, novelty, diversity, calibration.
 
 `lists` has one row per recommendation: `user_id`, `item_id`, `rank`.
 """
@@ -17,7 +17,7 @@ def first(lists: pl.DataFrame, k: int) -> pl.DataFrame:
 
 
 def coverage(lists: pl.DataFrame, k: int, catalogue: int) -> float:
-    """Coverage@k: the share of the catalogue that stands in somebody's first k.
+    """Coverage@k: the share of the catalogue that is among the first k of any user.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
     >>> coverage(lists, 1, catalogue=4), coverage(lists, 2, catalogue=4)
@@ -27,10 +27,10 @@ def coverage(lists: pl.DataFrame, k: int, catalogue: int) -> float:
 
 
 def long_tail(lists: pl.DataFrame, k: int, listeners: pl.DataFrame) -> list[float]:
-    """Share of all places in the first k that goes to the most heard 0 %, 1 %, …, 100 % of the catalogue: 101 numbers.
+    """Share of all places in the first k that the most popular 0 %, 1 %, …, 100 % of the catalogue have: 101 numbers.
 
-    `listeners`: `item_id`, `listeners` of every item. A straight line treats all items alike; the higher the curve
-    rises at once, the more goes to hits.
+    `listeners`: `item_id`, `listeners` of every item. A straight line treats all items alike; the earlier the curve
+    rises, the more places popular items have.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
     >>> found = long_tail(lists, 2, pl.DataFrame({"item_id": ["z", "y", "x", "w"], "listeners": [9, 5, 2, 0]}))
@@ -45,13 +45,13 @@ def long_tail(lists: pl.DataFrame, k: int, listeners: pl.DataFrame) -> list[floa
 
 def cumulative(counts: pl.Series) -> list[float]:
     """Share of the sum that lies in the first 0 %, 1 %, …, 100 % of `counts`."""
-    upto = np.concatenate([[0.0], np.cumsum(counts.to_numpy())])
-    share = np.interp(np.linspace(0, len(counts), 101), np.arange(len(upto)), upto) / max(float(upto[-1]), 1.0)
+    sums = np.concatenate([[0.0], np.cumsum(counts.to_numpy())])
+    share = np.interp(np.linspace(0, len(counts), 101), np.arange(len(sums)), sums) / max(float(sums[-1]), 1.0)
     return [round(float(value), 5) for value in share]
 
 
 def gini(lists: pl.DataFrame, k: int, catalogue: int) -> float:
-    """Gini@k of how often each of n items is shown: Σ (2i − n − 1) xᵢ / (n Σ xᵢ), xᵢ ascending; 0 even, near 1 unfair.
+    """Gini@k of how often each of n items is shown: Σ (2i − n − 1) xᵢ / (n Σ xᵢ), xᵢ ascending; 0 even, 1 concentrated.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
     >>> round(gini(lists, 2, catalogue=2), 4), gini(lists.head(2), 2, catalogue=2)
@@ -69,11 +69,11 @@ def gini(lists: pl.DataFrame, k: int, catalogue: int) -> float:
 def novelty(lists: pl.DataFrame, k: int, listeners: pl.DataFrame, users: int) -> pl.DataFrame:
     """Novelty@k of each user: the mean of −log2 p(item), p = (listeners + 1) / (users + 1) in training.
 
-    (Vargas & Castells 2011; the +1 gives an unheard item a finite surprise.) `listeners`: `item_id`, `listeners`.
+    (Vargas & Castells 2011; the +1 keeps items without listeners finite.) `listeners`: `item_id`, `listeners`.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
-    >>> heard = pl.DataFrame({"item_id": ["x"], "listeners": [3]})
-    >>> novelty(lists, 2, heard, users=7).sort("user_id")["novelty@2"].to_list()
+    >>> listeners = pl.DataFrame({"item_id": ["x"], "listeners": [3]})
+    >>> novelty(lists, 2, listeners, users=7).sort("user_id")["novelty@2"].to_list()
     [2.0, 1.0]
     """
     known = first(lists, k).join(listeners, on="item_id", how="left")
@@ -82,11 +82,11 @@ def novelty(lists: pl.DataFrame, k: int, listeners: pl.DataFrame, users: int) ->
 
 
 def popularity(lists: pl.DataFrame, k: int, listeners: pl.DataFrame, users: int) -> pl.DataFrame:
-    """Average recommendation popularity of each user: the mean share of `users` who heard each of the first k.
+    """Average recommendation popularity of each user: the mean share of `users` who streamed each of the first k.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
-    >>> heard = pl.DataFrame({"item_id": ["x"], "listeners": [4]})
-    >>> popularity(lists, 2, heard, users=8).sort("user_id")["popularity@2"].to_list()
+    >>> listeners = pl.DataFrame({"item_id": ["x"], "listeners": [4]})
+    >>> popularity(lists, 2, listeners, users=8).sort("user_id")["popularity@2"].to_list()
     [0.25, 0.5]
     """
     known = first(lists, k).join(listeners, on="item_id", how="left")
@@ -94,12 +94,12 @@ def popularity(lists: pl.DataFrame, k: int, listeners: pl.DataFrame, users: int)
     return known.group_by("user_id").agg(share.mean().alias(f"popularity@{k}"))
 
 
-def popularity_lift(popularity: pl.DataFrame, heard: pl.DataFrame, k: int) -> float:
+def popularity_lift(popularity: pl.DataFrame, profiles: pl.DataFrame, k: int) -> float:
     """Popularity lift (Abdollahpouri et al. 2020): (GAP of the lists − GAP of the profiles) / GAP of the profiles.
 
     GAP is the mean over users of the mean popularity of their items, over users who have both. `popularity` and
-    `heard` are what `popularity()` gives for the lists and for what the same users heard. 0: lists as popular as
-    taste; 1: twice as popular.
+    `profiles` are what `popularity()` gives for the lists and for the histories of the same users. 0: lists as popular
+    as histories; 1: twice as popular.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "b"], "popularity@2": [0.3, 0.6]})
     >>> profiles = pl.DataFrame({"user_id": ["a", "b", "c"], "popularity@2": [0.1, 0.2, 0.9]})
@@ -107,9 +107,9 @@ def popularity_lift(popularity: pl.DataFrame, heard: pl.DataFrame, k: int) -> fl
     2.0
     """
     name = f"popularity@{k}"
-    both = popularity.join(heard.rename({name: "taste"}), on="user_id").select(pl.col(name, "taste").mean())
-    shown, taste = both.row(0)
-    return float(shown / taste - 1) if taste else float("nan")
+    both = popularity.join(profiles.rename({name: "profile"}), on="user_id").select(pl.col(name, "profile").mean())
+    shown, profile = both.row(0)
+    return float(shown / profile - 1) if profile else float("nan")
 
 
 def diversity(lists: pl.DataFrame, k: int, item_ids: pl.Series, vectors: Floats) -> pl.DataFrame:
@@ -130,27 +130,27 @@ def diversity(lists: pl.DataFrame, k: int, item_ids: pl.Series, vectors: Floats)
     users = known.group_by("user_id", maintain_order=True).len("n")
     n = users["n"].to_numpy().astype(np.int64)
     starts = np.cumsum(n) - n
-    together = (np.add.reduceat(unit, starts, axis=0) ** 2).sum(1) if len(n) else np.zeros(0)
-    alone = np.add.reduceat((unit**2).sum(1), starts) if len(n) else np.zeros(0)
+    of_sum = (np.add.reduceat(unit, starts, axis=0) ** 2).sum(1) if len(n) else np.zeros(0)
+    of_each = np.add.reduceat((unit**2).sum(1), starts) if len(n) else np.zeros(0)
     pairs = np.where(n > 1, n * (n - 1), 1)
-    value = pl.Series(f"diversity@{k}", 1 - (together - alone) / pairs, dtype=pl.Float64)
+    value = pl.Series(f"diversity@{k}", 1 - (of_sum - of_each) / pairs, dtype=pl.Float64)
     return users.with_columns(pl.when(pl.col("n") > 1).then(value).alias(value.name)).drop("n")
 
 
-def calibration(lists: pl.DataFrame, k: int, heard: pl.DataFrame, genres: pl.DataFrame) -> pl.DataFrame:
-    """Miscalibration of each user's first k: KL(p ‖ .99 q + .01 p) of genres, 0 where the list mirrors the taste.
+def calibration(lists: pl.DataFrame, k: int, streamed: pl.DataFrame, genres: pl.DataFrame) -> pl.DataFrame:
+    """Miscalibration of each user's first k: KL(p ‖ .99 q + .01 p) of genres, 0 where they are equal.
 
-    p: genres of what the user heard, q: of the list; an item shares its weight among its genres (Steck 2018).
-    `heard`: `user_id`, `item_id`; `genres`: `item_id`, `genres` list[str]. Users with neither are left out.
+    p: genres of what the user streamed, q: of the list; an item shares its weight among its genres (Steck 2018).
+    `streamed`: `user_id`, `item_id`; `genres`: `item_id`, `genres` list[str]. Users with neither are left out.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "rank": [1, 1]})
-    >>> heard = pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "x"]})
+    >>> streamed = pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "x"]})
     >>> genres = pl.DataFrame({"item_id": ["x", "y"], "genres": [["crime"], ["history"]]})
-    >>> calibration(lists, 1, heard, genres).sort("user_id")["calibration@1"].round(4).to_list()
+    >>> calibration(lists, 1, streamed, genres).sort("user_id")["calibration@1"].round(4).to_list()
     [0.0, 4.6052]
     """
-    taste, shown = _genre_shares(heard, genres), _genre_shares(first(lists, k), genres)
-    both = taste.join(shown.select("user_id").unique(), on="user_id", how="semi")
+    profile, shown = _genre_shares(streamed, genres), _genre_shares(first(lists, k), genres)
+    both = profile.join(shown.select("user_id").unique(), on="user_id", how="semi")
     p, q = pl.col("share"), pl.col("share_shown").fill_null(0)
     divergence = (p * (p / (0.99 * q + 0.01 * p)).log()).sum().alias(f"calibration@{k}")
     joined = both.join(shown, on=["user_id", "genre"], how="left", suffix="_shown")

@@ -1,8 +1,8 @@
-"""Baselines by name, as `colisten evaluate --baselines` calls them."""
+"""The baselines by name, as `colisten evaluate --baselines` takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 
 from colisten.arrays import Floats
@@ -17,7 +17,7 @@ from colisten.evaluation.baselines.text_knn import TextKNN
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 
-_BY_LISTENING: dict[str, Callable[[], Baseline]] = {
+_COLLABORATIVE: dict[str, Callable[[], Baseline]] = {
     "popularity": Popularity,
     "recent": lambda: Popularity(days=30),
     "itemknn": ItemKNN,
@@ -25,44 +25,45 @@ _BY_LISTENING: dict[str, Callable[[], Baseline]] = {
     "slim": SLIM,
     "als": ALS,
 }
-NAMES = (*_BY_LISTENING, "textknn")
+NAMES = (*_COLLABORATIVE, "textknn")
 """Every baseline there is."""
 
 
-def choose(names: Sequence[str], text: Floats | None, progress: Progress) -> dict[str, Baseline]:
-    """The baselines of those names; `all` is every one that this installation and the data allow, and says which not.
+def make_baselines(names: Sequence[str], text: Floats | None, progress: Progress) -> dict[str, Baseline]:
+    """The baselines of those names, not fitted yet; `all`: every one that installation and data allow.
 
     `text`: float32 [items, width], what textknn compares; None: there is none.
 
     Raises:
         SettingsError: an unknown name, or one that cannot run here.
     """
-    lacking = _lacking(text)
+    skip_reasons = _skip_reasons(text)
     if "all" in names:
-        for name, reason in lacking.items():
+        for name, reason in skip_reasons.items():
             progress.say(f"Left out the baseline {name}: {reason}.")
-        names = [name for name in NAMES if name not in lacking]
+        names = [name for name in NAMES if name not in skip_reasons]
     for name in names:
         if name not in NAMES:
             raise SettingsError(f"There is no baseline {name!r}: choose among {', '.join(NAMES)} or all.")
-        if name in lacking:
-            raise SettingsError(f"The baseline {name} cannot run: {lacking[name]}.")
-    return {name: TextKNN(text) if name == "textknn" and text is not None else _BY_LISTENING[name]() for name in names}
+        if name in skip_reasons:
+            raise SettingsError(f"The baseline {name} cannot run: {skip_reasons[name]}.")
+    return {name: TextKNN(text) if name == "textknn" and text is not None else _COLLABORATIVE[name]() for name in names}
 
 
-def _lacking(text: Floats | None) -> dict[str, str]:
-    lacking = {}
+def _skip_reasons(text: Floats | None) -> dict[str, str]:
+    """Why some baselines cannot run, by name."""
+    reasons = {}
     if text is None:
-        lacking["textknn"] = "the working folder has no text features yet"
+        reasons["textknn"] = "the working folder has no text features yet"
     if find_spec("implicit") is None:
-        lacking["als"] = "it needs a further package, install colisten[baselines]"
-    return lacking
+        reasons["als"] = "it needs a further package, install colisten[baselines]"
+    return reasons
 
 
-def fit(baselines: dict[str, Baseline], data: ListeningData, progress: Progress) -> dict[str, Baseline]:
+def fit_baselines(baselines: Mapping[str, Baseline], data: ListeningData, progress: Progress) -> dict[str, Baseline]:
     """Fit each to `data`, in turn."""
     with progress.task("fitting baselines", total=len(baselines)) as task:
         for name, baseline in baselines.items():
             baseline.fit(data)
             task.advance(note=name)
-    return baselines
+    return dict(baselines)

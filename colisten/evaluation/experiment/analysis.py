@@ -1,4 +1,4 @@
-"""What an experiment says: rates by group after the first exposure, and how far apart they are."""
+"""Analysis of an A/B test: rates by group after the first exposure, and their differences from the control."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from colisten.arrays import Floats64
 from colisten.errors import DataError
 from colisten.evaluation.experiment.groups import Experiment
-from colisten.evaluation.intervals import Doubles, interval
+from colisten.evaluation.intervals import interval
 from colisten.listening.data import ListeningData
 
 RATES = {
     "stream_rate": "streamed",
     "new_start_rate": "started",
 }
-"""Share of the exposed users who streamed something after it was shown to them; and who began an item of the shown
-types that they had never streamed, shown or not (paper, Table 5)."""
+"""Rate → outcome of a user: streamed an item after it was shown to them; started an item of the shown types, shown or
+not, that they had never streamed (paper, Table 5)."""
 _SECONDS = 86_400
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One rate of one group. Intervals hold 95 % of bootstrap resamples of the users."""
+class GroupRate:
+    """The mean outcome of one group's exposed users. Intervals hold 95 % of bootstrap resamples of the users."""
 
     group: str
     rate: str
@@ -33,14 +34,14 @@ class Reading:
     low: float
     high: float
     difference: float | None = None
-    """From the first group, which has none."""
+    """From the control, which has none."""
     difference_low: float | None = None
     difference_high: float | None = None
     change: float | None = None
-    """The difference as a share of the first group's rate."""
+    """The difference as a share of the control's rate."""
 
 
-def read_experiment(
+def analyse_experiment(
     experiment: Experiment,
     exposures: pl.LazyFrame,
     data: ListeningData,
@@ -48,18 +49,18 @@ def read_experiment(
     days: float | None = None,
     draws: int = 10_000,
     seed: int = 7,
-) -> list[Reading]:
-    """Rates by group, from what `data` knows of the `days` after each user's first exposure (None: of all time since).
+) -> list[GroupRate]:
+    """Rates by group in the `days` after each user's first exposure (None: in all time since), as `data` has them.
 
     Raises:
-        DataError: the data knows nothing of the time after the first exposure.
+        DataError: the data has no stream after the first exposure.
     """
     outcomes = _outcomes(exposures, data, days)
     rng = np.random.default_rng(seed)
     values = {name: outcomes.filter(pl.col("group") == name).select(*RATES.values()) for name in experiment.groups}
     present = {name: rows for name, rows in values.items() if len(rows)}
     resampled = {name: _resampled(rows, draws, rng) for name, rows in present.items()}
-    return list(_readings(present, resampled, next(iter(experiment.groups))))
+    return list(_group_rates(present, resampled, next(iter(experiment.groups))))
 
 
 def _outcomes(exposures: pl.LazyFrame, data: ListeningData, days: float | None) -> pl.DataFrame:
@@ -79,54 +80,55 @@ def _outcomes(exposures: pl.LazyFrame, data: ListeningData, days: float | None) 
         users = users.join(
             rows.select("user_id").unique().with_columns(pl.lit(1.0).alias(name)), on="user_id", how="left"
         )
-    _refuse_silence(streams)
+    _refuse_no_streams(streams)
     return users.with_columns(pl.col("streamed", "started").fill_null(0.0)).collect(engine="streaming")
 
 
 def _streams(data: ListeningData) -> pl.LazyFrame:
-    """Strong signals as `user_id`, `item_id`, `item_type`, `time`; what has no time was before everything."""
-    strong = pl.scan_parquet(data.interactions).filter(pl.col("signal") < data.strong)
+    """Streams as `user_id`, `item_id`, `item_type`, `time`; those without a time count as before everything."""
     users, items = data.users.lazy().select("user", "user_id"), data.items.lazy().select("item", "item_id", "item_type")
-    named = strong.join(users, on="user").join(items, on="item")
+    named = data.streams.join(users, on="user").join(items, on="item")
     return named.select("user_id", "item_id", "item_type", time=pl.col("timestamp").fill_null(-1))
 
 
-def _refuse_silence(streams: pl.LazyFrame) -> None:
+def _refuse_no_streams(streams: pl.LazyFrame) -> None:
     later = streams.filter(pl.col("time") > pl.col("begin")).select(pl.len()).collect(engine="streaming").item()
     if not later:
         raise DataError(
-            "The data knows of no stream after the first exposure: wait a while, and import today's data "
+            "The data has no stream after the first exposure: wait a while, and import today's data "
             "(`colisten run` or `colisten data import`) before reading the experiment."
         )
 
 
-def _resampled(outcomes: pl.DataFrame, draws: int, rng: np.random.Generator) -> Doubles:
+def _resampled(outcomes: pl.DataFrame, draws: int, rng: np.random.Generator) -> Floats64:
     """[draws, rates] means over resampled users.
 
-    Users with equal outcomes are alike, so it is drawn how many of each kind a resample holds: the same distribution
-    as drawing user by user, whatever the order in which users come.
+    Drawn is the number of users with each combination of outcomes: the same distribution as drawing user by user,
+    whatever the order of users.
     """
-    kinds = outcomes.group_by(outcomes.columns).len().sort(outcomes.columns)
-    counts = kinds["len"].to_numpy()
+    combinations = outcomes.group_by(outcomes.columns).len().sort(outcomes.columns)
+    counts = combinations["len"].to_numpy()
     drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=draws)
-    return np.asarray(drawn @ kinds.drop("len").to_numpy() / counts.sum())
+    return np.asarray(drawn @ combinations.drop("len").to_numpy() / counts.sum())
 
 
-def _readings(values: Mapping[str, pl.DataFrame], resampled: Mapping[str, Doubles], usual: str) -> Iterator[Reading]:
+def _group_rates(
+    values: Mapping[str, pl.DataFrame], resampled: Mapping[str, Floats64], control: str
+) -> Iterator[GroupRate]:
     for place, rate in enumerate(RATES):
         for group, outcomes in values.items():
             mean = float(outcomes.to_numpy()[:, place].mean())
             low, high = _ends(resampled[group][:, place])
-            plain = Reading(group, rate, len(outcomes), mean, low, high)
-            if group == usual or usual not in values:
+            plain = GroupRate(group, rate, len(outcomes), mean, low, high)
+            if group == control or control not in values:
                 yield plain
                 continue
-            base = float(values[usual].to_numpy()[:, place].mean())
-            least, most = _ends(resampled[group][:, place] - resampled[usual][:, place])
+            base = float(values[control].to_numpy()[:, place].mean())
+            least, most = _ends(resampled[group][:, place] - resampled[control][:, place])
             change = mean / base - 1 if base else None
             yield replace(plain, difference=mean - base, difference_low=least, difference_high=most, change=change)
 
 
-def _ends(means: Doubles) -> tuple[float, float]:
+def _ends(means: Floats64) -> tuple[float, float]:
     low, high = interval(means[:, None])
     return float(low[0]), float(high[0])

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from colisten.evaluation import metrics_lists as shape
+from colisten.evaluation import beyond_accuracy
 
 from . import worlds
 
@@ -39,10 +39,10 @@ def as_dict(table: pl.DataFrame) -> dict[str, float]:
 def test_coverage_and_gini(world: Split) -> None:
     lists, _, items = world
     shown = Counter(item for names in top(lists).values() for item in names)
-    assert shape.coverage(lists, K, len(items)) == len(shown) / len(items)
+    assert beyond_accuracy.coverage(lists, K, len(items)) == len(shown) / len(items)
     counts = [shown.get(item, 0) for item in items["item_id"]]
     pairwise = sum(abs(a - b) for a in counts for b in counts) / (2 * len(counts) * sum(counts))
-    assert shape.gini(lists, K, len(items)) == pytest.approx(pairwise)
+    assert beyond_accuracy.gini(lists, K, len(items)) == pytest.approx(pairwise)
 
 
 def test_novelty_popularity_and_lift(world: Split) -> None:
@@ -53,14 +53,14 @@ def test_novelty_popularity_and_lift(world: Split) -> None:
     expected = {
         u: np.mean([-math.log2((count.get(i, 0) + 1) / (users + 1)) for i in names]) for u, names in top(lists).items()
     }
-    assert as_dict(shape.novelty(lists, K, listeners, users)) == pytest.approx(expected)
-    liked = shape.popularity(lists, K, listeners, users)
+    assert as_dict(beyond_accuracy.novelty(lists, K, listeners, users)) == pytest.approx(expected)
+    liked = beyond_accuracy.popularity(lists, K, listeners, users)
     popular = {u: np.mean([count.get(i, 0) / users for i in names]) for u, names in top(lists).items()}
     assert as_dict(liked) == pytest.approx(popular)
-    taste = shape.popularity(heard.with_columns(rank=pl.lit(1)), K, listeners, users)
+    taste = beyond_accuracy.popularity(heard.with_columns(rank=pl.lit(1)), K, listeners, users)
     own = {u: np.mean([count[i] / users for i in heard.filter(pl.col("user_id") == u)["item_id"]]) for u in popular}
     lift = np.mean(list(popular.values())) / np.mean(list(own.values())) - 1
-    assert shape.popularity_lift(liked, taste, K) == pytest.approx(lift)
+    assert beyond_accuracy.popularity_lift(liked, taste, K) == pytest.approx(lift)
 
 
 def test_diversity(world: Split) -> None:
@@ -72,7 +72,7 @@ def test_diversity(world: Split) -> None:
         for user, names in top(lists).items()
         if len(names) > 1
     }
-    found = as_dict(shape.diversity(lists, K, items["item_id"], vectors).drop_nulls())
+    found = as_dict(beyond_accuracy.diversity(lists, K, items["item_id"], vectors).drop_nulls())
     assert found == pytest.approx(expected, abs=1e-5)
 
 
@@ -91,14 +91,14 @@ def test_calibration(world: Split) -> None:
     for user, names in top(lists).items():
         p, q = shares(heard.filter(pl.col("user_id") == user)["item_id"].to_list()), shares(names)
         expected[user] = sum(s * math.log(s / (0.99 * q.get(g, 0) + 0.01 * s)) for g, s in p.items())
-    found = as_dict(shape.calibration(lists, K, heard, items.select("item_id", "genres")))
+    found = as_dict(beyond_accuracy.calibration(lists, K, heard, items.select("item_id", "genres")))
     assert found == pytest.approx(expected)
 
 
 def test_lists_without_rows_are_no_trouble(world: Split) -> None:
     lists, heard, items = world
     none = lists.clear()
-    assert shape.coverage(none, K, len(items)) == 0
-    assert shape.gini(none, K, len(items)) == 0
-    assert shape.diversity(none, K, items["item_id"], np.ones((len(items), 2), np.float32)).is_empty()
-    assert shape.calibration(none, K, heard, items.select("item_id", "genres")).is_empty()
+    assert beyond_accuracy.coverage(none, K, len(items)) == 0
+    assert beyond_accuracy.gini(none, K, len(items)) == 0
+    assert beyond_accuracy.diversity(none, K, items["item_id"], np.ones((len(items), 2), np.float32)).is_empty()
+    assert beyond_accuracy.calibration(none, K, heard, items.select("item_id", "genres")).is_empty()

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from colisten.errors import DataError
+from colisten.evaluation.experiment.analysis import GroupRate, _resampled, analyse_experiment
 from colisten.evaluation.experiment.exposures import forget_exposures, log_exposures, read_exposures
 from colisten.evaluation.experiment.groups import Experiment
-from colisten.evaluation.experiment.reading import Reading, _resampled, read_experiment
 from colisten.listening.data import ListeningData
 
 SHOWN_AT = 1_700_000_000
@@ -46,7 +46,7 @@ def exposures(group_of: Mapping[str, str]) -> pl.LazyFrame:
     return pl.LazyFrame(rows, ["user_id", "group", "item_id", "item_type", "rank", "at", "index"], orient="row")
 
 
-def reading_of(found: list[Reading], group: str, rate: str) -> Reading:
+def reading_of(found: list[GroupRate], group: str, rate: str) -> GroupRate:
     return next(one for one in found if (one.group, one.rate) == (group, rate))
 
 
@@ -64,7 +64,7 @@ def world(folder: Path, rates: Mapping[str, float], users: int, seed: int) -> tu
 
 def test_a_known_effect_is_found(tmp_path: Path) -> None:
     shown, data = world(tmp_path / "d", {"control": 0.10, "fresh": 0.15}, 6000, seed=1)
-    found = read_experiment(BOTH, shown, data)
+    found = analyse_experiment(BOTH, shown, data)
     for rate in ("stream_rate", "new_start_rate"):
         control, fresh = (reading_of(found, group, rate) for group in ("control", "fresh"))
         assert control.low < 0.10 < control.high
@@ -73,7 +73,7 @@ def test_a_known_effect_is_found(tmp_path: Path) -> None:
         assert fresh.change == pytest.approx(fresh.value / control.value - 1)
         assert control.difference is None
         assert control.users + fresh.users == 6000
-    assert found == read_experiment(BOTH, shown, data)
+    assert found == analyse_experiment(BOTH, shown, data)
 
 
 def test_no_effect_is_found_where_there_is_none(tmp_path: Path) -> None:
@@ -81,14 +81,14 @@ def test_no_effect_is_found_where_there_is_none(tmp_path: Path) -> None:
     holds = 0
     for seed in range(40):
         shown, data = world(tmp_path / str(seed), {"control": 0.2, "fresh": 0.2}, 500, seed)
-        fresh = reading_of(read_experiment(BOTH, shown, data, draws=2000), "fresh", "stream_rate")
+        fresh = reading_of(analyse_experiment(BOTH, shown, data, draws=2000), "fresh", "stream_rate")
         holds += fresh.difference_low <= 0 <= fresh.difference_high
     assert holds >= 35
 
 
 def test_the_interval_is_that_of_drawing_users_one_by_one(tmp_path: Path) -> None:
     shown, data = world(tmp_path / "d", {"control": 0.3, "fresh": 0.3}, 400, seed=3)
-    control = reading_of(read_experiment(BOTH, shown, data), "control", "stream_rate")
+    control = reading_of(analyse_experiment(BOTH, shown, data), "control", "stream_rate")
     outcomes = np.repeat(
         [1.0, 0.0], np.round([control.value * control.users, (1 - control.value) * control.users]).astype(int)
     )
@@ -123,7 +123,7 @@ def test_the_order_of_users_changes_no_interval() -> None:
 def test_what_counts_as_an_effect(tmp_path: Path, events: list[Event], streamed: int, started: int) -> None:
     others = [("w", "show", SHOWN_AT + 5 * DAY), ("stranger", "shown", SHOWN_AT + 1)]
     data = listening(tmp_path / "d", [*events, *others], weak=[("u", "shown", SHOWN_AT + 1)])
-    found = read_experiment(BOTH, exposures({"u": "fresh", "w": "control"}), data, days=2, draws=100)
+    found = analyse_experiment(BOTH, exposures({"u": "fresh", "w": "control"}), data, days=2, draws=100)
     assert reading_of(found, "fresh", "stream_rate").value == streamed
     assert reading_of(found, "fresh", "new_start_rate").value == started
     assert reading_of(found, "control", "stream_rate").value == 0
@@ -132,7 +132,7 @@ def test_what_counts_as_an_effect(tmp_path: Path, events: list[Event], streamed:
 def test_too_early_to_tell(tmp_path: Path) -> None:
     data = listening(tmp_path / "d", [("u", "shown", SHOWN_AT - 5)])
     with pytest.raises(DataError, match="no stream after the first exposure"):
-        read_experiment(BOTH, exposures({"u": "fresh"}), data)
+        analyse_experiment(BOTH, exposures({"u": "fresh"}), data)
 
 
 def test_logs_are_kept_batch_by_batch_and_forget(tmp_path: Path) -> None:

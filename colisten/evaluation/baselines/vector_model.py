@@ -1,4 +1,4 @@
-"""Ready vectors as a recommender: a score is a dot product."""
+"""A recommender from given user and item vectors: a score is their dot product."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from colisten.listening.data import ListeningData
 
 
 @dataclass
-class ByVectors(Baseline):
+class VectorModel(Baseline):
     """Score of item j for user u: `users`[u] · `items`[j]."""
 
     users: Floats
@@ -21,15 +21,18 @@ class ByVectors(Baseline):
     items: Floats
     """float32 [items, width]"""
 
-    def learn(self, data: ListeningData) -> None:
-        """The vectors know all."""
+    def _fit(self, data: ListeningData) -> None:
+        """Nothing to learn."""
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
         return np.asarray(self.users[users] @ self.items[items].T)
 
 
-def mean_of_heard(heard: sparse.csr_matrix, items: Floats) -> Floats:
-    """The mean of the vectors of what each user heard, float32 [users, width], of length 1; zero without a history."""
-    sums = np.asarray(heard @ items, dtype=np.float32)
+def mean_item_vectors(interactions: sparse.csr_matrix, items: Floats) -> Floats:
+    """The mean vector of each user's items, float32 [users, width], of length 1; zero for a user without any.
+
+    `interactions`: [users, items], the weight of each item; `items`: float32 [items, width].
+    """
+    sums = np.asarray(interactions @ items, dtype=np.float32)
     means: Floats = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
     return means

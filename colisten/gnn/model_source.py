@@ -1,0 +1,22 @@
+"""Where the class of a custom graph model is written; found without importing it, so without torch."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+
+BUILT_IN = "sage"
+"""The graph model that needs no class of anybody's."""
+
+
+def source_digest(model: str) -> str:
+    """A hash of the file that `module:Class` is written in; empty for the built-in model or where there is no file."""
+    if model == BUILT_IN:
+        return ""
+    try:
+        spec = find_spec(model.partition(":")[0])
+    except ModuleNotFoundError:
+        return ""
+    file = Path(spec.origin) if spec and spec.origin else None
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file and file.is_file() else ""

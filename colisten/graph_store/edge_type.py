@@ -1,0 +1,45 @@
+"""Edge types: the field's triple (source type, relation, destination type), one definition for every room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import NamedTuple
+
+CO_LISTENED = "co_listened"
+"""The relation of two items with listeners in common: what supervision is drawn from."""
+RELATIONS = (CO_LISTENED,)
+"""Every relation that the graph may hold."""
+
+
+class EdgeType(NamedTuple):
+    """(source type, relation, destination type): equal to the plain tuple that PyG uses as a key.
+
+    >>> EdgeType("podcast", CO_LISTENED, "audiobook") == ("podcast", "co_listened", "audiobook")
+    True
+    """
+
+    src: str
+    relation: str
+    dst: str
+
+    @property
+    def reverse(self) -> EdgeType:
+        """The other direction."""
+        return EdgeType(self.dst, self.relation, self.src)
+
+    @property
+    def stored(self) -> EdgeType:
+        """The direction that an undirected edge is stored in: types in alphabetical order; it is walked both ways."""
+        return min(self, self.reverse)
+
+    @property
+    def directions(self) -> tuple[EdgeType, ...]:
+        """Both directions, one where they are the same."""
+        return (self,) if self.src == self.dst else (self, self.reverse)
+
+
+def directed_edge_types(node_types: Iterable[str], relations: Iterable[str]) -> tuple[EdgeType, ...]:
+    """Every edge type that messages may pass along, by source type, then relation, then destination type."""
+    types = tuple(node_types)
+    return tuple(EdgeType(src, relation, dst) for src, relation, dst in product(types, tuple(relations), types))

@@ -1,0 +1,64 @@
+"""The layout of a collection: named vectors and their metrics, filtered payload fields, HNSW parameters and limits.
+
+With the protocol in `collection.py` this is all that a back end needs to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
+
+Metric = Literal["dot", "cosine"]
+
+TOWERS = "towers"
+"""Vectors of the item tower: an item's score is the dot product of its vector with the user vector."""
+HGNN = "hgnn"
+"""Item embeddings of the graph network: items listened to by the same people are near each other."""
+TEXT = "text"
+"""Sentence embeddings of title, description and genres; zeros for an item without any."""
+
+
+@dataclass(frozen=True)
+class NamedVector:
+    """How one of an item's vectors is compared and stored."""
+
+    metric: Metric
+    on_disk: bool = False
+    """Read from disk when it is searched, not held in memory."""
+
+
+VECTORS: Mapping[str, NamedVector] = {
+    TOWERS: NamedVector("dot"),
+    HGNN: NamedVector("cosine"),
+    TEXT: NamedVector("cosine", on_disk=True),  # the widest, and most queries never search it
+}
+FILTERED_FIELDS = ("item_type", "language", "genres")
+"""Payload fields that searches filter on. Index them before the first upload, or graph searches lose recall."""
+
+
+@dataclass(frozen=True)
+class HnswParams:
+    """Parameters of the HNSW graph of each named vector."""
+
+    m: int = 32
+    """Links per item."""
+    ef_construct: int = 200
+    """Candidates kept while building."""
+    efs: tuple[int, ...] = (128, 256, 512, 1024)
+    """Values of `ef` for searching, least first; publishing takes the first with enough recall."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a new collection is built."""
+
+    widths: Mapping[str, int]
+    """Width of each named vector; metric and storage are in `VECTORS`."""
+    hnsw: HnswParams | None
+    """None: no graph, and every search is exact."""
+
+    @classmethod
+    def of(cls, widths: Mapping[str, int], items: int, *, exact_up_to: int) -> Self:
+        """The layout for so many items: exact search up to `exact_up_to` of them, an HNSW graph beyond."""
+        return cls(widths, HnswParams() if items > exact_up_to else None)

@@ -1,0 +1,87 @@
+"""Small listening data made by hand: the folder that an import writes, by the contract of `ListeningData`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from colisten.listening.data import ListeningData
+from colisten.listening.lineage import lineage_id
+from colisten.workdir import write_json
+
+Event = tuple[int, int, int, int | None]
+"""(user, item, signal code, timestamp)"""
+ITEMS = {
+    "item": pl.Int32, "item_id": pl.String, "item_type": pl.String, "row": pl.Int32, "title": pl.String,
+    "description": pl.String, "language": pl.String, "genres": pl.List(pl.String), "creators": pl.List(pl.String),
+    "published": pl.Date, "retired": pl.Boolean,
+}  # fmt: skip
+INTERACTIONS = {
+    "user": pl.Int32, "item": pl.Int32, "signal": pl.UInt8, "timestamp": pl.Int64, "value": pl.Float32,
+}  # fmt: skip
+REJECTED = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
+
+
+def write_listening(
+    folder: Path, item_types: Sequence[str], events: Sequence[Event], *, users: pl.DataFrame | None = None,
+    signals: Sequence[str] = ("stream", "follow"), strong: int = 1, **columns: Sequence[object] | pl.Series,
+) -> ListeningData:  # fmt: skip
+    """Write `folder` and open it.
+
+    Args:
+        folder: made where missing.
+        item_types: the type of each item, in the order of item numbers.
+        events: the interactions, in any order; of equal ones, one is kept.
+        users: columns `user`, `user_id`, `taste`, features; None: those of the events and before them, with an id only.
+        signals: names of the signals, strong ones first.
+        strong: how many of them are strong.
+        columns: values of item columns, where the defaults will not do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = plain_users(1 + max((user for user, *_ in events), default=-1)) if users is None else users
+    items = _items(item_types, columns)
+    interactions = pl.DataFrame([(*event, None) for event in events], INTERACTIONS, orient="row").unique()
+    items.write_parquet(folder / "items.parquet")
+    table.write_parquet(folder / "users.parquet")
+    interactions.sort("user", "timestamp", "item", "signal").write_parquet(folder / "interactions.parquet")
+    pl.DataFrame(schema=REJECTED).write_parquet(folder / "rejected.parquet")
+    counts = {"interactions": len(interactions), "items": len(items), "users": len(table), "rejected": 0}
+    absent = {"retired": int(items["retired"].sum()), "duplicates": len(events) - len(interactions)}
+    summary = {
+        "item_types": items["item_type"].unique(maintain_order=True).to_list(),
+        "signals": list(signals),
+        "strong": strong,
+        "counts": counts | absent | {"ignored": 0, "taste": 0},
+        "rejected": {},
+        "lineage": lineage_id(folder / "interactions.parquet", ""),
+    }
+    write_json(folder / "summary.json", summary)
+    return ListeningData(folder)
+
+
+def plain_users(count: int) -> pl.DataFrame:
+    """Users with an id and nothing else."""
+    return pl.DataFrame(
+        {
+            "user": np.arange(count, dtype=np.int32),
+            "user_id": pl.Series([f"u{i}" for i in range(count)], dtype=pl.String),
+            "taste": pl.Series([None] * count, dtype=pl.List(pl.Float32)),
+        }
+    )
+
+
+def _items(item_types: Sequence[str], columns: dict[str, Sequence[object] | pl.Series]) -> pl.DataFrame:
+    numbers = pl.int_range(pl.len(), dtype=pl.Int32)
+    defaults = pl.DataFrame({"item_type": pl.Series(item_types, dtype=pl.String)}).with_columns(
+        item=numbers,
+        item_id=pl.format("i{}", numbers),
+        row=numbers.over("item_type"),
+        title=pl.format("Title {}", numbers),
+        retired=pl.lit(value=False),
+    )
+    given = {name: pl.Series(name, values, dtype=ITEMS[name]) for name, values in columns.items()}
+    missing = [pl.lit(None, kind).alias(name) for name, kind in ITEMS.items() if name not in defaults.columns]
+    return defaults.with_columns(missing).with_columns(**given).select(list(ITEMS))
