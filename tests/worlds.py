@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from colisten.workdir import write_json
 
 Event = tuple[int, int, int, int | None]
 """(user, item, signal code, timestamp)"""
-ITEMS = {
+ITEMS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "item": pl.Int32, "item_id": pl.String, "item_type": pl.String, "row": pl.Int32, "title": pl.String,
     "description": pl.String, "language": pl.String, "genres": pl.List(pl.String), "creators": pl.List(pl.String),
     "published": pl.Date, "retired": pl.Boolean,

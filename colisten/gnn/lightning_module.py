@@ -64,6 +64,7 @@ class GnnTraining(LightningModule):
         total = min(options.edges_per_epoch, sum(counts.values()))
         self.shares = edges_to_draw(counts, total, balance=options.balance)
         self.held_out_edges = self._draw_held_out()
+        self._running: Generator[TrainingBatch, None, None] | None = None
         self.training_stream = self._stream(text, unknown=self.sampler.held_out, isolated=options.isolated_node_rate)
         self.validation_stream = self._stream(text, unknown=None, isolated=0.0)
 
@@ -91,14 +92,18 @@ class GnnTraining(LightningModule):
         """The batches of epoch `begin` and of those after it, without end."""
         return self.training_stream(((epoch, self.edges_of(epoch)) for epoch in count(begin)), self.random_seed)
 
-    def on_train_start(self) -> None:
-        self._running = self.epochs(self.current_epoch)
+    def _begun(self) -> Generator[TrainingBatch, None, None]:
+        if self._running is None:
+            self._running = self.epochs(self.current_epoch)
+        return self._running
 
-    def on_fit_end(self) -> None:
-        self._running.close()
+    def close(self) -> None:
+        """End the stream of training batches and its threads, after an error too."""
+        if self._running:
+            self._running.close()
 
     def train_dataloader(self) -> _Epoch:
-        return _Epoch(lambda: self._running, self.training_stream.steps(self.edges_of(0)))
+        return _Epoch(self._begun, self.training_stream.steps(self.edges_of(0)))
 
     def val_dataloader(self) -> _Epoch:
         edges = self.held_out_edges

@@ -111,7 +111,7 @@ class ModelSpec:
 
     def _check(self, model: nn.Module) -> None:
         """Run the model on a small graph with every node and edge type; that sizes lazy modules too."""
-        data = _small_graph(self.metadata, self.in_channels)
+        data = _small_graph(self.metadata, self.in_channels, hops=len(self.fan_out))
         try:
             with torch.no_grad():
                 out = _forward(model.eval(), data)
@@ -125,11 +125,12 @@ class ModelSpec:
         if not isinstance(out, Mapping):
             raise self._misfit(f"its forward returns {type(out).__name__}", "return a dict of node type → tensor")
         for name in self.node_types:
-            found = out.get(name)
-            if not isinstance(found, Tensor):
+            if not isinstance(out.get(name), Tensor):
                 raise self._misfit(
                     f"its forward returns no tensor for the node type {name!r}", "return every node type"
                 )
+        for name in self.node_types:
+            found = out[name]
             if found.dim() != 2 or found.shape[1] != self.out_channels or len(found) < len(data[name].x):
                 raise self._misfit(
                     f"its forward returns {tuple(found.shape)} for {len(data[name].x)} seeds of type {name!r}",
@@ -153,16 +154,16 @@ def _forward(model: nn.Module, data: HeteroData) -> Any:
     return model(data.x_dict, data.edge_index_dict, data.edge_weight_dict, **extra)
 
 
-def _small_graph(metadata: Metadata, in_channels: int) -> HeteroData:
-    """Two seeds of each node type, an edge of each edge type."""
+def _small_graph(metadata: Metadata, in_channels: int, hops: int) -> HeteroData:
+    """Two seeds of each node type, an edge of each edge type in the first hop."""
     data = HeteroData()
     for name in metadata[0]:
         data[name].x = torch.zeros(2, in_channels)
-        data[name].num_sampled_nodes = [2]
+        data[name].num_sampled_nodes = [2] + [0] * hops
     for edge_type in metadata[1]:
         data[edge_type].edge_index = torch.tensor([[1], [0]])
         data[edge_type].edge_weight = torch.ones(1)
-        data[edge_type].num_sampled_edges = [1]
+        data[edge_type].num_sampled_edges = [1] + [0] * (hops - 1)
     return data
 
 

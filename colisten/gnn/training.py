@@ -117,5 +117,8 @@ def _fit(training: GnnTraining, checkpoints: Path, log: Path, progress: Progress
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(training, ckpt_path=last if last.exists() else None, weights_only=True)
+        try:
+            trainer.fit(training, ckpt_path=last if last.exists() else None, weights_only=True)
+        finally:
+            training.close()
     return Path(best.best_model_path)

@@ -8,26 +8,27 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from colisten.evaluation.baselines.local import non_negative, ridge, solve_locally
 from scipy import sparse
-from sklearn.linear_model import ElasticNet
+from scipy.optimize import nnls
+from sklearn.linear_model import ElasticNet  # type: ignore[import-untyped]
 
+from colisten.arrays import Floats, Floats64, Int64s
 from colisten.errors import DataError
 from colisten.evaluation.baselines import baseline as baseline_module
-from colisten.evaluation.baselines import local as local_module
+from colisten.evaluation.baselines import slim as slim_module
 from colisten.evaluation.baselines.als import ALS
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.ease import EASE, DualRidge, PrimalRidge, ease_weights
 from colisten.evaluation.baselines.item_knn import ItemKNN, neighbours
 from colisten.evaluation.baselines.popularity import Popularity
-from colisten.evaluation.baselines.slim import SLIM
+from colisten.evaluation.baselines.slim import SLIM, slim_weights
 from colisten.evaluation.baselines.text_knn import TextKNN
 from colisten.evaluation.baselines.top_k import strongest, top_k
 from colisten.listening.data import ListeningData
 
 from . import worlds
 
-BY_LISTENING: list[Callable[[], Baseline]] = [Popularity, ItemKNN, EASE, SLIM, lambda: ALS(factors=4)]
+COLLABORATIVE: list[Callable[[], Baseline]] = [Popularity, ItemKNN, EASE, SLIM, lambda: ALS(factors=4)]
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +39,24 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ListeningData:
 
 
 @pytest.fixture(scope="module")
-def heard(data: ListeningData) -> np.ndarray:
+def streamed(data: ListeningData) -> Floats:
     pairs = pl.read_parquet(data.interactions)
     found = np.zeros((len(data.users), len(data.items)), dtype=np.float32)
     found[pairs["user"].to_numpy(), pairs["item"].to_numpy()] = 1
     return found
 
 
-def random_matrix(seed: int, shape: tuple[int, int] = (60, 25), density: float = 0.3) -> np.ndarray:
+def random_matrix(seed: int, shape: tuple[int, int] = (60, 25), density: float = 0.3) -> Floats:
     return (np.random.default_rng(seed).random(shape) < density).astype(np.float32)
 
 
-def everybody(data: ListeningData) -> tuple[np.ndarray, np.ndarray]:
+def all_pairs(data: ListeningData) -> tuple[Int64s, Int64s]:
     return np.arange(len(data.users)), np.arange(len(data.items))
 
 
-@pytest.mark.parametrize("make", BY_LISTENING)
-def test_lists_hold_unheard_items_of_the_type_best_first(make: Callable[[], Baseline], data: ListeningData) -> None:
-    users = [*data.users["user_id"], "nobody", "u'); DROP"]
+@pytest.mark.parametrize("make", COLLABORATIVE)
+def test_lists_hold_new_items_of_the_type_best_first(make: Callable[[], Baseline], data: ListeningData) -> None:
+    users = [*data.users["user_id"], "unknown", "u'); DROP"]
     found = make().fit(data).recommend(users, 5, "book")
     assert found.columns == ["user_id", "item_id", "item_type", "score", "rank"]
     books = data.items.filter(pl.col("item_type") == "book")["item_id"]
@@ -77,10 +78,10 @@ def test_blocks_of_users_change_nothing(data: ListeningData, monkeypatch: pytest
     assert EASE().fit(data).recommend(users, 5, "book").equals(whole)
 
 
-def test_more_than_there_are_gives_all_that_there_are(data: ListeningData, heard: np.ndarray) -> None:
+def test_more_than_there_are_gives_all_that_there_are(data: ListeningData, streamed: Floats) -> None:
     books = data.items["item_type"].to_numpy() == "book"
     found = Popularity().fit(data).recommend(data.users["user_id"].to_list(), 1000, "book")
-    assert len(found) == (heard[:, books] == 0).sum()
+    assert len(found) == (streamed[:, books] == 0).sum()
 
 
 def test_no_users_no_rows_and_no_such_type(data: ListeningData) -> None:
@@ -90,28 +91,28 @@ def test_no_users_no_rows_and_no_such_type(data: ListeningData) -> None:
         model.recommend(["u001"], 5, "film")
 
 
-def test_popularity_counts_listeners_and_may_forget(data: ListeningData, heard: np.ndarray) -> None:
-    users, items = everybody(data)
-    assert (Popularity().fit(data).scores(users, items) == heard.sum(axis=0)).all()
+def test_popularity_counts_listeners_of_all_time_or_of_late(data: ListeningData, streamed: Floats) -> None:
+    users, items = all_pairs(data)
+    assert (Popularity().fit(data).scores(users, items) == streamed.sum(axis=0)).all()
     pairs = pl.read_parquet(data.interactions)
-    late = pairs.filter(pl.col("timestamp") >= pairs["timestamp"].max() - 2 * 86_400)
+    late = pairs.filter(pl.col("timestamp") >= pairs["timestamp"].to_numpy().max() - 2 * 86_400)
     counts = np.bincount(late["item"].to_numpy(), minlength=len(items))
     recent = Popularity(days=2).fit(data).scores(users[:1], items)[0]
     assert (recent == counts).all()
-    assert (recent < heard.sum(axis=0)).any()
+    assert (recent < streamed.sum(axis=0)).any()
 
 
 @pytest.mark.parametrize(("k", "shrink", "idf"), [(3, 0.0, False), (5, 10.0, True)])
-def test_item_knn(k: int, shrink: float, idf: bool, data: ListeningData, heard: np.ndarray) -> None:
-    weight = 1 / np.log(2 + heard.sum(axis=1, keepdims=True)) if idf else 1
-    weighed = heard * weight
-    length = np.linalg.norm(weighed, axis=0)
-    cosine = weighed.T @ weighed / (length[:, None] * length + shrink + 1e-12)
+def test_item_knn(k: int, shrink: float, idf: bool, data: ListeningData, streamed: Floats) -> None:
+    weight = 1 / np.log(2 + streamed.sum(axis=1, keepdims=True)) if idf else 1
+    weighted = streamed * weight
+    length = np.linalg.norm(weighted, axis=0)
+    cosine = weighted.T @ weighted / (length[:, None] * length + shrink + 1e-12)
     np.fill_diagonal(cosine, 0)
     for column in cosine.T:
         column[np.argsort(-column, kind="stable")[k:]] = 0
-    found = ItemKNN(k=k, shrink=shrink, idf=idf).fit(data).scores(*everybody(data))
-    assert found == pytest.approx(heard @ cosine, abs=1e-5)
+    found = ItemKNN(k=k, shrink=shrink, idf=idf).fit(data).scores(*all_pairs(data))
+    assert found == pytest.approx(streamed @ cosine, abs=1e-5)
 
 
 def test_ease_is_the_ridge_regression_of_each_item_on_all_others() -> None:
@@ -125,12 +126,25 @@ def test_ease_is_the_ridge_regression_of_each_item_on_all_others() -> None:
         assert weights[j, j] == 0
 
 
+def non_negative_ridge(matrix: Floats, target: Floats, penalty: float) -> Floats64:
+    """argmin over w ≥ 0 of ‖target − matrix w‖² + penalty ‖w‖², by an active-set solver."""
+    stacked = np.concatenate([matrix.astype(np.float64), penalty**0.5 * np.eye(matrix.shape[1])])
+    weights: Floats64 = nnls(stacked, np.concatenate([target, np.zeros(matrix.shape[1])]))[0]
+    return weights
+
+
 @pytest.mark.parametrize("whole", [0, 12_000])
-def test_local_regressions_with_every_candidate_are_exact(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_module, "_WHOLE", whole)
-    matrix = sparse.csr_matrix(random_matrix(2, (200, 70), 0.4))
-    local = solve_locally(matrix, 70, ridge(5.0))
-    assert local.toarray() == pytest.approx(ease_weights(matrix, 5.0), abs=1e-4)
+def test_slim_with_every_candidate_is_the_non_negative_ridge_on_all_others(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slim_module, "_WHOLE", whole)
+    matrix = random_matrix(2, (200, 70), 0.4)
+    weights = slim_weights(sparse.csr_matrix(matrix), 70, penalty=5.0, sparsity=0.0).toarray()
+    for j in range(70):
+        others = np.delete(np.arange(70), j)
+        expected = non_negative_ridge(matrix[:, others], matrix[:, j], 5.0)
+        assert weights[others, j] == pytest.approx(expected, abs=1e-3)
+        assert weights[j, j] == 0
 
 
 @pytest.mark.parametrize(("users", "items"), [(30, 70), (70, 30)])
@@ -149,23 +163,23 @@ def test_ease_is_exact_from_the_users_side_and_from_the_items(
         assert found == pytest.approx((matrix @ weights)[np.ix_(some, columns)], abs=2e-4), side
 
 
-def test_ease_of_a_large_catalogue_weighs_the_most_heard_items(data: ListeningData, heard: np.ndarray) -> None:
-    kept = np.sort(np.argsort(-heard.sum(axis=0), kind="stable")[:9])
-    found = EASE(penalty=5.0, rows=9).fit(data).scores(*everybody(data))
+def test_ease_of_a_large_catalogue_weighs_the_most_popular_items(data: ListeningData, streamed: Floats) -> None:
+    kept = np.sort(np.argsort(-streamed.sum(axis=0), kind="stable")[:9])
+    found = EASE(penalty=5.0, rows=9).fit(data).scores(*all_pairs(data))
     assert found[:, kept] == pytest.approx(
-        heard[:, kept] @ ease_weights(sparse.csr_matrix(heard[:, kept]), 5.0), abs=1e-4
+        streamed[:, kept] @ ease_weights(sparse.csr_matrix(streamed[:, kept]), 5.0), abs=1e-4
     )
     assert not np.delete(found, kept, axis=1).any()
 
 
-def test_local_regressions_use_their_candidates_only() -> None:
-    matrix = sparse.csr_matrix(random_matrix(3))
-    weights, near = solve_locally(matrix, 4, ridge(5.0)), neighbours(matrix, 4, 0.0)
+def test_slim_regresses_on_the_candidates_only() -> None:
+    matrix = random_matrix(3)
+    weights = slim_weights(sparse.csr_matrix(matrix), 4, penalty=5.0, sparsity=0.0)
+    nearest = neighbours(sparse.csr_matrix(matrix), 4, 0.0)
     for j in range(matrix.shape[1]):
-        mine = near[:, j].nonzero()[0]
-        dense = matrix[:, mine].toarray()
-        expected = np.linalg.solve(dense.T @ dense + 5.0 * np.eye(len(mine)), dense.T @ matrix[:, j].toarray())
-        assert weights[mine, j].toarray() == pytest.approx(expected, abs=1e-4)
+        mine = nearest[:, j].nonzero()[0]
+        expected = non_negative_ridge(matrix[:, mine], matrix[:, j], 5.0)
+        assert weights[mine, j].toarray().ravel() == pytest.approx(expected, abs=1e-3)
         assert set(weights[:, j].nonzero()[0]) <= set(mine)
 
 
@@ -173,7 +187,7 @@ def test_local_regressions_use_their_candidates_only() -> None:
 def test_slim_minimises_what_elastic_net_minimises(penalty: float, sparsity: float) -> None:
     matrix = random_matrix(4)
     users, items = matrix.shape
-    weights = solve_locally(sparse.csr_matrix(matrix), items, non_negative(penalty, sparsity, 200)).toarray()
+    weights = slim_weights(sparse.csr_matrix(matrix), items, penalty, sparsity).toarray()
     for j in range(items):
         others = np.delete(np.arange(items), j)
         alpha = (penalty + sparsity) / users
@@ -186,11 +200,11 @@ def test_slim_minimises_what_elastic_net_minimises(penalty: float, sparsity: flo
 
 
 def test_slim_weights_are_never_negative(data: ListeningData) -> None:
-    assert (SLIM().fit(data).scores(*everybody(data)) >= 0).all()
+    assert (SLIM().fit(data).scores(*all_pairs(data)) >= 0).all()
 
 
 @pytest.mark.parametrize("k", [0, 3])
-def test_text_knn(k: int, data: ListeningData, heard: np.ndarray) -> None:
+def test_text_knn(k: int, data: ListeningData, streamed: Floats) -> None:
     text = np.random.default_rng(5).normal(size=(len(data.items), 6)).astype(np.float32)
     unit = text / np.linalg.norm(text, axis=1, keepdims=True)
     alike = unit @ unit.T
@@ -199,14 +213,14 @@ def test_text_knn(k: int, data: ListeningData, heard: np.ndarray) -> None:
         alike = np.maximum(alike, 0)
         for column in alike.T:
             column[np.argsort(-column, kind="stable")[k:]] = 0
-    found = TextKNN(text, k=k).fit(data).scores(*everybody(data))
-    assert found == pytest.approx(heard @ alike, abs=1e-4)
+    found = TextKNN(text, k=k).fit(data).scores(*all_pairs(data))
+    assert found == pytest.approx(streamed @ alike, abs=1e-4)
 
 
-def test_als_repeats_itself_and_tells_heard_from_unheard(data: ListeningData, heard: np.ndarray) -> None:
-    first, again = (ALS(factors=8, seed=3).fit(data).scores(*everybody(data)) for _ in range(2))
+def test_als_is_reproducible_and_separates_streamed_items_from_others(data: ListeningData, streamed: Floats) -> None:
+    first, again = (ALS(factors=8, seed=3).fit(data).scores(*all_pairs(data)) for _ in range(2))
     assert first == pytest.approx(again, abs=1e-3)
-    assert first[heard == 1].mean() > first[heard == 0].mean() + 0.2
+    assert first[streamed == 1].mean() > first[streamed == 0].mean() + 0.2
 
 
 def test_weak_signals_count_only_where_wanted(tmp_path: Path) -> None:
@@ -216,30 +230,30 @@ def test_weak_signals_count_only_where_wanted(tmp_path: Path) -> None:
     some = pl.int_range(pl.len()) % 4 == 0
     pairs.with_columns(signal=pl.when(some).then(pl.lit("follow")).otherwise("signal")).write_parquet(file)
     data = worlds.import_split(split, tmp_path / "listening", "target=book", "signals.weak=follow")
-    items = everybody(data)[1]
+    items = all_pairs(data)[1]
     strong = Popularity().fit(data)
     assert strong.interactions.streams.nnz == len(pairs) - len(pairs.filter(some))
     assert strong.interactions.weak.nnz == len(pairs.filter(some))
-    assert not np.allclose(EASE(weak=1.0).fit(data).scores(*everybody(data)), EASE().fit(data).scores(*everybody(data)))
+    assert not np.allclose(EASE(weak=1.0).fit(data).scores(*all_pairs(data)), EASE().fit(data).scores(*all_pairs(data)))
     assert strong.scores(np.array([0]), items).sum() == strong.interactions.streams.nnz
 
 
 def test_retired_items_are_not_recommended(data: ListeningData, tmp_path: Path) -> None:
     for name in ("interactions.parquet", "users.parquet", "summary.json"):
         (tmp_path / name).write_bytes((data.root / name).read_bytes())
-    popular = Popularity().fit(data).recommend(["nobody"], 1, "book")["item_id"][0]
+    popular = Popularity().fit(data).recommend(["unknown"], 1, "book")["item_id"][0]
     data.items.with_columns(retired=pl.col("item_id") == popular).write_parquet(tmp_path / "items.parquet")
-    found = Popularity().fit(ListeningData(tmp_path)).recommend(["nobody"], 1000, "book")["item_id"]
+    found = Popularity().fit(ListeningData(tmp_path)).recommend(["unknown"], 1000, "book")["item_id"]
     assert popular not in found.to_list()
     assert len(found) == data.items.filter(pl.col("item_type") == "book").height - 1
 
 
-def test_ties_go_to_the_earlier_column_and_to_the_more_heard_item(data: ListeningData) -> None:
+def test_ties_go_to_the_earlier_column_and_to_the_more_popular_item(data: ListeningData) -> None:
     rows, columns = top_k(np.zeros((2, 5), dtype=np.float32), 3)
     assert columns.tolist() == [0, 1, 2] * 2
     assert rows.tolist() == [0] * 3 + [1] * 3
-    unknown = EASE().fit(data).recommend(["nobody"], 4, "book")
-    assert unknown["item_id"].to_list() == Popularity().fit(data).recommend(["nobody"], 4, "book")["item_id"].to_list()
+    unknown = EASE().fit(data).recommend(["unknown"], 4, "book")
+    assert unknown["item_id"].to_list() == Popularity().fit(data).recommend(["unknown"], 4, "book")["item_id"].to_list()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,9 +1,9 @@
-"""What is said of the lists themselves, against plain loops."""
+"""Beyond-accuracy metrics against plain loops."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import combinations
 
 import numpy as np
@@ -20,11 +20,11 @@ Split = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Split:
-    """Lists, what was heard (user_id, item_id), items."""
+    """Lists, streams (user_id, item_id), items."""
     split = worlds.random_split(tmp_path_factory.mktemp("lists") / "split")
     items = pl.read_parquet(split / "train" / "items.parquet")
-    heard = pl.read_parquet(split / "train" / "interactions.parquet").select("user_id", "item_id")
-    return worlds.random_lists(split, seed=3, depth=6), heard, items
+    streamed = pl.read_parquet(split / "train" / "interactions.parquet").select("user_id", "item_id")
+    return worlds.random_lists(split, seed=3, depth=6), streamed, items
 
 
 def top(lists: pl.DataFrame) -> dict[str, list[str]]:
@@ -46,21 +46,21 @@ def test_coverage_and_gini(world: Split) -> None:
 
 
 def test_novelty_popularity_and_lift(world: Split) -> None:
-    lists, heard, _ = world
-    listeners = heard.group_by("item_id").agg(listeners=pl.col("user_id").n_unique())
+    lists, streamed, _ = world
+    listeners = streamed.group_by("item_id").agg(listeners=pl.col("user_id").n_unique())
     count = dict(listeners.iter_rows())
-    users = heard["user_id"].n_unique()
+    users = streamed["user_id"].n_unique()
     expected = {
         u: np.mean([-math.log2((count.get(i, 0) + 1) / (users + 1)) for i in names]) for u, names in top(lists).items()
     }
     assert as_dict(beyond_accuracy.novelty(lists, K, listeners, users)) == pytest.approx(expected)
-    liked = beyond_accuracy.popularity(lists, K, listeners, users)
+    popularity = beyond_accuracy.popularity(lists, K, listeners, users)
     popular = {u: np.mean([count.get(i, 0) / users for i in names]) for u, names in top(lists).items()}
-    assert as_dict(liked) == pytest.approx(popular)
-    taste = beyond_accuracy.popularity(heard.with_columns(rank=pl.lit(1)), K, listeners, users)
-    own = {u: np.mean([count[i] / users for i in heard.filter(pl.col("user_id") == u)["item_id"]]) for u in popular}
+    assert as_dict(popularity) == pytest.approx(popular)
+    profiles = beyond_accuracy.popularity(streamed.with_columns(rank=pl.lit(1)), K, listeners, users)
+    own = {u: np.mean([count[i] / users for i in streamed.filter(pl.col("user_id") == u)["item_id"]]) for u in popular}
     lift = np.mean(list(popular.values())) / np.mean(list(own.values())) - 1
-    assert beyond_accuracy.popularity_lift(liked, taste, K) == pytest.approx(lift)
+    assert beyond_accuracy.popularity_lift(popularity, profiles, K) == pytest.approx(lift)
 
 
 def test_diversity(world: Split) -> None:
@@ -77,11 +77,11 @@ def test_diversity(world: Split) -> None:
 
 
 def test_calibration(world: Split) -> None:
-    lists, heard, items = world
+    lists, streamed, items = world
     genres = dict(items.select("item_id", "genres").iter_rows())
 
     def shares(names: list[str]) -> dict[str, float]:
-        sums: Counter[str] = Counter()
+        sums: defaultdict[str, float] = defaultdict(float)
         for item in names:
             for genre in genres[item]:
                 sums[genre] += 1 / len(genres[item])
@@ -89,16 +89,16 @@ def test_calibration(world: Split) -> None:
 
     expected = {}
     for user, names in top(lists).items():
-        p, q = shares(heard.filter(pl.col("user_id") == user)["item_id"].to_list()), shares(names)
+        p, q = shares(streamed.filter(pl.col("user_id") == user)["item_id"].to_list()), shares(names)
         expected[user] = sum(s * math.log(s / (0.99 * q.get(g, 0) + 0.01 * s)) for g, s in p.items())
-    found = as_dict(beyond_accuracy.calibration(lists, K, heard, items.select("item_id", "genres")))
+    found = as_dict(beyond_accuracy.calibration(lists, K, streamed, items.select("item_id", "genres")))
     assert found == pytest.approx(expected)
 
 
 def test_lists_without_rows_are_no_trouble(world: Split) -> None:
-    lists, heard, items = world
+    lists, streamed, items = world
     none = lists.clear()
     assert beyond_accuracy.coverage(none, K, len(items)) == 0
     assert beyond_accuracy.gini(none, K, len(items)) == 0
     assert beyond_accuracy.diversity(none, K, items["item_id"], np.ones((len(items), 2), np.float32)).is_empty()
-    assert beyond_accuracy.calibration(none, K, heard, items.select("item_id", "genres")).is_empty()
+    assert beyond_accuracy.calibration(none, K, streamed, items.select("item_id", "genres")).is_empty()

@@ -1,4 +1,4 @@
-"""A signal that lies in the future alone helps nobody: not the counts, not the graph, not the towers."""
+"""No leakage of the future: interactions after the cut change no recommender, from counts to graph and towers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SETTINGS = Settings.load(["recipe=paper", "gnn.max_epochs=2", "gnn.dim=8", "towe
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A world, and the same one in which, after the cut, everybody follows and streams three hardly known books."""
+    """Data, and the same in which, after the cut, all users follow and stream three unpopular books."""
     folder = tmp_path_factory.mktemp("future")
     make_world(folder / "plain", users=300, audiobooks=60, podcasts=40, seed=5)
     (folder / "planted").mkdir()
@@ -69,7 +69,7 @@ def _planted(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def recommenders(data: ListeningData, folder: Path) -> dict[str, Baseline]:
-    """Counts, recent counts, likeness, regression, and the graph model with its towers."""
+    """Popularity, recent popularity, neighbours, regression, and the graph model with its towers."""
     text = data.items["genres"].list.join(" ").to_dummies().to_numpy().astype(np.float32)
     (full,) = (variant for variant in VARIANTS if variant.name == FULL)
     artefacts = SharedArtefacts(data, np.ascontiguousarray(text), SETTINGS, folder, QUIET)
@@ -85,22 +85,22 @@ def planted_hits(root: Path, seen: str) -> dict[str, float]:
     return {name: report.segments["all"][name]["hr@10"]["mean"] for name in learned}
 
 
-def test_what_only_the_future_knows_brings_no_gain(root: Path) -> None:
+def test_interactions_after_the_cut_change_nothing(root: Path) -> None:
     without, honest = planted_hits(root, "plain-seen"), planted_hits(root, "planted-seen")
-    assert honest == without, "the plant lies after the cut: nothing learned may differ"
+    assert honest == without, "the planted streams are after the cut: nothing learned may differ"
     known = set(pl.read_parquet(root / "planted-split" / "train" / "interactions.parquet").rows())
     assert known == set(pl.read_parquet(root / "plain-split" / "train" / "interactions.parquet").rows())
 
 
-def test_the_plant_would_be_found_by_who_looks_ahead(root: Path) -> None:
-    """The control: the same recommenders, taught the whole of time, but asked as if they had not."""
-    honest, ahead = planted_hits(root, "planted-seen"), looking_ahead(root)
+def test_planted_streams_are_found_with_leakage(root: Path) -> None:
+    """The control: the same recommenders trained on all times, with the histories of the time before the cut."""
+    honest, leaky = planted_hits(root, "planted-seen"), leaky_hits(root)
     for name in honest:
-        assert ahead[name] > honest[name] + 0.2, name
+        assert leaky[name] > honest[name] + 0.2, name
 
 
-def looking_ahead(root: Path) -> dict[str, float]:
-    whole = recommenders(ListeningData(root / "planted-whole"), root / "ahead")
+def leaky_hits(root: Path) -> dict[str, float]:
+    whole = recommenders(ListeningData(root / "planted-whole"), root / "leaky")
     seen = Popularity().fit(ListeningData(root / "planted-seen"))
     for one in whole.values():
         one.interactions = seen.interactions
@@ -108,7 +108,7 @@ def looking_ahead(root: Path) -> dict[str, float]:
     return {name: report.segments["all"][name]["hr@10"]["mean"] for name in whole}
 
 
-def test_a_folder_that_has_looked_ahead_is_not_judged(root: Path) -> None:
+def test_a_folder_with_leakage_is_refused(root: Path) -> None:
     held_out = read_held_out(root / "planted-split")
     check_no_leaks(ListeningData(root / "planted-seen"), held_out)
     with pytest.raises(DataError, match="were trained on"):

@@ -1,4 +1,4 @@
-"""What a split is read as, and that nothing of it may leak into training."""
+"""Reading a split, its segments, and that nothing of it may leak into training."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_countries_are_segments(tmp_path: Path) -> None:
     assert {name for name in held_out.segments if name.startswith("country")} == {"country SE", "country US"}
 
 
-def test_each_held_out_type_is_judged_on_its_own(tmp_path: Path) -> None:
+def test_each_held_out_type_is_evaluated_on_its_own(tmp_path: Path) -> None:
     split = small(tmp_path / "split")
     pl.concat(
         [pl.read_parquet(split / "test.parquet"), pl.DataFrame({"user_id": ["u1"], "item_id": ["s0"]})]
@@ -64,7 +64,7 @@ def test_each_held_out_type_is_judged_on_its_own(tmp_path: Path) -> None:
     assert not shows.pairs["warm"][0]
 
 
-def test_genres_in_another_form_are_taken_for_none(tmp_path: Path) -> None:
+def test_genres_in_another_form_are_null(tmp_path: Path) -> None:
     split = small(tmp_path / "split")
     file = split / "train" / "items.parquet"
     pl.read_parquet(file).with_columns(genres=pl.lit("crime, history")).write_parquet(file)
@@ -90,12 +90,12 @@ def test_training_on_what_is_held_out_is_refused(tmp_path: Path) -> None:
         check_no_leaks(worlds.import_split(split, tmp_path / "leaky", "target=book"), held_out)
 
 
-def test_an_unknown_worth_is_that_of_its_own_type(tmp_path: Path) -> None:
+def test_an_unknown_value_is_the_mean_of_its_own_type(tmp_path: Path) -> None:
     split = small(tmp_path / "split")
     shows = pl.DataFrame({"user_id": ["u1", "u2"], "item_id": ["s0", "s0"]})
     pl.concat([pl.read_parquet(split / "test.parquet"), shows]).write_parquet(split / "test.parquet")
-    worth = {"user_id": ["u0", "u1"], "item_id": ["b4", "s0"], "value": [2.0, 900.0]}
-    pl.DataFrame(worth).write_parquet(split / "values.parquet")
+    values = {"user_id": ["u0", "u1"], "item_id": ["b4", "s0"], "value": [2.0, 900.0]}
+    pl.DataFrame(values).write_parquet(split / "values.parquet")
     books, podcasts = read_held_out(split)
     assert set(books.pairs["value"]) == {2.0}
     assert set(podcasts.pairs["value"]) == {900.0}

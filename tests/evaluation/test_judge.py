@@ -1,4 +1,4 @@
-"""Colisten's own evaluation and the independent judge say the same, figure by figure."""
+"""Colisten's own evaluation and an independent judge agree, figure by figure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SEGMENTS = {"all": "all", "warm": "warm", "cold": "cold", "tail items": "tail it
 METRICS = {"hr": "hr@10", "ndcg": "ndcg@10", "mrr": "mrr@100", "recall": "recall@10"}
 
 
-def judged(split: Path, recommendations: pl.DataFrame, folder: Path) -> tuple[dict[str, Any], str]:
+def judged(judge: Path, split: Path, recommendations: pl.DataFrame, folder: Path) -> tuple[dict[str, Any], str]:
     recommendations.write_parquet(folder / "recs.parquet")
-    command = [sys.executable, worlds.JUDGE, "score", split, folder / "recs.parquet", "--json"]
-    told = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True).stdout
-    *warnings, figures = told.strip().splitlines()
+    command = [sys.executable, judge, "score", split, folder / "recs.parquet", "--json"]
+    output = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True).stdout
+    *warnings, figures = output.strip().splitlines()
     return json.loads(figures), "\n".join(warnings)
 
 
@@ -56,21 +56,22 @@ def popular_lists(split: Path, folder: Path) -> pl.DataFrame:
     return Popularity().fit(data).recommend(users, 100, "movie")
 
 
-@worlds.real
 @pytest.mark.parametrize("lists", [random_lists, popular_lists])
-def test_same_figures_on_a_real_split(lists: Callable[[Path, Path], pl.DataFrame], tmp_path: Path) -> None:
-    recommendations = lists(worlds.ANIME, tmp_path)
-    report = own(worlds.ANIME, recommendations)
-    figures, warnings = judged(worlds.ANIME, recommendations, tmp_path)
+def test_same_figures_on_a_real_split(
+    lists: Callable[[Path, Path], pl.DataFrame], shared_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    judge, anime = shared_data("judge.py"), shared_data("data/anime/split")
+    recommendations = lists(anime, tmp_path)
+    report = own(anime, recommendations)
+    figures, warnings = judged(judge, anime, recommendations, tmp_path)
     assert_same(report, figures)
     again = report.scores["it"].faults.heard
     assert warnings == (f"! {again} recommendations were already streamed by the user" if again else "")
 
 
-@pytest.mark.skipif(not worlds.JUDGE.exists(), reason="the shared judge is not here")
 @pytest.mark.parametrize("seed", range(4))
-def test_same_figures_on_random_splits(seed: int, tmp_path: Path) -> None:
+def test_same_figures_on_random_splits(seed: int, shared_data: Callable[[str], Path], tmp_path: Path) -> None:
     split = worlds.random_split(tmp_path / "split", seed)
     recommendations = worlds.random_lists(split, seed, depth=8)
-    figures, _ = judged(split, recommendations, tmp_path)
+    figures, _ = judged(shared_data("judge.py"), split, recommendations, tmp_path)
     assert_same(own(split, recommendations), figures)

@@ -1,4 +1,4 @@
-"""Recommendations with something wrong: said aloud, never counted as hits."""
+"""Faulty recommendations are counted, and never count as hits."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def lists(*rows: tuple[str, str, float, int]) -> pl.DataFrame:
 
 def test_faults_are_counted(held_out: HeldOutStreams) -> None:
     user, hidden = held_out.pairs.select("user_id", "item_id").row(0)
-    listener, heard = held_out.streamed.row(0)
+    listener, streamed = held_out.streamed.row(0)
     table = lists((user, hidden, 2.0, 1), (user, "nothing", 1.0, 2), (user, hidden, 1.0, 3))
     if listener != user:
-        table = pl.concat([table, lists((listener, heard, 1.0, 1))])
+        table = pl.concat([table, lists((listener, streamed, 1.0, 1))])
     found = faults(in_order(table), held_out, k=2)
     assert (found.foreign, found.repeated) == (1, 1)
     assert found.heard == int(listener != user)

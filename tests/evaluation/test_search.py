@@ -1,4 +1,4 @@
-"""The wide search: real trainings on a tiny world."""
+"""Hyper-parameter search: real trainings on little data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from colisten.arrays import Floats
 from colisten.evaluation.baselines.tuning import validation_slice
 from colisten.evaluation.full_model import FullModel
 from colisten.evaluation.search import search as module
@@ -36,11 +37,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ListeningData:
 
 
 @pytest.fixture(scope="module")
-def text(data: ListeningData) -> np.ndarray:
+def text(data: ListeningData) -> Floats:
     return np.ascontiguousarray(data.items["genres"].list.join(" ").to_dummies().to_numpy().astype(np.float32))
 
 
-def test_two_trials_and_two_more(data: ListeningData, text: np.ndarray, tmp_path: Path) -> None:
+def test_two_trials_and_two_more(data: ListeningData, text: Floats, tmp_path: Path) -> None:
     first = search(data, text, QUICK, tmp_path, minutes=60, trials=2, progress=QUIET)
     assert first.trials == 2
     assert 0 < first.before < 1
@@ -54,34 +55,34 @@ def test_two_trials_and_two_more(data: ListeningData, text: np.ndarray, tmp_path
     assert not [path for path in tmp_path.glob("*/*") if path.is_dir()], "nothing is left of the trainings"
 
 
-def test_no_time_is_no_trial(data: ListeningData, text: np.ndarray, tmp_path: Path) -> None:
+def test_no_time_is_no_trial(data: ListeningData, text: Floats, tmp_path: Path) -> None:
     found = search(data, text, QUICK, tmp_path, minutes=1e-9, progress=QUIET)
     assert (found.trials, found.values) == (0, {})
 
 
 @pytest.mark.parametrize(("second", "kept"), [(0.5, True), (-0.5, False)])
-def test_luck_has_to_hold_twice(
+def test_the_best_trial_has_to_win_twice(
     second: float, kept: bool, data: ListeningData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Settings that win are given back if they win again, on what was before, and not if they lose there."""
-    ends = {}
+    """The best settings are returned if they win again, on an earlier validation slice, and not if they lose there."""
+    ends: dict[str, int] = {}
 
-    def ndcg(runner: TrialRunner, settings: Settings, name: str) -> np.ndarray:
+    def ndcg(runner: TrialRunner, settings: Settings, name: str) -> Floats:
         ends[name] = pl.scan_parquet(runner.data.interactions).select(pl.col("timestamp").max()).collect().item()
-        ahead = 0.0 if name.startswith("present") else second if settings.seed == QUICK.seed + 1 else 0.5
-        return np.random.default_rng(0).random(50) + ahead
+        gain = 0.0 if name.startswith("present") else second if settings.seed == QUICK.seed + 1 else 0.5
+        return np.random.default_rng(0).random(50, np.float32) + np.float32(gain)
 
-    monkeypatch.setattr(module.TrialRunner, "gains", ndcg)
+    monkeypatch.setattr(module.TrialRunner, "ndcg", ndcg)
     found = search(data, np.empty((0, 0), np.float32), QUICK, tmp_path, minutes=60, trials=2, progress=QUIET)
     assert found.after > found.before
     assert set(found.values) == (set(SPACE) if kept else set())
-    with validation_slice(data, QUICK) as part:
-        assert part is not None
-        cut = pl.read_parquet(part.data.interactions)["timestamp"].max()
-        with validation_slice(part.data, QUICK) as earlier:
+    with validation_slice(data, QUICK) as validation:
+        assert validation is not None
+        cut = pl.read_parquet(validation.data.interactions)["timestamp"].to_numpy().max()
+        with validation_slice(validation.data, QUICK) as earlier:
             assert earlier is not None
             assert len(earlier.users)
-    assert ends["present-earlier"] == cut < ends["present"], "what trials were judged by is hidden"
+    assert ends["present-earlier"] == cut < ends["present"], "what trials were validated on is hidden"
 
 
 def test_the_search_knows_real_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,11 +94,11 @@ def test_the_search_knows_real_settings(tmp_path: Path, monkeypatch: pytest.Monk
         assert {key: attrgetter(key)(settings) for key in values} == values
 
 
-def test_the_recipe_learns_with_a_graph_and_without(data: ListeningData, text: np.ndarray, tmp_path: Path) -> None:
-    with validation_slice(data, QUICK) as part:
-        assert part is not None
+def test_the_full_model_learns_with_a_graph_and_without(data: ListeningData, text: Floats, tmp_path: Path) -> None:
+    with validation_slice(data, QUICK) as validation:
+        assert validation is not None
         for graph in (True, False):
-            ndcg = part.ndcg(FullModel(text, QUICK, tmp_path / str(graph), QUIET, graph))
-            assert ndcg.shape == part.users.shape
+            ndcg = validation.ndcg(FullModel(text, QUICK, tmp_path / str(graph), QUIET, graph))
+            assert ndcg.shape == validation.users.shape
             assert ndcg.mean() > 0
             assert (tmp_path / str(graph) / "gnn").exists() == graph

@@ -1,4 +1,4 @@
-"""The paper's comparison on a small made-up world."""
+"""The paper's comparison on little synthetic data."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_model_of_the_paper_has_its_row(comparison: Comparison) -> None:
         assert 0 < row["coverage@100"] <= 1
 
 
-def test_a_lost_cell_alone_is_made_again_and_ends_the_same(
+def test_a_lost_run_alone_is_repeated_with_the_same_result(
     workdir: Workdir, split: Path, comparison: Comparison
 ) -> None:
     (results,) = workdir.suite.glob("*/runs")
@@ -96,7 +96,7 @@ def test_other_settings_are_another_comparison(workdir: Workdir, split: Path, co
     assert len(list(workdir.suite.iterdir())) == 2
 
 
-def test_another_target_than_that_of_the_split_is_told(workdir: Workdir, split: Path) -> None:
+def test_another_target_than_that_of_the_split_is_refused(workdir: Workdir, split: Path) -> None:
     with pytest.raises(SettingsError, match="add --set target=audiobook"):
         paper_suite(workdir, split, Settings.load([*QUICK, "target=podcast"]), 10, QUIET)
 
@@ -168,12 +168,12 @@ def test_figures_are_means_over_seeds_and_users() -> None:
     assert found.skip_reason == {"A": "no edges"}
 
 
-def test_the_mean_of_what_was_heard() -> None:
-    heard = worlds.sparse_heard([[1, 1, 0], [0, 0, 0]])
-    vectors = mean_item_vectors(heard, np.float32([[1, 0], [0, 1], [1, 1]]))
+def test_users_are_the_mean_of_their_items() -> None:
+    items = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
+    vectors = mean_item_vectors(worlds.sparse_matrix([[1, 1, 0], [0, 0, 0]]), items)
     assert vectors[0] == pytest.approx([0.5**0.5, 0.5**0.5])
     assert not vectors[1].any()
-    scores = VectorModel(vectors, np.float32([[1, 0], [0, 1], [1, 1]])).scores(np.array([0]), np.array([2]))
+    scores = VectorModel(vectors, items).scores(np.array([0]), np.array([2]))
     assert scores == pytest.approx(2**0.5)
 
 

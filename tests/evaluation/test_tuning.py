@@ -1,4 +1,4 @@
-"""Baselines are tuned on listening that they have not seen, all on the same."""
+"""Baselines are tuned on streams that they have not seen, all on the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = Settings()
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> ListeningData:
-    """A made-up world with times, its last days cut off."""
+    """Synthetic data with times, its last days cut off."""
     folder = tmp_path_factory.mktemp("tuning")
     make_world(folder / "world", users=500, audiobooks=80, podcasts=60, seed=4)
     split_data(str(folder / "world"), folder / "split", SETTINGS, ByDays(14))
@@ -36,34 +36,36 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> ListeningData:
 
 
 def test_the_slice_hides_the_newest_listening(data: ListeningData) -> None:
-    with validation_slice(data, SETTINGS) as part:
-        assert part is not None
-        whole, kept = (pl.read_parquet(one.interactions) for one in (data, part.data))
+    with validation_slice(data, SETTINGS) as validation:
+        assert validation is not None
         hidden = pl.DataFrame(
-            {"user": part.users[part.task.truth.users], "item": part.task.candidates[part.task.truth.items]}
+            {
+                "user": validation.users[validation.task.truth.users],
+                "item": validation.task.candidates[validation.task.truth.items],
+            }
         ).cast({"user": pl.Int32, "item": pl.Int32})
-        streams = kept.filter(pl.col("signal") < data.strong)
+        streams = validation.data.streams.collect()
         assert len(hidden) > 50
         assert hidden.join(streams, on=["user", "item"], how="semi").is_empty()
-        cut = kept["timestamp"].max()
-        later = whole.filter(pl.col("timestamp") > cut, pl.col("signal") < data.strong)
+        cut = streams["timestamp"].to_numpy().max()
+        later = data.streams.filter(pl.col("timestamp") > cut).collect()
         assert len(hidden.join(later, on=["user", "item"], how="anti")) == 0
-    assert not part.data.root.exists()
+    assert not validation.data.root.exists()
 
 
 def test_each_baseline_ends_with_the_best_of_its_grid(data: ListeningData) -> None:
     found = tune_baselines({"ease": EASE(), "itemknn": ItemKNN(), "popularity": Popularity()}, data, SETTINGS, QUIET)
     values = tuned_values(found)
     assert values["popularity"] == {}
-    with validation_slice(data, SETTINGS) as part:
-        assert part is not None
-        ndcg = {penalty: part.ndcg(EASE(penalty=penalty)).mean() for penalty in GRIDS["ease"]["penalty"]}
+    with validation_slice(data, SETTINGS) as validation:
+        assert validation is not None
+        ndcg = {penalty: validation.ndcg(EASE(penalty=penalty)).mean() for penalty in GRIDS["ease"]["penalty"]}
         assert values["ease"] == {"penalty": max(ndcg, key=lambda penalty: ndcg[penalty])}
-        best = part.ndcg(ItemKNN(**values["itemknn"])).mean()  # type: ignore[arg-type]  # k is whole in the grid
-        assert best >= max(part.ndcg(ItemKNN(k=k)).mean() for k in (20, 100, 300))
+        best = validation.ndcg(ItemKNN(**values["itemknn"])).mean()  # type: ignore[arg-type]  # k is whole in the grid
+        assert best >= max(validation.ndcg(ItemKNN(k=k)).mean() for k in (20, 100, 300))
 
 
-def test_what_is_tried_are_fields(data: ListeningData) -> None:
+def test_grids_name_parameters(data: ListeningData) -> None:
     text = np.zeros((len(data.items), 2), np.float32)
     for name, baseline in make_baselines(["all"], text, QUIET).items():
         assert set(GRIDS.get(name, {})) <= set(baseline.__dataclass_fields__), name

@@ -1,4 +1,4 @@
-"""Splits and recommendations to judge: small random ones, and the shared real ones where they are."""
+"""Small random splits and recommendations to evaluate."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-import pytest
 from scipy import sparse
 
+from colisten.arrays import Bools
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.progress import Progress
 from colisten.settings import Settings
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
-JUDGE = SHARED / "judge.py"
-ANIME = SHARED / "data" / "anime" / "split"
-
-real = pytest.mark.skipif(not (JUDGE.exists() and ANIME.exists()), reason="the shared data and its judge are not here")
-
 
 def import_split(split: Path, out: Path, *settings: str) -> ListeningData:
-    """What `colisten run` would learn from a split."""
+    """The training part of a split, imported."""
     return import_data(str(split / "train"), out, Settings.load(settings), Progress(quiet=True))
 
 
@@ -34,13 +29,13 @@ def random_split(root: Path, seed: int = 7, users: int = 30, items: int = 24) ->
     """
     rng = np.random.default_rng(seed)
     kind = np.where(np.arange(items) % 3 == 0, "book", "show")
-    heard = rng.random((users, items)) < np.linspace(0.05, 0.5, items)
-    hidden = heard & (rng.random(heard.shape) < 0.2) & (kind == "book")
+    streamed = rng.random((users, items)) < np.linspace(0.05, 0.5, items)
+    hidden = streamed & (rng.random(streamed.shape) < 0.2) & (kind == "book")
     cold = np.arange(users) % 7 == 0
-    hidden |= heard & cold[:, None] & (kind == "book")
-    hidden[:, 3] = heard[:, 3]
+    hidden |= streamed & cold[:, None] & (kind == "book")
+    hidden[:, 3] = streamed[:, 3]
     (root / "train").mkdir(parents=True)
-    _pairs(heard & ~hidden, kind).write_parquet(root / "train" / "interactions.parquet")
+    _pairs(streamed & ~hidden, kind).write_parquet(root / "train" / "interactions.parquet")
     genres = [[["crime", "history", "science"][i % 3], "long"][: 1 + i % 2] for i in range(items)]
     pl.DataFrame(
         {
@@ -55,7 +50,7 @@ def random_split(root: Path, seed: int = 7, users: int = 30, items: int = 24) ->
         root / "train" / "users.parquet"
     )
     test = _pairs(hidden, kind).select("user_id", "item_id")
-    known = _pairs(heard & ~hidden, kind).select("user_id").unique()
+    known = _pairs(streamed & ~hidden, kind).select("user_id").unique()
     test.join(known, on="user_id", how="semi").write_parquet(root / "test.parquet")
     (root / "split.json").write_text(json.dumps({"target": "book", "strong": "stream"}))
     return root
@@ -65,12 +60,12 @@ def _ids(letter: str, count: int) -> list[str]:
     return [f"{letter}{i:03}" for i in range(count)]
 
 
-def _pairs(heard: np.ndarray, kind: np.ndarray) -> pl.DataFrame:
-    users, items = np.nonzero(heard)
+def _pairs(chosen: Bools, kind: npt.NDArray[np.str_]) -> pl.DataFrame:
+    users, items = np.nonzero(chosen)
     return pl.DataFrame(
         {
-            "user_id": np.array(_ids("u", heard.shape[0]))[users],
-            "item_id": np.array(_ids("i", heard.shape[1]))[items],
+            "user_id": np.array(_ids("u", chosen.shape[0]))[users],
+            "item_id": np.array(_ids("i", chosen.shape[1]))[items],
             "item_type": kind[items],
             "signal": ["stream"] * len(users),
             "timestamp": pl.Series(1_700_000_000 + 3_600 * np.arange(len(users)), dtype=pl.Int64),
@@ -80,7 +75,7 @@ def _pairs(heard: np.ndarray, kind: np.ndarray) -> pl.DataFrame:
 
 
 def random_lists(split: Path, seed: int, depth: int = 100) -> pl.DataFrame:
-    """Random recommendations of the target type, heard items among them, for most test users; ranks from 1."""
+    """Random recommendations of the target type, streamed items among them, for most test users; ranks from 1."""
     rng = np.random.default_rng(seed)
     target = json.loads((split / "split.json").read_text())["target"]
     items = pl.read_parquet(split / "train" / "items.parquet").filter(pl.col("item_type") == target)["item_id"]
@@ -94,6 +89,6 @@ def random_lists(split: Path, seed: int, depth: int = 100) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def sparse_heard(rows: list[list[float]]) -> sparse.csr_matrix:
-    """Who heard what, [users, items]."""
+def sparse_matrix(rows: list[list[float]]) -> sparse.csr_matrix:
+    """An interaction matrix, [users, items]."""
     return sparse.csr_matrix(np.array(rows, np.float32))

@@ -1,8 +1,7 @@
-"""Effects that are known are found, and none is found where there is none."""
+"""A/B test analysis: known effects are found, and none where there is none."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,43 +14,38 @@ from colisten.evaluation.experiment.analysis import GroupRate, _resampled, analy
 from colisten.evaluation.experiment.exposures import forget_exposures, log_exposures, read_exposures
 from colisten.evaluation.experiment.groups import Experiment
 from colisten.listening.data import ListeningData
+from tests.worlds import plain_users, write_listening
 
 SHOWN_AT = 1_700_000_000
 DAY = 86_400
 BOTH = Experiment("shelf", "shelf", {"control": 0.5, "fresh": 0.5})
+ITEMS = ["shown", "other", "show"]
 Event = tuple[str, str, int | None]
 
 
 def listening(folder: Path, events: Sequence[Event], weak: Sequence[Event] = ()) -> ListeningData:
-    """Two audiobooks, `shown` and `other`, a podcast, and who streamed them when."""
-    folder.mkdir(parents=True)
-    heard = pl.DataFrame(
-        [(*event, signal) for signal, some in enumerate((events, weak)) for event in some],
-        {"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64, "signal": pl.UInt8}, orient="row",
-    )  # fmt: skip
-    users = heard.select(pl.col("user_id").unique().sort()).with_row_index("user")
-    items = pl.DataFrame({"item_id": ["shown", "other", "show"], "item_type": ["audiobook", "audiobook", "podcast"]})
-    items = items.with_row_index("item")
-    heard.join(users, on="user_id").join(items, on="item_id").write_parquet(folder / "interactions.parquet")
-    users.write_parquet(folder / "users.parquet")
-    items.write_parquet(folder / "items.parquet")
-    about = {"item_types": ["audiobook", "podcast"], "signals": ["stream", "follow"], "strong": 1}
-    (folder / "summary.json").write_text(json.dumps(about))
-    return ListeningData(folder)
+    """Two audiobooks, `shown` and `other`, a podcast `show`, and the streams of users with times."""
+    users = sorted({user for user, *_ in [*events, *weak]})
+    rows = [
+        (users.index(user), ITEMS.index(item), signal, time)
+        for signal, some in enumerate((events, weak)) for user, item, time in some
+    ]  # fmt: skip
+    people = plain_users(len(users)).with_columns(user_id=pl.Series(users))
+    return write_listening(folder, ["audiobook", "audiobook", "podcast"], rows, users=people, item_id=ITEMS)
 
 
 def exposures(group_of: Mapping[str, str]) -> pl.LazyFrame:
-    """Everybody was shown the book `shown`."""
+    """All users were shown the book `shown`."""
     rows = [(user, group, "shown", "audiobook", 1, SHOWN_AT, "i") for user, group in group_of.items()]
     return pl.LazyFrame(rows, ["user_id", "group", "item_id", "item_type", "rank", "at", "index"], orient="row")
 
 
-def reading_of(found: list[GroupRate], group: str, rate: str) -> GroupRate:
+def rate_of(found: list[GroupRate], group: str, rate: str) -> GroupRate:
     return next(one for one in found if (one.group, one.rate) == (group, rate))
 
 
 def world(folder: Path, rates: Mapping[str, float], users: int, seed: int) -> tuple[pl.LazyFrame, ListeningData]:
-    """Everybody is shown one book; each streams it a day later by the rate of their group."""
+    """All users are shown one book; each streams it a day later by the rate of their group."""
     members = BOTH.members(f"u{i}" for i in range(users))
     chance = np.random.default_rng(seed).random(users)
     events = [
@@ -66,9 +60,11 @@ def test_a_known_effect_is_found(tmp_path: Path) -> None:
     shown, data = world(tmp_path / "d", {"control": 0.10, "fresh": 0.15}, 6000, seed=1)
     found = analyse_experiment(BOTH, shown, data)
     for rate in ("stream_rate", "new_start_rate"):
-        control, fresh = (reading_of(found, group, rate) for group in ("control", "fresh"))
+        control, fresh = (rate_of(found, group, rate) for group in ("control", "fresh"))
         assert control.low < 0.10 < control.high
         assert fresh.low < 0.15 < fresh.high
+        assert fresh.difference_low is not None
+        assert fresh.difference_high is not None
         assert 0 < fresh.difference_low < 0.05 < fresh.difference_high
         assert fresh.change == pytest.approx(fresh.value / control.value - 1)
         assert control.difference is None
@@ -81,14 +77,16 @@ def test_no_effect_is_found_where_there_is_none(tmp_path: Path) -> None:
     holds = 0
     for seed in range(40):
         shown, data = world(tmp_path / str(seed), {"control": 0.2, "fresh": 0.2}, 500, seed)
-        fresh = reading_of(analyse_experiment(BOTH, shown, data, draws=2000), "fresh", "stream_rate")
+        fresh = rate_of(analyse_experiment(BOTH, shown, data, draws=2000), "fresh", "stream_rate")
+        assert fresh.difference_low is not None
+        assert fresh.difference_high is not None
         holds += fresh.difference_low <= 0 <= fresh.difference_high
     assert holds >= 35
 
 
 def test_the_interval_is_that_of_drawing_users_one_by_one(tmp_path: Path) -> None:
     shown, data = world(tmp_path / "d", {"control": 0.3, "fresh": 0.3}, 400, seed=3)
-    control = reading_of(analyse_experiment(BOTH, shown, data), "control", "stream_rate")
+    control = rate_of(analyse_experiment(BOTH, shown, data), "control", "stream_rate")
     outcomes = np.repeat(
         [1.0, 0.0], np.round([control.value * control.users, (1 - control.value) * control.users]).astype(int)
     )
@@ -124,15 +122,21 @@ def test_what_counts_as_an_effect(tmp_path: Path, events: list[Event], streamed:
     others = [("w", "show", SHOWN_AT + 5 * DAY), ("stranger", "shown", SHOWN_AT + 1)]
     data = listening(tmp_path / "d", [*events, *others], weak=[("u", "shown", SHOWN_AT + 1)])
     found = analyse_experiment(BOTH, exposures({"u": "fresh", "w": "control"}), data, days=2, draws=100)
-    assert reading_of(found, "fresh", "stream_rate").value == streamed
-    assert reading_of(found, "fresh", "new_start_rate").value == started
-    assert reading_of(found, "control", "stream_rate").value == 0
+    assert rate_of(found, "fresh", "stream_rate").value == streamed
+    assert rate_of(found, "fresh", "new_start_rate").value == started
+    assert rate_of(found, "control", "stream_rate").value == 0
 
 
-def test_too_early_to_tell(tmp_path: Path) -> None:
+def test_no_stream_after_the_exposure_is_refused(tmp_path: Path) -> None:
     data = listening(tmp_path / "d", [("u", "shown", SHOWN_AT - 5)])
     with pytest.raises(DataError, match="no stream after the first exposure"):
         analyse_experiment(BOTH, exposures({"u": "fresh"}), data)
+
+
+def logged(folder: Path) -> pl.DataFrame:
+    log = read_exposures(folder)
+    assert log is not None
+    return log.collect()
 
 
 def test_logs_are_kept_batch_by_batch_and_forget(tmp_path: Path) -> None:
@@ -148,11 +152,11 @@ def test_logs_are_kept_batch_by_batch_and_forget(tmp_path: Path) -> None:
     )
     log_exposures(tmp_path, answers, {"u": "control", "v": "fresh"}, "c-1")
     log_exposures(tmp_path, answers.head(2), {"u": "control"}, "c-2")
-    shown = read_exposures(tmp_path).collect()
+    shown = logged(tmp_path)
     assert shown.select("user_id", "group", "item_id", "rank", "index").rows() == [
         ("u", "control", "a", 1, "c-1"), ("u", "control", "b", 2, "c-1"), ("v", "fresh", "a", 1, "c-1"),
         ("u", "control", "a", 1, "c-2"), ("u", "control", "b", 2, "c-2"),
     ]  # fmt: skip
     assert forget_exposures(tmp_path, "u") == 4
     assert forget_exposures(tmp_path, "u") == 0
-    assert read_exposures(tmp_path).collect()["user_id"].to_list() == ["v"]
+    assert logged(tmp_path)["user_id"].to_list() == ["v"]
