@@ -21,13 +21,18 @@ from tests.browser import Browser, find_browser
 # Tests start servers that live for seconds: Java's second compiler would cost more than it gives.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
+# To the code under test every variable COLISTEN_… is a setting, so this one goes by another name from here on.
+_SHARED_DATA = "SHARED_DATA_OF_COLISTEN_TESTS"
+if "COLISTEN_SHARED_DATA" in os.environ:
+    os.environ[_SHARED_DATA] = os.environ.pop("COLISTEN_SHARED_DATA")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """Real data sets and an independent judge, by their path below the folder COLISTEN_SHARED_DATA; else a skip."""
 
     def find(name: str) -> Path:
-        root = os.environ.get("COLISTEN_SHARED_DATA")
+        root = os.environ.get(_SHARED_DATA)
         if not root:
             pytest.skip("COLISTEN_SHARED_DATA names no folder with real data sets and their judge")
         path = Path(root) / name

@@ -97,7 +97,7 @@ def split(
     cold: float,
     overrides: tuple[str, ...],
 ) -> None:
-    """Split SOURCE into OUT/train, which a recommender may see, and OUT/test.parquet, by which it is judged.
+    """Split SOURCE into OUT/train, which a recommender may see, and OUT/test.parquet, on which it is evaluated.
 
     \b
     colisten data split listening/ S --target audiobook --days 14

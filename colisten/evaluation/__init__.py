@@ -1,1 +1,1 @@
-"""Metrics, baselines and reports."""
+"""Offline evaluation: metrics, baselines, reports, the paper's comparison, hyper-parameter search; A/B tests."""

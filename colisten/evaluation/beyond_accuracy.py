@@ -29,7 +29,7 @@ def coverage(lists: pl.DataFrame, k: int, catalogue: int) -> float:
 def long_tail(lists: pl.DataFrame, k: int, listeners: pl.DataFrame) -> list[float]:
     """Share of all places in the first k that the most popular 0 %, 1 %, …, 100 % of the catalogue have: 101 numbers.
 
-    `listeners`: `item_id`, `listeners` of every item. A straight line treats all items alike; the earlier the curve
+    `listeners`: `item_id`, `listeners` of every item. A straight line treats all items equally; the earlier the curve
     rises, the more places popular items have.
 
     >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})

@@ -1,4 +1,4 @@
-"""Checking lists of recommendations: ranks counted anew, faults counted."""
+"""Checking lists of recommendations: ranks renumbered, faults counted."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Faults:
         return [f"! {found[name]:,} {text}" for name, text in texts.items() if found[name]]
 
 
-def in_order(recommendations: pl.DataFrame) -> pl.DataFrame:
-    """`user_id`, `item_id`, `score`, `rank`, with ranks counted anew from 1 in the order of the given ones.
+def renumber_ranks(recommendations: pl.DataFrame) -> pl.DataFrame:
+    """`user_id`, `item_id`, `score`, `rank`, with ranks renumbered from 1 in the order of the given ones.
 
     Raises:
         DataError: a column is missing, or a rank is null.
@@ -61,7 +61,7 @@ def in_order(recommendations: pl.DataFrame) -> pl.DataFrame:
 
 
 def faults(lists: pl.DataFrame, held_out: HeldOutStreams, k: int) -> Faults:
-    """Count the faults of `lists`, which come from `in_order`."""
+    """Count the faults of `lists`, which come from `renumber_ranks`."""
     mine = lists.join(held_out.pairs.select("user_id").unique(), on="user_id", how="semi")
     lengths = mine.group_by("user_id").len()["len"]
     edge = (

@@ -43,7 +43,7 @@ def _of_type(report: Report) -> Iterator[str]:
     yield html_figure(
         plot_long_tail(report),
         f"The long tail: the share of all first {k} places that the most popular part of the catalogue has. The "
-        "straight line treats all items alike; the dashed one is listening in the training data.",
+        "straight line treats all items equally; the dashed one is listening in the training data.",
     )
     yield html_figure(plot_coverage(report), "Coverage: the share of the catalogue that is in any list.")
 

@@ -9,7 +9,7 @@ import polars as pl
 from colisten.arrays import Floats
 from colisten.evaluation import beyond_accuracy
 from colisten.evaluation.held_out_streams import HeldOutStreams
-from colisten.evaluation.lists import Faults, faults, in_order
+from colisten.evaluation.lists import Faults, faults, renumber_ranks
 from colisten.evaluation.metrics import accuracy_metrics, value_metrics
 
 DEPTH = 100
@@ -45,7 +45,7 @@ def score(
     Raises:
         DataError: the table cannot be read as lists.
     """
-    lists = in_order(recommendations)
+    lists = renumber_ranks(recommendations)
     ranks = lists.group_by("user_id", "item_id").agg(pl.col("rank").min())
     found = held_out.pairs.join(ranks, on=["user_id", "item_id"], how="left")
     by_value = value_metrics(k) if found["value"].count() else []

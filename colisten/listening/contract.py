@@ -1,7 +1,7 @@
 """The data contract: tables, columns, and the SQL that reads a value of each kind.
 
 A column of kind *time*, say, may come as integer seconds, as a timestamp or as text; `Kind.forms` holds one SQL
-expression for each form, so that a Parquet file and a CSV file with the same content are read alike.
+expression for each form, so that a Parquet file and a CSV file with the same content give the same values.
 """
 
 from __future__ import annotations

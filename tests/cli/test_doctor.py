@@ -1,4 +1,4 @@
-"""Each ailment is found, and what to do about it is said."""
+"""Health checks: each fault is found, with what to do about it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Spoil = Callable[[Path], None]
 
 
 def state(findings: Iterable[Finding], about: str) -> str:
-    """The worst state said about something."""
+    """The worst state of the findings about something."""
     return max((one.state for one in findings if one.about == about), key=["ok", "warn", "bad"].index)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Workdir:
-    """A healthy folder: data and edges, ten books and five podcasts in two circles of listeners."""
+    """A healthy folder: data and edges, ten books and five podcasts in two groups of listeners."""
     source = tmp_path / "source"
     source.mkdir()
     items = [(f"{kind}{i}", kind, f"Title {i}") for kind, n in (("book", 10), ("podcast", 5)) for i in range(n)]
@@ -69,11 +69,13 @@ def many_rejected(root: Path) -> None:
 def test_healthy_data_has_nothing_to_do(folder: Workdir) -> None:
     findings = list(check_data(folder))
     assert {finding.state for finding in findings} == {"ok"}
-    assert "book → book: median 4, 10 % have at most 4, 90 % at most 4, top 4" in [one.found for one in findings]
+    assert "book → book, co_listened: median 4, 10 % have at most 4, 90 % at most 4, top 4" in [
+        one.found for one in findings
+    ]
     assert len([one for one in findings if one.about == "degrees"]) == 4
 
 
-AILMENTS = {
+FAULTS = {
     "data": many_rejected,
     "ids": rewrite("listening/interactions.parquet", lambda rows: rows.with_columns(item=pl.col("item") + 9)),
     "texts": rewrite("listening/items.parquet", lambda rows: rows.with_columns(title=pl.lit(None, pl.String))),
@@ -81,7 +83,7 @@ AILMENTS = {
         "listening/interactions.parquet", lambda rows: rows.with_columns(timestamp=pl.lit(None, pl.Int64))
     ),
     "edges": rewrite("listening/items.parquet", lambda rows: rows.with_columns(retired=pl.col("item") == 0)),
-    "lonely items": rewrite(f"edges/{FILE}", lambda rows: rows.filter(pl.col("src") > 3, pl.col("dst") > 3)),
+    "isolated items": rewrite(f"edges/{FILE}", lambda rows: rows.filter(pl.col("src") > 3, pl.col("dst") > 3)),
     "balance": rewrite(
         f"edges/{FILE}",
         lambda rows: rows.filter(pl.col("src_type") == pl.col("dst_type"), pl.col("src_type") == "book"),
@@ -89,9 +91,9 @@ AILMENTS = {
 }
 
 
-@pytest.mark.parametrize("about", AILMENTS)
-def test_an_ailment_of_the_data_is_found(about: str, folder: Workdir) -> None:
-    AILMENTS[about](folder.root)
+@pytest.mark.parametrize("about", FAULTS)
+def test_a_fault_of_the_data_is_found(about: str, folder: Workdir) -> None:
+    FAULTS[about](folder.root)
     findings = list(check_data(folder))
     assert state(findings, about) == "warn"
     assert all(one.todo for one in findings if one.state != "ok")
@@ -101,7 +103,7 @@ def test_nothing_imported_is_a_warning(tmp_path: Path) -> None:
     assert state(check_data(Workdir.open(tmp_path / "W", create=True)), "data") == "warn"
 
 
-def test_the_graph_is_looked_at(folder: Workdir, neo4j_driver: Driver, neo4j_settings: Settings) -> None:
+def test_the_graph_is_checked(folder: Workdir, neo4j_driver: Driver, neo4j_settings: Settings) -> None:
     def check() -> list[Finding]:
         return list(check_neo4j(folder, neo4j_settings))
 
@@ -124,7 +126,7 @@ def test_a_server_out_of_reach_is_one_finding(folder: Workdir) -> None:
     assert (found.state, "neo4j.uri" in found.todo, "hush" in str(found)) == ("bad", True, False)
 
 
-def test_an_index_is_looked_at(world: tuple[Workdir, ListeningData, Settings], tmp_path: Path) -> None:
+def test_the_index_is_checked(world: tuple[Workdir, ListeningData, Settings], tmp_path: Path) -> None:
     served, _, settings = world
     assert {one.state for one in check_qdrant(served, settings)} == {"ok"}
     copy = Workdir.open(Path(shutil.copytree(served.root, tmp_path / "W")))
@@ -148,7 +150,7 @@ def test_a_check_that_fails_is_a_finding() -> None:
 @pytest.mark.parametrize(
     ("words", "code"), [([], 0), (["--set", "gnn.dmi=3"], 1), (["--set", "text.encoder=/no/such/folder"], 1)]
 )
-def test_the_exit_code_says_whether_something_is_bad(folder: Workdir, words: list[str], code: int) -> None:
+def test_the_exit_code_is_1_where_something_is_bad(folder: Workdir, words: list[str], code: int) -> None:
     answer = CliRunner().invoke(cli, ["doctor", "--workdir", str(folder.root), "--json", *words])
     rows = [json.loads(line) for line in answer.stdout.splitlines()]
     assert answer.exit_code == code, answer.output
@@ -156,7 +158,7 @@ def test_the_exit_code_says_whether_something_is_bad(folder: Workdir, words: lis
     assert any(row["state"] == "bad" for row in rows) == bool(code)
 
 
-def test_without_a_folder_the_machine_is_looked_at(tmp_path: Path) -> None:
+def test_without_a_folder_the_machine_is_checked(tmp_path: Path) -> None:
     answer = CliRunner().invoke(cli, ["doctor", "--workdir", str(tmp_path / "none"), "--json"])
     assert answer.exit_code == 0
     assert "working folder" in answer.stdout

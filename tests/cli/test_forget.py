@@ -17,7 +17,6 @@ from colisten.evaluation.experiment.exposures import log_exposures
 from colisten.evaluation.experiment.groups import create_experiment
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
-from colisten.pipeline.stages import imported_digest
 from colisten.progress import Progress
 from colisten.serving.profile_writing import write_profiles
 from colisten.settings import Settings
@@ -61,11 +60,11 @@ def workdir(tmp_path: Path) -> Workdir:
     folder = Workdir.open(tmp_path / "W", create=True)
     data = import_data(str(source), folder.listening, Settings(), QUIET)
     write_profiles(data, folder.profiles, QUIET)
-    write_json(folder.stages / "listening.json", {"digest": imported_digest(folder.listening), "fingerprint": "f"})
+    write_json(folder.stages / "listening.json", {"digest": data.digest(), "fingerprint": "f"})
     members = create_experiment(folder.experiments, "shelf", {"a": 0.5, "b": 0.5}).members(people)
     shown = pl.LazyFrame({"user_id": people, "item_id": "book1", "item_type": "audiobook", "rank": 1})
     log_exposures(folder.experiments / "shelf", shown, members, "c-1")
-    write_json(folder.suite / "cells/full-7.json", {"users": {"warm": people}})
+    write_json(folder.suite / "runs/full-7.json", {"users": {"warm": people}})
     return folder
 
 
@@ -81,7 +80,7 @@ def test_nothing_is_left_of_the_person(workdir: Workdir) -> None:
         "listening/users.parquet",
         "listening/rejected.parquet",
         "profiles.sqlite",
-        "suite/cells/full-7.json",
+        "suite/runs/full-7.json",
     } <= before
     assert any(name.startswith("experiments/shelf/exposures/") for name in before)
     answer = forget(workdir, PERSON)
@@ -119,7 +118,7 @@ def test_what_was_learned_is_learned_anew(workdir: Workdir) -> None:
     forget(workdir, PERSON)
     assert ListeningData(workdir.listening).lineage != lineage
     now = json.loads(record.read_text())
-    assert now == {"digest": imported_digest(workdir.listening), "fingerprint": "f"}
+    assert now == {"digest": ListeningData(workdir.listening).digest(), "fingerprint": "f"}
     assert now["digest"] != digest
 
 

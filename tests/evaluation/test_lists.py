@@ -9,7 +9,7 @@ import pytest
 
 from colisten.errors import DataError
 from colisten.evaluation.held_out_streams import HeldOutStreams, read_held_out
-from colisten.evaluation.lists import faults, in_order
+from colisten.evaluation.lists import faults, renumber_ranks
 from colisten.evaluation.scores import score
 
 from . import worlds
@@ -30,7 +30,7 @@ def test_faults_are_counted(held_out: HeldOutStreams) -> None:
     table = lists((user, hidden, 2.0, 1), (user, "nothing", 1.0, 2), (user, hidden, 1.0, 3))
     if listener != user:
         table = pl.concat([table, lists((listener, streamed, 1.0, 1))])
-    found = faults(in_order(table), held_out, k=2)
+    found = faults(renumber_ranks(table), held_out, k=2)
     assert (found.foreign, found.repeated) == (1, 1)
     assert found.heard == int(listener != user)
     assert found.users_tied == 1
@@ -53,7 +53,7 @@ def test_a_repeated_item_counts_once_at_its_best_rank(held_out: HeldOutStreams) 
 
 
 def test_ranks_are_counted_anew() -> None:
-    found = in_order(lists(("b", "x", 1.0, 7), ("a", "y", 1.0, 30), ("a", "x", 2.0, 4)))
+    found = renumber_ranks(lists(("b", "x", 1.0, 7), ("a", "y", 1.0, 30), ("a", "x", 2.0, 4)))
     assert found.select("user_id", "item_id", "rank").rows() == [("a", "x", 1), ("a", "y", 2), ("b", "x", 1)]
 
 

@@ -118,7 +118,7 @@ def test_a_working_folder_is_evaluated_by_its_live_index(tmp_path: Path) -> None
         with Recommender.open(workdir, settings) as recommender:
             answers = {user: recommender.recommend([user], Query(k, item_type)).items for user in users}
         return pl.DataFrame(
-            {"user_id": user, "item_id": item.item_id, "score": float(item.score), "rank": rank}
+            {"user_id": user, "item_id": item.item_id, "score": -float(rank), "rank": rank}
             for user, items in answers.items() for rank, item in enumerate(items, 1)
         )  # fmt: skip
 

@@ -98,7 +98,7 @@ def test_edges_equal_the_oracle(
     data = listening(tmp_path_factory.mktemp("world") / "data", types, heard, retired=[4])
     found = edges_of(data, items_per_user=cap, min_listeners=least, top_k=top_k)
     wanted = oracle(data, cap=cap, min_listeners=least, top_k=top_k)
-    assert {(a, b): (n, w) for a, b, _, _, n, w in found.rows()} == wanted
+    assert {(a, b): (n, w) for a, b, _, _, _, n, w in found.rows()} == wanted
     assert dict(found.schema) == {
         "src": pl.Int32, "dst": pl.Int32, "src_type": pl.String, "relation": pl.String, "dst_type": pl.String,
         "listeners": pl.Int32, "weight": pl.Float32,
@@ -111,7 +111,7 @@ def test_edges_of_a_crowd_equal_the_oracle(tmp_path: Path) -> None:
     found = edges_of(data, items_per_user=20, min_listeners=2, top_k=4)
     wanted = oracle(data, cap=20, min_listeners=2, top_k=4)
     assert len(wanted) > 300
-    assert {(a, b): (n, w) for a, b, _, _, n, w in found.rows()} == wanted
+    assert {(a, b): (n, w) for a, b, _, _, _, n, w in found.rows()} == wanted
 
 
 def crowd(folder: Path, users: int = 150, items: int = 90) -> ListeningData:

@@ -155,10 +155,10 @@ from colisten.graph_store import edge_difference
 from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 data, edges, workdir = map(Path, sys.argv[1:4])
-neo4j = Neo4j(uri=sys.argv[4], password=SecretStr(sys.stdin.read()), batch=100)
+neo4j = Neo4jSettings(uri=sys.argv[4], password=SecretStr(sys.stdin.read()), batch=100)
 load_graph(ListeningData(data), edges, Settings(neo4j=neo4j), Workdir.open(workdir), Progress(quiet=True))
 """
 
@@ -311,11 +311,11 @@ from pathlib import Path
 from colisten.graph_store import loading
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Neo4j, Settings
+from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 loading.IMPORT_FROM = 1
 data, edges, workdir = map(Path, sys.argv[1:])
-options = Settings(neo4j=Neo4j(memory_mb=512))
+options = Settings(neo4j=Neo4jSettings(memory_mb=512))
 loading.load_graph(ListeningData(data), edges, options, Workdir.open(workdir), Progress(quiet=True))
 """
 
@@ -348,7 +348,7 @@ def test_what_was_learned_lies_beside_the_edges_by_difference(
     _, edges = dump(neo4j_driver)
     weights = tmp_path / "weights.parquet"
 
-    def believe(*learned: tuple[int, int, float]) -> list[tuple[int, int, float]]:
+    def reload(*learned: tuple[int, int, float]) -> list[tuple[int, int, float]]:
         schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
         pl.DataFrame(list(learned), schema, orient="row").write_parquet(weights)
         done = load_item_weights(weights, neo4j_settings, graph_workdir, QUIET)
@@ -358,10 +358,10 @@ def test_what_was_learned_lies_beside_the_edges_by_difference(
         return [(a, b, p["weight"]) for a, b, kind, p in found if kind == "PREDICTS"]
 
     changes: list[tuple[int, int]] = []
-    assert believe((0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)) == [(0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)]
-    assert believe((0, 1, 0.5), (1, 0, 0.75)) == [(0, 1, 0.5), (1, 0, 0.75)]
+    assert reload((0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)) == [(0, 1, 0.5), (1, 0, 0.25), (2, 0, 0.125)]
+    assert reload((0, 1, 0.5), (1, 0, 0.75)) == [(0, 1, 0.5), (1, 0, 0.75)]
     many = [(src, 0, 1 / src) for src in range(1, 15)]
-    assert [src for src, _, _ in believe(*many)] == list(range(1, edge_difference.STRONGEST + 1))
+    assert [src for src, _, _ in reload(*many)] == list(range(1, edge_difference.STRONGEST + 1))
     assert changes == [(3, 0), (1, 1), (10, 1)]
     assert load(data).method == "unchanged"
-    assert believe() == []
+    assert reload() == []

@@ -42,7 +42,7 @@ class TextKNN(Baseline):
 
 
 def _block(unit: Floats, start: int, k: int) -> sparse.csc_matrix:
-    """The k most similar items of 256 items from `start` on, never themselves; float32 [items, 256]."""
+    """The k nearest of each of 256 items from `start` on, never the item itself; float32 [items, 256]."""
     cosine = unit @ unit[start : start + _COLUMNS].T
     own = np.arange(cosine.shape[1])
     cosine[own + start, own] = 0

@@ -35,7 +35,7 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
 
 @dataclass(frozen=True)
 class ValidationSlice:
-    """A part of the training data to learn from, and the streams hidden from it to be judged by."""
+    """A part of the training data to learn from, and streams hidden from it to validate on."""
 
     data: ListeningData
     users: Int64s

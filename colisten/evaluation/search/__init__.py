@@ -1,1 +1,1 @@
-"""Hyper-parameter search over settings, judged on streams that no trial has seen."""
+"""Hyper-parameter search over settings, validated on streams that no trial has seen."""

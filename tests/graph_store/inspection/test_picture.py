@@ -19,7 +19,8 @@ ODD = 'Tom & "Jerry" <script>alert($1^2$)</script> 日本'
 def view(count: int, *kinds: str) -> ItemView:
     near = {
         kind: tuple(
-            Neighbour(f"{kind}-{i}", kind, f"{ODD} {i}" if i else None, 9 - i % 9, 1 / (i + 1)) for i in range(count)
+            Neighbour("co_listened", f"{kind}-{i}", kind, f"{ODD} {i}" if i else None, 9 - i % 9, 1 / (i + 1))
+            for i in range(count)
         )
         for kind in kinds
     }
