@@ -40,4 +40,4 @@ def test_a_world_is_what_an_import_writes(tmp_path: Path) -> None:
 
 def test_columns_beyond_the_contract_are_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        write_listening(tmp_path / "w", TYPES, EVENTS, colour=["red"] * 3)
+        write_listening(tmp_path / "w", TYPES, EVENTS, items={"colour": ["red"] * 3})

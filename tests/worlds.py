@@ -14,6 +14,7 @@ from colisten.workdir import write_json
 
 Event = tuple[int, int, int, int | None]
 """(user, item, signal code, timestamp)"""
+Columns = Mapping[str, Sequence[object] | pl.Series]
 ITEMS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "item": pl.Int32, "item_id": pl.String, "item_type": pl.String, "row": pl.Int32, "title": pl.String,
     "description": pl.String, "language": pl.String, "genres": pl.List(pl.String), "creators": pl.List(pl.String),
@@ -26,8 +27,8 @@ REJECTED = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.
 
 
 def write_listening(
-    folder: Path, item_types: Sequence[str], events: Sequence[Event], *, users: pl.DataFrame | None = None,
-    signals: Sequence[str] = ("stream", "follow"), strong: int = 1, **columns: Sequence[object] | pl.Series,
+    folder: Path, item_types: Sequence[str], events: Sequence[Event], *, items: Columns | None = None,
+    users: pl.DataFrame | None = None, signals: Sequence[str] = ("stream", "follow"), strong: int = 1,
 ) -> ListeningData:  # fmt: skip
     """Write `folder` and open it.
 
@@ -35,23 +36,23 @@ def write_listening(
         folder: made where missing.
         item_types: the type of each item, in the order of item numbers.
         events: the interactions, in any order; of equal ones, one is kept.
+        items: item columns in place of the defaults: an id, a title, nothing else known, still in the catalogue.
         users: columns `user`, `user_id`, `taste`, features; None: those of the events and before them, with an id only.
         signals: names of the signals, strong ones first.
         strong: how many of them are strong.
-        columns: values of item columns, where the defaults will not do.
     """
     folder.mkdir(parents=True, exist_ok=True)
     table = plain_users(1 + max((user for user, *_ in events), default=-1)) if users is None else users
-    items = _items(item_types, columns)
+    catalogue = _items(item_types, items or {})
     interactions = pl.DataFrame([(*event, None) for event in events], INTERACTIONS, orient="row").unique()
-    items.write_parquet(folder / "items.parquet")
+    catalogue.write_parquet(folder / "items.parquet")
     table.write_parquet(folder / "users.parquet")
     interactions.sort("user", "timestamp", "item", "signal").write_parquet(folder / "interactions.parquet")
     pl.DataFrame(schema=REJECTED).write_parquet(folder / "rejected.parquet")
-    counts = {"interactions": len(interactions), "items": len(items), "users": len(table), "rejected": 0}
-    absent = {"retired": int(items["retired"].sum()), "duplicates": len(events) - len(interactions)}
+    counts = {"interactions": len(interactions), "items": len(catalogue), "users": len(table), "rejected": 0}
+    absent = {"retired": int(catalogue["retired"].sum()), "duplicates": len(events) - len(interactions)}
     summary = {
-        "item_types": items["item_type"].unique(maintain_order=True).to_list(),
+        "item_types": catalogue["item_type"].unique(maintain_order=True).to_list(),
         "signals": list(signals),
         "strong": strong,
         "counts": counts | absent | {"ignored": 0, "taste": 0},
@@ -73,7 +74,7 @@ def plain_users(count: int) -> pl.DataFrame:
     )
 
 
-def _items(item_types: Sequence[str], columns: dict[str, Sequence[object] | pl.Series]) -> pl.DataFrame:
+def _items(item_types: Sequence[str], columns: Columns) -> pl.DataFrame:
     numbers = pl.int_range(pl.len(), dtype=pl.Int32)
     defaults = pl.DataFrame({"item_type": pl.Series(item_types, dtype=pl.String)}).with_columns(
         item=numbers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from colisten.pipeline.gnn import live_adjacency
+from colisten.pipeline.gnn import STREAMING, live_adjacency
 from colisten.pipeline.stage import Context, Stage
 from colisten.workdir import file_digest
 
@@ -22,6 +22,7 @@ STAGE = Stage(
     "Embedding every item",
     depends_on=("graph", "text", "gnn"),
     settings=("target", "gnn.node_types"),
+    ignores=STREAMING,
     run=_run,
     output_exists=lambda context: (context.workdir.gnn / "items.safetensors").exists(),
 )

@@ -66,13 +66,14 @@ def _other_inputs(context: Context) -> object:
 
 UPSTREAM = ("graph.min_listeners", "graph.items_per_user", "graph.top_k", "text.encoder", "text.max_tokens")
 """Settings of earlier stages: what was learned under others may not wait for a cadence."""
-PERFORMANCE = ("gnn.cache_mb", "gnn.prefetch")
+STREAMING = ("gnn.cache_mb", "neo4j.uri", "neo4j.database", "neo4j.connections")
+"""Settings of the stream from Neo4j: it is the same whatever they are."""
 STAGE = Stage(
     "gnn",
     "Training the graph network",
     depends_on=("graph", "text"),
     settings=("gnn.*", "target", "seed", *UPSTREAM),
-    ignores=PERFORMANCE,
+    ignores=("gnn.prefetch", *STREAMING),
     other_inputs=_other_inputs,
     run=_run,
     output_exists=_output_exists,

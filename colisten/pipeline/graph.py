@@ -25,6 +25,7 @@ STAGE = Stage(
     "Loading the graph into Neo4j",
     depends_on=("listening", "edges"),
     settings=("neo4j.uri", "neo4j.database"),
+    ignores=("neo4j.*_port", "neo4j.memory_mb", "neo4j.connections", "neo4j.batch"),
     run=_run,
     output_exists=_output_exists,
 )

@@ -23,6 +23,7 @@ STAGE = Stage(
     "Publishing the index",
     depends_on=("text", "embed", "towers", "profiles"),
     settings=("qdrant.url", "qdrant.alias", "qdrant.exact_up_to"),
+    ignores=("qdrant.keep",),
     run=_run,
     output_exists=_output_exists,
 )

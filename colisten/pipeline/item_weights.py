@@ -21,6 +21,7 @@ STAGE = Stage(
     "Writing item–item weights into the graph",
     depends_on=("graph", "towers"),
     settings=("neo4j.uri", "neo4j.database"),
+    ignores=("neo4j.batch",),
     other_inputs=lambda context: finished_at(context.workdir, "graph"),
     run=_run,
     output_exists=lambda context: True,

@@ -9,12 +9,13 @@ A stage with a cadence (`settings.cadence`) lets new data wait until it is due a
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from colisten.errors import WorkdirError
 from colisten.progress import Progress
-from colisten.settings import Settings
+from colisten.settings import Settings, keys
 from colisten.workdir import Workdir, remove_drafts, write_json
 
 
@@ -53,32 +54,30 @@ class Stage:
     depends_on: tuple[str, ...]
     """Stages whose output this one reads."""
     settings: tuple[str, ...]
-    """Every setting that its output depends on, by key; `section.*` is a whole section. A test holds it complete."""
+    """Every setting that its output depends on, by key; `section.*` is a whole section (see `matching`)."""
     run: Callable[[Context], str]
     """Do the work, whole or not at all, and return a digest of the output."""
     output_exists: Callable[[Context], bool]
     """Is the output of an earlier run still there?"""
     other_inputs: Callable[[Context], object] = _nothing
     """What else its output depends on, as JSON-able values: files outside, versions of a layout."""
-    ignores: tuple[str, ...] = field(default=())
-    """Settings within its sections that it reads but that do not change its output: memory, threads, prefetching."""
+    ignores: tuple[str, ...] = ()
+    """Settings that it reads but that do not change its output: memory, threads, where a server is."""
 
     def inputs(self, settings: Settings) -> dict[str, object]:
         """The values of the settings that its output depends on, by key."""
-        values = {key: value for pattern in self.settings for key, value in _values(settings, pattern)}
-        return {key: value for key, value in sorted(values.items()) if key not in self.ignores}
+        chosen = matching(self.settings) - matching(self.ignores)
+        return {key: _value(settings, key) for key in sorted(chosen)}
 
 
-def _values(settings: Settings, pattern: str) -> Iterator[tuple[str, object]]:
-    section, dot, name = pattern.partition(".")
-    value = getattr(settings, section)
-    if not dot:
-        yield section, value
-    elif name == "*":
-        for field_name in type(value).model_fields:
-            yield f"{section}.{field_name}", getattr(value, field_name)
-    else:
-        yield pattern, getattr(value, name)
+def matching(patterns: Iterable[str]) -> set[str]:
+    """The keys of settings that any of the patterns names; `section.*` names a whole section."""
+    return {key for pattern in patterns for key in fnmatch.filter(keys(), pattern)}
+
+
+def _value(settings: Settings, key: str) -> object:
+    section, dot, name = key.partition(".")
+    return getattr(getattr(settings, section), name) if dot else getattr(settings, section)
 
 
 def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[str] = frozenset()) -> list[str]:

@@ -16,3 +16,5 @@ STAGES = (
     profiles.STAGE,
     index.STAGE,
 )
+NO_STAGE = ("recipe", "cadence.*", "neo4j.user", "neo4j.password", "qdrant.api_key", "serve.*", "evaluation.*")
+"""Settings that no stage reads for its output: where the others start from, when stages run, credentials, serving."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
 from colisten.pipeline.edges import built_with
-from colisten.pipeline.gnn import PERFORMANCE, UPSTREAM, upstream
+from colisten.pipeline.gnn import UPSTREAM, upstream
 from colisten.pipeline.stage import Context, Stage
 from colisten.workdir import file_digest
 
@@ -47,7 +47,7 @@ STAGE = Stage(
     "Training the two towers",
     depends_on=("listening", "text", "embed"),
     settings=("towers.*", "gnn.node_types", "target", "seed", *UPSTREAM),
-    ignores=PERFORMANCE,
+    ignores=("graph.engine", "graph.memory_mb"),
     other_inputs=upstream,
     run=_run,
     output_exists=_output_exists,

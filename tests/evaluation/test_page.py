@@ -37,7 +37,7 @@ def test_every_plot_is_on_the_page(reports: list[Report], tmp_path: Path, browse
         folder.mkdir()
     epochs = [{"epoch": i, "loss": 3 / (i + 1), "validation": 2.0, "seconds": 0.1} for i in range(5)]
     (workdir.gnn / "training.jsonl").write_text("\n".join(map(json.dumps, epochs)))
-    kinds = {"src_type": ["book"] * 9 + ["show"], "dst_type": ["show"] * 9 + ["show"]}
+    kinds = {"src_type": ["book"] * 9 + ["show"], "relation": ["co_listened"] * 10, "dst_type": ["show"] * 10}
     pl.DataFrame(kinds).write_parquet(workdir.edges / "edges.parquet")
     page = write_report(reports, workdir, Settings(target="book"), tmp_path / "R")
     text = page.read_text()
@@ -46,7 +46,15 @@ def test_every_plot_is_on_the_page(reports: list[Report], tmp_path: Path, browse
     assert seen.count("<svg") == 6
     figure = reports[0].segments["all"]["chance"]["ndcg@2"]
     assert f'<td class="number">{figure["mean"]:.3f}</td>' in seen
-    for words in ("HR@2", "long tail", "Coverage", "validation", "book – show", "popular &lt;b&gt;", "country SE"):
+    for words in (
+        "HR@2",
+        "long tail",
+        "Coverage",
+        "validation",
+        "book – show, co_listened",
+        "popular &lt;b&gt;",
+        "country SE",
+    ):
         assert words in seen, words
     picture = browser.picture(page.as_uri(), tmp_path / "seen.png", height=3500)
     assert all(share_of(picture, colour) > 0.003 for colour in COLOURS[:2])

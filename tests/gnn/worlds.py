@@ -81,4 +81,4 @@ def listening(
 ) -> ListeningData:
     """A folder with these items, each streamed so often, every time by another user."""
     events = [(user, int(item), 0, None) for user, item in enumerate(np.repeat(np.arange(len(item_types)), streams))]
-    return write_listening(folder, item_types, events, signals=("stream",), **columns)
+    return write_listening(folder, item_types, events, items=columns, signals=("stream",))

@@ -24,4 +24,4 @@ def listening(
         "genres": [["crime", "history"]] * len(types),
         "retired": [item in retired for item in items],
     }
-    return write_listening(folder, types, listens, **defaults | columns)
+    return write_listening(folder, types, listens, items=defaults | columns)

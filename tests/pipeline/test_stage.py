@@ -1,5 +1,10 @@
+"""What is up to date is skipped, what changed or was killed runs again, at its own pace."""
+
+from __future__ import annotations
+
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,10 +42,11 @@ class Kitchen:
             Stage(
                 name,
                 name.title(),
-                tuple(names[i - 1 : i]),
-                lambda _, name=name: self.inputs[name],
-                lambda _, name=name: self.results[name],
-                lambda _: self.there,
+                depends_on=tuple(names[i - 1 : i]),
+                settings=(),
+                other_inputs=lambda _, name=name: self.inputs[name],
+                run=lambda _, name=name: self.results[name],
+                output_exists=lambda _: self.there,
             )
             for i, name in enumerate(names)
         ]
@@ -76,7 +82,7 @@ def test_a_stage_that_fails_runs_again(context: Context) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        run_stages([stages[0], Stage("dough", "Dough", ("flour",), lambda _: 1, burn, lambda _: True)], context)
+        run_stages([stages[0], replace(stages[1], run=burn)], context)
     assert run_stages(stages, context) == ["dough", "bread"]
 
 
@@ -109,8 +115,7 @@ def test_what_a_killed_stage_left_is_removed(context: Context) -> None:
 def test_a_cadence_lets_new_data_wait_but_not_new_settings(context: Context) -> None:
     weekly = replace(context, settings=Settings(cadence=CadenceSettings(gnn="weekly")))
     state = {"data": 1, "option": 1}
-    data = Stage("listening", "Listening", (), lambda _: state["data"], lambda _: str(state["data"]), lambda _: True)
-    gnn = Stage("gnn", "Training", ("listening",), lambda _: state["option"], lambda _: "g", lambda _: True)
+    data, gnn = _stage("listening", lambda: state["data"]), _stage("gnn", lambda: state["option"], "listening")
     run_stages([data, gnn], weekly)
     state["data"] = 2
     assert run_stages([data, gnn], weekly) == ["listening"]
@@ -127,8 +132,8 @@ def test_a_cadence_lets_new_data_wait_but_not_new_settings(context: Context) -> 
 def test_a_cadence_does_not_keep_what_does_not_fit_any_more(context: Context) -> None:
     monthly = replace(context, settings=Settings(cadence=CadenceSettings(towers="monthly")))
     state, fits = {"data": 1}, [True]
-    data = Stage("listening", "Listening", (), lambda _: state["data"], lambda _: str(state["data"]), lambda _: True)
-    towers = Stage("towers", "Towers", ("listening",), lambda _: 0, lambda _: "t", lambda _: fits[0])
+    data = _stage("listening", lambda: state["data"])
+    towers = replace(_stage("towers", lambda: 0, "listening"), output_exists=lambda _: fits[0])
     run_stages([data, towers], monthly)
     state["data"], fits[0] = 2, False
     assert run_stages([data, towers], monthly) == ["listening", "towers"]
@@ -142,20 +147,33 @@ def test_a_graph_that_was_lost_gets_back_what_was_learned(
     build_edges(data, settings.graph, workdir.edges, context.progress)
     for name in ("listening", "edges", "towers"):
         write_json(workdir.stages / f"{name}.json", {"digest": name})
-    stages = [stage for stage in STAGES if stage.name in ("graph", "beliefs")]
-    assert run_stages(stages, context) == ["graph", "beliefs"]
-    learned = _beliefs(neo4j_driver)
+    stages = [stage for stage in STAGES if stage.name in ("graph", "item_weights")]
+    assert run_stages(stages, context) == ["graph", "item_weights"]
+    learned = _item_weights(neo4j_driver)
     assert learned
     assert run_stages(stages, context) == []
     wipe(neo4j_driver)
     time.sleep(1)  # stages are timed in seconds
-    assert run_stages(stages, context, force=frozenset(["graph"])) == ["graph", "beliefs"]
-    assert _beliefs(neo4j_driver) == learned
+    assert run_stages(stages, context, force=frozenset(["graph"])) == ["graph", "item_weights"]
+    assert _item_weights(neo4j_driver) == learned
 
 
-def _beliefs(driver: Driver) -> int:
+def _item_weights(driver: Driver) -> int:
     query = "MATCH ()-[r]->() WHERE type(r) = 'PREDICTS' RETURN count(r) AS n"
     return int(driver.execute_query(query).records[0]["n"])
+
+
+def _stage(name: str, state: Callable[[], int], *depends_on: str) -> Stage:
+    """One whose input and output is a number that a test can change."""
+    return Stage(
+        name,
+        name.title(),
+        depends_on=depends_on,
+        settings=(),
+        other_inputs=lambda _: state(),
+        run=lambda _: str(state()),
+        output_exists=lambda _: True,
+    )
 
 
 def _finished_days_ago(workdir: Workdir, name: str, days: int) -> None:

@@ -102,13 +102,7 @@ def listening(folder: Path, *, users: int = 60, items: int = 240, seed: int = 0)
     }
     columns = {name: item_table[name] for name in ("item_id", "title", "language", "genres", "creators", "retired")}
     return write_listening(
-        folder,
-        item_table["item_type"].to_list(),
-        rows,
-        users=pl.DataFrame(people),
-        signals=SIGNALS,
-        strong=1,
-        **columns,
+        folder, item_table["item_type"].to_list(), rows, items=columns, users=pl.DataFrame(people), signals=SIGNALS
     )
 
 

@@ -16,7 +16,7 @@ from colisten.text import encoding as encoding_module
 from colisten.text.cache import TextCache, digest
 from colisten.text.encoder import Encoder
 from colisten.text.encoding import encode_items, encode_texts, item_texts, load_text
-from tests.worlds import write_listening
+from tests.worlds import Columns, write_listening
 
 QUIET = Progress(quiet=True)
 OPTIONS = TextSettings()
@@ -45,15 +45,15 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
 
 
 def test_title_description_and_genres_make_the_text(tmp_path: Path) -> None:
-    data = write_listening(
-        tmp_path, ["audiobook"] * 4, [], title=[" A ", "B", None, ""], description=["d", None, "e", " "],
-        genres=[["x", "y"], [], None, None],
-    )  # fmt: skip
+    columns: Columns = {
+        "title": [" A ", "B", None, ""], "description": ["d", None, "e", " "], "genres": [["x", "y"], [], None, None],
+    }  # fmt: skip
+    data = write_listening(tmp_path, ["audiobook"] * 4, [], items=columns)
     assert item_texts(data) == ["A\nd\nx, y", "B", "e", ""]
 
 
 def test_equal_texts_once_empty_ones_never_and_known_ones_not_again(tmp_path: Path, counted: type[Counting]) -> None:
-    data = write_listening(tmp_path / "a", ["audiobook"] * 5, [], title=TITLES)
+    data = write_listening(tmp_path / "a", ["audiobook"] * 5, [], items={"title": TITLES})
     vectors = encode_items(data, OPTIONS, tmp_path / "features", QUIET)
     assert sorted(counted.encoded) == sorted({title for title in TITLES if title})
     assert vectors.dtype == np.float32
@@ -65,7 +65,7 @@ def test_equal_texts_once_empty_ones_never_and_known_ones_not_again(tmp_path: Pa
     assert np.array_equal(load_text(tmp_path / "features"), vectors)
 
     counted.encoded = []
-    changed = write_listening(tmp_path / "b", ["audiobook"] * 5, [], title=[*TITLES[:4], "Gardening"])
+    changed = write_listening(tmp_path / "b", ["audiobook"] * 5, [], items={"title": [*TITLES[:4], "Gardening"]})
     again = encode_items(changed, OPTIONS, tmp_path / "features", QUIET)
     assert counted.encoded == ["Gardening"]
     assert np.array_equal(again[:4], vectors[:4])

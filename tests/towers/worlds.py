@@ -9,7 +9,7 @@ import polars as pl
 
 from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
-from tests.worlds import Event, plain_users, write_listening
+from tests.worlds import Columns, Event, plain_users, write_listening
 
 SIGNALS = ("stream", "follow", "preview")
 
@@ -17,10 +17,11 @@ SIGNALS = ("stream", "follow", "preview")
 def write(folder: Path, item_types: list[str], events: list[Event], users: pl.DataFrame) -> ListeningData:
     """`item_types` names each item's type, ordered by type; some items have no language, some no genre."""
     places = range(len(item_types))
-    return write_listening(
-        folder, item_types, events, users=users, signals=SIGNALS,
-        language=["en" if i % 3 else None for i in places], genres=[[f"g{i % 4}"] if i % 5 else None for i in places],
-    )  # fmt: skip
+    items: Columns = {
+        "language": ["en" if i % 3 else None for i in places],
+        "genres": [[f"g{i % 4}"] if i % 5 else None for i in places],
+    }
+    return write_listening(folder, item_types, events, items=items, users=users, signals=SIGNALS)
 
 
 def described_users(count: int, rng: np.random.Generator) -> pl.DataFrame:

@@ -31,7 +31,7 @@ def listening(folder: Path, events: Sequence[Event], weak: Sequence[Event] = ())
         for signal, some in enumerate((events, weak)) for user, item, time in some
     ]  # fmt: skip
     people = plain_users(len(users)).with_columns(user_id=pl.Series(users))
-    return write_listening(folder, ["audiobook", "audiobook", "podcast"], rows, users=people, item_id=ITEMS)
+    return write_listening(folder, ["audiobook", "audiobook", "podcast"], rows, items={"item_id": ITEMS}, users=people)
 
 
 def exposures(group_of: Mapping[str, str]) -> pl.LazyFrame:
