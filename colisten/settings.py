@@ -292,6 +292,9 @@ def _other(values: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     return plain | {name: found for name, found in inner.items() if found}
 
 
+_FORMER_KEYS = {"gnn.alone": "gnn.isolated_node_rate", "taste": "taste_types"}
+
+
 def keys() -> list[str]:
     """Every key that can be set, as `section.name`."""
     found: list[str] = []
@@ -308,10 +311,12 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"There is no setting {key!r}{_nearest(key, keys())}."
+        return f"There is no setting {key!r}{_nearest(key, keys())}"
     return f"The setting {key!r} cannot be used: {first['msg'].lower()}."
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
+    if word in _FORMER_KEYS:
+        return f": it is {_FORMER_KEYS[word]!r} now."
     near = difflib.get_close_matches(word, known, n=1)
-    return f": did you mean {near[0]!r}?" if near else ": `colisten config` lists them all"
+    return f": did you mean {near[0]!r}?" if near else ": `colisten config` lists them all."

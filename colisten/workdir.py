@@ -30,7 +30,7 @@ from typing import Any, Self
 
 from colisten.errors import WorkdirError
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the layout changes so that an older or newer Colisten would misread it."""
 
 
@@ -42,7 +42,7 @@ class Workdir:
 
     @classmethod
     def open(cls, root: Path, *, create: bool = False) -> Self:
-        """Check the folder's stamp, or lay one down in a new or empty folder if `create`.
+        """Check the folder's stamp, or write one into a new or empty folder if `create`.
 
         Raises:
             WorkdirError: missing, not a Colisten folder, or written by another version.
@@ -121,8 +121,8 @@ def _check_format(stamp: Path) -> None:
         raise WorkdirError(f"{stamp} cannot be read: move the folder away and run again.") from error
     if found != FORMAT:
         raise WorkdirError(
-            f"{stamp.parent} has the format {found} of another Colisten version (this one writes {FORMAT}): "
-            "name another --workdir, or use the version that made it."
+            f"{stamp.parent} was made by another version of Colisten (format {found}; this one writes {FORMAT}): "
+            "`colisten run` into a new --workdir, or use the version that made it."
         )
 
 

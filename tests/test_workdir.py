@@ -14,7 +14,7 @@ def test_a_new_folder_is_stamped_and_found_again(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "colisten.json", {"format": FORMAT + 1})
-    with pytest.raises(WorkdirError, match=f"format {FORMAT + 1} of another Colisten version"):
+    with pytest.raises(WorkdirError, match=rf"another version of Colisten \(format {FORMAT + 1}"):
         Workdir.open(tmp_path, create=True)
 
 

@@ -20,7 +20,7 @@ from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart, scaled
 from colisten.towers.tensors import mapped
 
-FORMAT = 2
+FORMAT = 3
 _USERS_AT_ONCE = 4096
 
 

@@ -124,7 +124,7 @@ def test_towers_of_another_version_are_told(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", users=30)
     train(data, text, tmp_path / "towers")
     spec = tmp_path / "towers/spec.json"
-    spec.write_text(spec.read_text().replace('"format": 2', '"format": 1'))
+    spec.write_text(spec.read_text().replace('"format": 3', '"format": 1'))
     with pytest.raises(WorkdirError, match="run `colisten run`"):
         UserEncoder.load(tmp_path / "towers")
 
