@@ -12,14 +12,10 @@ import pytest
 
 from colisten.graph_store.endpoint import Endpoint, connect
 from tests.conftest import wipe
+from tests.pages import DOCS, blocks
 
-DOCS = Path(__file__).parents[1] / "docs"
-FENCE = re.compile(r"^```(\w+) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(name: str) -> list[tuple[str, str, str]]:
-    """Language, file name (or `no-run`) and content of each block of a page."""
-    return FENCE.findall((DOCS / name).read_text())
+PAGES = sorted([*DOCS.parent.glob("*.md"), *DOCS.glob("*.md")])
+LONGEST_LINE = 120
 
 
 @pytest.fixture
@@ -87,7 +83,13 @@ def test_the_commands_page_is_what_the_commands_say() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    root = DOCS.parent
-    for source in (*root.glob("*.md"), *DOCS.glob("*.md")):
-        for link in re.findall(r"\]\((?!http)([^)#]+)", source.read_text()):
-            assert (source.parent / link).exists(), f"{source.name} points to {link}"
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name} points to {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_fit_a_screen(page: Path) -> None:
+    """Prose and code; a row of a table is one line however long it is."""
+    lines = enumerate(page.read_text().splitlines(), 1)
+    assert [number for number, line in lines if len(line) > LONGEST_LINE and not line.startswith("|")] == []

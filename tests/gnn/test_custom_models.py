@@ -19,6 +19,7 @@ from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.progress import Progress
 from colisten.settings import GnnSettings, Settings
 from tests.gnn import worlds
+from tests.pages import put_on_path
 
 QUIET = Progress(quiet=True)
 HERE = "tests.gnn.custom_models"
@@ -31,13 +32,22 @@ def _options(name: str, **changes: object) -> GnnSettings:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_two_communities_are_told_apart(tmp_path: Path, name: str) -> None:
+    _check_communities(_options(name), tmp_path)
+
+
+def test_the_model_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_on_path("loader.md", "my_models.py", tmp_path, monkeypatch)
+    _check_communities(_options("", model="my_models:MyModel"), tmp_path / "gnn")
+
+
+def _check_communities(options: GnnSettings, folder: Path) -> None:
     adjacency, text, community = worlds.cliques(extra=6)
-    train_gnn(adjacency, text, _options(name), seed=1, folder=tmp_path, progress=QUIET)
-    vectors = embed_items(adjacency, text, tmp_path, QUIET)
+    train_gnn(adjacency, text, options, seed=1, folder=folder, progress=QUIET)
+    vectors = embed_items(adjacency, text, folder, QUIET)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     scores, together = vectors @ vectors.T, community[:, None] == community
     assert scores[together].mean() > scores[~together].mean() + 0.5
-    assert np.array_equal(embed(adjacency, text, tmp_path, QUIET), vectors), "the same draws for the same seed"
+    assert np.array_equal(embed(adjacency, text, folder, QUIET), vectors), "the same draws for the same seed"
 
 
 class KilledError(Exception):

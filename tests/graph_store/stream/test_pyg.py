@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from colisten.graph_store.stream.pyg import DatabaseFeatureStore, DatabaseGraphS
 from colisten.graph_store.stream.snapshot import write_snapshot
 from tests.conftest import wipe
 from tests.graph_store.stream.graphs import load, random_graph
+from tests.pages import blocks, put_on_path
 
 ROOT = Path(__file__).parents[3]
 GRAPH = random_graph(300, 4_000, 8, types=2)
@@ -236,24 +236,12 @@ def test_two_processes_train_one_model_on_disjoint_shares(tmp_path: Path) -> Non
     assert first == second
 
 
-class MyModel(torch.nn.Module):
-    """The model of the page."""
-
-    def __init__(self, node_types: tuple[str, ...]) -> None:
-        super().__init__()
-        self.conv = HeteroConv(
-            {kind: GraphConv((-1, -1), 8) for kind in directed_edge_types(node_types, (CO_LISTENED,))}
-        )
-        self.steps = 0
-
-    def training_step(self, batch: HeteroData) -> None:
-        self.conv(batch.x_dict, batch.edge_index_dict, batch.edge_weight_dict)
-        self.steps += 1
-
-
-def test_the_page_runs_as_it_stands(loaded: Endpoint) -> None:
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "loader.md").read_text(), re.DOTALL)
+def test_the_page_runs_as_it_stands(loaded: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_on_path("loader.md", "my_models.py", tmp_path, monkeypatch)
+    code = [content for language, file, content in blocks("loader.md") if language == "python" and not file]
     assert len(code) == 4
-    names: dict[str, Any] = {"endpoint": loaded, "MyModel": MyModel}
-    exec(compile("\n".join(code), "loader.md", "exec"), names)  # noqa: S102 the page is what is tested
-    assert names["model"].steps > 2 * len(names["loader"])
+    names: dict[str, Any] = {"endpoint": loaded}
+    exec(compile("\n".join(code), "docs/loader.md", "exec"), names)  # noqa: S102 the page is what is tested
+    steps = {int(state["step"]) for state in names["optimiser"].state.values()}
+    assert steps == {2 * len(names["loader"]) + len(names["batches"])}
+    assert all(parameter.isfinite().all() for parameter in names["model"].parameters())
