@@ -13,7 +13,8 @@ from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from colisten.arrays import Floats, Int64s
-from colisten.gnn.model import LayerWise, ModelSpec, seed_vectors
+from colisten.gnn.interface import LayerWise
+from colisten.gnn.model import ModelSpec, seed_vectors
 from colisten.gnn.model_files import load_model
 from colisten.gnn.node_features import NodeFeatures
 from colisten.graph_store.stream.adjacency import Adjacency

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.utils import segment
 
-from colisten.gnn.model import EdgeTensors, Metadata, NodeTensors
+from colisten.gnn.interface import EdgeTensors, Metadata, NodeTensors
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 

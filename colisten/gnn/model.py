@@ -1,10 +1,4 @@
-"""The graph model interface: any PyG module over `x_dict`, `edge_index_dict` and `edge_weight_dict` can be trained.
-
-`gnn.model = "module:Class"` names an `nn.Module` made as `Class(metadata, in_channels, out_channels)` whose
-`forward(x_dict, edge_index_dict, edge_weight_dict)` returns a tensor per node type: at least the seeds' rows, seeds
-first. A `forward` that also takes `num_sampled_nodes_dict` or `num_sampled_edges_dict` is given them, for
-`trim_to_layer`. A model that is `LayerWise` embeds every item by all of its neighbours.
-"""
+"""Building a graph model: the built-in one or a class of somebody else's, checked to fit the interface."""
 
 from __future__ import annotations
 
@@ -13,7 +7,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,35 +15,13 @@ from torch.nn.functional import normalize
 from torch_geometric.data import HeteroData
 
 from colisten.errors import SettingsError
+from colisten.gnn.hgnn import HGNN
+from colisten.gnn.interface import Metadata
 from colisten.gnn.model_source import BUILT_IN
 from colisten.graph_store.edge_type import directed_edge_types
 from colisten.settings import GnnSettings
 
-NodeTensors = dict[str, Tensor]
-"""Node type → [nodes, channels]."""
-EdgeTensors = Mapping[tuple[str, str, str], Tensor]
-"""Edge type → [2, edges] indices or [edges] weights."""
-Metadata = tuple[list[str], list[tuple[str, str, str]]]
-"""Node types and edge types, as `HeteroData.metadata()` gives them."""
 _OPTIONAL = ("num_sampled_nodes_dict", "num_sampled_edges_dict")
-
-
-@runtime_checkable
-class LayerWise(Protocol):
-    """A model that can also be run one layer at a time, over all items in turn (layer-wise inference)."""
-
-    num_layers: int
-
-    def project(self, x_dict: NodeTensors) -> NodeTensors:
-        """Input features → what enters the first layer."""
-        ...
-
-    def forward_layer(
-        self, layer: int, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors,
-        num_dst: Mapping[str, int],
-    ) -> NodeTensors:  # fmt: skip
-        """One layer for the first `num_dst` nodes of each type."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -91,8 +63,6 @@ class ModelSpec:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             if self.model == BUILT_IN:
-                from colisten.gnn.hgnn import HGNN
-
                 return HGNN(
                     self.metadata, self.in_channels, self.out_channels, num_layers=len(self.fan_out),
                     aggregate=self.aggregate,  # type: ignore[arg-type]  # checked by the settings

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATv2Conv, GraphConv, HeteroConv, HGTConv, Linear, to_hetero
 from torch_geometric.utils import trim_to_layer
 
-from colisten.gnn.model import EdgeTensors, Metadata, NodeTensors
+from colisten.gnn.interface import EdgeTensors, Metadata, NodeTensors
 
 
 class HGT(nn.Module):

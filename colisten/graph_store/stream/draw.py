@@ -60,7 +60,7 @@ class Drawn(NamedTuple):
 
 @compiled
 def allocate_quota(supply: Int64s, fan_out: int, refill: bool, take: Int64s) -> None:
-    """Fill `take`: each group its `fan_out` at most; unused slots go to the others in equal parts, from the first on."""
+    """Fill `take`: each group its `fan_out` at most, unused slots shared out among the others."""
     spare = 0
     for t in range(len(supply)):
         take[t] = min(supply[t], fan_out)
