@@ -1,4 +1,4 @@
-"""Loops over arrays, compiled: they run outside the interpreter lock, so that threads work side by side."""
+"""Compiled loops over arrays (Numba, no GIL), so that threads run in parallel."""
 
 from __future__ import annotations
 

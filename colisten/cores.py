@@ -11,7 +11,7 @@ import torch
 
 @contextmanager
 def half_the_cores() -> Iterator[None]:
-    """torch works on half of the cores meanwhile.
+    """Let torch use half of the cores while the block runs.
 
     Its threads wait for each other at every step: where one core is busy with something else (the sampler, Neo4j,
     another program) a step on all cores takes ten times as long as one on half of them.

@@ -1,4 +1,4 @@
-"""Packages that not everybody needs."""
+"""Optional dependencies (extras), checked where they are needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def require(extra: str, *modules: str) -> None:
     """Make sure that the packages of an extra are installed.
 
     Raises:
-        SettingsError: one is not; says how to install them.
+        SettingsError: one is missing; the message has the install command.
     """
     missing = [module for module in modules if find_spec(module) is None]
     if missing:

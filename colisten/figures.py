@@ -32,7 +32,7 @@ def check_picture(path: Path, endings: Iterable[str]) -> None:
         SettingsError: the ending is not one of `endings`, or matplotlib is not installed.
     """
     if path.suffix not in endings:
-        raise SettingsError(f"{path} ends in none of {', '.join(endings)}: the ending says what is written.")
+        raise SettingsError(f"{path} ends in none of {', '.join(endings)}: the ending chooses the format.")
     require("plots", "matplotlib")
 
 

@@ -1,4 +1,4 @@
-"""Where settings come from: layers, each a tree of sections as it was written down, none of it checked yet."""
+"""Layers of settings, one per source: each a tree of sections as written, not validated yet."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NO_SETTINGS = {"COLISTEN_WORKDIR", "COLISTEN_CACHE"}
 
 @dataclass(frozen=True)
 class Layer:
-    """All that one source says."""
+    """The values of one source."""
 
     source: str
     """In the words of `colisten config`."""
     values: Mapping[str, Any]
 
     def has(self, key: str) -> bool:
-        """Whether it says anything of `section.name`."""
+        """Whether it sets `section.name`."""
         section, _, name = key.rpartition(".")
         branch = self.values.get(section, {}) if section else self.values
         return isinstance(branch, Mapping) and name in branch
@@ -55,7 +55,7 @@ def read_layers(overrides: Iterable[str], kept: Path | None, sections: Collectio
 
 
 def merged(layers: Sequence[Layer]) -> dict[str, Any]:
-    """One tree, in which the strongest layer that says something of a key is heard."""
+    """One tree: of each key, the value of the strongest layer that sets it."""
     tree: dict[str, Any] = {}
     for layer in reversed(layers):
         for key, value in layer.values.items():

@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Task:
-    """One piece of work under way: tell it how far it got, and what it is worth saying."""
+    """One running task with a bar."""
 
     def __init__(self, progress: Progress, title: str, total: float | None) -> None:
         self.title = title
@@ -68,7 +68,7 @@ class Progress:
             self._bars.stop()
 
     def say(self, line: str) -> None:
-        """Print one line of talk."""
+        """Print one line."""
         self._console.print(line, markup=False)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Recipes: whole sets of settings under one name. What somebody sets themselves goes before them."""
+"""Recipes: named presets of settings; values set by the user override them."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ class GraphSettings(_Section):
     items_per_user: int = Field(300, ge=2)
     """At most so many items of one user make edges, latest first: pairs grow with its square."""
     top_k: int | None = Field(None, ge=0)
-    """Edges kept per item and edge type, strongest first; 0 keeps all (the paper); none: 10, unless validation likes
-    5 better."""
+    """Edges kept per item and edge type, strongest first; 0 keeps all (the paper); none: 10 or
+    5, selected on validation."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What computes the edges."""
     memory_mb: int = Field(2048, ge=128)
@@ -157,7 +157,7 @@ class TowersSettings(_Section):
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)
     temperature: float | None = Field(None, gt=0)
-    """Of the softmax; none: .1, unless validation likes .05, .07 or .14 better."""
+    """Of the softmax; none: .1, .05, .07 or .14, selected on validation."""
     batch_size: int = Field(512, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     epochs: int = Field(10, ge=1)
@@ -165,10 +165,10 @@ class TowersSettings(_Section):
     logq: bool = True
     """Correct in-batch negatives for how often an item is drawn."""
     other_types: float | None = Field(None, ge=0)
-    """Training pairs of other item types for each pair of the target type; none: 1, unless validation likes 3 or 0
-    better."""
+    """Training pairs of other item types for each pair of the target type; none: 1, 3 or
+    0, selected on validation."""
     value_weighted: bool = False
-    """Draw a training pair as often as its `value` (seconds, completion) says, instead of each once an epoch."""
+    """Draw a training pair in proportion to its `value` (seconds, completion), instead of each once an epoch."""
     history_days: int = Field(0, ge=0)
     """Days of history that a user vector sees (90 in the paper); 0 sees all."""
     minutes: float = Field(3.0, ge=0)
@@ -181,7 +181,7 @@ _DAYS: dict[str, int] = {"always": 0, "daily": 1, "weekly": 7, "monthly": 28}
 
 
 class CadenceSettings(_Section):
-    """How often `colisten run` trains anew on new data; new settings are followed at once."""
+    """How often `colisten run` trains anew on new data; new settings take effect at once."""
 
     gnn: Rhythm = "always"
     """The graph network's weights. Every item is embedded by today's graph in any case."""
@@ -264,7 +264,7 @@ class Settings(_Section):
 
     @classmethod
     def layers(cls, overrides: Iterable[str] = (), *, kept: Path | None = None) -> list[Layer]:
-        """What each source says, strongest first; `load` puts them on top of each other."""
+        """The values of each source, strongest first; `load` puts them on top of each other."""
         return read_layers(overrides, kept, {key.partition(".")[0] for key in keys() if "." in key})
 
     def to_keep(self) -> dict[str, Any]:
@@ -279,7 +279,7 @@ class Settings(_Section):
 
     @classmethod
     def usual(cls, recipe: Recipe) -> Settings:
-        """A recipe with nothing else set, whatever the environment says."""
+        """A recipe with nothing else set, whatever the environment holds."""
         sections = {name: cls.model_fields[name].default for name in PRESETS[recipe]}
         changed = {name: type(sections[name]).model_validate(values) for name, values in PRESETS[recipe].items()}
         return Settings.model_construct(**changed, recipe=recipe)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @set_option
 @formatted
 def doctor(workdir: Path, overrides: tuple[str, ...], style: str | None) -> None:
-    """Check machine, settings, Neo4j, Qdrant and data; each line says what to do about it.
+    """Check machine, settings, Neo4j, Qdrant and data; each failure comes with a remedy.
 
     Nothing is started or changed. The exit code is 1 if something is bad, 0 if there are only warnings.
 

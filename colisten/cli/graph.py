@@ -101,7 +101,7 @@ def show(item: str, workdir: Path, count: int, as_json: bool, out: Path | None) 
 def path(user: str, item: str, workdir: Path, count: int, style: str | None) -> None:
     """The strongest paths of shared listeners from what USER heard to ITEM (an id or a title).
 
-    Where there is none, stderr says what speaks for the item instead.
+    Where there is none, stderr says which other reason there is.
 
     \b
     colisten graph path u17 "The Long Winter" --workdir W

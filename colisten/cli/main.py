@@ -15,7 +15,7 @@ from colisten.errors import ColistenError, OutOfSpaceError
 _COMMANDS = {
     "demo": "The whole path on data it makes: graph, training, index, recommendations.",
     "run": "The whole path on your data; stages whose inputs did not change are skipped.",
-    "recommend": "Recommend items to a user, to many users, or to somebody described by likes.",
+    "recommend": "Recommend items to a user, to many users, or to an anonymous user by likes.",
     "similar": "Items that are listened to like this one.",
     "search": "Items whose texts mean what is asked for.",
     "experiment": "Compare recommendations in front of real users: groups, exposures, effect.",

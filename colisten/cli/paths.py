@@ -1,4 +1,4 @@
-"""What `colisten graph path` finds, and how it is told."""
+"""Explanation paths of `colisten graph path` as rows and sentences."""
 
 from __future__ import annotations
 

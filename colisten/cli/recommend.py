@@ -1,4 +1,4 @@
-"""`colisten recommend`: for one user, many users, or somebody described by likes."""
+"""`colisten recommend`: for one user, many users, or an anonymous user described by likes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @click.option("--group", help="With --experiment: answer this group only.")
 @click.option("--index", "collection", help="Answer from this collection of `colisten index list`, not the live one.")
 @click.option("--likes", multiple=True, metavar="ITEM", help="Somebody with no account: an item id or title they like.")
-@click.option("--country", help="Where somebody with no account lives.")
-@click.option("--age", help="How old somebody with no account is.")
+@click.option("--country", help="Country of an anonymous user.")
+@click.option("--age", help="Age of an anonymous user.")
 @click.option("--why", is_flag=True, help="Say why, by paths of shared listeners if Neo4j runs; for one person.")
 @formatted
 def recommend(

@@ -1,4 +1,4 @@
-"""`colisten run`: the whole path on somebody's data."""
+"""`colisten run`: the whole pipeline on your data."""
 
 from __future__ import annotations
 

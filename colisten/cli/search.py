@@ -1,4 +1,4 @@
-"""`colisten search`: items whose texts mean what is asked for."""
+"""`colisten search`: semantic search over item texts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def search(
     genres: tuple[str, ...],
     style: str | None,
 ) -> None:
-    """Items whose title, description and genres mean what TEXT says, nearest first.
+    """Items whose title, description and genres match TEXT in meaning, nearest first.
 
     \b
     colisten search "a slow-burn mystery set in Iceland" --workdir W --type audiobook --language en

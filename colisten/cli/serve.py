@@ -44,7 +44,7 @@ def serve(workdir: Path, overrides: tuple[str, ...]) -> None:
     folder, settings = opened(workdir, overrides)
     from colisten.serving.recommending import Recommender
 
-    Recommender.open(folder, settings).close()  # what is missing is said before anything listens
+    Recommender.open(folder, settings).close()  # fail before anything listens
     listening = _listen(settings.serve)
     import uvicorn
 

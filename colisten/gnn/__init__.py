@@ -1,1 +1,1 @@
-"""Text features, the heterogeneous GNN, its training, and an embedding for every item."""
+"""The heterogeneous GNN: link-prediction training on sampled neighbourhoods, and an embedding for every item."""

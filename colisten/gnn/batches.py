@@ -1,4 +1,4 @@
-"""Training batches: the supervision edges of an epoch, streamed as `HeteroData` and contrasts ahead of the model."""
+"""Training batches: the supervision edges of an epoch, streamed as `HeteroData` with positives and negatives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SeedContrast:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Everything one step needs."""
+    """The input of one training step."""
 
     graph: HeteroData
     contrasts: tuple[SeedContrast, ...]
@@ -56,7 +56,7 @@ class _ContrastBatch(Batch):
 
 @dataclass(frozen=True)
 class BatchStream:
-    """Loader of training batches. What a batch holds depends on its edges, the seed and its place, not on threads."""
+    """Data loader of training batches; a batch depends on its edges, the seed and its place, not on threads."""
 
     sampler: NeighbourSampler
     contrasts: Contrasts

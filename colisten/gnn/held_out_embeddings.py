@@ -1,4 +1,4 @@
-"""Item embeddings as they would be if some listening had never happened: what validation may look at.
+"""Leakage-free item embeddings for validation: those of the graph without the held-out interactions.
 
 An edge between two items of one listener is made, or made stronger, by that listener. Whoever hides one of the two to
 see whether it is found again has to hide it from the graph as well; on thin data the edge would give it away.
@@ -32,10 +32,10 @@ def embed_held_out(
         text: float32 [items, width].
         settings: those of the graph and of the model.
         folder: where the trained model lies; the graph is made beside it, outside Neo4j, and removed again.
-        progress: told of the embedding.
+        progress: shows the embedding.
     """
     types = group_types(data, settings.target, settings.gnn.node_types)
-    with TemporaryDirectory(dir=folder.parent, prefix=".rehearsal.") as scratch:
+    with TemporaryDirectory(dir=folder.parent, prefix=".held-out.") as scratch:
         known = with_interactions(data, interactions.lazy(), Path(scratch))
         graph = graph_in_memory(known, types, settings.graph, known.root, progress)
     with graph as adjacency:

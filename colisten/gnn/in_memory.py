@@ -1,4 +1,4 @@
-"""The co-listening graph of some listening, in memory: without Neo4j, but with the batches that it would give."""
+"""The co-listening graph as an in-memory snapshot, without Neo4j: it gives the same batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from colisten.settings import GraphSettings
 def graph_in_memory(
     data: ListeningData, types: NodeTypes, options: GraphSettings, folder: Path, progress: Progress
 ) -> SnapshotAdjacency:
-    """Build the edges of `data` into `folder`, and hold their graph."""
+    """Build the edges of `data` into `folder` and give their adjacency."""
     build_edges(data, options, folder, progress)
     edges = pl.read_parquet(folder / FILE)
     src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))

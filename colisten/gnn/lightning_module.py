@@ -1,4 +1,4 @@
-"""One epoch after another as Lightning runs them: which batches, which loss, which optimiser."""
+"""The LightningModule of graph model training: batches, loss and optimiser of each epoch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BATCHES_PER_EPOCH = 10
 
 @dataclass(frozen=True)
 class _Epoch:
-    """So many batches of a stream. Lightning begins an epoch more often than it needs to: taking none costs nothing."""
+    """An iterable of fixed length over a stream; Lightning begins it more often than it needs to, at no cost."""
 
     stream: Callable[[], Iterator[TrainingBatch]]
     steps: int
@@ -51,7 +51,7 @@ class _Epoch:
 
 
 class GnnTraining(LightningModule):
-    """All that is random depends on the seed and the epoch alone, so a resumed run goes on as it would have.
+    """Link-prediction training; random draws depend on the seed and the epoch alone, so that runs can be resumed.
 
     The held-out edges pass no message and give no supervision, and a batch's own pairs pass none in that batch.
     """

@@ -1,4 +1,4 @@
-"""The two losses, on scores of one contrast: [r] positives, [r, c] others, and which of them are no negatives."""
+"""Max-margin and sampled-softmax loss of [r] positive and [r, c] negative scores, false negatives masked."""
 
 from __future__ import annotations
 

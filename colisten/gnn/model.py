@@ -1,4 +1,4 @@
-"""Building a graph model: the built-in one or a class of somebody else's, checked to fit the interface."""
+"""Building a graph model: the built-in one or a custom class, checked to fit the interface."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ModelSpec:
     def _make(self, model_class: type[nn.Module]) -> nn.Module:
         try:
             return model_class(self.metadata, self.in_channels, self.out_channels)
-        except Exception as error:  # whatever a class of somebody else's raises
+        except Exception as error:  # a custom class may raise anything
             raise self._misfit(
                 f"Class(metadata, in_channels, out_channels) raised {_named(error)}", "make it so that it takes these"
             ) from error
@@ -85,7 +85,7 @@ class ModelSpec:
         try:
             with torch.no_grad():
                 out = _forward(model.eval(), data)
-        except Exception as error:  # whatever a class of somebody else's raises
+        except Exception as error:  # a custom class may raise anything
             raise self._misfit(
                 f"its forward(x_dict, edge_index_dict, edge_weight_dict) raised {_named(error)} on a small graph",
                 "see that it takes what `HeteroData` gives",
@@ -150,7 +150,7 @@ def _model_class(model: str) -> type[nn.Module]:
         raise SettingsError(
             f"gnn.model={model} cannot be imported: there is no module {missing!r}; put its folder on PYTHONPATH."
         ) from error
-    except Exception as error:  # whatever a module of somebody else's raises
+    except Exception as error:  # a custom module may raise anything
         raise SettingsError(f"gnn.model={model} cannot be imported: its module raised {_named(error)}.") from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise SettingsError(f"gnn.model={model} does not fit: {module_name} has no nn.Module named {class_name!r}.")

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 BUILT_IN = "sage"
-"""The graph model that needs no class of anybody's."""
+"""The value of `gnn.model` for the built-in model, `hgnn.HGNN`."""
 
 
 def source_digest(model: str) -> str:

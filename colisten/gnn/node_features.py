@@ -1,4 +1,4 @@
-"""Input node features of the graph model."""
+"""Input node features: text embedding and log degrees."""
 
 from __future__ import annotations
 

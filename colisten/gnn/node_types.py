@@ -1,4 +1,4 @@
-"""Which item types get weights of their own in the model."""
+"""Node types of the model: the target and the most streamed item types; the rest share weights."""
 
 from __future__ import annotations
 

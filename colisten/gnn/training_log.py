@@ -1,4 +1,4 @@
-"""What is told of training: one JSON line per epoch, and progress."""
+"""Training log: one JSON line per epoch, and progress."""
 
 from __future__ import annotations
 

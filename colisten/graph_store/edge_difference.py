@@ -1,4 +1,4 @@
-"""Relationships written by difference: the database is compared with a table of edges, and only changes are written.
+"""Incremental (upsert/delete) writing of relationships: only what differs from a table of edges is written.
 
 So a first load, a load that was cut short and a new day's data are the same work, and doing it twice writes nothing.
 Items are taken in ranges, which bounds memory. One connection writes: several block one another on the records that

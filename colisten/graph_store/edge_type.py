@@ -30,7 +30,7 @@ class EdgeType(NamedTuple):
 
     @property
     def stored(self) -> EdgeType:
-        """The direction that an undirected edge is stored in: types in alphabetical order; it is walked both ways."""
+        """The direction that an undirected edge is stored in: types in alphabetical order; messages pass both ways."""
         return min(self, self.reverse)
 
     @property

@@ -72,7 +72,7 @@ def co_listening(interactions: ibis.Table, items: ibis.Table, *, strong: int, op
 def _places(items: ibis.Table) -> ibis.Table:
     """Number items and types, so that later steps handle small integers only.
 
-    The numbers follow the names of what is in the catalogue today: whichever way an item came to its own number, ties
+    The numbers follow the names of what is in the catalogue today: however an item came to its number, ties
     end alike, and a graph kept up day by day has the edges of one built anew.
     """
     present = items.filter(~_.retired)

@@ -1,4 +1,4 @@
-"""A Neo4j server as the rest sees it: where it is, who asks, and a driver that is known to work."""
+"""A Neo4j endpoint: address, credentials, and a driver that has been checked to work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def connect(endpoint: Endpoint, database: str | None = None, *, patience: float 
         patience: seconds for which the driver tries to reach a server that does not answer, now and in later questions.
 
     Raises:
-        UnreachableError: nobody answers.
+        UnreachableError: no server answers.
         GraphError: it is not, does not or cannot; the sentence never shows the password.
     """
     driver = _driver(endpoint, patience)

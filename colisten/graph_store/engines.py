@@ -59,12 +59,16 @@ def _watch(work: Future[None], connection: duckdb.DuckDBPyConnection, progress: 
 
 
 def _failure(error: duckdb.Error) -> ColistenError:
-    said = str(error).splitlines()[0].rstrip(".")
-    if "No space left" in said or "max_temp_directory_size" in str(error):
-        return OutOfSpaceError(f"The disk filled up while edges were computed: free some space and run again ({said}).")
+    message = str(error).splitlines()[0].rstrip(".")
+    if "No space left" in message or "max_temp_directory_size" in str(error):
+        return OutOfSpaceError(
+            f"The disk filled up while edges were computed: free some space and run again ({message})."
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return GraphError("The edges do not fit in graph.memory_mb: raise it, or lower graph.items_per_user.")
-    return GraphError(f"The edges cannot be computed: {said}; import the listening data again if its files are broken.")
+    return GraphError(
+        f"The edges cannot be computed: {message}; import the listening data again if its files are broken."
+    )
 
 
 def run_on_spark(

@@ -21,7 +21,7 @@ def as_graph_error(doing: str) -> Iterator[None]:
             "where it was."
         ) from error
     except Neo4jError as error:
-        said = (error.message or str(error)).splitlines()[0].rstrip(".")
-        if "No space left" in said:
+        message = (error.message or str(error)).splitlines()[0].rstrip(".")
+        if "No space left" in message:
             raise OutOfSpaceError(f"Neo4j's disk filled up while {doing}: free some space and run again.") from error
-        raise GraphError(f"Neo4j refused while {doing}: {said}.") from error
+        raise GraphError(f"Neo4j refused while {doing}: {message}.") from error

@@ -72,7 +72,7 @@ def load_graph(
     another catalogue first (the managed server's always may be); nodes of others are never touched.
 
     Raises:
-        GraphError: Neo4j cannot be used, holds somebody else's data or another catalogue, or differs afterwards.
+        GraphError: Neo4j cannot be used, holds another program's data or another catalogue, or differs afterwards.
         OutOfSpaceError: a disk is full.
     """
     started = time.monotonic()

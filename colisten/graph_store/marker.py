@@ -1,4 +1,4 @@
-"""The graph marker, one `(:CoListeningGraph)` node: whose database this is, which graph it holds, is it whole?"""
+"""The graph marker, one `(:CoListeningGraph)` node: owner, version, whether the graph is whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "co-listening"
 
 @dataclass(frozen=True)
 class Marker:
-    """What the graph in the database says of itself."""
+    """The graph in the database: whose it is, its version, its counts."""
 
     version: str
     """Names items and edges; see `nodes.graph_version`."""
@@ -54,7 +54,7 @@ def read_marker(driver: Driver, database: str) -> Marker | None:
 
 
 def require_marker(driver: Driver, database: str) -> Marker:
-    """What the database says of its graph.
+    """The marker of a graph that is loaded to its end.
 
     Raises:
         GraphError: it holds none, or one that was not loaded to its end.
@@ -66,10 +66,10 @@ def require_marker(driver: Driver, database: str) -> Marker:
 
 
 def claim(driver: Driver, database: str) -> None:
-    """Mark the graph as ours and as being loaded; nothing else may be trusted until `complete` says so.
+    """Mark the graph as ours and as being loaded; nothing else may be trusted until `complete` has run.
 
     Raises:
-        GraphError: the database holds nodes of somebody else.
+        GraphError: the database holds nodes of another program.
     """
     query = f"MERGE (g:{GRAPH} {{name: $name}}) SET g.complete = false"
     if not _is_ours(driver, database):
@@ -97,7 +97,7 @@ def _is_ours(driver: Driver, database: str) -> bool:
 
 
 def complete(driver: Driver, database: str, marker: Marker) -> None:
-    """Say that the graph is whole, and what it is."""
+    """Record that the graph is whole, with its version and counts."""
     sources, relations, destinations = ([edge_type[part] for edge_type in marker.edges] for part in range(3))
     about = {
         "version": marker.version, "catalogue": marker.catalogue, "built_at": marker.built_at.astimezone(UTC),
@@ -113,7 +113,7 @@ def complete(driver: Driver, database: str, marker: Marker) -> None:
 def remove_graph(driver: Driver, database: str) -> None:
     """Delete our relationships, items and mark; nodes and relationships of others stay.
 
-    An item that somebody else's relationship holds on to cannot be deleted without it.
+    An item that another program's relationship holds on to cannot be deleted without it.
 
     Raises:
         neo4j.exceptions.Neo4jError: an item is held by a relationship that is not ours.

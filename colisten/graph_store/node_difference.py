@@ -1,4 +1,4 @@
-"""Items by difference: created or updated, never deleted (a retired item keeps its node and its number)."""
+"""Incremental writing of items: created or updated, never deleted (a retired item keeps its node and its number)."""
 
 from __future__ import annotations
 

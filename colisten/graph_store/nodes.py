@@ -1,4 +1,4 @@
-"""The items as they stand in the graph: one row of properties each, the same on both ways of writing."""
+"""The items as they stand in the graph: one row of properties each, the same for both writers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from colisten.graph_store.edge_type import RELATIONS, EdgeType
 ITEM = "Item"
 """Label of every item, beside that of its type."""
 GRAPH = "CoListeningGraph"
-"""Label of the one node that says what graph this is."""
+"""Label of the marker node."""
 TITLES = "colisten_titles"
 """The full-text index over titles."""
 PREDICTS = "PREDICTS"

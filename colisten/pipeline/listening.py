@@ -12,7 +12,7 @@ def _run(context: Context) -> str:
 
 
 def _source_files(context: Context) -> object:
-    """Every file of the source with what tells whether it changed."""
+    """Every file of the source with its version (size, time, etag)."""
     from colisten.listening.files import Source
 
     source = Source.open(context.source)

@@ -1,1 +1,1 @@
-"""User and item features, the two towers, their training and export."""
+"""User and item features, the two towers, item–item weights, model selection on validation, and export."""

@@ -1,4 +1,4 @@
-"""What was trained → `W/towers/`."""
+"""Export of the fitted parts to `W/towers/`: tensors, item vectors, item–item weights, spec."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FittedTowers:
 def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
     """Write `towers.safetensors`, `items.safetensors`, `weights.parquet` and `spec.json` in one step.
 
-    A part that counts nothing for anybody is left out of the vectors.
+    A part of weight zero for all users is left out of the vectors.
     """
     counting = [name for name in chosen["warm"] if chosen["warm"][name] or chosen["cold"][name]]
     parts = {name: fitted.item_vectors(name) for name in counting}
@@ -81,7 +81,7 @@ def _spec(fitted: FittedTowers, parts: list[str], chosen: Mapping[str, Any]) -> 
 
 
 def _edges(linear: LinearModel | None) -> pl.DataFrame:
-    """What the model believes of pairs of items, as warm users know them: `src` speaks for `dst`."""
+    """Item–item weights of warm users as edges: `src` in the history raises the score of `dst`."""
     schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
     if linear is None:
         return pl.DataFrame(schema=schema)

@@ -1,4 +1,4 @@
-"""Listening data as the towers see it."""
+"""Inputs of tower training: histories, features and labels, read from the listening data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from colisten.towers.two_tower.trainer import TrainingOptions, TrainingSet
 
 @dataclass(frozen=True)
 class TowerInputs:
-    """Everything that training starts from."""
+    """All inputs of tower training."""
 
     everybody: UserHistories
     features: UserFeatures
@@ -42,7 +42,7 @@ class TowerInputs:
 
     @property
     def item_inputs(self) -> ItemInputs:
-        """What item–item weights look at."""
+        """Inputs of the item–item weights."""
         return ItemInputs(self.text, self.is_target, self.type_of)
 
     @classmethod
@@ -72,7 +72,7 @@ class TowerInputs:
     def training_set(
         self, histories: UserHistories, settings: Settings, training_options: TrainingOptions, half_life: int = 0
     ) -> TrainingSet:
-        """What the towers learn when they see no more than `histories`, old listening drawn less by `half_life`."""
+        """A training set of `histories` alone; older pairs are drawn less often, by `half_life`."""
         bags = replace(self.features.bags, now=int(histories.timestamps.max(initial=0)))
         features = replace(self.features, bags=bags)
         options = settings.towers

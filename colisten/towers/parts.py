@@ -21,7 +21,7 @@ from colisten.towers.features.user_features import UserFeatures
 
 
 class Part(Protocol):
-    """Turns listeners into vectors that are scored against the part's item vectors."""
+    """Encodes users as vectors whose dot products with the part's item vectors are scores."""
 
     def encode(self, histories: UserHistories) -> Floats:
         """[users, width of the part]."""
@@ -48,7 +48,7 @@ class TowerPart:
 
 @dataclass(frozen=True)
 class LinearPart:
-    """The sum of what each item of the history, and being anybody at all, says of the others."""
+    """Item–item weights in low rank: the sum over the items of the history, and an intercept."""
 
     from_items: Floats
     """[2 × (items + 1), rank]: items, then everybody, for users who know the target type; the same for the others."""
@@ -59,11 +59,11 @@ class LinearPart:
     def encode(self, histories: UserHistories) -> Floats:
         everybody = len(self.is_target)
         half = np.where(histories.touching(self.is_target), 0, everybody + 1)
-        heard = pairs_of(histories, self.signals)
-        nothing = np.zeros_like(heard.items)
-        history = BagEntries(len(histories), heard.users, heard.items + half[heard.users], nothing, nothing)
-        said: Floats = bag_sums(history, 1, self.from_items)[0][:, 0] + self.from_items[half + everybody]
-        return said
+        pairs = pairs_of(histories, self.signals)
+        nothing = np.zeros_like(pairs.items)
+        history = BagEntries(len(histories), pairs.users, pairs.items + half[pairs.users], nothing, nothing)
+        summed: Floats = bag_sums(history, 1, self.from_items)[0][:, 0] + self.from_items[half + everybody]
+        return summed
 
 
 @dataclass(frozen=True)

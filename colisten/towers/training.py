@@ -1,4 +1,4 @@
-"""Listening data and item embeddings → `W/towers/`: trained, chosen on validation, exported."""
+"""Training of the user vector: parts fitted, hyper-parameters selected on validation, exported to `W/towers/`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEFAULT_WEIGHTS = {"towers": 1.0, "popular": 0.2}
 
 @dataclass(frozen=True)
 class TowerSelection:
-    """What was chosen, and what validation said; also kept as `chosen` in `spec.json`."""
+    """Selected hyper-parameters with their validation results; also kept as `chosen` in `spec.json`."""
 
     linear: LinearOptions | None
     """None where nothing could be held out, or the part is not wanted."""
@@ -58,7 +58,7 @@ class TowerSelection:
     """Those of them that validation clearly liked better."""
 
     def counts(self, part: str) -> bool:
-        """Does it count for anybody?"""
+        """Is its weight above zero for warm or cold users?"""
         return bool(self.warm.get(part) or self.cold.get(part))
 
 
@@ -81,10 +81,10 @@ def train_towers(
         data: training data alone: nothing in it may lie after the evaluation's cut.
         text: float32 [items, width ≥ 0], text vectors.
         embeddings: float32 [items, width ≥ 0], item embeddings of the graph network.
-        rehearse: gives the embeddings that validation works with: its hidden pairs are in no edge of theirs.
+        embed_histories: gives the embeddings that validation works with: its hidden pairs are in no edge of theirs.
         settings: what to train, and from which seed.
         out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float32 [items, dim]).
-        progress: told of every epoch.
+        progress: advanced by every epoch.
     """
     inputs = TowerInputs.of(data, text, embeddings, settings)
     rng = np.random.default_rng(settings.seed)
@@ -145,7 +145,7 @@ def _for_everybody(popular: Floats, task: RankingTask) -> Scorer:
 def _finish(
     inputs: TowerInputs, model: TwoTowers | None, selection: TowerSelection, settings: Settings, progress: Progress
 ) -> FittedTowers:
-    """Everything chosen, fitted once more on all data; what counts for nobody is not."""
+    """Refit the selection on all data; parts of weight zero are left out."""
     data = inputs.training_set(inputs.everybody, settings, selection.training_options, selection.recent)
     epochs, rate_scale = (FINETUNING_EPOCHS, FINETUNING_RATE) if model else (settings.towers.epochs, 1.0)
     run = TwoTowerTrainer(data, settings.seed + 1, epochs, model=model, rate_scale=rate_scale)

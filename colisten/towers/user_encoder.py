@@ -1,4 +1,4 @@
-"""Listeners → user vectors where a recommendation is answered: NumPy only, opened in milliseconds."""
+"""The user tower at serving time: histories and features to user vectors, in NumPy, opened in milliseconds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class UserEncoder:
     signals: int
     """Signals known in training."""
     negative_signals: tuple[int, ...]
-    """Codes of weak signals whose items are left out of a user's list, like heard ones."""
+    """Codes of weak signals whose items are left out of a user's list, like streamed ones."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -61,7 +61,7 @@ class UserEncoder:
         )
 
     def encode(self, histories: UserHistories) -> Floats:
-        """User vectors, float32 [users, dim], also for somebody without any history.
+        """User vectors, float32 [users, dim], also for a user without any history.
 
         Events on items or with signals that are newer than the model are passed over.
 
@@ -77,7 +77,7 @@ class UserEncoder:
         return np.concatenate([self._encode(histories.take(everyone[i : i + _USERS_AT_ONCE])) for i in starts])
 
     def left_out(self, signals: Codes, strong: int) -> Bools:
-        """[events] is the event's item, heard or ruled out, never recommended to its user?"""
+        """[events] whether the event's item is not recommended to its user: streamed, or given a negative signal."""
         return left_out(signals, strong, self.negative_signals)
 
     def _encode(self, histories: UserHistories) -> Floats:

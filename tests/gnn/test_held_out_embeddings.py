@@ -1,4 +1,4 @@
-"""What is hidden from a rehearsal is hidden from its graph too."""
+"""Held-out interactions leave no trace in the embeddings that validation works with."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def whole_graph(data: ListeningData, scratch: Path) -> SnapshotAdjacency:
     return graph_in_memory(data, group_types(data, "audiobook", 4), SETTINGS.graph, scratch, QUIET)
 
 
-def rehearse(data: ListeningData, interactions: pl.DataFrame, text: Floats, folder: Path) -> dict[str, Floats]:
+def embedded(data: ListeningData, interactions: pl.DataFrame, text: Floats, folder: Path) -> dict[str, Floats]:
     vectors = embed_held_out(data, interactions, text, SETTINGS, folder, QUIET)
     return dict(zip(data.items["item_id"], vectors, strict=True))
 
@@ -67,7 +67,7 @@ def rehearse(data: ListeningData, interactions: pl.DataFrame, text: Floats, fold
 def test_with_nothing_hidden_it_is_the_graph_itself(
     data: ListeningData, text: Floats, folder: Path, tmp_path: Path
 ) -> None:
-    found = rehearse(data, pl.read_parquet(data.interactions), text, folder)
+    found = embedded(data, pl.read_parquet(data.interactions), text, folder)
     wanted = embed(whole_graph(data, tmp_path), text, folder, QUIET)
     np.testing.assert_allclose(np.stack(list(found.values())), wanted, atol=1e-6)
     assert not np.allclose(found[ALONE], found["unheard"], atol=1e-3)
@@ -77,11 +77,11 @@ def test_a_hidden_pair_leaves_no_edge_behind(data: ListeningData, text: Floats, 
     """Without Ann's pair her item is as unheard as the one that nobody has heard."""
     isolated = data.items.row(by_predicate=pl.col("item_id") == ALONE, named=True)["item"]
     kept = pl.read_parquet(data.interactions).filter(pl.col("item") != isolated)
-    found = rehearse(data, kept, text, folder)
+    found = embedded(data, kept, text, folder)
     np.testing.assert_allclose(found[ALONE], found["unheard"], atol=1e-6)
 
 
 def test_nothing_is_left_behind(data: ListeningData, text: Floats, folder: Path) -> None:
     before = set(folder.parent.iterdir())
-    rehearse(data, pl.read_parquet(data.interactions), text, folder)
+    embedded(data, pl.read_parquet(data.interactions), text, folder)
     assert set(folder.parent.iterdir()) == before

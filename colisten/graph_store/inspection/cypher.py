@@ -51,8 +51,8 @@ def _ask(transaction: ManagedTransaction, query: str, parameters: dict[str, Any]
 def _sentence(error: Neo4jError) -> str:
     if error.code == _WRITES:
         return "This query would write, and queries here only read: use cypher-shell to change the graph by hand."
-    said = " ".join((error.message or str(error)).split())
-    return f"Neo4j does not accept the query: {said.rstrip('.')}."
+    message = " ".join((error.message or str(error)).split())
+    return f"Neo4j does not accept the query: {message.rstrip('.')}."
 
 
 def to_plain(value: Any) -> Any:

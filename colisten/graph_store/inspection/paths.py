@@ -30,12 +30,12 @@ def _query(pattern: str) -> str:
         MATCH (t:{ITEM} {{item: number}})
         CALL (t) {{
             CALL (t) {{
-                MATCH (t)-[r:{pattern}]-(s:{ITEM}) WHERE s.item IN $heard
+                MATCH (t)-[r:{pattern}]-(s:{ITEM}) WHERE s.item IN $history
                 RETURN [s.item, t.item] AS items, [r] AS edges, {_counts("r")} AS strength
               UNION ALL
-                MATCH (t)-[b:{pattern}]-(m:{ITEM}) WHERE NOT m.item IN $heard
+                MATCH (t)-[b:{pattern}]-(m:{ITEM}) WHERE NOT m.item IN $history
                 WITH t, b, m ORDER BY {_counts("b")} DESC, m.item LIMIT $second_hop
-                MATCH (m)-[a:{pattern}]-(s:{ITEM}) WHERE s.item IN $heard AND s <> t
+                MATCH (m)-[a:{pattern}]-(s:{ITEM}) WHERE s.item IN $history AND s <> t
                 RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, {_counts("a")} * {_counts("b")} AS strength
             }}
             WITH items, edges ORDER BY strength DESC, size(items), items LIMIT $paths
@@ -48,14 +48,14 @@ def _query(pattern: str) -> str:
 
 @dataclass(frozen=True)
 class GraphPath:
-    """A chain of shared listeners, from an item that was heard to the one that is explained."""
+    """A chain of shared listeners, from an item of the history to the one that is explained."""
 
     items: tuple[int, ...]
     """Item numbers, two or three."""
     relations: tuple[str, ...]
     """Of each edge."""
     listeners: tuple[int, ...]
-    """Of each edge, how many heard both of its items."""
+    """Of each edge, how many listeners its items share."""
     weights: tuple[float, ...]
     """Of each edge, the cosine of its two items' listeners."""
 
@@ -69,9 +69,9 @@ class GraphPath:
 
 
 def strongest_paths(
-    driver: Driver, database: str, heard: Sequence[int], wanted: Sequence[int], *, paths: int = 3
+    driver: Driver, database: str, history: Sequence[int], wanted: Sequence[int], *, paths: int = 3
 ) -> dict[int, tuple[GraphPath, ...]]:
-    """For each item in `wanted`, the strongest paths of one or two edges that lead there from an item in `heard`.
+    """For each item in `wanted`, the strongest paths of one or two edges that lead there from an item in `history`.
 
     Strongest first, at most `paths` of them, none through another item that was heard (the rest of such a path is
     stronger than the whole). An item that no path leads to has an empty tuple.
@@ -82,7 +82,7 @@ def strongest_paths(
     with as_graph_error("paths were looked for"):
         edge_types = [each for each in require_marker(driver, database).edges if each.relation == CO_LISTENED]
         found = driver.execute_query(
-            _query(pattern_of(edge_types)), heard=list(heard), wanted=list(wanted), second_hop=_SECOND_HOP,
+            _query(pattern_of(edge_types)), history=list(history), wanted=list(wanted), second_hop=_SECOND_HOP,
             shrink=_SHRINK, paths=paths, database_=database, routing_="r",
         ).records  # fmt: skip
     relation_of = {relationship_of(edge_type): edge_type.relation for edge_type in edge_types}

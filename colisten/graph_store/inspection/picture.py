@@ -1,4 +1,4 @@
-"""One item and its neighbours as a picture: a sector for each item type, the wider the line the stronger the edge."""
+"""A node-link picture of an item and its neighbours: a sector for each item type, line width by edge weight."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class GraphStats:
-    """Figures of the graph in Neo4j; items in the catalogue only, unless said otherwise."""
+    """Figures of the graph in Neo4j; items in the catalogue only, unless noted otherwise."""
 
     marker: Marker
     catalogue: Mapping[str, int]
@@ -48,15 +48,15 @@ class GraphStats:
     def warnings(self) -> list[str]:
         """What a curator should look at, one sentence each."""
         edges, items = sum(self.marker.edges.values()), sum(self.catalogue.values())
-        said = [
+        found = [
             f"{count / edges:.0%} of all edges join {edge_type.src} and {edge_type.dst}: the other types barely count."
             for edge_type, count in self.marker.edges.items()
             if len(self.marker.edges) > 1 and count > _MOSTLY * edges
         ]
-        alone = sum(self.isolated.values())
-        if items and alone > _LONELY * items:
-            said.append(f"{alone / items:.0%} of the items have no edge: they are recommended by their texts only.")
-        return said
+        isolated = sum(self.isolated.values())
+        if items and isolated > _LONELY * items:
+            found.append(f"{isolated / items:.0%} of the items have no edge: they are recommended by their texts only.")
+        return found
 
 
 def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int = 10) -> GraphStats:
@@ -73,10 +73,10 @@ def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int
             query = f"""
                 MATCH (n:{ITEM}:{quoted(label_of(item_type))}) WHERE NOT n.retired
                 WITH n, EXISTS {{ (n)-[:{pattern}]-(:{ITEM}) }} AS joined
-                RETURN count(*) AS items, sum(CASE WHEN joined THEN 0 ELSE 1 END) AS alone
+                RETURN count(*) AS items, sum(CASE WHEN joined THEN 0 ELSE 1 END) AS isolated
             """
             record = driver.execute_query(query, database_=database).records[0]
-            catalogue[item_type], isolated[item_type] = record["items"], record["alone"]
+            catalogue[item_type], isolated[item_type] = record["items"], record["isolated"]
         histograms = _histograms(driver, database, connections)
         found = driver.execute_query(
             f"MATCH (n:{ITEM}) WITH n, COUNT {{ (n)-[:{pattern}]-(:{ITEM}) }} AS degree "

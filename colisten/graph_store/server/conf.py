@@ -1,4 +1,4 @@
-"""The managed server's `neo4j.conf`: loopback, Bolt and HTTP only, nothing reported to anybody."""
+"""The managed server's `neo4j.conf`: loopback, Bolt and HTTP only, no usage reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ports(NamedTuple):
 
 
 def write_conf(file: Path, options: Neo4jSettings) -> Ports:
-    """Write the configuration for a start and tell the ports in it: those set, else the last ones, else free ones.
+    """Write the configuration for a start and return its ports: those set, else the last ones, else free ones.
 
     Raises:
         GraphError: a port that is set is taken.

@@ -12,22 +12,22 @@ _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+\s+(?P<level>[A-Z]+)\s+(?P<text>.*)")
 
 def why_it_failed(home: Path) -> ColistenError:
     """The error to raise for a server of `home` that did not come up."""
-    said = [line for name in ("logs/console.log", "logs/neo4j.log") for line in _lines(home / name)]
-    if any("No space left on device" in line for line in said):
+    lines = [line for name in ("logs/console.log", "logs/neo4j.log") for line in _lines(home / name)]
+    if any("No space left on device" in line for line in lines):
         return OutOfSpaceError(f"No space is left for Neo4j in {home}: free some and run again.")
-    if any("Address already in use" in line for line in said):
+    if any("Address already in use" in line for line in lines):
         return GraphError("Another program took Neo4j's port while it started: run the command again.")
-    return GraphError(f"Neo4j did not start in {home}: {_problem(said)} (more in {home / 'logs'}).")
+    return GraphError(f"Neo4j did not start in {home}: {_problem(lines)} (more in {home / 'logs'}).")
 
 
 def _lines(log: Path) -> list[str]:
     return [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
 
 
-def _problem(said: list[str]) -> str:
-    causes = [line.partition("Caused by:")[2].strip() for line in said if line.lstrip().startswith("Caused by:")]
-    stamped = {line: match for line in said if (match := _STAMP.match(line))}
+def _problem(lines: list[str]) -> str:
+    causes = [line.partition("Caused by:")[2].strip() for line in lines if line.lstrip().startswith("Caused by:")]
+    stamped = {line: match for line in lines if (match := _STAMP.match(line))}
     errors = [match["text"] for match in stamped.values() if match["level"] == "ERROR"]
-    by_java_itself = ": ".join([line for line in said if line not in stamped and "JAVA_TOOL_OPTIONS" not in line][:2])
+    by_java_itself = ": ".join([line for line in lines if line not in stamped and "JAVA_TOOL_OPTIONS" not in line][:2])
     found = [*causes[-1:], *errors[-1:], by_java_itself or "it ended without a word"]
     return found[0].rstrip(".")

@@ -18,7 +18,7 @@ from colisten.progress import Progress
 def installed_jars(progress: Progress) -> list[Path]:
     """The jars of the lock, downloaded where they are missing; with all in place no network is touched.
 
-    Each is checked on arrival and then moved into place, so a killed installation is gone on with, and two at once
+    Each is checked on arrival and then moved into place, so a killed installation is resumed, and two at once
     download once.
 
     Raises:

@@ -32,7 +32,7 @@ _SECONDS_TO_WAIT = 600
 
 @dataclass(frozen=True)
 class Status:
-    """What `status` tells; addresses, pid and memory only of a running server."""
+    """What `status` reports; addresses, pid and memory only of a running server."""
 
     running: bool
     uri: str | None
@@ -56,7 +56,7 @@ class ManagedServer:
         self._lock = FileLock(self.folder / "lock", timeout=_SECONDS_TO_WAIT)
 
     def start(self) -> Endpoint:
-        """Start the server unless it runs, wait until it answers, and tell how to reach it.
+        """Start the server unless it runs, wait until it answers, and return its endpoint.
 
         Raises:
             GraphError: it cannot be installed or started: a port is taken, or the data is of another version.
@@ -68,7 +68,7 @@ class ManagedServer:
             return self._await_answer()
 
     def running(self) -> Endpoint | None:
-        """How to reach the server if it runs; nothing is started and nobody waited for."""
+        """How to reach the server if it runs; nothing is started or waited for."""
         return self._endpoint() if process.find(self.folder) else None
 
     def stop(self) -> bool:

@@ -25,7 +25,7 @@ def launch(home: Path, jars: Sequence[Path], memory_mb: int) -> None:
     """Start the server of `home` in a session of its own, so that it survives Ctrl-C and the end of this process."""
     (home / "run").mkdir(exist_ok=True)
     log = home / "logs/neo4j.log"
-    if log.exists():  # so that what it says is of this start
+    if log.exists():  # so that it is of this start
         log.replace(home / "logs/neo4j.previous.log")
     java = _java(jars, memory_mb, "org.neo4j.server.CommunityEntryPoint")
     with (home / "logs/console.log").open("wb") as console:
@@ -40,7 +40,7 @@ def launch(home: Path, jars: Sequence[Path], memory_mb: int) -> None:
 
 
 def find(home: Path) -> psutil.Process | None:
-    """The running server of `home`. A stale pid that meanwhile belongs to another program is told by its arguments."""
+    """The running server of `home`. A stale pid of another program is recognised by its arguments."""
     try:
         process = psutil.Process(int((home / "run/pid").read_text()))
         return process if _marker(home) in _arguments(process) else None
@@ -96,7 +96,7 @@ def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         telling = [line for line in lines if not line.startswith(("at ", "WARNING", "Run with"))]
         last = (telling or ["it printed nothing"])[-1].rstrip(".")
-        raise GraphError(f"neo4j-admin {' '.join(words[:2])} failed: {last} (all it said is in {log}).")
+        raise GraphError(f"neo4j-admin {' '.join(words[:2])} failed: {last} (its output is in {log}).")
     return done.stdout
 
 

@@ -43,7 +43,7 @@ class Adjacency(ABC):
     """The neighbours of every item, each row ordered by relation, then node type, then item.
 
     A row is cut into *groups*: one per relation and node type of the neighbour, relation by relation. So two relations
-    between one pair of node types are told apart by the degrees alone.
+    between one pair of node types are distinguished by the degrees alone.
     """
 
     version: str
@@ -85,7 +85,7 @@ class Adjacency(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files, connections and threads; harmless when repeated."""
+        """Release files, connections and threads; harmless when repeated."""
 
     def __enter__(self) -> Self:
         return self

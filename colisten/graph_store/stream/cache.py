@@ -1,4 +1,4 @@
-"""Rows kept in memory up to a number of bytes."""
+"""Row cache in memory, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENTRY_BYTES = 8
 
 
 class RowCache:
-    """Rows are kept for as long as there is room, and then for good: none is put out for another.
+    """A cache without eviction: access is cyclic over epochs, so LRU would miss every time.
 
     An epoch comes back to every row about equally often, and then what was used longest ago is what comes next:
     putting it out would leave a small cache without a single hit.

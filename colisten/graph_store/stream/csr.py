@@ -1,4 +1,4 @@
-"""CSR rows out of edge lists: each edge is put down at both of its ends, then each row is ordered."""
+"""CSR from edge lists: each edge is scattered to both of its ends, then each row is sorted."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def cuts(lengths: Int64s, at_most: int) -> Int64s:
 def _scatter(
     cursor: Int64s, ends: Int64s, src: Int32s, dst: Int32s, weight: Floats, items: Int32s, weights: Floats
 ) -> bool:
-    """Put every edge down at both ends; `cursor` [items] is the next free place of each row. False: a row is full."""
+    """Scatter every edge to both ends; `cursor` [items] is the next free place of each row. False: a row is full."""
     for i in range(len(src)):
         for item, other in ((src[i], dst[i]), (dst[i], src[i])):
             if cursor[item] == ends[item]:
@@ -82,7 +82,7 @@ def put_edges(
 ) -> bool:
     """Fill the rows that `degrees` [items, relations × node types] lays out with edges that come relation by relation.
 
-    Returns whether the edges are those that `degrees` counts, as far as each relation's share of a row tells.
+    Returns whether the edges are those that `degrees` counts, as far as the counts per relation show.
     """
     indptr = offsets(degrees.sum(axis=1, dtype=np.int64))
     ends = indptr[:-1, None] + by_relation(degrees, node_types).cumsum(axis=1)

@@ -1,4 +1,4 @@
-"""Drawing neighbours of one node: a quota per group (relation and node type), filled in one of three ways."""
+"""Drawing neighbours of one node: a quota per group (relation, node type), filled at random, by weight or by rank."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from colisten.compiled import compiled
 from colisten.graph_store.stream.keys import mix, pair_hash, unit
 
 ItemPairs = tuple[Int64s, Int64s]
-"""Two arrays of items, [n] each: edge `i` joins `pairs[0][i]` and `pairs[1][i]`, whichever way round."""
+"""Two arrays of items, [n] each: edge `i` joins `pairs[0][i]` and `pairs[1][i]`, in either order."""
 
 
 class HeldOutEdges(NamedTuple):
-    """The `share` of all edges, told by hash and `seed`, that never carries a message."""
+    """The `share` of all edges, chosen by hash and `seed`, that never carries a message."""
 
     share: float
     seed: int

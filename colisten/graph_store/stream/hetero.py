@@ -1,4 +1,4 @@
-"""A sampled neighbourhood as PyG's `HeteroData`: nodes and edges apart by type, each still hop by hop."""
+"""A sampled neighbourhood as PyG's `HeteroData`: nodes and edges grouped by type, each still hop by hop."""
 
 from __future__ import annotations
 

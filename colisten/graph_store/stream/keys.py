@@ -1,4 +1,4 @@
-"""Random choices as functions of what is chosen for, not of the order in which it happens.
+"""Counter-based random numbers: a choice is a function of its key, not of the order of computation.
 
 A batch has one key. Each node's draw in each hop has a key made of it, so the same batch comes out of any back end,
 in whatever order rows arrive, on however many threads. The mixing function is SplitMix64 (Steele, Lea & Flood, 2014).

@@ -47,7 +47,7 @@ class GraphMetadata:
         raise self.changed("an edge leads to a node that is no item")
 
     def changed(self, reason: str) -> GraphError:
-        """What to say when an answer does not fit what was read at first."""
+        """The error for an answer that does not fit what was read at first."""
         return GraphError(
             f"The graph in Neo4j is no longer version {self.version!r} that this run began with ({reason}): "
             "run again, or stream from a snapshot while the graph is being changed."
@@ -131,7 +131,7 @@ def _relationships(reader: Reader, relation: str) -> tuple[str, ...]:
 
 
 def _ends(reader: Reader, name: str, metadata: GraphMetadata) -> tuple[int, int]:
-    """The node types that a relationship type joins, told by one of its relationships."""
+    """The node types that a relationship type joins, read off one of its relationships."""
     rows = reader.read(f"MATCH (a)-[:{quoted(name)}]->(b) RETURN id(a), id(b) LIMIT 1")
     if not rows:
         raise metadata.changed(f"{name} has no edge left")

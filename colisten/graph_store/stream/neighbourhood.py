@@ -1,4 +1,4 @@
-"""What a sampled neighbourhood is, and how drawn neighbours become nodes and edges of it."""
+"""The sampled neighbourhood (subgraph with local node numbers), and how it grows hop by hop."""
 
 from __future__ import annotations
 

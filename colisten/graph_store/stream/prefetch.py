@@ -1,4 +1,4 @@
-"""Work done ahead of its use by threads, handed over in order."""
+"""Prefetching: a map whose results threads compute ahead of their use, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The snapshot back end: all rows in memory-mapped files, made once per graph version."""
+"""The snapshot back end: the whole CSR in memory-mapped files, made once per graph version."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A listener's history as bags: which events meet in one mean.
+"""A user's history as bags of items, averaged per item type and signal (paper 4.2).
 
 A bag is one kind of signal (all strong ones together, each weak one by itself) with one group of item types. The
-paper's user tower (4.2) takes the mean of what was heard per item type; weak signals have bags of their own here.
+paper's user tower (4.2) takes the mean of the streamed items per item type; weak signals have bags of their own here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BagEntries:
 
 @dataclass(frozen=True)
 class BagLayout:
-    """How events are told apart."""
+    """How events are grouped into bags."""
 
     strong: int
     """Signal codes below this are strong: kind 0. Each further signal is a kind of its own."""

@@ -1,4 +1,4 @@
-"""Columns of the users table as numbers. A column is fitted once and kept as JSON; NumPy alone applies it."""
+"""Feature encoding of the users table: a column is fitted once and kept as JSON; NumPy alone applies it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class VectorColumn:
         out[:, -1] = 1
         out[known, -1] = 0
         vectors = [values[i] for i in known]
-        if any(len(vector) != self.dim for vector in vectors):  # type: ignore[arg-type]  # object: told apart here
+        if any(len(vector) != self.dim for vector in vectors):  # type: ignore[arg-type]  # object: distinguished here
             raise DataError(
                 f"A user's {self.name} has not {self.dim} numbers as in training: give vectors of one length."
             )

@@ -1,4 +1,4 @@
-"""What the item tower sees, and what an item puts into a listener's history."""
+"""Features of the item tower, and an item's content vector in user histories."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def principal(vectors: Floats, width: int) -> Floats:
 
 
 def centred(text: Floats) -> Floats:
-    """Unit vectors of what is special about each text: encoders put all texts of one subject into a narrow cone.
+    """Text vectors less their mean, of unit length: encoders put all texts of one subject into a narrow cone.
 
     An item without text (zeros) stays zero.
     """

@@ -1,4 +1,4 @@
-"""Weak signals after which nobody listens: "not for me" in all but name.
+"""Weak signals with near-zero lift: their items are hardly ever listened to afterwards, so they are not recommended.
 
 The paper measures what a signal does to the odds of a later stream (Appendix B). A signal whose holders hardly ever
 have the strong one on the same item, though chance alone would bring it about often, is no interest but a verdict, and
@@ -21,21 +21,21 @@ LIFT = 0.05
 
 def negative_signals(histories: UserHistories, strong: int, signals: int, items: int) -> tuple[int, ...]:
     """Codes of the weak signals whose items are not to be recommended to those who gave them."""
-    heard = pairs_of(histories, strong)
-    return tuple(code for code in range(strong, signals) if _never_heard(histories, heard, code, items))
+    streams = pairs_of(histories, strong)
+    return tuple(code for code in range(strong, signals) if _near_zero_lift(histories, streams, code, items))
 
 
 def left_out(signals: Codes, strong: int, negative_signals: tuple[int, ...]) -> Bools:
-    """[events] is the event's item, heard or ruled out, never recommended to its user?"""
+    """[events] whether the event's item is not recommended to its user: streamed, or given a negative signal."""
     return (signals < strong) | np.isin(signals, negative_signals)
 
 
-def _never_heard(histories: UserHistories, heard: UserItemPairs, code: int, items: int) -> bool:
+def _near_zero_lift(histories: UserHistories, streams: UserItemPairs, code: int, items: int) -> bool:
     given = pairs_of(histories.keep(histories.signals == code), ANY)
-    if not len(given) or not len(heard):
+    if not len(given) or not len(streams):
         return False
-    listens = np.bincount(heard.users, minlength=len(histories))[given.users]
-    popularity = np.bincount(heard.items, minlength=items)[given.items]
-    expected = float((listens * (popularity / len(heard))).sum())
-    both = int(np.isin(given.keys, heard.keys).sum())
+    listens = np.bincount(streams.users, minlength=len(histories))[given.users]
+    popularity = np.bincount(streams.items, minlength=items)[given.items]
+    expected = float((listens * (popularity / len(streams))).sum())
+    both = int(np.isin(given.keys, streams.keys).sum())
     return expected >= MIN_EXPECTED and both < LIFT * expected

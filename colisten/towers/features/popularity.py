@@ -1,4 +1,4 @@
-"""Recent popularity: one number an item, the best answer to nobody in particular."""
+"""Time-decayed popularity: one number per item, the recommendation for a user without any history."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DAY = 86_400
 
 def log_popularity(histories: UserHistories, strong: int, items: int, half_life: int) -> Floats:
     """[items] log(1 + listeners), each listener counted by the age of their latest event on the item."""
-    heard = histories.keep(histories.signals < strong)
-    keys = heard.keys
-    order = np.lexsort((heard.timestamps, keys))
+    streams = histories.keep(histories.signals < strong)
+    keys = streams.keys
+    order = np.lexsort((streams.timestamps, keys))
     last = order[np.diff(keys[order], append=-1) != 0]
-    weights = freshness(heard.timestamps[last], int(heard.timestamps.max(initial=0)), half_life)
-    popularity: Floats = np.log1p(np.bincount(heard.items[last], weights, minlength=items)).astype(np.float32)
+    weights = freshness(streams.timestamps[last], int(streams.timestamps.max(initial=0)), half_life)
+    popularity: Floats = np.log1p(np.bincount(streams.items[last], weights, minlength=items)).astype(np.float32)
     return popularity
 
 

@@ -1,4 +1,4 @@
-"""What the user tower sees of a listener: one NumPy function, called in training and in serving alike."""
+"""Features of the user tower: one NumPy function for training and serving, so that both see the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which items each item may be predicted from: those heard most with it, and those that read like it."""
+"""Candidate predictors of each item: the items streamed most with it, and those with similar texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from colisten.arrays import Bools, Floats, Int32s, Int64s
 from colisten.progress import Progress
 
 SHRINK = 20.0
-"""Listeners that a cosine of co-listening is short of: two items heard together by one person are not alike yet."""
+"""Listeners that a cosine of co-listening is short of: two items with one shared listener are not alike yet."""
 TEXT_WEIGHT = 0.3
 """What full likeness of text counts beside a cosine of 1, when candidates are chosen."""
 FEW = 3.0
@@ -22,7 +22,7 @@ _CELLS = 1 << 24
 
 @dataclass(frozen=True)
 class Candidates:
-    """What some items are predicted from."""
+    """Candidate predictors of some items."""
 
     columns: Int64s
     """[n] the items to predict."""
@@ -33,21 +33,21 @@ class Candidates:
 
 
 def candidates(
-    heard: csr_array, text: Floats, columns: Int64s, count: int, among: Bools, progress: Progress
+    interactions: csr_array, text: Floats, columns: Int64s, count: int, among: Bools, progress: Progress
 ) -> Candidates:
     """The `count` best of the items `among` [items] for each of `columns`; memory is a block of fixed size.
 
     Args:
-        heard: [users, items] float32, 1 where the user has the item.
+        interactions: [users, items] float32, 1 where the user has the item.
         text: [items, width ≥ 0] centred unit vectors, zeros where an item has no text.
         columns: items to predict.
         count: candidates of each.
         among: [items] those to choose from.
-        progress: told of every item done.
+        progress: advanced by every item done.
     """
-    items = heard.shape[1]
+    items = interactions.shape[1]
     count = min(count, items)
-    by_item = csr_array(heard.T)
+    by_item = csr_array(interactions.T)
     listeners = np.diff(by_item.indptr)
     length, leaning = np.sqrt(listeners).astype(np.float32), (1 + FEW / (FEW + listeners)).astype(np.float32)
     found = Candidates(columns, np.empty((len(columns), count), np.int32), np.empty((len(columns), count), np.float32))
@@ -57,7 +57,9 @@ def candidates(
             block = columns[first : first + size]
             rows = np.arange(len(block))[:, None]
             alike = likeness(text, block)
-            score = (by_item[block] @ heard).toarray() / (length[block, None] * length + SHRINK) + TEXT_WEIGHT * alike
+            score = (by_item[block] @ interactions).toarray() / (
+                length[block, None] * length + SHRINK
+            ) + TEXT_WEIGHT * alike
             score[:, ~among] = 0
             score[rows[:, 0], block] = 0
             best = np.argpartition(-score, count - 1, axis=1)[:, :count]
@@ -69,6 +71,6 @@ def candidates(
 
 
 def likeness(text: Floats, block: Int64s) -> Floats:
-    """[block, items] how alike texts are: the square of the cosine where it is positive, so that near ones count."""
+    """[block, items] text similarity: the squared cosine where it is positive, so that near texts count most."""
     alike: Floats = np.square(np.maximum(text[block] @ text.T, 0), dtype=np.float32)
     return alike

@@ -1,4 +1,4 @@
-"""Item–item weights by ridge regression: how much hearing one item speaks for another.
+"""Item–item weights by ridge regression (EASE, SLIM): how much an item in the history raises the score of another.
 
 Each item is regressed on its candidates and a constant, with weights that are never negative and are drawn towards
 what the texts say:
@@ -8,7 +8,7 @@ what the texts say:
 On all other items, with no constant and no text, it would be EASE (Steck, WWW 2019); on few of them it is SLIM (Ning
 and Karypis, ICDM 2011) without its L1 term. Keeping to candidates costs k³ an item, whatever the catalogue, and ranks
 better too. The constant is what an item gets from everybody: with a large λ nothing but popularity is left. The text
-gives weights to an item that nobody has heard yet.
+gives weights to an item without any listener yet.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TOLERANCE = 2e-4
 
 @dataclass(frozen=True)
 class Ridge:
-    """What the weights are drawn to, and how much."""
+    """Penalties of the regression, and what weights shrink towards."""
 
     penalty: float
     """λ, in listeners."""
@@ -42,25 +42,27 @@ class Ridge:
     """τ, the weight of an item whose text is the same."""
 
 
-def with_everybody(heard: csr_array) -> csr_array:
-    """[users, items + 1]: a last item that everybody has heard, whose weights are the constants."""
-    return csr_array(hstack([heard, csr_array(np.ones((heard.shape[0], 1), np.float32))]))
+def with_everybody(interactions: csr_array) -> csr_array:
+    """[users, items + 1]: a last item in every history, whose weights are the intercepts."""
+    return csr_array(hstack([interactions, csr_array(np.ones((interactions.shape[0], 1), np.float32))]))
 
 
-def item_weights(heard: csr_array, given: Candidates, ridges: Sequence[Ridge], progress: Progress) -> list[csc_array]:
+def item_weights(
+    interactions: csr_array, given: Candidates, ridges: Sequence[Ridge], progress: Progress
+) -> list[csc_array]:
     """For each of `ridges`, weights [items + 1, items]; only `given.columns` are filled, the last row has constants.
 
-    Column j says what each heard item adds to j's score. The co-counts of a block serve all `ridges`.
+    Column j says what each item of the history adds to j's score. The co-counts of a block serve all `ridges`.
 
     Args:
-        heard: [users, items] float32, 1 where the user has the item.
+        interactions: [users, items] float32, 1 where the user has the item.
         given: the items to predict, and from what.
         ridges: what to solve for.
-        progress: told of every item done.
+        progress: advanced by every item done.
     """
-    users, items = heard.shape
+    users, items = interactions.shape
     count, k = given.near.shape
-    share = np.bincount(heard.indices, minlength=items) / max(users, 1)
+    share = np.bincount(interactions.indices, minlength=items) / max(users, 1)
     penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
     weights = np.zeros((len(ridges), count, k), np.float32)
     with progress.task("item–item weights", count) as task:
@@ -69,7 +71,7 @@ def item_weights(heard: csr_array, given: Candidates, ridges: Sequence[Ridge], p
             place = np.full(items, -1)
             place[members] = np.arange(len(members))
             _solve(
-                _co_counts(heard.indptr, heard.indices, place, len(members)), share[members], users,
+                _co_counts(interactions.indptr, interactions.indices, place, len(members)), share[members], users,
                 place[near], place[columns], given.likeness[block], penalties, texts, weights[:, block],
             )  # fmt: skip
             task.advance(len(columns))
@@ -101,11 +103,11 @@ def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64)
 
 
 @compiled
-def _co_counts(indptr: Int32s, heard: Int32s, place: Int64s, count: int) -> Floats:
+def _co_counts(indptr: Int32s, interactions: Int32s, place: Int64s, count: int) -> Floats:
     """[count, count] users who have both, of the items with a `place`; the cost is each user's items squared."""
     found = np.zeros((count, count), np.float32)
     for user in range(len(indptr) - 1):
-        mine = place[heard[indptr[user] : indptr[user + 1]]]
+        mine = place[interactions[indptr[user] : indptr[user + 1]]]
         mine = mine[mine >= 0]
         for one in mine:
             for other in mine:

@@ -44,7 +44,7 @@ class LinearModel:
     """Fitted weights, one set for users who know the target type and one for those who do not.
 
     The second predicts the target's items from the other types alone: in the first, what other types say of a target
-    item is told by its neighbours of the target type, which a cold user has not got.
+    item is predicted by its neighbours of the target type, which a cold user has not got.
     """
 
     options: LinearOptions
@@ -66,8 +66,11 @@ def interaction_matrix(histories: UserHistories, items: int, signals: int) -> cs
     counted = histories.keep(histories.signals < signals)
     back = counted.indptr[counted.owners + 1] - np.arange(len(counted.items))
     latest = counted.keep(back <= ITEMS_PER_USER)
-    heard = pairs_of(latest, signals)
-    return csr_array((np.ones(len(heard), np.float32), (heard.users, heard.items)), shape=(len(histories), items))
+    interactions = pairs_of(latest, signals)
+    return csr_array(
+        (np.ones(len(interactions), np.float32), (interactions.users, interactions.items)),
+        shape=(len(histories), items),
+    )
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class ItemInputs:
 class RegressionInputs:
     """Interactions and candidate predictors of some items: what a regression needs but for its penalties."""
 
-    heard: csr_array
+    interactions: csr_array
     warm: Candidates
     cold: Candidates
     """None of them of the target type."""
@@ -96,11 +99,11 @@ class RegressionInputs:
         cls, histories: UserHistories, items: ItemInputs, signals: int, without: tuple[int, ...], columns: Int64s,
         progress: Progress,
     ) -> RegressionInputs:  # fmt: skip
-        heard = interaction_matrix(histories, len(items.is_target), signals)
+        interactions = interaction_matrix(histories, len(items.is_target), signals)
         among = ~np.isin(items.type_of, without)
-        warm = candidates(heard, items.text, columns, CANDIDATES, among, progress)
-        cold = candidates(heard, items.text, columns, CANDIDATES, among & ~items.is_target, progress)
-        return cls(heard, warm, cold)
+        warm = candidates(interactions, items.text, columns, CANDIDATES, among, progress)
+        cold = candidates(interactions, items.text, columns, CANDIDATES, among & ~items.is_target, progress)
+        return cls(interactions, warm, cold)
 
 
 def fit_linear(
@@ -109,13 +112,13 @@ def fit_linear(
     """Fit the weights of every item and cut them to as many directions as their memory allows."""
     is_target, items = about.is_target, len(about.is_target)
     given = RegressionInputs.of(histories, about, options.signals, options.without, np.arange(items), progress)
-    (warm,) = item_weights(given.heard, given.warm, [options.warm], progress)
-    (cold,) = item_weights(given.heard, given.cold, [options.cold], progress)
+    (warm,) = item_weights(given.interactions, given.warm, [options.warm], progress)
+    (cold,) = item_weights(given.interactions, given.cold, [options.cold], progress)
     weights = csc_array(vstack([warm, cold]))
     # Everybody as they are, and everybody as if the target type were new to them.
-    without = given.heard @ diags_array((~is_target).astype(np.float32))
+    without = given.interactions @ diags_array((~is_target).astype(np.float32))
     rng = np.random.default_rng(seed)
-    known = some_users(csr_array(block_diag([with_everybody(given.heard), with_everybody(without)])), rng)
+    known = some_users(csr_array(block_diag([with_everybody(given.interactions), with_everybody(without)])), rng)
     size = np.maximum(score_sizes(known, weights, rng), 1)
     importance = (np.where(is_target, 1, OTHER_TYPES) / np.sqrt(size)).astype(np.float32)
     rank = min(RANK, max(MIN_RANK, RANK_BYTES // (4 * items)))

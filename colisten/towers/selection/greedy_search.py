@@ -1,4 +1,4 @@
-"""Hill climbing on validation: one change after the other, each on top of those that were kept, while time is left."""
+"""Greedy hyper-parameter search: one change at a time, kept if significantly better, within a time budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from colisten.towers.selection.ranking_task import significantly_better
 
 
 class Option(Protocol):
-    """Something trained, and what validation says of it."""
+    """A trained model with its validation result."""
 
     @property
     def ndcg(self) -> Floats:
@@ -27,7 +27,7 @@ Change = tuple[str, Callable[[T], T]]
 
 @dataclass
 class GreedySearch:
-    """What was tried, within a time.
+    """Greedy search within a time budget.
 
     What the data are like decides what is tried and kept, the clock only where that stops.
     """
@@ -42,7 +42,7 @@ class GreedySearch:
     """Changes that no time was left for."""
 
     def summary(self) -> Iterator[str]:
-        """What was tried and kept, in words; nothing where nothing was to be tried, or no time was given."""
+        """What was tried and kept, in words; empty where nothing was tried."""
         if self.tried or (self.left and self.seconds):
             changes = ", ".join(f"{name} {gain:+.4f}" for name, gain in self.tried.items()) or "nothing"
             late = f", no time for {self.left} more" if self.left else ""
@@ -50,7 +50,7 @@ class GreedySearch:
             yield f"  kept: {', '.join(self.kept) or 'none of it, nothing is significantly better'}"
 
     def best(self, start: T, took: float, changes: Iterable[Change[T]]) -> T:
-        """`start`, with those changes that validation likes better beyond chance.
+        """`start`, with those changes that are significantly better on validation.
 
         `took` seconds went into `start`; a change is begun if the longest one so far would still fit.
         """

@@ -26,9 +26,9 @@ TYPES_TRIED = 8
 
 @dataclass(frozen=True)
 class LinearScorer:
-    """What weights fitted on the kept part of the data say of the candidates, to each asked user."""
+    """Scores of the candidates for each asked user, by weights fitted on the training part."""
 
-    heard: csr_array
+    interactions: csr_array
     """[users, items + 1]"""
     warm: csc_array
     """[items + 1, candidates]"""
@@ -36,14 +36,14 @@ class LinearScorer:
     is_warm: Bools
 
     def __call__(self, users: slice) -> Floats:
-        warm, cold = ((self.heard[users] @ weights).toarray() for weights in (self.warm, self.cold))
+        warm, cold = ((self.interactions[users] @ weights).toarray() for weights in (self.warm, self.cold))
         scores: Floats = np.where(self.is_warm[users, None], warm, cold)
         return scores
 
 
 @dataclass(frozen=True)
 class LinearTrial:
-    """Weights fitted in one way, and what validation says of them."""
+    """Weights fitted under some options, with their validation result."""
 
     options: LinearOptions
     scores: LinearScorer
@@ -53,7 +53,7 @@ class LinearTrial:
 
 @dataclass(frozen=True)
 class LinearSearch:
-    """Weights of the target's items, fitted on the kept part of the data."""
+    """Weights of the target's items, fitted on the training part."""
 
     split: ValidationSplit
     task: RankingTask
@@ -64,7 +64,7 @@ class LinearSearch:
 
     def choose(self, codes: tuple[int, int], search: GreedySearch) -> tuple[LinearOptions, LinearScorer]:
         """Weak signals as history or not (`codes`: strong ones, all), the ridges for warm and for cold users, and the
-        item types that had better say nothing."""
+        item types to leave out of the history."""
         began = monotonic()
         tried = [self._best(signals) for signals in sorted(set(codes))]
         best = max(tried, key=lambda each: float(each.ndcg.mean()))
@@ -72,7 +72,7 @@ class LinearSearch:
         return found.options, found.scores
 
     def _changes(self) -> Iterator[tuple[str, Callable[[LinearTrial], LinearTrial]]]:
-        """Each of the other types left out, those heard most first."""
+        """Leaving out each of the other types, the most streamed first."""
         of_others = self.items.type_of[self.split.train.items[~self.items.is_target[self.split.train.items]]]
         events = np.bincount(of_others, minlength=len(self.types))
         for code in np.argsort(-events, kind="stable")[: min(TYPES_TRIED, np.count_nonzero(events))].tolist():
@@ -84,24 +84,24 @@ class LinearSearch:
         return LinearTrial(options, scores, self.task.ndcg(scores))
 
     def _best(self, signals: int) -> LinearTrial:
-        """These signals at the best ridges."""
+        """These signals with their best ridges."""
         scores = self._scores(signals, (), RIDGES, RIDGES)
-        verdicts = self.task.judge(lambda users: (each(users) for each in scores))
-        warm, cold = (self.task.best(verdicts, segment) for segment in (True, False))
-        ndcg = np.where(self.split.warm, verdicts[warm].ndcg, verdicts[cold].ndcg)
+        results = self.task.judge(lambda users: (each(users) for each in scores))
+        warm, cold = (self.task.best(results, segment) for segment in (True, False))
+        ndcg = np.where(self.split.warm, results[warm].ndcg, results[cold].ndcg)
         options = LinearOptions(signals, RIDGES[warm], RIDGES[cold])
         return LinearTrial(options, replace(scores[warm], cold=scores[cold].cold), ndcg)
 
     def _scores(
         self, signals: int, without: tuple[int, ...], warm: Sequence[Ridge], cold: Sequence[Ridge]
     ) -> list[LinearScorer]:
-        """Of every pair of ridges."""
+        """Scores under every pair of ridges."""
         columns = self.task.candidates
         given = RegressionInputs.of(self.split.train, self.items, signals, without, columns, self.progress)
-        heard = with_everybody(given.heard)[self.split.users]
+        interactions = with_everybody(given.interactions)[self.split.users]
         tried = ((given.warm, warm), (given.cold, cold))
-        both = (item_weights(given.heard, near, ridges, self.progress) for near, ridges in tried)
+        both = (item_weights(given.interactions, near, ridges, self.progress) for near, ridges in tried)
         return [
-            LinearScorer(heard, warm[:, columns], cold[:, columns], self.split.warm)
+            LinearScorer(interactions, warm[:, columns], cold[:, columns], self.split.warm)
             for warm, cold in zip(*both, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""How much each part counts, chosen on validation, apart for warm and cold users; any part may count nothing."""
+"""Mixing weights of the parts (late fusion), chosen on validation, apart for warm and cold users; any may be zero."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Weights = dict[str, float]
 def choose_weights(
     task: RankingTask, parts: Mapping[str, Scorer]
 ) -> tuple[Weights, Weights, dict[str, dict[str, float]]]:
-    """Weights for warm and for cold users, and what validation says of each part alone and of the mix.
+    """Weights for warm and for cold users, with the validation result of each part alone and of the mix.
 
     Args:
         task: whom to ask, and for what.
         parts: the scores of each (`towers`, `linear`, `popular`, or some of them).
     """
     grid = _grid(parts)
-    verdicts = task.judge(lambda users: _mixed(parts, grid, users))
+    results = task.judge(lambda users: _mixed(parts, grid, users))
     chosen: list[Weights] = []
     found: dict[str, dict[str, float]] = {}
     for name, segment in (("warm", True), ("cold", False)):
-        place = task.best(verdicts, segment)
+        place = task.best(results, segment)
         chosen.append(grid[place])
         asked = task.warm == segment
         if asked.any():
             alone = {part: grid.index({each: float(each == part) for each in parts}) for part in parts}
             options = alone | {"mix": place}
-            found[name] = {part: float(verdicts[option].ndcg[asked].mean()) for part, option in options.items()}
+            found[name] = {part: float(results[option].ndcg[asked].mean()) for part, option in options.items()}
     return chosen[0], chosen[1], found
 
 

@@ -1,4 +1,4 @@
-"""How well scores rank what was hidden, for choices made on validation."""
+"""Validation as a ranking task: NDCG of the held-out items among all candidates, with paired significance tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from colisten.towers.selection.validation_split import ValidationSplit
 MIN_USERS = 100
 """Fewer warm or cold users on validation than this are not asked apart from the others."""
 COVERAGE_BONUS = 0.1
-"""What showing every item to somebody is worth, as a share of the hits. Hidden pairs are what people found by
+"""The worth of showing every item to at least one user, as a share of the hits. Hidden pairs are what people found by
 themselves, mostly popular items: of what a wider choice is good for, validation sees but a part."""
 _CUTS = (10, 100)
 _CELLS = 1 << 23
@@ -34,14 +34,14 @@ def within_one_standard_error(ndcg: Floats) -> Bools:
 
 
 def significantly_better(ndcg: Floats, than: Floats) -> bool:
-    """Whether gains [users] are above others by more than two paired standard errors: not by luck."""
+    """Whether gains [users] are above others by more than two paired standard errors."""
     ahead = ndcg - than
     return bool(ahead.mean() > 2 * ahead.std() / np.sqrt(max(len(ahead), 1)))
 
 
 @dataclass(frozen=True)
 class OptionResult:
-    """What validation says of some scores."""
+    """Validation result of one option."""
 
     ndcg: Floats
     """[users]"""
@@ -95,7 +95,7 @@ class RankingTask:
         return UserItemPairs(mine.users - users.start, mine.items)
 
     def judge(self, options: Callable[[slice], Iterable[Floats]]) -> list[OptionResult]:
-        """Compare ways to score: `options` gives for some of the asked users [users, candidates] of each way."""
+        """Compare scorers: `options` gives, for some of the asked users, [users, candidates] of each option."""
         found: list[OptionResult] = []
         for some, piece in self.pieces():
             for option, scores in enumerate(options(some)):
@@ -108,7 +108,7 @@ class RankingTask:
                         found[option].shown[cut, int(segment), top[piece.warm == segment, :depth]] = True
         return found
 
-    def best(self, verdicts: Sequence[OptionResult], warm: bool) -> int:
+    def best(self, results: Sequence[OptionResult], warm: bool) -> int:
         """Which option serves warm (or cold) users best: hits first, and with equal ones the wider choice.
 
         Where too few users are in the segment, all are asked.
@@ -118,12 +118,12 @@ class RankingTask:
             segment = np.ones_like(segment)
         worth = [
             float(verdict.ndcg[segment].mean()) * (1 + COVERAGE_BONUS * float(verdict.shown[:, int(warm)].mean()))
-            for verdict in verdicts
+            for verdict in results
         ]
         return int(np.argmax(worth))
 
     def ndcg(self, score: Scorer) -> Floats:
-        """[users] what `judge` says of one way to score."""
+        """[users] of one scorer."""
         return self.judge(lambda users: [score(users)])[0].ndcg
 
     def ranked(self, scores: Floats) -> tuple[Floats, Int64s]:

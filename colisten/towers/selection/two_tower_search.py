@@ -1,4 +1,4 @@
-"""The two towers as validation likes them: the epoch, the temperature, other types' pairs, listening of late."""
+"""Hyper-parameter selection of the two towers: epochs, temperature, training pairs of other types, recency."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHANGES = (
 
 @dataclass(frozen=True)
 class TrialResult:
-    """Towers trained on the kept part of the data, at their best epoch."""
+    """Towers trained on the training part, at their best epoch."""
 
     run: TwoTowerTrainer
     ndcg: Floats
@@ -42,7 +42,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class TwoTowerSearch:
-    """Trains towers on the kept part of the data."""
+    """Search over training options, each trained on the training part."""
 
     inputs: TowerInputs
     split: ValidationSplit
@@ -51,7 +51,7 @@ class TwoTowerSearch:
     progress: Progress
 
     def choose(self, half_life: int, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
-        """The best; where popularity passes by `half_life` days, perhaps after epochs on what was heard lately."""
+        """The best trial; where popularity decays by `half_life` days, perhaps after epochs on recent pairs."""
         began = monotonic()
         start = self._train_new(default_options(self.settings.towers))
         found = search.best(start, monotonic() - began, self._changes())
@@ -69,7 +69,7 @@ class TwoTowerSearch:
         return found.run, self._scores(found.run)
 
     def _changes(self) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
-        """Of what nobody has set."""
+        """Changes of options that are not set."""
         one_type = bool(self.inputs.is_target.all())
         for name, value in CHANGES:
             if getattr(self.settings.towers, name) is None and not (one_type and name == "other_types"):
@@ -84,7 +84,7 @@ class TwoTowerSearch:
         return self._train(TwoTowerTrainer(data, self.settings.seed, epochs), epochs)
 
     def _train(self, run: TwoTowerTrainer, epochs: int) -> TrialResult:
-        """Train, and go back to the epoch that validation liked best."""
+        """Train, and go back to the epoch of the best validation NDCG (early stopping)."""
         best, kept = np.full(len(self.task), -1, np.float32), run.model.state_dict()
         for epoch in range(1, epochs + 1):
             run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
@@ -106,6 +106,6 @@ class TwoTowerSearch:
 
 
 def default_options(options: TowersSettings) -> TrainingOptions:
-    """What is set, and the usual where nothing is."""
+    """The options that are set, and defaults where none is."""
     given = {"temperature": options.temperature, "other_types": options.other_types}
     return replace(TrainingOptions(), **{name: value for name, value in given.items() if value is not None})

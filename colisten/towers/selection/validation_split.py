@@ -1,4 +1,4 @@
-"""A validation slice cut from the training data itself."""
+"""The validation split, cut from the training data itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_USERS = 2000
 
 @dataclass(frozen=True)
 class ValidationSplit:
-    """What may be learned from, and what has to be found."""
+    """Interactions to learn from, and held-out ones to rank."""
 
     train: UserHistories
     """All users; nothing on a hidden pair, nothing after the cut."""
@@ -35,9 +35,9 @@ class ValidationSplit:
 def split_validation(
     histories: UserHistories, is_target: Bools, strong: int, rng: np.random.Generator
 ) -> ValidationSplit:
-    """Hide the newest target listening, or a share of it (and all of it for some users) where most times are missing.
+    """Hold out the newest streams of the target type, or a random share (all of some users) where times are missing.
 
-    `is_target` is [items]. What has no time was before everything; pairs heard before the cut are no truth.
+    `is_target` is [items]. What has no time was before everything; pairs streamed before the cut are no truth.
     """
     of_target = is_target[histories.items]
     times = histories.timestamps[of_target & (histories.signals < strong)]

@@ -41,12 +41,12 @@ class UserExamples:
         unknown: Floats = encode_columns(self.features.columns, {}, 1)[0]
         return unknown
 
-    def user_features(self, pairs: UserItemPairs, forget: Bools, nobody: Bools) -> Floats:
+    def user_features(self, pairs: UserItemPairs, forget: Bools, unknown: Bools) -> Floats:
         """[pairs, width] features of each pair's user, without any event on the pair's own item.
 
         Args:
             forget: [pairs] leave out everything of the target type: a listener new to it.
-            nobody: [pairs] leave out everything: a listener of whom nothing is known.
+            nobody: [pairs] leave out everything: a user of whom nothing is known.
         """
         bags = self.features.bags
         sums, counts = (part[pairs.users] for part in self._sums)
@@ -57,29 +57,29 @@ class UserExamples:
         sums[row, bag] -= self.features.content[item]
         counts[row, bag] -= 1
         target = np.arange(bags.count) % bags.groups == 0
-        emptied = (forget[:, None] & target) | nobody[:, None] | (counts == 0)
+        emptied = (forget[:, None] & target) | unknown[:, None] | (counts == 0)
         sums[emptied] = 0
         counts[emptied] = 0
-        columns = np.where(nobody[:, None], self._unknown, self._columns[pairs.users])
+        columns = np.where(unknown[:, None], self._unknown, self._columns[pairs.users])
         return self.features.join(columns.astype(np.float32), bag_means(sums, counts))
 
     @cached_property
-    def _heard(self) -> tuple[Int64s, Int64s]:
+    def _left_out_items(self) -> tuple[Int64s, Int64s]:
         """Where each user's items begin that are not to be recommended, and the items."""
         gone = left_out(self.histories.signals, self.features.bags.strong, self.negative_signals)
         pairs = pairs_of(self.histories.keep(gone), ANY)
         return np.searchsorted(pairs.users, np.arange(len(self.histories) + 1)), pairs.items
 
     def false_negatives(self, pairs: UserItemPairs) -> Bools:
-        """[pairs, pairs] true where the row's user would never be recommended the column's item, the label included."""
-        begin, heard = self._heard
+        """[pairs, pairs] false-negative mask: the column's item is the label, or left out for the row's user."""
+        begin, left_out_items = self._left_out_items
         items, column = np.unique(pairs.items, return_inverse=True)
         place = np.full(len(self.features.content), -1)
         place[items] = np.arange(len(items))
         lengths = np.diff(begin)[pairs.users]
         first = np.cumsum(lengths) - lengths
         events = np.arange(lengths.sum()) + np.repeat(begin[pairs.users] - first, lengths)
-        row, found = np.repeat(np.arange(len(pairs)), lengths), place[heard[events]]
+        row, found = np.repeat(np.arange(len(pairs)), lengths), place[left_out_items[events]]
         blocked = np.zeros((len(pairs), len(items)), bool)
         blocked[row[found >= 0], found[found >= 0]] = True
         return blocked[:, column]

@@ -27,7 +27,7 @@ class Tower(nn.Module):
 
 
 class TwoTowers(nn.Module):
-    """A listener and an item meet in the cosine of their vectors."""
+    """User and item tower; a score is the cosine of their vectors."""
 
     def __init__(self, user_width: int, item_width: int, hidden: Sequence[int], dim: int, dropout: float) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def in_batch_loss(logits: Tensor, log_q: Tensor | None, blocked: Tensor) -> Tens
     Args:
         logits: [pairs, pairs]; row r is user r, whose label is column r.
         log_q: [pairs] logarithm of the chance that a draw is this column's item.
-        blocked: [pairs, pairs] no negatives: the label itself drawn again, or another item that the user has heard.
+        blocked: [pairs, pairs] no negatives: the label itself drawn again, or another item that the user has streamed.
     """
     own = torch.eye(len(logits), dtype=torch.bool)
     if log_q is not None:

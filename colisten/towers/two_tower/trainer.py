@@ -1,4 +1,4 @@
-"""Training of the two towers on (user, item heard) pairs; its cost grows with their number alone."""
+"""Training of the two towers on (user, streamed item) pairs; its cost grows with their number alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from colisten.towers.two_tower.model import TwoTowers, in_batch_loss
 COLD_DRAWS = 0.1
 """Share of draws that forget the user's target-type history, so that the tower learns to do without."""
 NOBODY_DRAWS = 0.05
-"""Share of draws that forget everything: what nobody in particular would hear."""
+"""Share of draws whose user features are all unknown, for users without any history."""
 _HIGH_VALUE = 0.9
 """A pair worth as much as this share of all pairs is drawn always; one in ten does not make the scale."""
 _SHARD_BYTES = 1 << 30
@@ -31,7 +31,7 @@ _SHARD_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What of the training depends on the data."""
+    """Training options that are selected per data set."""
 
     temperature: float = 0.1
     """Of the softmax."""
@@ -41,7 +41,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What the towers learn from."""
+    """Training set of the two towers."""
 
     histories: UserHistories
     features: UserFeatures
@@ -62,7 +62,7 @@ class TrainingSet:
 
     @cached_property
     def popularity(self) -> Int64s:
-        """[items] how many users heard each."""
+        """[items] how many users streamed each."""
         return np.bincount(self.pairs.items, minlength=len(self.is_target))
 
     @cached_property
@@ -72,15 +72,15 @@ class TrainingSet:
         target, others = int(is_target.sum()), int((~is_target).sum())
         share = min(1.0, self.training_options.other_types * target / others) if target and others else 1.0
         chance = np.where(is_target, 1, share).astype(np.float32)
-        heard = self.histories.keep(self.histories.signals < self.features.bags.strong)
-        keys = heard.keys
+        streams = self.histories.keep(self.histories.signals < self.features.bags.strong)
+        keys = streams.keys
         order = np.argsort(keys, kind="stable")
         first = np.flatnonzero(np.diff(keys[order], prepend=-1))
         if self.half_life and len(first):
-            last = np.maximum.reduceat(heard.timestamps[order], first)
-            chance *= freshness(last, int(heard.timestamps.max()), self.half_life)
-        if heard.values is not None and len(first):
-            value = np.add.reduceat(np.maximum(heard.values[order], 0), first)
+            last = np.maximum.reduceat(streams.timestamps[order], first)
+            chance *= freshness(last, int(streams.timestamps.max()), self.half_life)
+        if streams.values is not None and len(first):
+            value = np.add.reduceat(np.maximum(streams.values[order], 0), first)
             chance *= np.minimum(value / max(float(np.quantile(value, _HIGH_VALUE)), 1e-9), 1)
         return chance
 
@@ -119,7 +119,7 @@ class TrainingSet:
 
 
 class TwoTowerTrainer:
-    """One run of the optimiser over `epochs` epochs; call `epoch` so many times."""
+    """Trainer of `epochs` epochs with a cosine schedule; call `epoch` once for each."""
 
     def __init__(
         self, data: TrainingSet, seed: int, epochs: int, *, model: TwoTowers | None = None, rate_scale: float = 1.0
@@ -159,8 +159,8 @@ class TwoTowerTrainer:
 
     def loss(self, examples: UserExamples, pairs: UserItemPairs) -> Tensor:
         """In-batch softmax over the batch's items."""
-        forget, nobody = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
-        users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, nobody)))
+        forget, unknown = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
+        users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, unknown)))
         items = self.model.item(self.data.item_inputs(pairs.items, own=1))
         log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.logq else None
         blocked = torch.from_numpy(examples.false_negatives(pairs))

@@ -17,15 +17,14 @@ from colisten.towers.linear.model import (
     ItemInputs,
     LinearModel,
     LinearOptions,
-    LinearSearch,
     fit_linear,
     interaction_matrix,
 )
 from colisten.towers.selection.greedy_search import GreedySearch
+from colisten.towers.selection.linear_search import LinearSearch
 from colisten.towers.selection.ranking_task import RankingTask, within_one_standard_error
 from colisten.towers.selection.validation_split import split_validation
-
-from . import worlds
+from tests.towers import worlds
 
 CHOICE = LinearOptions(signals=1, warm=Ridge(5.0, 0.0), cold=Ridge(9.0, 0.0))
 

@@ -5,35 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import polars as pl
-import pytest
 
 from colisten.progress import Progress
 from colisten.settings import GraphSettings, Settings, TowersSettings
-from colisten.towers.selection.top_k import TOP_K_OPTIONS, _ranked, choose_top_k
-
-from . import worlds
+from colisten.towers.selection.top_k import TOP_K_OPTIONS, choose_top_k
+from tests.towers import worlds
 
 QUIET = Progress(quiet=True)
 SETTINGS = Settings(target="book")
-
-
-@pytest.mark.parametrize("top_k", [1, 3, 8])
-def test_an_edge_stays_if_either_end_counts_it_among_its_strongest_of_a_type(top_k: int) -> None:
-    rng = np.random.default_rng(1)
-    kind = np.array(["book", "pod"])[rng.integers(0, 2, 40)]
-    pairs = [(a, b, rng.random()) for a in range(40) for b in range(a + 1, 40) if rng.random() < 0.6]
-    src, dst, weight = zip(*pairs, strict=True)
-    about = {"src": src, "dst": dst, "src_type": kind[list(src)], "dst_type": kind[list(dst)], "listeners": 1}
-    edges = pl.DataFrame(about | {"weight": weight})
-
-    def strongest(end: int, other: int) -> bool:
-        mine = [(w, a + b - end) for a, b, w in pairs if end in (a, b) and kind[a + b - end] == kind[other]]
-        return other in [far for _, far in sorted(mine, reverse=True)[:top_k]]
-
-    kept = {(a, b) for a, b, _ in pairs if strongest(a, b) or strongest(b, a)}
-    assert set(_ranked(edges).filter(pl.col("rank") < top_k).select("src", "dst").rows()) == kept
-    assert len(kept) < len(pairs)
 
 
 def test_what_is_set_is_not_chosen(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from colisten.listening.history_reading import read_histories
 from colisten.listening.pairs import pairs_of
 from colisten.towers.selection.ranking_task import RankingTask
 from colisten.towers.selection.validation_split import split_validation
-
-from . import worlds
+from tests.towers import worlds
 
 
 @pytest.fixture(params=[True, False], ids=["by time", "by pairs"])
