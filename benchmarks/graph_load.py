@@ -9,8 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edges import make
-
+from benchmarks.edges import make
 from colisten.graph_store import loading
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.server.managed import ManagedServer

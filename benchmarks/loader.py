@@ -16,16 +16,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from loader_balance import balanced_against_unbalanced
-from loader_graphs import RandomGraph, batches_of, load, random_graph
-from loader_memory import streaming_memory
-from loader_peers import cypher_batches, in_memory, neighbour_loaders, read_some
+import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.typing import WITH_TORCH_SPARSE
 
+from benchmarks.loader_balance import balanced_against_unbalanced
+from benchmarks.loader_graphs import RandomGraph, batches_of, load, random_graph
+from benchmarks.loader_memory import streaming_memory
+from benchmarks.loader_peers import cypher_batches, in_memory, neighbour_loaders, read_some
 from colisten.arrays import Floats
 from colisten.cores import half_the_cores
 from colisten.gnn.lightning_module import GnnTraining
@@ -104,7 +106,7 @@ def peers_in_memory(graph: RandomGraph, features: Floats) -> list[Callable[[], f
     if not WITH_TORCH_SPARSE:
         return []
     loaders = neighbour_loaders(in_memory(graph, features), FAN_OUT, BATCH)
-    return [lambda each=each: steady_rate(each, 32) for each in loaders]
+    return [partial(steady_rate, each, 32) for each in loaders]
 
 
 def fresh(endpoint: Endpoint, cache_mb: int = 4096) -> LiveAdjacency:
@@ -196,7 +198,7 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
             batch = next(batches)
             waited += time.perf_counter() - asked
             optimiser.zero_grad()
-            training.loss(batch).mean().backward()
+            torch.autograd.backward(training.loss(batch).mean())
             optimiser.step()
         batches.close()
         yield row(name, "share of training epochs spent waiting for data", waited / (time.perf_counter() - begin))
@@ -230,8 +232,8 @@ def measure(names: list[str], repeat: int, memory_mb: int) -> Iterator[Row]:
         server = ManagedServer(Path(folder) / "neo4j", Neo4jSettings(memory_mb=memory_mb), QUIET)
         try:
             for name in names:
-                size, *imbalance = name.split(":")
-                graph = random_graph(int(float(size.rstrip("M")) * 1e6), tuple(map(int, imbalance)))
+                size, a, b, c = name.split(":")
+                graph = random_graph(int(float(size.rstrip("M")) * 1e6), (int(a), int(b), int(c)))
                 endpoint = load(server, graph)
                 place = Path(folder) / name.replace(":", "-")
                 yield from opening(name, graph, endpoint)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Codes, Floats, Int32s, Int64s
+from colisten.arrays import Bools, Codes, Floats, Int32s, Int64s
 from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.importing import import_graph
@@ -39,10 +39,11 @@ class RandomGraph:
     def items(self) -> int:
         return len(self.node_type)
 
-    def of_pair(self, pair: tuple[int, int]) -> np.ndarray:
+    def of_pair(self, pair: tuple[int, int]) -> Bools:
         """Which edges join these types."""
         kinds = self.node_type[self.src] + self.node_type[self.dst]
-        return kinds == sum(pair)
+        chosen: Bools = kinds == sum(pair)
+        return chosen
 
 
 def random_graph(edges: int, imbalance: tuple[int, int, int], seed: int = 0) -> RandomGraph:

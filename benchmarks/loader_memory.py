@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from loader_graphs import NAMES, batches_of, random_graph
 from pydantic import SecretStr
 
+from benchmarks.loader_graphs import NAMES, batches_of, random_graph
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.hetero import to_hetero_data

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from loader_graphs import NAMES, PAIRS, RELATIONSHIPS, RandomGraph
 from neo4j import Driver
 from torch_geometric.data import HeteroData
 from torch_geometric.loader import NeighborLoader
 from torch_geometric.sampler import NeighborSampler
 
+from benchmarks.loader_graphs import NAMES, PAIRS, RELATIONSHIPS, RandomGraph
 from colisten.arrays import Floats, Int64s
 
 

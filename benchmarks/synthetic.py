@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from colisten.arrays import Floats, Int64s
+from colisten.arrays import Floats, Floats64, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.item_knn import ItemKNN
 from colisten.evaluation.baselines.popularity import Popularity
@@ -48,7 +48,7 @@ class Oracle(Baseline):
 
     world: Path
 
-    def learn(self, data: ListeningData) -> None:
+    def _fit(self, data: ListeningData) -> None:
         self._truth = true_preferences(self.world)
         users = {name: place for place, name in enumerate(self._truth.user_ids)}
         items = {name: place for place, name in enumerate(self._truth.item_ids)}
@@ -67,8 +67,8 @@ class KnownItems(Oracle):
     knows as much.
     """
 
-    def learn(self, data: ListeningData) -> None:
-        super().learn(data)
+    def _fit(self, data: ListeningData) -> None:
+        super()._fit(data)
         given, (users, items) = self._truth.preferences, self._events(data)
         people = given.users[self._users]
         tastes = torch.from_numpy(people[:, :, :DIM].mean(axis=1))
@@ -82,7 +82,7 @@ class KnownItems(Oracle):
             likely = [torch.log_softmax(scores[:, kind], dim=1) * heard[:, kind] for kind in self._kinds()]
             loss = 0.5 * offset.square().sum() - sum(each.sum() for each in likely)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
         self._scores = scores.detach().numpy()
 
@@ -96,7 +96,8 @@ class KnownItems(Oracle):
             yield np.flatnonzero(self._truth.type_of == kind)
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
-        return self._scores[users][:, self._items[items]]
+        found: Floats = self._scores[users][:, self._items[items]]
+        return found
 
 
 def only(split: Path, kind: str, out: Path) -> Path:
@@ -143,11 +144,12 @@ def hits(world: Path, split: Path, held_out: HeldOutStreams, folder: Path) -> pl
             for segment in ("all", "warm", "cold")
             if segment in accuracy
         ]
-        print(f"{held_out.item_type}, {name}: HR@10 {accuracy['all']['hr@10'].mean():.3f}", file=sys.stderr, flush=True)
+        rate = accuracy["all"]["hr@10"].to_numpy().mean()
+        print(f"{held_out.item_type}, {name}: HR@10 {rate:.3f}", file=sys.stderr, flush=True)
     return pl.concat(found)
 
 
-def ratio(values: Mapping[str, Floats], one: str, other: str) -> dict[str, float]:
+def ratio(values: Mapping[str, Floats64], one: str, other: str) -> dict[str, float]:
     """HR of one model over that of another, with its interval."""
     both = np.stack([values[one], values[other]], axis=1)
     draws = bootstrap(both, 2000, np.random.default_rng(7))
@@ -176,7 +178,10 @@ def told(table: pl.DataFrame, kind: str) -> dict[str, object]:
     }
 
 
-def main(out: str = "", users: int = 3000, seeds: int = 3) -> None:
+def main() -> None:
+    out = sys.argv[1] if len(sys.argv) > 1 else ""
+    users = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
+    seeds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     parts = []
     for seed in range(7, 7 + seeds):
         with tempfile.TemporaryDirectory() as scratch:
@@ -199,4 +204,4 @@ def main(out: str = "", users: int = 3000, seeds: int = 3) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:4]))
+    main()

@@ -34,7 +34,7 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
-    return click.Context(command, parent, name, **command.context_settings | {"terminal_width": _WIDTH})
+    return click.Context(command, parent, name, **{**command.context_settings, "terminal_width": _WIDTH})
 
 
 if __name__ == "__main__":

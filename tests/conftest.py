@@ -27,6 +27,13 @@ if "COLISTEN_SHARED_DATA" in os.environ:
     os.environ[_SHARED_DATA] = os.environ.pop("COLISTEN_SHARED_DATA")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server, so that no test has to say so itself."""
+    for item in items:
+        if "neo4j_endpoint" in getattr(item, "fixturenames", ()):
+            item.add_marker("neo4j")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """Real data sets and an independent judge, by their path below the folder COLISTEN_SHARED_DATA; else a skip."""

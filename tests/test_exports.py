@@ -52,7 +52,7 @@ def test_the_pages_need_nothing_else(page: str) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'colisten' has no attribute 'nothing'"):
-        colisten.nothing  # type: ignore[attr-defined]  # noqa: B018
+        colisten.nothing  # noqa: B018
 
 
 def test_importing_it_imports_none_of_its_rooms() -> None:

@@ -37,7 +37,7 @@ def days(split: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     A new item comes in the middle of the order of the ids, so that a rebuild numbers all others otherwise.
     """
     items, events = (pl.read_parquet(split / "train" / f"{name}.parquet") for name in ("items", "interactions"))
-    last, place = events["timestamp"].max(), pl.int_range(pl.len())
+    last, place = events.select(pl.col("timestamp").max()).item(), pl.int_range(pl.len())
     folders = []
     for back, known in ((8, place % 15 > 2), (4, place % 15 > 0), (0, place % 40 > 0)):
         folder = tmp_path_factory.mktemp("day")
@@ -68,6 +68,7 @@ def run_while_somebody_asks(words: list[str], question: list[str], colisten: Col
     """Run to its end; meanwhile every question is answered in full."""
     answers = []
     with subprocess.Popen(command(*words), env=colisten.environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         while process.poll() is None:
             answers.append(colisten(*question))
             time.sleep(2)

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -27,7 +28,7 @@ TYPES = ("audiobook", "podcast", "course")
 
 
 @pytest.fixture(scope="module")
-def graph(neo4j_endpoint: Endpoint) -> Driver:
+def graph(neo4j_endpoint: Endpoint) -> Iterator[Driver]:
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
         yield driver
@@ -51,6 +52,7 @@ def colisten_run(split: Path, workdir: Path) -> list[str]:
 def kill_in(title: str, words: list[str], colisten: Colisten) -> None:
     """Run until the stage of that title begins, then kill -9."""
     with subprocess.Popen(command(*words), env=colisten.environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         for line in process.stderr:
             if line.startswith(f"{title} …"):
                 process.send_signal(signal.SIGKILL)
@@ -64,7 +66,7 @@ def test_killed_in_any_stage_it_ends_with_the_graph_of_the_edges_file(ran: Path,
     marker = read_marker(graph, "neo4j")
     assert marker is not None
     assert (marker.fingerprint, dict(marker.edges)) == (wanted.fingerprint, dict(wanted.edges))
-    by_type = dict(graph.execute_query("MATCH ()-[e]->() RETURN type(e), count(e)").records)
+    by_type: dict[str, int] = dict(graph.execute_query("MATCH ()-[e]->() RETURN type(e), count(e)").records)
     beliefs = by_type.pop("PREDICTS", 0)
     assert sum(by_type.values()) == wanted.total
     learned = pl.read_parquet(ran / "towers/weights.parquet").group_by("dst").len()["len"]

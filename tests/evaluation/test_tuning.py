@@ -61,7 +61,8 @@ def test_each_baseline_ends_with_the_best_of_its_grid(data: ListeningData) -> No
         assert validation is not None
         ndcg = {penalty: validation.ndcg(EASE(penalty=penalty)).mean() for penalty in GRIDS["ease"]["penalty"]}
         assert values["ease"] == {"penalty": max(ndcg, key=lambda penalty: ndcg[penalty])}
-        best = validation.ndcg(ItemKNN(**values["itemknn"])).mean()  # type: ignore[arg-type]  # k is whole in the grid
+        knn = values["itemknn"]
+        best = validation.ndcg(ItemKNN(k=int(knn["k"]), shrink=knn["shrink"])).mean()
         assert best >= max(validation.ndcg(ItemKNN(k=k)).mean() for k in (20, 100, 300))
 
 

@@ -34,7 +34,8 @@ class _GAT(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         x = (self.first(x, edge_index) + self.own(x)).relu()
-        return x + self.second(x, edge_index)
+        found: Tensor = x + self.second(x, edge_index)
+        return found
 
 
 class GAT(nn.Module):
@@ -75,37 +76,39 @@ class TakesNothing(nn.Module):
     """Cannot be made."""
 
 
-class ReturnsATensor(nn.Module):
+class _Made(nn.Module):
     def __init__(self, metadata: Metadata, in_channels: int, out_channels: int) -> None:
         super().__init__()
 
+
+class ReturnsATensor(_Made):
     def forward(self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors) -> Tensor:
         return next(iter(x_dict.values()))
 
 
-class ForgetsAType(ReturnsATensor):
-    def forward(self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors) -> NodeTensors:  # type: ignore[override]
+class ForgetsAType(_Made):
+    def forward(self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors) -> NodeTensors:
         return dict(list(x_dict.items())[:1])
 
 
-class TooWide(ReturnsATensor):
-    def forward(self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors) -> NodeTensors:  # type: ignore[override]
+class TooWide(_Made):
+    def forward(self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors) -> NodeTensors:
         return {name: torch.cat([x] * 9, dim=1) for name, x in x_dict.items()}
 
 
-class LosesSeeds(ReturnsATensor):
+class LosesSeeds(_Made):
     def __init__(self, metadata: Metadata, in_channels: int, out_channels: int) -> None:
         super().__init__(metadata, in_channels, out_channels)
         self.lin = nn.Linear(in_channels, out_channels)
 
-    def forward(self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors) -> NodeTensors:  # type: ignore[override]
+    def forward(self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors) -> NodeTensors:
         return {name: self.lin(x)[1:] for name, x in x_dict.items()}
 
 
-class WantsMore(ReturnsATensor):
+class WantsMore(_Made):
     def forward(
         self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_time_dict: EdgeTensors, more: int
-    ) -> Tensor:  # type: ignore[override]
+    ) -> Tensor:
         return next(iter(x_dict.values()))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning import LightningModule, Trainer
 
 from colisten.errors import SettingsError, WorkdirError
 from colisten.gnn.embedding import embed, embed_items
@@ -61,7 +62,7 @@ def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     whole = train_gnn(adjacency, text, options, seed=1, folder=tmp_path / "whole", progress=QUIET)
     original = EpochReport.on_train_epoch_start
 
-    def killed(self: EpochReport, trainer, pl_module) -> None:  # type: ignore[no-untyped-def]
+    def killed(self: EpochReport, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch == 2:
             raise KilledError
         original(self, trainer, pl_module)

@@ -53,7 +53,7 @@ def _model(adjacency: SnapshotAdjacency, features: NodeFeatures, aggregate: Aggr
 
 
 def _metadata(adjacency: SnapshotAdjacency) -> tuple[list[str], list[tuple[str, str, str]]]:
-    return list(adjacency.node_types), [tuple(edge_type) for edge_type in adjacency.edge_types]
+    return list(adjacency.node_types), [(src, relation, dst) for src, relation, dst in adjacency.edge_types]
 
 
 def _sample(adjacency: SnapshotAdjacency, seeds: list[int]) -> Neighbourhood:
@@ -146,7 +146,8 @@ def test_without_a_sparse_product_the_same_comes_out(
 
 def test_the_gradient_reaches_every_parameter(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
     model = _model(adjacency, features)
-    (seed_vectors(model, _batch(adjacency, features, list(range(60)))) * torch.randn(60, CHANNELS)).sum().backward()
+    vectors = seed_vectors(model, _batch(adjacency, features, list(range(60))))
+    torch.autograd.backward((vectors * torch.randn(60, CHANNELS)).sum())
     for name, parameter in model.named_parameters():
         for kind in range(3):
             assert parameter.grad is not None

@@ -23,8 +23,8 @@ def test_from_neo4j_as_from_memory(neo4j_endpoint: Endpoint, neo4j_driver: Drive
     text = np.random.default_rng(0).normal(size=(150, 8)).astype(np.float32)
     options = worlds.QUICK.model_copy(update={"max_epochs": 2})
     snapshot = graph.adjacency()
-    kinds = {"node_type": graph.node_type, "node_types": graph.node_types}
-    with LiveAdjacency.open(neo4j_endpoint, connections=2, **kinds) as live:
+    kinds = graph.node_types
+    with LiveAdjacency.open(neo4j_endpoint, connections=2, node_type=graph.node_type, node_types=kinds) as live:
         models = [
             train_gnn(adjacency, text, options, seed=3, folder=tmp_path / name, progress=QUIET)
             for name, adjacency in (("live", live), ("snapshot", snapshot))

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colisten.arrays import Bools
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
 from colisten.gnn.supervision import (
@@ -133,11 +134,12 @@ def test_log_chance_makes_the_sum_over_negatives_unbiased() -> None:
     assert np.mean(naive) < 0.5 * weight.sum()
 
 
-def _others_without_first_row(contrast: Contrast, seed: int) -> np.ndarray:
+def _others_without_first_row(contrast: Contrast, seed: int) -> Bools:
     row = seed % len(contrast.positive)
     mine = contrast.positive[row]
     elsewhere = np.isin(contrast.negatives, np.delete(contrast.positive, row))
-    return (contrast.negatives != mine) | elsewhere
+    others: Bools = (contrast.negatives != mine) | elsewhere
+    return others
 
 
 def test_held_out_edges_are_drawn_once_for_all(adjacency: SnapshotAdjacency) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning import LightningModule, Trainer
 from torch import nn
 from torch_geometric.data import HeteroData
 
@@ -174,7 +175,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, monkeyp
     whole = _train(world, tmp_path / "whole", max_epochs=6)
     original = EpochReport.on_train_epoch_start
 
-    def killed(self: EpochReport, trainer, pl_module) -> None:  # type: ignore[no-untyped-def]
+    def killed(self: EpochReport, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch == 3:
             raise KilledError
         original(self, trainer, pl_module)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import polars as pl
 import pytest
 
 from tests.listening.sources import Importer, event
-from tests.worlds import Event, plain_users, write_listening
+from tests.worlds import Columns, Event, plain_users, write_listening
 
 TYPES = ["audiobook", "audiobook", "podcast"]
 EVENTS: list[Event] = [(0, 0, 0, 5), (0, 1, 1, 6), (1, 0, 2, None), (1, 2, 1, 3), (2, 0, 0, 9), (2, 0, 0, 11)]
 SIGNALS = ("stream", "play", "follow")
+
+
+class Changes(TypedDict, total=False):
+    events: Sequence[Event]
+    items: Columns
+    users: pl.DataFrame
+    signals: Sequence[str]
+    strong: int
 
 
 def test_streams_are_the_strong_interactions(tmp_path: Path) -> None:
@@ -33,11 +44,11 @@ def test_streams_are_the_strong_interactions(tmp_path: Path) -> None:
         {"signals": ("stream", "play", "preview")},
     ],
 )
-def test_the_digest_changes_with_all_that_is_learned_from(tmp_path: Path, other: dict[str, object]) -> None:
-    usual: dict[str, object] = {"events": EVENTS, "signals": SIGNALS, "strong": 2}
+def test_the_digest_changes_with_all_that_is_learned_from(tmp_path: Path, other: Changes) -> None:
+    write = partial(write_listening, item_types=TYPES, events=EVENTS, signals=SIGNALS, strong=2)
 
-    def digest(name: str, changes: dict[str, object]) -> str:
-        return write_listening(tmp_path / name, TYPES, **usual | changes).digest()  # type: ignore[arg-type]
+    def digest(name: str, changes: Changes) -> str:
+        return write(tmp_path / name, **changes).digest()
 
     assert digest("one", {}) == digest("same", {}) != digest("other", other)
 

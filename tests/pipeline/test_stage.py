@@ -38,18 +38,18 @@ class Kitchen:
 
     def stages(self) -> list[Stage]:
         names = list(self.inputs)
-        return [
-            Stage(
-                name,
-                name.title(),
-                depends_on=tuple(names[i - 1 : i]),
-                settings=(),
-                other_inputs=lambda _, name=name: self.inputs[name],
-                run=lambda _, name=name: self.results[name],
-                output_exists=lambda _: self.there,
-            )
-            for i, name in enumerate(names)
-        ]
+        return [self._stage(name, tuple(names[i - 1 : i])) for i, name in enumerate(names)]
+
+    def _stage(self, name: str, depends_on: tuple[str, ...]) -> Stage:
+        return Stage(
+            name,
+            name.title(),
+            depends_on=depends_on,
+            settings=(),
+            other_inputs=lambda _: self.inputs[name],
+            run=lambda _: self.results[name],
+            output_exists=lambda _: self.there,
+        )
 
 
 def test_a_second_run_does_nothing(context: Context) -> None:

@@ -18,8 +18,6 @@ from colisten.progress import Progress
 from colisten.settings import Settings, _Section, keys
 from colisten.workdir import Workdir
 
-pytestmark = [pytest.mark.neo4j, pytest.mark.slow]
-
 SMALL = (
     "gnn.max_epochs=1", "gnn.dim=8", "gnn.edges_per_epoch=500", "towers.epochs=1", "towers.hidden=16", "towers.dim=8",
     "towers.minutes=.05",

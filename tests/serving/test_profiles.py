@@ -48,7 +48,7 @@ def test_what_is_read_is_what_was_heard(
                 assert [histories.features[name][place]] == (user[name].to_list() or [None])
             taste = histories.features["taste"][place]
             known = next(iter(user["taste"].to_list()), None)
-            assert taste is None if known is None else np.allclose(taste, known)  # type: ignore[arg-type]
+            assert taste is None if known is None else np.allclose(np.array(taste), known)
 
 
 def test_of_two_items_with_one_title_that_of_more_people_is_meant(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from colisten.towers.parts import TowerPart
 from colisten.towers.training import TowerSelection, train_towers
 from colisten.towers.two_tower.trainer import TrainingOptions
 from colisten.towers.user_encoder import UserEncoder
+from tests.worlds import Event, plain_users
 
 from . import worlds
 
@@ -41,7 +42,8 @@ def train(data: ListeningData, text: Floats, out: Path, settings: Settings = SET
 
 def scores(data: ListeningData, out: Path) -> Floats:
     people = UserEncoder.load(out).encode(read_histories(data))
-    return people @ load_file(out / "items.safetensors")["vectors"].T
+    found: Floats = people @ load_file(out / "items.safetensors")["vectors"].T
+    return found
 
 
 def separation(data: ListeningData, found: Floats) -> float:
@@ -72,14 +74,14 @@ def test_many_types_a_missing_target_and_one_event(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "many", types=types, per_type=4, users=40)
     train(data, text, tmp_path / "towers", SETTINGS.model_copy(update={"target": "film"}))
     assert scores(data, tmp_path / "towers").shape == (40, 116)
-    lone = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], worlds.plain_users(2))
+    lone = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], plain_users(2))
     train(lone, text[:3], tmp_path / "towers")
     assert np.isfinite(scores(lone, tmp_path / "towers")).all()
 
 
 @pytest.mark.parametrize("parts", [("linear",), ("popular",), ("linear", "towers")])
 def test_one_event_is_enough_for_any_parts(tmp_path: Path, parts: tuple[str, ...]) -> None:
-    lone = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], worlds.plain_users(2))
+    lone = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], plain_users(2))
     towers = SETTINGS.towers.model_copy(update={"parts": parts})
     settings = SETTINGS.model_copy(update={"towers": towers})
     train(lone, np.zeros((3, 8), np.float32), tmp_path / "towers", settings)
@@ -149,7 +151,8 @@ def test_shards_of_users_learn_as_well_as_one(tmp_path: Path, monkeypatch: pytes
 def test_unknown_values_and_nobody_get_vectors_and_nobody_the_popular_items(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     share = 1 / np.arange(1, 31)
-    events = [(u, int(i), 0, None) for u in range(300) for i in rng.choice(30, 5, replace=False, p=share / share.sum())]
+    chance = share / share.sum()
+    events: list[Event] = [(u, int(i), 0, None) for u in range(300) for i in rng.choice(30, 5, replace=False, p=chance)]
     data = worlds.write(tmp_path / "data", ["book"] * 30, events, worlds.described_users(300, rng))
     text = rng.normal(size=(30, 8)).astype(np.float32)
     train(data, text, tmp_path / "towers")

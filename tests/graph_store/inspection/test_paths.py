@@ -49,7 +49,7 @@ def world(
 
 
 def by_hand(edges: Edges, heard: set[int], wanted: int) -> list[tuple[float, tuple[int, ...]]]:
-    chains = [(source, wanted) for source in heard]
+    chains: list[tuple[int, ...]] = [(source, wanted) for source in heard]
     chains += [(s, m, wanted) for s, m in product(heard, range(ITEMS)) if s != wanted and m not in heard | {wanted}]
     found = []
     for chain in chains:

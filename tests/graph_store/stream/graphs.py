@@ -35,9 +35,9 @@ class Graph:
             relation=self.relation, relations=self.relations, version="v1",
         )  # fmt: skip
 
-    def networkx(self) -> nx.MultiGraph:
+    def networkx(self) -> nx.MultiGraph[int]:
         """Edges keyed by the code of their relation."""
-        graph = nx.MultiGraph()
+        graph: nx.MultiGraph[int] = nx.MultiGraph()
         graph.add_nodes_from((item, {"kind": int(kind)}) for item, kind in enumerate(self.node_type))
         columns = (self.src, self.dst, self.relation, self.weight)
         for a, b, relation, weight in zip(*(column.tolist() for column in columns), strict=True):

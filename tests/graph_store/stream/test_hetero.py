@@ -16,7 +16,7 @@ from colisten.graph_store.stream.blocks import blocks
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from tests.graph_store.stream.graphs import Graph, random_graph
-from tests.graph_store.stream.test_sampler import some_seeds, ways
+from tests.graph_store.stream.test_sampler import Way, some_seeds, ways
 
 worlds = st.builds(
     random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3), st.integers(1, 2)
@@ -29,7 +29,7 @@ def features(graph: Graph, width: int = 4) -> Any:
 
 @settings(max_examples=100, deadline=None)
 @given(worlds, ways, st.integers(0, 2**32))
-def test_a_batch_says_what_the_neighbourhood_says(graph: Graph, way: dict[str, Any], seed: int) -> None:
+def test_a_batch_says_what_the_neighbourhood_says(graph: Graph, way: Way, seed: int) -> None:
     adjacency, x = graph.adjacency(), features(graph)
     found = NeighbourSampler(adjacency, **way).sample(some_seeds(graph, seed), np.random.default_rng(seed))
     data = to_hetero_data(found, adjacency, x)
@@ -66,7 +66,8 @@ class Model(torch.nn.Module):
         self.layers = torch.nn.ModuleList(HeteroConv(conv, aggr="sum") for conv in convs)
 
     def forward(self, data: HeteroData, trim: bool) -> dict[str, torch.Tensor]:
-        x, ends = data.x_dict, data.edge_index_dict
+        x: dict[str, torch.Tensor] = data.x_dict
+        ends = data.edge_index_dict
         for depth, conv in enumerate(self.layers):
             if trim:
                 nodes, edges = data.num_sampled_nodes_dict, data.num_sampled_edges_dict

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing.context import ForkContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ from colisten.graph_store.stream import export as export_module
 from colisten.graph_store.stream import live as live_module
 from colisten.graph_store.stream import sampler as sampler_module
 from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.cache import RowCache
 from colisten.graph_store.stream.csr import EdgeArrays
+from colisten.graph_store.stream.draw import draw
+from colisten.graph_store.stream.edge_reading import read_edges
 from colisten.graph_store.stream.export import export_snapshot
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
@@ -40,7 +44,7 @@ from colisten.settings import Neo4jSettings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
 from tests.graph_store.stream.graphs import load, random_graph
-from tests.graph_store.stream.test_sampler import same, ways
+from tests.graph_store.stream.test_sampler import Way, same, ways
 
 GRAPH = random_graph(400, 6_000, 3, relations=2)
 
@@ -60,7 +64,7 @@ def opened(endpoint: Endpoint, room: int | None = None) -> LiveAdjacency:
         endpoint, connections=3, node_type=GRAPH.node_type, node_types=GRAPH.node_types, relations=GRAPH.relations
     )
     if room is not None:
-        live._cache, live._fits = live_module.RowCache(len(GRAPH.node_type), room), False
+        live._cache, live._fits = RowCache(len(GRAPH.node_type), room), False
     return live
 
 
@@ -70,8 +74,10 @@ def backends(loaded: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iter
     part, nothing = opened(loaded, room=3_000), opened(loaded, room=0)
     part.together = 4
     folder = tmp_path_factory.mktemp("snapshot") / "graph"
-    kinds = {"node_type": GRAPH.node_type, "node_types": GRAPH.node_types, "relations": GRAPH.relations}
-    exported = export_snapshot(loaded, folder, Progress(quiet=True), **kinds)
+    exported = export_snapshot(
+        loaded, folder, Progress(quiet=True),
+        node_type=GRAPH.node_type, node_types=GRAPH.node_types, relations=GRAPH.relations,
+    )  # fmt: skip
     live = [opened(loaded), part, nothing]
     yield [GRAPH.adjacency(), exported, *live]
     for adjacency in live:
@@ -90,9 +96,7 @@ def test_all_back_ends_see_the_same_graph(backends: list[Adjacency]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(way=ways, seed=st.integers(0, 2**32), count=st.integers(1, 60))
-def test_every_back_end_draws_the_same_batch(
-    backends: list[Adjacency], way: dict[str, object], seed: int, count: int
-) -> None:
+def test_every_back_end_draws_the_same_batch(backends: list[Adjacency], way: Way, seed: int, count: int) -> None:
     seeds = np.random.default_rng(seed).choice(len(GRAPH.node_type), count, replace=False)
     pairs = (GRAPH.src[:50].astype(np.int64), GRAPH.dst[:50].astype(np.int64))
     samplers = [NeighbourSampler(adjacency, **way) for adjacency in backends]
@@ -131,14 +135,12 @@ def test_labels_tell_the_node_types_when_nobody_else_does(loaded: Endpoint) -> N
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_one_relation_may_be_streamed_without_the_other(loaded: Endpoint, code: int) -> None:
-    kinds = {
-        "node_type": GRAPH.node_type,
-        "node_types": GRAPH.node_types,
-        "relations": GRAPH.relations[code : code + 1],
-    }
+    kind, kinds, relations = GRAPH.node_type, GRAPH.node_types, GRAPH.relations[code : code + 1]
     mine = GRAPH.relation == code
-    truth = SnapshotAdjacency.from_edges(GRAPH.src[mine], GRAPH.dst[mine], GRAPH.weight[mine], **kinds)
-    with LiveAdjacency.open(loaded, **kinds) as live:
+    truth = SnapshotAdjacency.from_edges(
+        GRAPH.src[mine], GRAPH.dst[mine], GRAPH.weight[mine], node_type=kind, node_types=kinds, relations=relations
+    )
+    with LiveAdjacency.open(loaded, node_type=kind, node_types=kinds, relations=relations) as live:
         found, expected = (each.neighbours(np.arange(len(GRAPH.node_type))) for each in (live, truth))
         np.testing.assert_array_equal(live.degrees, truth.degrees)
         np.testing.assert_array_equal(found.items, expected.items)
@@ -188,7 +190,7 @@ def test_an_error_in_a_thread_comes_where_its_batch_would_have(backends: list[Ad
         return len(found.nodes)
 
     threads = set(threading.enumerate())
-    seen = []
+    seen: list[int] = []
     with pytest.raises(KeyError, match="five"):
         seen.extend(stream(NeighbourSampler(backends[2], (3,)), epoch(), finish, prefetch=4))
     assert set(threading.enumerate()) == threads
@@ -196,7 +198,6 @@ def test_an_error_in_a_thread_comes_where_its_batch_would_have(backends: list[Ad
 
 def test_an_error_while_rows_are_read_holds_nobody_up(loaded: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter(range(1_000))
-    draw = sampler_module.draw
 
     def failing(*given: Any) -> Int64s:
         if next(calls) == 9:
@@ -239,9 +240,8 @@ def _sample_in_worker(live: LiveAdjacency, seeds: Int64s, answer: multiprocessin
     answer.put(found)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_worker_processes_open_connections_of_their_own(loaded: Endpoint, method: str) -> None:
-    context = multiprocessing.get_context(method)
+@pytest.mark.parametrize("context", [ForkContext(), SpawnContext()], ids=["fork", "spawn"])
+def test_worker_processes_open_connections_of_their_own(loaded: Endpoint, context: ForkContext | SpawnContext) -> None:
     seeds = np.arange(25)
     with opened(loaded) as live:
         truth = NeighbourSampler(GRAPH.adjacency(), (3, 3)).sample(seeds, np.random.default_rng(0))
@@ -369,7 +369,6 @@ def test_an_export_during_which_the_graph_changes_is_not_kept(
     neo4j_driver: Driver, neo4j_endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(neo4j_driver, random_graph(60, 500, 4))
-    read_edges = export_module.read_edges
 
     def interrupted(*given: Any) -> Iterator[EdgeArrays]:
         neo4j_driver.execute_query("MATCH ()-[r]->() WITH r LIMIT 1 DELETE r")

@@ -202,7 +202,7 @@ class Regressor(lightning.LightningModule):
     def training_step(self, batch: HeteroData) -> torch.Tensor:
         x = {name: value / 300 for name, value in batch.x_dict.items()}
         seeds = batch["Podcast"].batch_size
-        loss = (self.model(x, batch.edge_index_dict)[:seeds, 0] - x["Podcast"][:seeds, 0]).square().mean()
+        loss: torch.Tensor = (self.model(x, batch.edge_index_dict)[:seeds, 0] - x["Podcast"][:seeds, 0]).square().mean()
         self.losses.append(loss.item())
         return loss
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import Any, TypedDict
 
 import networkx as nx
 import numpy as np
@@ -15,15 +15,26 @@ from colisten.errors import SettingsError
 from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
-from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
+from colisten.graph_store.stream.sampler import Batch, Draw, NeighbourSampler
 from tests.graph_store.stream.graphs import Graph, random_graph
 
-ways = st.fixed_dictionaries({
-    "fan_out": st.lists(st.sampled_from([1, 2, 3, 7, -1]), min_size=1, max_size=3).map(tuple),
-    "draw": st.sampled_from(["uniform", "weighted", "top"]),
-    "refill": st.booleans(),
-    "held_out": st.sampled_from([None, HeldOutEdges(0.3, 5)]),
-})  # fmt: skip
+
+class Way(TypedDict):
+    """How a sampler draws."""
+
+    fan_out: tuple[int, ...]
+    draw: Draw
+    refill: bool
+    held_out: HeldOutEdges | None
+
+
+ways = st.builds(
+    Way,
+    fan_out=st.lists(st.sampled_from([1, 2, 3, 7, -1]), min_size=1, max_size=3).map(tuple),
+    draw=st.sampled_from(["uniform", "weighted", "top"]),
+    refill=st.booleans(),
+    held_out=st.sampled_from([None, HeldOutEdges(0.3, 5)]),
+)
 worlds = st.builds(
     random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3), st.integers(1, 2)
 )
@@ -44,7 +55,7 @@ def some_seeds(graph: Graph, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 @settings(max_examples=150, deadline=None)
 @given(worlds, ways, st.integers(0, 2**32))
-def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, way: dict[str, Any], seed: int) -> None:
+def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, way: Way, seed: int) -> None:
     seeds = some_seeds(graph, seed)
     found = NeighbourSampler(graph.adjacency(), **way).sample(seeds, np.random.default_rng(seed))
     truth = graph.networkx()
@@ -60,7 +71,7 @@ def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, way: dict[str, Any],
 
 @settings(max_examples=100, deadline=None)
 @given(worlds, ways, st.integers(0, 2**32))
-def test_nodes_and_edges_come_hop_by_hop(graph: Graph, way: dict[str, Any], seed: int) -> None:
+def test_nodes_and_edges_come_hop_by_hop(graph: Graph, way: Way, seed: int) -> None:
     seeds = some_seeds(graph, seed)
     found = NeighbourSampler(graph.adjacency(), **way).sample(seeds, np.random.default_rng(seed))
     node_hop = np.repeat(np.arange(len(found.nodes_per_hop)), found.nodes_per_hop)
@@ -75,7 +86,7 @@ def test_nodes_and_edges_come_hop_by_hop(graph: Graph, way: dict[str, Any], seed
 
 @settings(max_examples=100, deadline=None)
 @given(worlds, ways, st.integers(0, 2**32))
-def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, way: dict[str, Any], seed: int) -> None:
+def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, way: Way, seed: int) -> None:
     seeds = some_seeds(graph, seed)
     found = NeighbourSampler(graph.adjacency(), **way).sample(seeds, np.random.default_rng(seed))
     truth, types = graph.networkx(), len(graph.node_types)
@@ -102,9 +113,7 @@ def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, way: dict[str
 
 @settings(max_examples=100, deadline=None)
 @given(worlds, ways, st.integers(0, 2**32), st.booleans())
-def test_excluded_pairs_pass_no_message_either_way_at_any_hop(
-    graph: Graph, way: dict[str, Any], seed: int, turned: bool
-) -> None:
+def test_excluded_pairs_pass_no_message_either_way_at_any_hop(graph: Graph, way: Way, seed: int, turned: bool) -> None:
     rng = np.random.default_rng(seed)
     chosen = rng.random(len(graph.src)) < 0.3
     pairs = (graph.src[chosen].astype(np.int64), graph.dst[chosen].astype(np.int64))
@@ -120,7 +129,7 @@ def test_excluded_pairs_pass_no_message_either_way_at_any_hop(
 
 @settings(max_examples=60, deadline=None)
 @given(worlds, ways, st.integers(0, 2**32))
-def test_sampling_together_changes_nothing(graph: Graph, way: dict[str, Any], seed: int) -> None:
+def test_sampling_together_changes_nothing(graph: Graph, way: Way, seed: int) -> None:
     sampler = NeighbourSampler(graph.adjacency(), **way)
     edge = (graph.src[:1].astype(np.int64), graph.dst[:1].astype(np.int64))
     batches = [Batch(some_seeds(graph, seed + i), np.uint64(seed + i % 3), edge if i % 2 else None) for i in range(5)]

@@ -104,9 +104,10 @@ def test_edges_beyond_the_items_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["indptr", "items", "degrees", "node_type"])
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, name: str) -> None:
-    about = {"degrees": GRAPH.adjacency().degrees, "node_type": GRAPH.node_type}
-    edges = [EdgeArrays(GRAPH.src, GRAPH.dst, GRAPH.weight)]
-    write_snapshot(tmp_path / "graph", edges, **about, node_types=TYPES, relations=(CO_LISTENED,), version="v1").close()
+    write_snapshot(
+        tmp_path / "graph", [EdgeArrays(GRAPH.src, GRAPH.dst, GRAPH.weight)], degrees=GRAPH.adjacency().degrees,
+        node_type=GRAPH.node_type, node_types=TYPES, relations=(CO_LISTENED,), version="v1",
+    ).close()  # fmt: skip
     file = tmp_path / "graph" / f"{name}.npy"
     array = np.load(file)
     np.save(

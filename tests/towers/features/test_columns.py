@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from colisten.errors import DataError
 from colisten.towers.features.columns import TextColumn, encode_columns, fit_columns, from_json, to_json
 
-TRAINED = {
+TRAINED: dict[str, Sequence[object]] = {
     "age": [20, 40, None, 60],
     "country": ["GB", "GB", "GB", "XX"],
     "nothing": [None] * 4,

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
+from colisten.arrays import Floats
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import SHRINK, Candidates, candidates, likeness
 from colisten.towers.linear.item_weights import Ridge, _blocks, item_weights
@@ -38,7 +39,8 @@ def fit(heard: csr_array, given: Candidates, *ridges: Ridge) -> list[np.ndarray]
 
 def some_text(rng: np.random.Generator) -> np.ndarray:
     text = rng.normal(size=(ITEMS, 5)).astype(np.float32)
-    return text / np.linalg.norm(text, axis=1, keepdims=True)
+    length: Floats = np.linalg.norm(text, axis=1, keepdims=True)
+    return text / length
 
 
 def test_candidates_are_heard_together_or_read_alike(heard: csr_array) -> None:

@@ -10,6 +10,7 @@ from colisten.progress import Progress
 from colisten.settings import GraphSettings, Settings, TowersSettings
 from colisten.towers.selection.top_k import TOP_K_OPTIONS, choose_top_k
 from tests.towers import worlds
+from tests.worlds import Event, plain_users
 
 QUIET = Progress(quiet=True)
 SETTINGS = Settings(target="book")
@@ -24,7 +25,7 @@ def test_what_is_set_is_not_chosen(tmp_path: Path) -> None:
 
 
 def test_too_little_listening_to_hide_any_takes_the_usual(tmp_path: Path) -> None:
-    data = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], worlds.plain_users(2))
+    data = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], plain_users(2))
     assert choose_top_k(data, SETTINGS, tmp_path, QUIET).options.top_k == TOP_K_OPTIONS[0]
 
 
@@ -36,7 +37,9 @@ def test_the_graph_finds_what_is_hidden_only_where_there_is_something_to_find(tm
     assert found.options.top_k in TOP_K_OPTIONS
     assert min(found.ndcg.values()) > 0.3
     rng = np.random.default_rng(0)
-    events = [(user, int(item), 0, None) for user in range(200) for item in rng.choice(400, 4, replace=False)]
-    noise = worlds.write(tmp_path / "noise", ["book"] * 400, events, worlds.plain_users(200))
+    events: list[Event] = [
+        (user, int(item), 0, None) for user in range(200) for item in rng.choice(400, 4, replace=False)
+    ]
+    noise = worlds.write(tmp_path / "noise", ["book"] * 400, events, plain_users(200))
     assert max(choose_top_k(noise, SETTINGS, tmp_path / "edges", QUIET).ndcg.values()) < 0.1
     assert not list((tmp_path / "edges").iterdir())

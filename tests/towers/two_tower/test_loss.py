@@ -14,7 +14,11 @@ def test_a_frequent_negative_counts_less_than_a_rare_one() -> None:
     logits = torch.zeros(2, 2)
     frequent, rare = torch.tensor([-3.0, -1.0]), torch.tensor([-3.0, -5.0])
     assert in_batch_loss(logits, frequent, NOTHING_BLOCKED)[()] == in_batch_loss(logits, frequent, NOTHING_BLOCKED)
-    row = lambda log_q: torch.log_softmax(logits - log_q, dim=1)[0, 0]  # noqa: E731  # loss of the first row alone
+
+    def row(log_q: torch.Tensor) -> torch.Tensor:
+        """Loss of the first row alone."""
+        return torch.log_softmax(logits - log_q, dim=1)[0, 0]
+
     assert row(frequent) > row(rare)
     one_row = torch.tensor([[False, False], [True, True]])
     assert in_batch_loss(logits, frequent, one_row) < in_batch_loss(logits, rare, one_row)
