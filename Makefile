@@ -2,13 +2,16 @@
 UV := $(shell command -v uv || echo .uv/bin/uv)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test check docs lock bench
+.PHONY: demo quick test check docs lock bench
 
 demo: $(UV)  ## the whole path on data it makes: graph, training, index, recommendations
 	$(UV) run --no-dev colisten demo
 
+quick: $(UV)  ## at every save: the tests that need neither Neo4j nor minutes
+	$(UV) run pytest -n 2 -m "not neo4j and not slow"
+
 test: $(UV)  ## all tests, with a real Neo4j and the real Qdrant engine
-	$(UV) run pytest
+	$(UV) run pytest -n 2
 
 check: $(UV)  ## lint, format, types
 	$(UV) run ruff check .

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from colisten.graph_store.connection import find_endpoint
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
@@ -27,10 +28,14 @@ if "COLISTEN_SHARED_DATA" in os.environ:
     os.environ[_SHARED_DATA] = os.environ.pop("COLISTEN_SHARED_DATA")
 
 
+_SERVERS = {"neo4j_endpoint", "own_server"}
+"""Fixtures that start Neo4j."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server, so that no test has to say so itself."""
     for item in items:
-        if "neo4j_endpoint" in getattr(item, "fixturenames", ()):
+        if _SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("neo4j")
 
 
@@ -54,6 +59,14 @@ def shared_data() -> Callable[[str], Path]:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """A real browser without a window."""
     return find_browser(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workdir, ListeningData, Settings]:
+    """A served working folder that no test changes."""
+    from tests.serving.worlds import served  # torch: only where it is needed
+
+    return served(tmp_path_factory.mktemp("serving") / "W")
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,7 @@ def planted_hits(root: Path, seen: str) -> dict[str, float]:
     return {name: report.segments["all"][name]["hr@10"]["mean"] for name in learned}
 
 
+@pytest.mark.slow
 def test_interactions_after_the_cut_change_nothing(root: Path) -> None:
     without, honest = planted_hits(root, "plain-seen"), planted_hits(root, "planted-seen")
     assert honest == without, "the planted streams are after the cut: nothing learned may differ"

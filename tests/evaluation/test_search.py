@@ -41,6 +41,7 @@ def text(data: ListeningData) -> Floats:
     return np.ascontiguousarray(data.items["genres"].list.join(" ").to_dummies().to_numpy().astype(np.float32))
 
 
+@pytest.mark.slow
 def test_two_trials_and_two_more(data: ListeningData, text: Floats, tmp_path: Path) -> None:
     first = search(data, text, QUICK, tmp_path, minutes=60, trials=2, progress=QUIET)
     assert first.trials == 2

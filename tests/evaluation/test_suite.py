@@ -30,6 +30,8 @@ from colisten.workdir import Workdir
 
 from . import worlds
 
+pytestmark = pytest.mark.slow
+
 QUIET = Progress(quiet=True)
 QUICK = ("recipe=paper", "gnn.max_epochs=1", "gnn.dim=8", "gnn.edges_per_epoch=600", "gnn.negatives=16",
          "towers.epochs=1", "towers.hidden=16", "towers.dim=8", "evaluation.seeds=2")  # fmt: skip

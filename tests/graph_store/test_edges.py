@@ -92,6 +92,7 @@ listens = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(listens, st.integers(2, 5), st.integers(1, 2), st.integers(0, 3))
 @examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_edges_equal_the_oracle(
@@ -180,6 +181,7 @@ def test_nothing_is_left_behind_when_the_engine_fails(tmp_path: Path) -> None:
     assert list((tmp_path / "edges").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_little_memory_gives_the_same_edges(tmp_path: Path) -> None:
     listens = [(u, i, 0, None) for u in range(20) for i in range(u, 4000, 4)]
     data = listening(tmp_path / "data", ["a", "b"] * 2000, listens)
@@ -198,6 +200,7 @@ def java_for_spark() -> str | None:
     return None
 
 
+@pytest.mark.slow
 def test_spark_gives_the_same_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed")
     home = java_for_spark()

@@ -144,6 +144,7 @@ def imported(events: pl.DataFrame, folder: Path, kind: str) -> ListeningData:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(generated=st.lists(rows, max_size=25))
 def test_every_row_is_kept_or_rejected_from_parquet_as_from_csv(generated: list[dict[str, Any]]) -> None:

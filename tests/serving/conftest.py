@@ -22,7 +22,7 @@ from colisten.settings import GraphSettings, QdrantSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
 from tests.serving.index.numpy_index import NumpyIndex
-from tests.serving.worlds import QUIET, served
+from tests.serving.worlds import QUIET
 
 
 @pytest.fixture(params=["embedded", "client", "server", "numpy"])
@@ -44,12 +44,6 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     for name in found.ready():
         found.drop(name)
     client.close()
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workdir, ListeningData, Settings]:
-    """A served working folder that no test changes."""
-    return served(tmp_path_factory.mktemp("serving") / "W")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from colisten.graph_store.server.managed import ManagedServer
 from colisten.progress import Progress
 from colisten.settings import Neo4jSettings
 
+pytestmark = pytest.mark.neo4j
+
 MEMORY = 512
 
 

@@ -282,6 +282,7 @@ def own_server(tmp_path: Path) -> Iterator[ManagedServer]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_restart_in_the_middle_of_an_epoch_costs_a_retry(own_server: ManagedServer) -> None:
     endpoint = own_server.start()
     with connect(endpoint) as driver:

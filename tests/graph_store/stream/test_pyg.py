@@ -221,6 +221,7 @@ def test_lightning_trains_from_the_database(live: LiveAdjacency) -> None:
     assert np.mean(model.losses[-8:]) < 0.2 * np.mean(model.losses[:4])
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model_on_disjoint_shares(tmp_path: Path) -> None:
     write_snapshot(
         tmp_path / "graph", [EdgeArrays(GRAPH.src, GRAPH.dst, GRAPH.weight)], degrees=GRAPH.adjacency().degrees,

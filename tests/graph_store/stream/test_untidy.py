@@ -117,6 +117,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, name: str
         SnapshotAdjacency.open(tmp_path / "graph")
 
 
+@pytest.mark.slow
 def test_no_compiled_loop_reaches_beyond_an_array(tmp_path: Path) -> None:
     """The tests of all draws, again with bounds checked."""
     modules = [f"tests/graph_store/stream/test_{name}.py" for name in ("sampler", "hetero", "supervision", "snapshot")]

@@ -66,6 +66,7 @@ def publish(root: Path, seed: int = 0, keep: int = 2) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_many_processes_read_while_one_publishes_again_and_again(tmp_path: Path) -> None:
     publish(tmp_path)
     readers = [start(READER, tmp_path) for _ in range(3)]
@@ -79,6 +80,7 @@ def test_many_processes_read_while_one_publishes_again_and_again(tmp_path: Path)
         assert int(out) >= 2
 
 
+@pytest.mark.slow
 def test_a_killed_publish_leaves_the_old_one_live_and_is_cleaned(tmp_path: Path) -> None:
     name = publish(tmp_path)
     for seconds in (0.02, 0.3, 0.9):

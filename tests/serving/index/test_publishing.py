@@ -38,6 +38,7 @@ def test_what_is_published_is_live_and_whole(index: Index) -> None:
     np.testing.assert_array_equal(stored[item], small.vectors["towers"][5])
 
 
+@pytest.mark.slow
 def test_old_ones_go_beyond_keep_and_rollback_goes_back(index: Index) -> None:
     first, second, third = (publish(index, random_items(100, seed=seed), keep=2) for seed in range(3))
     assert index.ready() == [second, third]
@@ -53,6 +54,7 @@ def test_old_ones_go_beyond_keep_and_rollback_goes_back(index: Index) -> None:
     assert index.ready() == [second, fourth], "what was rolled back from is not what to go back to"
 
 
+@pytest.mark.slow
 def test_a_failed_probe_leaves_the_old_one_live(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     name = publish(index, random_items(150))
     honest = random_items(150, seed=1)
@@ -92,6 +94,7 @@ def test_an_unfinished_draft_is_never_seen(index: Index) -> None:
     assert index.ready() == []
 
 
+@pytest.mark.slow
 def test_identical_vectors_pass_the_probe_and_tie_by_number(index: Index) -> None:
     alike = random_items(300)
     same = {name: np.ones_like(rows) for name, rows in alike.vectors.items()}

@@ -43,6 +43,7 @@ def check(what: PublishedItems, scores: Floats, chosen: Bools, hits: Hits) -> No
         assert np.isneginf(given[len(best) :]).all()
 
 
+@pytest.mark.slow
 def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
     what = random_items(700)
     publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=10_000, keep=2)
@@ -63,6 +64,7 @@ def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
         check(what, what.vectors["text"][3:5] @ what.vectors["text"].T, chosen, read)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
 def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
     what = random_items(3000)

@@ -45,6 +45,7 @@ def test_schemathesis_finds_nothing(address: str, tmp_path: Path, known: str) ->
     assert ("Missing test data" in done.stdout) == (not known), "whatever exists is really asked for"
 
 
+@pytest.mark.slow
 def test_waiting_requests_are_answered_before_it_stops(world: World) -> None:
     with serving(world[0].root) as (address, process):
         with ThreadPoolExecutor(8) as askers:
@@ -61,6 +62,7 @@ def test_waiting_requests_are_answered_before_it_stops(world: World) -> None:
     assert all(isinstance(outcome, int | httpx.ConnectError) for outcome in outcomes), outcomes
 
 
+@pytest.mark.slow
 def test_a_publish_is_seen_without_a_restart(tmp_path: Path) -> None:
     workdir, data, settings = served(tmp_path / "W")
     before = open_index(workdir, settings).live()

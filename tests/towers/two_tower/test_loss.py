@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from colisten.towers.two_tower.model import in_batch_loss
@@ -24,6 +25,7 @@ def test_a_frequent_negative_counts_less_than_a_rare_one() -> None:
     assert in_batch_loss(logits, frequent, one_row) < in_batch_loss(logits, rare, one_row)
 
 
+@pytest.mark.slow
 def test_the_corrected_loss_has_the_gradient_of_the_full_softmax() -> None:
     """Negatives drawn with popularity: only with logQ does the mean gradient point where the full softmax's does."""
     rng = np.random.default_rng(0)
