@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from colisten.api import evaluate, graph, opened, recommender, run
+    from colisten.api import evaluate, graph, open_workdir, recommender, run
     from colisten.errors import (
         ColistenError,
         DataError,
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         SettingsError,
         WorkdirError,
     )
+    from colisten.evaluation.experiment.groups import create_experiment
+    from colisten.gnn.embedding import load_embeddings
     from colisten.graph_store.connection import find_endpoint
     from colisten.graph_store.edge_type import EdgeType
     from colisten.graph_store.endpoint import Endpoint
@@ -73,13 +75,15 @@ __all__ = [
     "WorkdirError",
     "batch_key",
     "blocks",
+    "create_experiment",
     "edge_weight",
     "evaluate",
     "export_snapshot",
     "find_endpoint",
     "graph",
+    "load_embeddings",
     "make_world",
-    "opened",
+    "open_workdir",
     "prefetch_map",
     "recommend_to",
     "recommender",
@@ -91,7 +95,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "colisten.api": ("evaluate", "graph", "opened", "recommender", "run"),
+    "colisten.api": ("evaluate", "graph", "open_workdir", "recommender", "run"),
     "colisten.errors": (
         "ColistenError",
         "DataError",
@@ -101,6 +105,8 @@ _HOMES = {
         "SettingsError",
         "WorkdirError",
     ),
+    "colisten.evaluation.experiment.groups": ("create_experiment",),
+    "colisten.gnn.embedding": ("load_embeddings",),
     "colisten.graph_store.connection": ("find_endpoint",),
     "colisten.graph_store.edge_type": ("EdgeType",),
     "colisten.graph_store.endpoint": ("Endpoint",),

@@ -38,7 +38,7 @@ def run(
     from colisten.pipeline.stage import Context, run_stages
     from colisten.pipeline.stages import STAGES
 
-    folder, chosen = opened(workdir, settings, create=True)
+    folder, chosen = open_workdir(workdir, settings, create=True)
     return run_stages(STAGES, Context(folder, chosen, progress or Progress(quiet=True), str(data)))
 
 
@@ -51,7 +51,7 @@ def recommender(workdir: str | Path, settings: Given = _NONE) -> Recommender:
     """
     from colisten.serving.recommending import Recommender
 
-    return Recommender.open(*opened(workdir, settings))
+    return Recommender.open(*open_workdir(workdir, settings))
 
 
 def evaluate(
@@ -64,7 +64,9 @@ def evaluate(
     """
     from colisten.evaluation.run import evaluate_workdir
 
-    return evaluate_workdir(*opened(workdir, settings), Path(split), baselines, k=k, progress=Progress(quiet=True))
+    return evaluate_workdir(
+        *open_workdir(workdir, settings), Path(split), baselines, k=k, progress=Progress(quiet=True)
+    )
 
 
 def graph(workdir: str | Path, settings: Given = _NONE) -> Driver:
@@ -75,11 +77,11 @@ def graph(workdir: str | Path, settings: Given = _NONE) -> Driver:
     """
     from colisten.graph_store.connection import open_driver
 
-    folder, chosen = opened(workdir, settings)
+    folder, chosen = open_workdir(workdir, settings)
     return open_driver(chosen, folder, Progress(quiet=True))
 
 
-def opened(workdir: str | Path, settings: Given = _NONE, *, create: bool = False) -> tuple[Workdir, Settings]:
+def open_workdir(workdir: str | Path, settings: Given = _NONE, *, create: bool = False) -> tuple[Workdir, Settings]:
     """The working folder and the settings that hold for it, for the functions of the rooms.
 
     Raises:

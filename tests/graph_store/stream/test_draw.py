@@ -58,6 +58,7 @@ def chance_of_sets(weights: list[float], take: int) -> dict[tuple[int, ...], flo
     ("weighted", [0.9, 0.1, 0.1, 0.5, 0.2, 0.3]),
     ("weighted", [1.0, 0.001, 0.002, 0.003, 0.004, 0.9]),
 ])  # fmt: skip
+@pytest.mark.slow
 @pytest.mark.parametrize("take", [1, 2, 4])
 def test_every_set_of_neighbours_comes_as_often_as_it_should(draw: Draw, weights: list[float], take: int) -> None:
     sets = drawn_sets(NeighbourSampler(star(weights), (take,), draw))
@@ -73,12 +74,14 @@ def test_every_set_of_neighbours_comes_as_often_as_it_should(draw: Draw, weights
     assert chisquare(counts, expected * (counts.sum() / expected.sum())).pvalue > RARE
 
 
+@pytest.mark.slow
 def test_the_order_in_which_neighbours_are_drawn_says_nothing_about_their_place() -> None:
     sampler = NeighbourSampler(star([1.0] * 50), (3,))
     counts = np.bincount(drawn_sets(sampler).ravel(), minlength=51)[1:]
     assert chisquare(counts).pvalue > RARE
 
 
+@pytest.mark.slow
 def test_draws_in_different_hops_and_types_do_not_move_together() -> None:
     """Two neighbour types, one drawn from each: all pairs equally often."""
     sampler = NeighbourSampler(star([1.0] * 8, [0] * 4 + [1] * 4), (1,))
@@ -94,6 +97,7 @@ def test_the_heaviest_come_first_and_the_lower_item_of_equals() -> None:
     np.testing.assert_allclose(found.weight, [0.9, 0.9, 0.5, 0.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", ["uniform", "weighted"])
 def test_what_may_not_be_drawn_leaves_the_rest_equally_likely(draw: Draw) -> None:
     split = HeldOutEdges(0.4, 5)
