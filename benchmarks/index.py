@@ -1,7 +1,7 @@
 """The embedded index at the paper's size: `python benchmarks/index.py [ITEMS [WIDTH [graph]]]`.
 
 Time to publish, milliseconds of a search (the median of single queries for 100 items, with and without filters), and
-recall of the true best 100 against exact scoring in NumPy: by exact search, or by an HNSW graph of the breadth that the
+recall of the true best 100 against exact scoring in NumPy: by exact search, or by an HNSW graph of the `ef` that the
 probe at publishing found enough. WIDTH is that of the `towers` vectors, 128 in the paper; ours are wider by the rank of
 the item–item weights.
 """

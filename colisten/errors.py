@@ -4,9 +4,9 @@ ColistenError            exit code 1
 ├── SettingsError        2   a setting or argument cannot be right
 ├── DataError            3   the listening data breaks the contract
 ├── GraphError           4   Neo4j cannot be reached, used or trusted
-├── IndexStoreError         5   Qdrant cannot be reached, used or trusted
+├── IndexStoreError      5   Qdrant cannot be reached, used or trusted
 ├── WorkdirError         6   the working folder is missing, foreign or in use
-└── OutOfSpaceError           7   the disk is full
+└── OutOfSpaceError      7   the disk is full
 """
 
 from __future__ import annotations

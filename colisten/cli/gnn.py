@@ -31,7 +31,7 @@ def train(workdir: Path, overrides: tuple[str, ...]) -> None:
 @workdir_option
 @set_option
 def embed(workdir: Path, overrides: tuple[str, ...]) -> None:
-    """Embed every item of today's graph with the model that is there: layer by layer, by all neighbours.
+    """Embed every item of today's graph with the trained model.
 
     \b
     colisten gnn embed --workdir W

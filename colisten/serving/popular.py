@@ -12,7 +12,7 @@ EVERYWHERE = ""
 """Stands for all countries together."""
 _TOP = 100
 _MIN_LISTENERS = 5
-"""An item with fewer is not popular; and in a small country it would disclose what single people hear (k-anonymity)."""
+"""An item with fewer is not popular; in a small country it would disclose single listeners (k-anonymity)."""
 
 
 def popular_items(data: ListeningData) -> Iterator[tuple[str, int, int, int]]:

@@ -67,10 +67,10 @@ def test_killed_in_any_stage_it_ends_with_the_graph_of_the_edges_file(ran: Path,
     assert marker is not None
     assert (marker.fingerprint, dict(marker.edges)) == (wanted.fingerprint, dict(wanted.edges))
     by_type: dict[str, int] = dict(graph.execute_query("MATCH ()-[e]->() RETURN type(e), count(e)").records)
-    beliefs = by_type.pop("PREDICTS", 0)
+    predicts = by_type.pop("PREDICTS", 0)
     assert sum(by_type.values()) == wanted.total
     learned = pl.read_parquet(ran / "towers/weights.parquet").group_by("dst").len()["len"]
-    assert beliefs == learned.clip(upper_bound=STRONGEST).sum()
+    assert predicts == learned.clip(upper_bound=STRONGEST).sum()
     assert len(graph.execute_query("MATCH (i:Item) RETURN i").records) == len(data.items)
     assert set(marker.items) == set(TYPES)
 

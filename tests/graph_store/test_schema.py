@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from neo4j import Driver
 
-from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
+from colisten.errors import SettingsError
+from colisten.graph_store.edge_type import CO_LISTENED, RELATIONS, EdgeType, check_relations
 from colisten.graph_store.schema import ITEM, ensure_schema, label_of, quoted, relationship_of
 
 ODD = ["a_b", "c", "a", "b_c", "A_B", "a b", "ab", "item", "co_listening_graph", "", "`", "``", "a__b", "книга", "a1",
@@ -29,6 +30,14 @@ def test_plain_types_read_well() -> None:
 
 def test_splitting_words_differently_does_not_merge_edge_types() -> None:
     assert named("a_b", "c") != named("a", "b_c")
+
+
+def test_relations_can_be_told_apart() -> None:
+    check_relations(RELATIONS)
+    check_relations(("co_listened", "co_listenedby", "same_series"))
+    for odd in (("co_listened", "co_listened_by"), ("same", "same"), ("Same",), ("a b",), ("a`",), ("_a",), ("",)):
+        with pytest.raises(SettingsError, match="relation"):
+            check_relations(odd)
 
 
 names = st.sampled_from(ODD) | st.text(max_size=6) | st.from_regex(r"[ab]_?[ab]?_?[01]?", fullmatch=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import CO_LISTENED
+from colisten.graph_store.edge_type import CO_LISTENED, check_relations
 from colisten.graph_store.schema import GRAPH, ITEM, prefix_of, quoted
 from colisten.graph_store.stream.bolt import Reader, ranges
 
@@ -70,8 +70,10 @@ def read_metadata(
 
     Raises:
         GraphError: there is no graph, its items are not numbered 0 … n - 1, or it has other items than `node_type`.
+        SettingsError: `relations` are no names of relations that can be told apart.
         ValueError: `node_type` has a code that `node_types` has no name for.
     """
+    check_relations(relations)
     version = read_version(reader)
     items = int(reader.read(f"MATCH (n:{ITEM}) RETURN count(n)")[0][0])
     if version is None or not items:

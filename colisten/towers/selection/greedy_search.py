@@ -46,7 +46,7 @@ class GreedySearch:
         if self.tried or (self.left and self.seconds):
             changes = ", ".join(f"{name} {gain:+.4f}" for name, gain in self.tried.items()) or "nothing"
             late = f", no time for {self.left} more" if self.left else ""
-            yield f"  tried on hidden listening, in {self.spent:.0f} of {self.seconds:.0f} s: {changes}{late}"
+            yield f"  tried on the validation split, in {self.spent:.0f} of {self.seconds:.0f} s: {changes}{late}"
             yield f"  kept: {', '.join(self.kept) or 'none of it, nothing is significantly better'}"
 
     def best(self, start: T, took: float, changes: Iterable[Change[T]]) -> T:

@@ -16,7 +16,7 @@ from colisten.graph_store.stream.blocks import blocks
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from tests.graph_store.stream.graphs import Graph, random_graph
-from tests.graph_store.stream.test_sampler import Way, some_seeds, ways
+from tests.graph_store.stream.test_sampler import SamplerOptions, sampler_options, some_seeds
 
 worlds = st.builds(
     random_graph, st.integers(4, 60), st.integers(0, 300), st.integers(0, 99), st.integers(1, 3), st.integers(1, 2)
@@ -28,10 +28,10 @@ def features(graph: Graph, width: int = 4) -> Any:
 
 
 @settings(max_examples=100, deadline=None)
-@given(worlds, ways, st.integers(0, 2**32))
-def test_a_batch_says_what_the_neighbourhood_says(graph: Graph, way: Way, seed: int) -> None:
+@given(worlds, sampler_options, st.integers(0, 2**32))
+def test_a_batch_says_what_the_neighbourhood_says(graph: Graph, options: SamplerOptions, seed: int) -> None:
     adjacency, x = graph.adjacency(), features(graph)
-    found = NeighbourSampler(adjacency, **way).sample(some_seeds(graph, seed), np.random.default_rng(seed))
+    found = NeighbourSampler(adjacency, **options).sample(some_seeds(graph, seed), np.random.default_rng(seed))
     data = to_hetero_data(found, adjacency, x)
     assert data.node_types == list(graph.node_types)
     assert data.edge_types == list(adjacency.edge_types)

@@ -44,7 +44,7 @@ from colisten.settings import Neo4jSettings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
 from tests.graph_store.stream.graphs import load, random_graph
-from tests.graph_store.stream.test_sampler import Way, same, ways
+from tests.graph_store.stream.test_sampler import SamplerOptions, same, sampler_options
 
 GRAPH = random_graph(400, 6_000, 3, relations=2)
 
@@ -95,11 +95,13 @@ def test_all_back_ends_see_the_same_graph(backends: list[Adjacency]) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(way=ways, seed=st.integers(0, 2**32), count=st.integers(1, 60))
-def test_every_back_end_draws_the_same_batch(backends: list[Adjacency], way: Way, seed: int, count: int) -> None:
+@given(options=sampler_options, seed=st.integers(0, 2**32), count=st.integers(1, 60))
+def test_every_back_end_draws_the_same_batch(
+    backends: list[Adjacency], options: SamplerOptions, seed: int, count: int
+) -> None:
     seeds = np.random.default_rng(seed).choice(len(GRAPH.node_type), count, replace=False)
     pairs = (GRAPH.src[:50].astype(np.int64), GRAPH.dst[:50].astype(np.int64))
-    samplers = [NeighbourSampler(adjacency, **way) for adjacency in backends]
+    samplers = [NeighbourSampler(adjacency, **options) for adjacency in backends]
     first, *others = [each.sample(seeds, np.random.default_rng(seed), without=pairs) for each in samplers]
     assert all(same(first, other) for other in others)
     edges, *more = [

@@ -19,7 +19,7 @@ from colisten.graph_store.stream.sampler import Batch, Draw, NeighbourSampler
 from tests.graph_store.stream.graphs import Graph, random_graph
 
 
-class Way(TypedDict):
+class SamplerOptions(TypedDict):
     """How a sampler draws."""
 
     fan_out: tuple[int, ...]
@@ -28,8 +28,8 @@ class Way(TypedDict):
     held_out: HeldOutEdges | None
 
 
-ways = st.builds(
-    Way,
+sampler_options = st.builds(
+    SamplerOptions,
     fan_out=st.lists(st.sampled_from([1, 2, 3, 7, -1]), min_size=1, max_size=3).map(tuple),
     draw=st.sampled_from(["uniform", "weighted", "top"]),
     refill=st.booleans(),
@@ -54,10 +54,10 @@ def some_seeds(graph: Graph, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(worlds, ways, st.integers(0, 2**32))
-def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, way: Way, seed: int) -> None:
+@given(worlds, sampler_options, st.integers(0, 2**32))
+def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, options: SamplerOptions, seed: int) -> None:
     seeds = some_seeds(graph, seed)
-    found = NeighbourSampler(graph.adjacency(), **way).sample(seeds, np.random.default_rng(seed))
+    found = NeighbourSampler(graph.adjacency(), **options).sample(seeds, np.random.default_rng(seed))
     truth = graph.networkx()
     assert found.nodes[: len(seeds)].tolist() == seeds.tolist()
     assert len(set(found.nodes.tolist())) == len(found.nodes) == sum(found.nodes_per_hop)
@@ -70,10 +70,10 @@ def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, way: Way, seed: int)
 
 
 @settings(max_examples=100, deadline=None)
-@given(worlds, ways, st.integers(0, 2**32))
-def test_nodes_and_edges_come_hop_by_hop(graph: Graph, way: Way, seed: int) -> None:
+@given(worlds, sampler_options, st.integers(0, 2**32))
+def test_nodes_and_edges_come_hop_by_hop(graph: Graph, options: SamplerOptions, seed: int) -> None:
     seeds = some_seeds(graph, seed)
-    found = NeighbourSampler(graph.adjacency(), **way).sample(seeds, np.random.default_rng(seed))
+    found = NeighbourSampler(graph.adjacency(), **options).sample(seeds, np.random.default_rng(seed))
     node_hop = np.repeat(np.arange(len(found.nodes_per_hop)), found.nodes_per_hop)
     edge_hop = np.repeat(np.arange(len(found.edges_per_hop)), found.edges_per_hop)
     np.testing.assert_array_equal(node_hop[found.dst], edge_hop)
@@ -85,26 +85,26 @@ def test_nodes_and_edges_come_hop_by_hop(graph: Graph, way: Way, seed: int) -> N
 
 
 @settings(max_examples=100, deadline=None)
-@given(worlds, ways, st.integers(0, 2**32))
-def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, way: Way, seed: int) -> None:
+@given(worlds, sampler_options, st.integers(0, 2**32))
+def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, options: SamplerOptions, seed: int) -> None:
     seeds = some_seeds(graph, seed)
-    found = NeighbourSampler(graph.adjacency(), **way).sample(seeds, np.random.default_rng(seed))
+    found = NeighbourSampler(graph.adjacency(), **options).sample(seeds, np.random.default_rng(seed))
     truth, types = graph.networkx(), len(graph.node_types)
     groups = len(graph.relations) * types
     drawn = np.zeros((len(found.nodes), groups), int)
     np.add.at(drawn, (found.dst, found.relation * types + graph.node_type[found.nodes[found.src]]), 1)
     node_hop = np.repeat(np.arange(len(found.nodes_per_hop)), found.nodes_per_hop)
     for place, item in enumerate(found.nodes.tolist()):
-        if node_hop[place] == len(way["fan_out"]):
+        if node_hop[place] == len(options["fan_out"]):
             assert drawn[place].sum() == 0
             continue
         supply = np.zeros(groups, int)
         for _, other, relation in truth.edges(item, keys=True):
-            if not (way["held_out"] and held_out(np.array([item]), np.array([other]), *way["held_out"])[0]):
+            if not (options["held_out"] and held_out(np.array([item]), np.array([other]), *options["held_out"])[0]):
                 supply[relation * types + truth.nodes[other]["kind"]] += 1
-        fan_out = way["fan_out"][node_hop[place]]
+        fan_out = options["fan_out"][node_hop[place]]
         quota = np.minimum(supply, fan_out if fan_out > 0 else supply)
-        if way["refill"] and fan_out > 0:
+        if options["refill"] and fan_out > 0:
             assert drawn[place].sum() == min(supply.sum(), fan_out * groups)
             assert (drawn[place] >= quota).all()
         else:
@@ -112,25 +112,27 @@ def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, way: Way, see
 
 
 @settings(max_examples=100, deadline=None)
-@given(worlds, ways, st.integers(0, 2**32), st.booleans())
-def test_excluded_pairs_pass_no_message_either_way_at_any_hop(graph: Graph, way: Way, seed: int, turned: bool) -> None:
+@given(worlds, sampler_options, st.integers(0, 2**32), st.booleans())
+def test_excluded_pairs_pass_no_message_either_way_at_any_hop(
+    graph: Graph, options: SamplerOptions, seed: int, turned: bool
+) -> None:
     rng = np.random.default_rng(seed)
     chosen = rng.random(len(graph.src)) < 0.3
     pairs = (graph.src[chosen].astype(np.int64), graph.dst[chosen].astype(np.int64))
     seeds = np.unique(np.concatenate(pairs)) if chosen.any() else np.array([0])
-    sampler = NeighbourSampler(graph.adjacency(), **way)
+    sampler = NeighbourSampler(graph.adjacency(), **options)
     found = sampler.sample(seeds, rng, without=pairs[::-1] if turned else pairs)
     banned = {frozenset(pair) for pair in zip(*(side.tolist() for side in pairs), strict=True)}
     seen = zip(found.nodes[found.src].tolist(), found.nodes[found.dst].tolist(), strict=True)
     assert not banned & {frozenset(pair) for pair in seen}
-    if way["held_out"]:
-        assert not held_out(found.nodes[found.src], found.nodes[found.dst], *way["held_out"]).any()
+    if options["held_out"]:
+        assert not held_out(found.nodes[found.src], found.nodes[found.dst], *options["held_out"]).any()
 
 
 @settings(max_examples=60, deadline=None)
-@given(worlds, ways, st.integers(0, 2**32))
-def test_sampling_together_changes_nothing(graph: Graph, way: Way, seed: int) -> None:
-    sampler = NeighbourSampler(graph.adjacency(), **way)
+@given(worlds, sampler_options, st.integers(0, 2**32))
+def test_sampling_together_changes_nothing(graph: Graph, options: SamplerOptions, seed: int) -> None:
+    sampler = NeighbourSampler(graph.adjacency(), **options)
     edge = (graph.src[:1].astype(np.int64), graph.dst[:1].astype(np.int64))
     batches = [Batch(some_seeds(graph, seed + i), np.uint64(seed + i % 3), edge if i % 2 else None) for i in range(5)]
     alone = [sampler.sample_together([batch])[0] for batch in batches]
