@@ -95,7 +95,7 @@ def test_three_days_end_in_the_graph_of_a_rebuild(
 
     third = colisten("run", "--data", days[2], "--workdir", workdir, "--set", "cadence.gnn=always")
     assert third.returncode == 0, third.stderr
-    assert "going on from the weights" in third.stderr
+    assert "warm start from the weights" in third.stderr
     kept_up = edges(graph)
     assert after_first - after_second
     assert after_second - after_first

@@ -84,14 +84,16 @@ def items_of(live: LiveAdjacency, batch: HeteroData, name: str) -> Any:
     return items
 
 
+TRUTH = GRAPH.networkx()
+
+
 def check_edges(live: LiveAdjacency, batch: HeteroData) -> None:
-    truth = GRAPH.networkx()
     assert batch.edge_types == list(live.edge_types)
     for src, _, dst in batch.edge_types:
         sources, destinations = items_of(live, batch, src), items_of(live, batch, dst)
         ends, weights = batch[src, dst].edge_index, batch[src, dst].edge_weight
         for a, b, weight in zip(*ends.tolist(), weights.tolist(), strict=True):
-            assert truth.edges[int(sources[a]), int(destinations[b]), 0]["weight"] == pytest.approx(weight, rel=1e-6)
+            assert TRUTH.edges[int(sources[a]), int(destinations[b]), 0]["weight"] == pytest.approx(weight, rel=1e-6)
 
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 2}, {"num_workers": 1, "multiprocessing_context": "spawn"}])
@@ -141,7 +143,7 @@ def test_link_loader_keeps_its_own_edges_out_of_the_messages(
         forth, back = (batch[kind].edge_index.tolist() for kind in (KIND, KIND[::-1]))
         messages = {(int(books[a]), int(podcasts[b])) for a, b in zip(*forth, strict=True)}
         messages |= {(int(books[a]), int(podcasts[b])) for b, a in zip(*back, strict=True)}
-        assert all(GRAPH.networkx().has_edge(*pair) for pair in own)
+        assert all(TRUTH.has_edge(*pair) for pair in own)
         assert not own & messages
         supervised += len(own)
     kinds = np.sort(np.stack([GRAPH.node_type[GRAPH.src], GRAPH.node_type[GRAPH.dst]]), axis=0)

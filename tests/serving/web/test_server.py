@@ -59,7 +59,8 @@ def test_waiting_requests_are_answered_before_it_stops(world: World) -> None:
         assert process.stderr.read() == "Stopped.\n"
     assert 200 in outcomes
     assert {outcome for outcome in outcomes if isinstance(outcome, int)} == {200}
-    assert all(isinstance(outcome, int | httpx.ConnectError) for outcome in outcomes), outcomes
+    # what the server had not accepted yet is refused by the system, or reset if it stood in the system's queue
+    assert all(isinstance(outcome, int | httpx.ConnectError | httpx.ReadError) for outcome in outcomes), outcomes
 
 
 @pytest.mark.slow
