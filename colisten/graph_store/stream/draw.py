@@ -56,6 +56,7 @@ class Drawn(NamedTuple):
     items: Int32s
     weights: Floats
     relations: Codes
+    """Empty where there is only one relation."""
 
 
 @compiled
@@ -233,7 +234,8 @@ def draw(
                 key = mix(requests.key[q] + np.uint64(t))
                 first = slot
                 slot = _fill(how, pool, excluded, batch, item, low, degree, take[t], key, scratch, out, slot)
-                out.relations[first:slot] = t // pool.node_types
+                if len(out.relations):
+                    out.relations[first:slot] = t // pool.node_types
             low += degree
         counts[q] = slot - requests.slot[q]
     return counts

@@ -74,7 +74,8 @@ def _attach(
 ) -> tuple[Int64s, Int64s, Int64s, Floats, Codes]:
     edges = count.sum()
     src, dst = np.empty(edges, np.int64), np.empty(edges, np.int64)
-    weight, relation = np.empty(edges, np.float32), np.empty(edges, np.uint8)
+    weight, relation = np.empty(edges, np.float32), np.zeros(edges, np.uint8)
+    several = len(drawn.relations) > 0
     grown = np.empty(len(nodes) + edges, np.int64)
     grown[: len(nodes)] = nodes
     for i in range(len(nodes)):
@@ -90,7 +91,8 @@ def _attach(
             src[edge] = place[item]
             dst[edge] = first + i
             weight[edge] = drawn.weights[at]
-            relation[edge] = drawn.relations[at]
+            if several:
+                relation[edge] = drawn.relations[at]
             edge += 1
     for i in range(met):
         place[grown[i]] = -1

@@ -91,7 +91,8 @@ class NeighbourSampler:
         batch = np.repeat(np.arange(len(frontiers)), [len(frontier) for frontier in frontiers])
         slot = offsets(self._room(items, fan_out))
         asking = Requests(np.arange(len(items)), batch, _node_keys(keys, batch, items), slot)
-        drawn = Drawn(np.empty(slot[-1], np.int32), np.empty(slot[-1], np.float32), np.empty(slot[-1], np.uint8))
+        relations = np.empty(slot[-1] if len(self.adjacency.relations) > 1 else 0, np.uint8)
+        drawn = Drawn(np.empty(slot[-1], np.int32), np.empty(slot[-1], np.float32), relations)
         count = self._draw(items, asking, fan_out, excluded, drawn)
         bounds = offsets(np.bincount(batch, minlength=len(growing)))
         for i, part in enumerate(growing):
