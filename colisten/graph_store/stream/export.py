@@ -9,7 +9,7 @@ import numpy as np
 
 from colisten.arrays import Codes
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import CO_LISTENED
+from colisten.graph_store.edge_type import RELATIONS
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.csr import EdgeArrays
@@ -21,7 +21,7 @@ from colisten.progress import Progress, Task
 
 def export_snapshot(
     endpoint: Endpoint, folder: Path, progress: Progress, *, node_type: Codes | None = None,
-    node_types: tuple[str, ...] = (), relations: tuple[str, ...] = (CO_LISTENED,), connections: int = 4,
+    node_types: tuple[str, ...] = (), relations: tuple[str, ...] = RELATIONS, connections: int = 4,
     database: str = "neo4j",
 ) -> SnapshotAdjacency:  # fmt: skip
     """The snapshot in `folder`, exported anew only if it is not of the graph's version, these node types and relations.

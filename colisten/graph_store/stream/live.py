@@ -10,7 +10,7 @@ import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import CO_LISTENED
+from colisten.graph_store.edge_type import RELATIONS
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows
 from colisten.graph_store.stream.bolt import Reader
@@ -59,7 +59,7 @@ class LiveAdjacency(Adjacency):
     @classmethod
     def open(
         cls, endpoint: Endpoint, *, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
-        relations: tuple[str, ...] = (CO_LISTENED,), cache_mb: int = 512, connections: int = 4,
+        relations: tuple[str, ...] = RELATIONS, cache_mb: int = 512, connections: int = 4,
         database: str = "neo4j",
     ) -> Self:  # fmt: skip
         """Read what there is (versions, degrees: no edges). Without `node_type` [items], labels tell the node types.

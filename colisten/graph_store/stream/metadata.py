@@ -8,7 +8,7 @@ import numpy as np
 
 from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import CO_LISTENED, check_relations
+from colisten.graph_store.edge_type import RELATIONS, check_relations
 from colisten.graph_store.schema import GRAPH, ITEM, prefix_of, quoted
 from colisten.graph_store.stream.bolt import Reader, ranges
 
@@ -62,7 +62,7 @@ def read_version(reader: Reader) -> str | None:
 
 def read_metadata(
     reader: Reader, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
-    relations: tuple[str, ...] = (CO_LISTENED,),
+    relations: tuple[str, ...] = RELATIONS,
 ) -> GraphMetadata:  # fmt: skip
     """Read it over all connections. Without `node_type`, an item's type is its label beside `Item`.
 
