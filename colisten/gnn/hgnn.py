@@ -149,7 +149,7 @@ class HGNN(nn.Module):
         """
         x_dict = self.project(x_dict)
         for layer in range(self.num_layers):
-            hops = self.num_layers - layer  # whoever lies further away reaches no seed any more
+            hops = self.num_layers - layer  # a node further away reaches no seed any more
             num_dst = {
                 name: sum(num_sampled_nodes_dict[name][:hops]) if num_sampled_nodes_dict else len(x)
                 for name, x in x_dict.items()

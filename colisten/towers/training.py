@@ -51,11 +51,11 @@ class TowerSelection:
     warm: Weights
     cold: Weights
     validation: dict[str, dict[str, float]]
-    """Mean of NDCG@10 and NDCG@100 on hidden pairs, for warm and cold users: each part alone, and the mix."""
+    """Mean of NDCG@10 and NDCG@100 on held-out pairs, for warm and cold users: each part alone, and the mix."""
     tried: dict[str, float]
-    """Mean gain of each change that was tried beside what is usual, over what was best before it."""
+    """Mean gain in NDCG of each change that was tried, over the best before it."""
     kept: tuple[str, ...]
-    """Those of them that validation clearly liked better."""
+    """Those of them that were significantly better."""
 
     def counts(self, part: str) -> bool:
         """Is its weight above zero for warm or cold users?"""

@@ -93,6 +93,7 @@ def test_interactions_after_the_cut_change_nothing(root: Path) -> None:
     assert known == set(pl.read_parquet(root / "plain-split" / "train" / "interactions.parquet").rows())
 
 
+@pytest.mark.slow
 def test_planted_streams_are_found_with_leakage(root: Path) -> None:
     """The control: the same recommenders trained on all times, with the histories of the time before the cut."""
     honest, leaky = planted_hits(root, "planted-seen"), leaky_hits(root)

@@ -95,6 +95,7 @@ def test_the_search_knows_real_settings(tmp_path: Path, monkeypatch: pytest.Monk
         assert {key: attrgetter(key)(settings) for key in values} == values
 
 
+@pytest.mark.slow
 def test_the_full_model_learns_with_a_graph_and_without(data: ListeningData, text: Floats, tmp_path: Path) -> None:
     with validation_slice(data, QUICK) as validation:
         assert validation is not None

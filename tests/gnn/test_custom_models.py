@@ -31,11 +31,13 @@ def _options(name: str, **changes: object) -> GnnSettings:
     return GnnSettings.model_validate(worlds.QUICK.model_dump() | {"model": f"{HERE}:{name}"} | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_two_communities_are_told_apart(tmp_path: Path, name: str) -> None:
     _check_communities(_options(name), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_model_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_on_path("loader.md", "my_models.py", tmp_path, monkeypatch)
     _check_communities(_options("", model="my_models:MyModel"), tmp_path / "gnn")
@@ -55,6 +57,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_killed_run_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     adjacency, text, _ = worlds.cliques(12)

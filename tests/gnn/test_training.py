@@ -236,6 +236,7 @@ def _trained_on(world: tuple[SnapshotAdjacency, Floats], folder: Path, lineage: 
     return _log(folder)[0]["loss"]
 
 
+@pytest.mark.slow
 def test_the_next_day_goes_on_from_the_weights_of_the_day_before(tmp_path: Path) -> None:
     today, tomorrow = worlds.cliques(20)[:2], worlds.cliques(24)[:2]
     anew = _trained_on(tomorrow, tmp_path / "anew", "a")
@@ -243,6 +244,7 @@ def test_the_next_day_goes_on_from_the_weights_of_the_day_before(tmp_path: Path)
     assert _trained_on(tomorrow, tmp_path / "daily", "a") < 0.7 * anew
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lineage", "changes"), [("b", {}), ("", {}), ("a", {"temperature": 0.2}), ("a", {"continued": False})]
 )

@@ -157,6 +157,7 @@ except OutOfSpaceError as error:
 """
 
 
+@pytest.mark.slow
 def test_no_space_left(importer: Importer, tmp_path: Path) -> None:
     importer.write([event(user_id=f"user {n}", value=n / 7) for n in range(20_000)])
     disk = tmp_path / "disk"

@@ -162,6 +162,7 @@ def test_what_was_opened_is_closed(world: World) -> None:
         recommender.recommend(["u5"], Query())
 
 
+@pytest.mark.slow
 def test_the_user_tower_goes_with_the_collection(tmp_path: Path) -> None:
     """Trained anew but not published yet, and after a rollback: the old tower meets the old vectors."""
     workdir, data, settings = trained(tmp_path / "W")

@@ -23,7 +23,7 @@ def choose_weights(
     """Weights for warm and for cold users, with the validation result of each part alone and of the mix.
 
     Args:
-        task: whom to ask, and for what.
+        task: asked users, candidates and held-out pairs.
         parts: the scores of each (`towers`, `linear`, `popular`, or some of them).
     """
     grid = _grid(parts)

@@ -28,7 +28,7 @@ CHANGES = (
     ("temperature", 0.14),
     ("other_types", 0.0),
 )
-"""What is tried instead of the usual, the most promising first."""
+"""Changes to the defaults that are tried, the most promising first."""
 
 
 @dataclass(frozen=True)

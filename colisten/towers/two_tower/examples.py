@@ -46,7 +46,7 @@ class UserExamples:
 
         Args:
             forget: [pairs] leave out everything of the target type: a listener new to it.
-            nobody: [pairs] leave out everything: a user of whom nothing is known.
+            unknown: [pairs] leave out everything: a user of whom nothing is known.
         """
         bags = self.features.bags
         sums, counts = (part[pairs.users] for part in self._sums)

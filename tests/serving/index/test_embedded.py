@@ -109,6 +109,7 @@ def test_two_publishes_at_once_are_refused(tmp_path: Path) -> None:
     assert publish(tmp_path) == first.live()
 
 
+@pytest.mark.slow
 def test_a_reader_keeps_what_it_opened_when_the_folder_goes(tmp_path: Path) -> None:
     publish(tmp_path)
     collection = EmbeddedIndex(tmp_path, "colisten").open()

@@ -22,6 +22,7 @@ def publish(index: Index, what: PublishedItems, keep: int = 2) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_what_is_published_is_live_and_whole(index: Index) -> None:
     assert index.live() is None
     with pytest.raises(IndexStoreError, match="published yet"):
