@@ -94,6 +94,21 @@ def test_the_same_data_twice_writes_nothing(tmp_path: Path, neo4j_driver: Driver
     assert dump(neo4j_driver) == before
 
 
+def test_a_graph_of_an_earlier_version_is_moved(tmp_path: Path, neo4j_driver: Driver, load: Load) -> None:
+    data = crowd(tmp_path)
+    load(data)
+    before = dump(neo4j_driver)
+    for query in (
+        "MATCH (a:Item {item: 0}), (b:Item {item: 1}) CREATE (a)-[:SPEAKS_FOR {weight: .5}]->(b)",
+        "MATCH (g:CoListeningGraph) REMOVE g.edge_relations",
+    ):
+        neo4j_driver.execute_query(query)
+    assert read_marker(neo4j_driver, "neo4j") is None
+    moved = load(data)
+    assert (moved.method, moved.items, moved.edges.upserted, moved.edges.deleted) == ("transactions", 0, 0, 0)
+    assert dump(neo4j_driver) == before
+
+
 def days(folder: Path) -> list[ListeningData]:
     """Three days of one platform: listening and items come, one retires, a title changes, an old day is dropped."""
     one: list[Listen] = [(u, i, 0, 100 + u) for u in range(8) for i in range(6) if (u * i) % 3 != 1]
