@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -82,7 +83,7 @@ class RelationalSAGE(nn.Module):
         """
         relations, types = self.relations, self.node_types
         per_node = len(relations) * len(types)
-        first = dict(zip(types, _starts([sizes[name] for name in types]), strict=True))
+        first = dict(zip(types, accumulate((sizes[name] for name in types), initial=0), strict=False))
         rows, columns, weights, begin = [], [], [], 0
         for to, dst_type in enumerate(types):
             for src_type in types:
@@ -164,8 +165,3 @@ class HGNN(nn.Module):
         """One layer for the first `num_dst` nodes of each type; no σ after the last one, so that no item is zero."""
         out: NodeTensors = self.layers[layer](x_dict, edge_index_dict, edge_weight_dict, num_dst)
         return out if layer == self.num_layers - 1 else {name: x.relu() for name, x in out.items()}
-
-
-def _starts(sizes: Sequence[int]) -> list[int]:
-    """Where each part begins."""
-    return [sum(sizes[:place]) for place in range(len(sizes))]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
+
+from colisten.workdir import file_digest
 
 BUILT_IN = "sage"
 """The value of `gnn.model` for the built-in model, `hgnn.HGNN`."""
@@ -19,4 +20,4 @@ def source_digest(model: str) -> str:
     except ModuleNotFoundError:
         return ""
     file = Path(spec.origin) if spec and spec.origin else None
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file and file.is_file() else ""
+    return file_digest(file) if file and file.is_file() else ""
