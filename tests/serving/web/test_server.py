@@ -52,15 +52,21 @@ def test_waiting_requests_are_answered_before_it_stops(world: World) -> None:
             answers = [askers.submit(httpx.get, f"{address}/recommend?k=100", timeout=30) for _ in range(30)]
             while not any(answer.done() for answer in answers):
                 time.sleep(0.001)
+            received = _received(httpx.get(f"{address}/metrics").text)
             process.send_signal(signal.SIGTERM)
             outcomes = [answer.exception() or answer.result().status_code for answer in answers]
         assert process.wait(timeout=20) == 0
         assert process.stderr is not None
         assert process.stderr.read() == "Stopped.\n"
-    assert 200 in outcomes
-    assert {outcome for outcome in outcomes if isinstance(outcome, int)} == {200}
-    # what the server had not accepted yet is refused by the system, or reset if it stood in the system's queue
-    assert all(isinstance(outcome, int | httpx.ConnectError | httpx.ReadError) for outcome in outcomes), outcomes
+    assert outcomes.count(200) >= received > 0, (outcomes, received)
+    # a request that the server had not read yet is refused, reset or closed: by the system or as an idle connection
+    assert all(outcome == 200 or isinstance(outcome, httpx.TransportError) for outcome in outcomes), outcomes
+
+
+def _received(metrics: str) -> int:
+    """Requests for recommendations that are answered or wait in the queue."""
+    counts = re.findall(r'^(?:colisten_requests_total\{route="/recommend".*\}|colisten_waiting) (\d+)', metrics, re.M)
+    return sum(map(int, counts))
 
 
 @pytest.mark.slow
