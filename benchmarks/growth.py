@@ -2,7 +2,7 @@
 
 Worlds of SMALLEST people, twice and four times as many …, items in step. Processor seconds (of all threads, so that a
 busy machine hardly disturbs them) of: an epoch of the graph model over all edges of a balanced epoch, an epoch of the
-towers, the item–item weights of all items with their reduction to a low rank; each also per million of what it grows
+towers, the item–item weights of all items; each also per million of what it grows
 with, which stays level where growth is linear.
 """
 
@@ -67,7 +67,7 @@ def towers_epoch(inputs: TowerInputs) -> tuple[int, float]:
 def weights(inputs: TowerInputs) -> tuple[int, float]:
     """Items, and seconds of their weights."""
     choice = LinearOptions(inputs.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
-    given = (inputs.everybody, inputs.item_inputs, choice, 7, QUIET)
+    given = (inputs.everybody, inputs.item_inputs, choice, QUIET)
     return len(inputs.is_target), seconds(lambda: fit_linear(*given))
 
 

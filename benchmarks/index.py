@@ -57,7 +57,7 @@ def published_items(items: int, width: int) -> PublishedItems:
         "popularity": rng.integers(0, 10_000, items),
     }).with_columns(pl.concat_list("genres"))  # fmt: skip
     widths = {"towers": width, "hgnn": 64, "text": 384}
-    return PublishedItems(numbers, {name: vectors(rng, items, wide) for name, wide in widths.items()}, table)
+    return PublishedItems(numbers, {name: vectors(rng, items, wide) for name, wide in widths.items()}, {}, table)
 
 
 def chosen(table: pl.DataFrame, conditions: Conditions) -> Bools:

@@ -63,15 +63,20 @@ def import_(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
 @click.option("--audiobooks", type=click.IntRange(10), default=800, show_default=True)
 @click.option("--podcasts", type=click.IntRange(10), default=600, show_default=True)
 @click.option("--seed", default=7, show_default=True)
-def synth(out: Path, users: int, audiobooks: int, podcasts: int, seed: int) -> None:
+@click.option(
+    "--per-user", type=float, metavar="ITEMS",
+    help="Mean number of different items that a user streams; by default what comes of the item types, about 19.",
+)  # fmt: skip
+def synth(out: Path, users: int, audiobooks: int, podcasts: int, seed: int, per_user: float | None) -> None:
     """Write synthetic listening data to OUT, with the true preferences behind it in OUT/truth.
 
     \b
     colisten data synth world/ --users 5000
+    colisten data synth sparse/ --users 15000 --audiobooks 30000 --podcasts 30000 --per-user 11
     """
     from colisten.listening.synth.world import make_world
 
-    make_world(out, users=users, audiobooks=audiobooks, podcasts=podcasts, seed=seed)
+    make_world(out, users=users, audiobooks=audiobooks, podcasts=podcasts, seed=seed, per_user=per_user)
 
 
 @data.command()

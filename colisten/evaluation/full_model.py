@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
@@ -53,11 +52,9 @@ class FullModel(Baseline):
         )  # fmt: skip
         self._histories = read_histories(data)
         self._encoder = UserEncoder.load(self.folder / "towers")
-        self._items = load_file(self.folder / "towers" / "items.safetensors")["vectors"]
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
-        scores: Floats = self._encoder.encode(self._histories.take(users)) @ self._items[items].T
-        return scores
+        return self._encoder.encode(self._histories.take(users)).scores(self._encoder.item_vectors, items)
 
     def _embed(self, data: ListeningData, options: GraphSettings) -> Floats:
         settings, folder = self.settings, self.folder / "gnn"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from colisten.arrays import Bools, Int64s
 from colisten.listening.histories import UserHistories
 from colisten.ragged import distinct
 
 ANY = 256
 """Above every signal code."""
+LATEST = 1000
+"""So many of a user's events make item–item weights and are looked up in them: co-counts grow with their square."""
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,10 @@ def pairs_of(histories: UserHistories, signals: int) -> UserItemPairs:
     """Distinct (user, item) of events with signal codes below `signals`, ordered."""
     keys = distinct(histories.keys[histories.signals < signals])
     return UserItemPairs(keys >> 32, keys & 0xFFFFFFFF)
+
+
+def latest_pairs(histories: UserHistories, signals: int) -> UserItemPairs:
+    """Distinct (user, item) of each user's latest events with signal codes below `signals`, ordered."""
+    counted = histories.keep(histories.signals < signals)
+    back = counted.indptr[counted.owners + 1] - np.arange(len(counted.items))
+    return pairs_of(counted.keep(back <= LATEST), signals)

@@ -1,4 +1,4 @@
-"""The items to publish: all that can be recommended, with their named vectors and payloads."""
+"""The items to publish: all that can be recommended, with their named vectors, dense and sparse, and payloads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Floats, Int64s
+from colisten.arrays import Floats, Int32s, Int64s
 from colisten.errors import IndexStoreError
 from colisten.listening.data import ListeningData
-from colisten.serving.index.layout import HGNN, TEXT, TOWERS
+from colisten.serving.index.layout import FILTERED_FIELDS, HGNN, TEXT, TOWERS
+from colisten.serving.payload_index import ALL, name_of
+from colisten.towers.item_matrix import ItemMatrix
 
 COLUMNS = ("item_id", "item_type", "title", "language", "genres", "creators", "published")
 
@@ -25,6 +27,8 @@ class PublishedItems:
     """[n] item numbers."""
     vectors: Mapping[str, Floats]
     """By name, as in `layout.VECTORS`: float32 [n, width]."""
+    sparse: Mapping[str, ItemMatrix]
+    """By name: row j says what each item of a history adds to the score of the j-th published item."""
     table: pl.DataFrame
     """[n] columns of the payload."""
 
@@ -36,8 +40,22 @@ class PublishedItems:
         rows = self.table[start:stop].to_dicts()
         return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
+    def inverted_lists(self) -> dict[str, Int32s]:
+        """The lists of a `PayloadIndex`."""
+        items = pl.Series("item", self.items.astype(np.int32))
+        lists = {ALL: items.to_numpy()}
+        for field in FILTERED_FIELDS:
+            if field in self.table.columns:
+                pairs = self.table.select(items, value=field)
+                values = pairs.explode("value") if isinstance(pairs.schema["value"], pl.List) else pairs
+                for (value,), group in values.drop_nulls().unique().sort("item").group_by("value"):
+                    lists[name_of(field, str(value))] = group["item"].to_numpy()
+        return {name: np.ascontiguousarray(found) for name, found in lists.items()}
 
-def published_items(data: ListeningData, towers: Floats, hgnn: Floats, text: Floats) -> PublishedItems:
+
+def published_items(
+    data: ListeningData, towers: Floats, hgnn: Floats, text: Floats, matrices: Mapping[str, ItemMatrix]
+) -> PublishedItems:
     """Collect the items that are not retired, their vectors and payloads.
 
     Args:
@@ -45,6 +63,7 @@ def published_items(data: ListeningData, towers: Floats, hgnn: Floats, text: Flo
         towers: float32 [items, dim], from the item tower.
         hgnn: float32 [items, dim], from the graph network.
         text: float32 [items, width], from the sentence encoder; zeros for an item without any text.
+        matrices: sparse item–item matrices [items, items] of the user encoder.
 
     Raises:
         IndexStoreError: the vectors are of other items than the data or not all finite, or there is nothing to publish.
@@ -66,7 +85,8 @@ def published_items(data: ListeningData, towers: Floats, hgnn: Floats, text: Flo
             raise IndexStoreError(f"Some {name} vectors are not finite: train again before publishing.")
     present = [name for name in COLUMNS if name in table.columns]
     payload = table.select(*present, popularity=pl.col("listeners").fill_null(0))
-    return PublishedItems(items, kept, payload.with_columns(pl.col(pl.Date).dt.to_string("%Y-%m-%d")))
+    sparse = {name: matrix.transposed(items) for name, matrix in matrices.items()}
+    return PublishedItems(items, kept, sparse, payload.with_columns(pl.col(pl.Date).dt.to_string("%Y-%m-%d")))
 
 
 def _rows(rows: Floats, items: Int64s) -> Floats:

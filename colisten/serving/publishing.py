@@ -6,9 +6,12 @@ import os
 import shutil
 from dataclasses import dataclass
 
+from safetensors.numpy import save_file
+
 from colisten.errors import IndexStoreError
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.serving import payload_index
 from colisten.serving.index.collection import Index, new_name
 from colisten.serving.index.layout import Layout
 from colisten.serving.index.opening import encoder_folder, open_index
@@ -16,6 +19,7 @@ from colisten.serving.probe import probe
 from colisten.serving.published_items import PublishedItems, published_items
 from colisten.settings import Settings
 from colisten.towers.tensors import mapped
+from colisten.towers.user_encoder import UserEncoder
 from colisten.workdir import Workdir, replacing_folder
 
 _UPLOAD_BATCH = 1000
@@ -33,22 +37,22 @@ class CollectionInfo:
 def publish(workdir: Workdir, data: ListeningData, settings: Settings, progress: Progress) -> str:
     """Publish the vectors in `W/gnn`, `W/towers` and `W/features`; returns the name of the now live collection.
 
-    The user tower is kept beside the collection it belongs to, so that readers never mix vectors of two trainings:
+    The user encoder is kept beside the collection it belongs to, so that readers never mix vectors of two trainings:
     not while training runs, not after a kill, not after a rollback.
 
     Raises:
         IndexStoreError: the recall check or the index failed; the collection that was live before still is.
     """
-    towers = mapped(workdir.towers / "items.safetensors")["vectors"]
+    encoder = UserEncoder.load(workdir.towers)
     hgnn = mapped(workdir.gnn / "items.safetensors")["embeddings"]
     text = mapped(workdir.features / "text.safetensors")["text"]
-    published = published_items(data, towers, hgnn, text)
+    published = published_items(data, encoder.item_vectors, hgnn, text, encoder.matrices)
     index = open_index(workdir, settings)
     index.clean()
     name = new_name(index.alias, index.ready())
     with replacing_folder(encoder_folder(workdir, name)) as draft:
-        item_vectors = shutil.ignore_patterns("items.safetensors")
-        shutil.copytree(workdir.towers, draft, copy_function=_link, ignore=item_vectors, dirs_exist_ok=True)
+        shutil.copytree(workdir.towers, draft, copy_function=_link, dirs_exist_ok=True)
+        save_file(published.inverted_lists(), draft / payload_index.FILE)
     qdrant = settings.qdrant
     publish_items(index, name, published, progress, exact_up_to=qdrant.exact_up_to, keep=qdrant.keep)
     _remove_old_encoders(workdir, index)
@@ -72,13 +76,14 @@ def publish_items(
         IndexStoreError: the collection is incomplete or its recall too low; the one before stays live.
     """
     widths = {vector: rows.shape[1] for vector, rows in published.vectors.items()}
-    layout = Layout.of(widths, len(published), exact_up_to=exact_up_to)
+    layout = Layout.of(widths, tuple(published.sparse), len(published), exact_up_to=exact_up_to)
     with index.draft(name, layout) as draft:
         with progress.task("publishing", len(published)) as task:
             for start in range(0, len(published), _UPLOAD_BATCH):
                 rows = slice(start, start + _UPLOAD_BATCH)
                 vectors = {vector: values[rows] for vector, values in published.vectors.items()}
-                draft.upload(published.items[rows], vectors, published.payloads(start, start + _UPLOAD_BATCH))
+                sparse = {vector: matrix.rows(rows) for vector, matrix in published.sparse.items()}
+                draft.upload(published.items[rows], vectors, sparse, published.payloads(start, start + _UPLOAD_BATCH))
                 task.advance(len(published.items[rows]))
         with progress.task("building the index and probing it"):
             draft.finish(probe(draft.build(), published, layout, progress))

@@ -1,6 +1,6 @@
-"""The recommender: encode the user's history with the user tower, search the item vectors, exclude what was heard.
+"""The recommender: encode the user's history, search the item vectors, add sparse scores, exclude what was heard.
 
-Imports neither torch nor polars: an answer takes one small matrix product and one search.
+Imports neither torch nor polars: an answer takes one small matrix product, some rows of sparse matrices and one search.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from colisten.ragged import distinct
 from colisten.serving.index.collection import Collection, Conditions
 from colisten.serving.index.layout import HGNN, TEXT
 from colisten.serving.index.opening import encoder_folder, open_index
+from colisten.serving.payload_index import PayloadIndex
 from colisten.serving.profiles import Item, Profiles
 from colisten.serving.query import Query, conditions_of, item_named, parsed_features
-from colisten.serving.ranking import ExcludedItems, Ranked, rank
+from colisten.serving.ranking import ExcludedItems, ItemSource, Ranked, rank
 from colisten.settings import Settings
 from colisten.towers.user_encoder import UserEncoder
 from colisten.workdir import Workdir
@@ -58,6 +59,7 @@ class Recommender:
     profiles: Profiles
     encoder: UserEncoder
     collection: Collection
+    payload_index: PayloadIndex
     target: str
 
     @classmethod
@@ -78,8 +80,9 @@ class Recommender:
                     "one, or set qdrant.alias to a name of its own."
                 )
             encoder = UserEncoder.load(folder)
+            payload_index = PayloadIndex.open(folder)
             opening.pop_all()
-        return cls(profiles, encoder, collection, settings.target)
+        return cls(profiles, encoder, collection, payload_index, settings.target)
 
     def __enter__(self) -> Self:
         return self
@@ -183,11 +186,12 @@ class Recommender:
         return self._rank(histories, query, self._conditions(query)), unknown
 
     def _rank(self, histories: UserHistories, query: Query, conditions: Conditions) -> Ranked:
-        vectors = self.encoder.encode(histories)
+        users = self.encoder.encode(histories)
         excluded = ExcludedItems(np.empty(0, np.int64), np.empty(0, np.int64))
         if not query.include_heard:
             excluded = self._excluded(histories, conditions)
-        return rank(self.collection, vectors, excluded, query.k, conditions)
+        source = ItemSource(self.collection, self.encoder.item_vectors, self.payload_index)
+        return rank(source, users, excluded, query.k, conditions)
 
     def _excluded(self, histories: UserHistories, conditions: Conditions) -> ExcludedItems:
         """Items of the types asked for that the user has streamed, or has given a negative signal."""

@@ -1,8 +1,8 @@
-"""Export of the fitted parts to `W/towers/`: tensors, item vectors, item–item weights, spec."""
+"""Export of the fitted parts to `W/towers/`: tensors, item vectors, item–item matrices, spec."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from safetensors.numpy import save_file
 from colisten.arrays import Floats
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.model import LinearModel
-from colisten.towers.parts import spread_of
 from colisten.towers.two_tower.trainer import TwoTowerTrainer
 from colisten.towers.user_encoder import FORMAT, features_spec
+from colisten.towers.user_vectors import Spread
 from colisten.workdir import replacing_folder, write_json
 
 
@@ -34,44 +34,52 @@ class FittedTowers:
         """[items, width of the part]"""
         if part == "towers":
             return self.run.item_vectors(np.arange(len(self.popular)))
-        return self.linear.to_items if self.linear and part == "linear" else self.popular[:, None]
+        return self.linear.intercepts if self.linear and part == "linear" else self.popular[:, None]
 
 
 def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
-    """Write `towers.safetensors`, `items.safetensors`, `weights.parquet` and `spec.json` in one step.
+    """Write `towers.safetensors`, `items.safetensors`, `sparse.safetensors`, `weights.parquet` and `spec.json` in one
+    step.
 
     A part of weight zero for all users is left out of the vectors.
     """
     counting = [name for name in chosen["warm"] if chosen["warm"][name] or chosen["cold"][name]]
-    parts = {name: fitted.item_vectors(name) for name in counting}
-    inputs = fitted.inputs
-    compared = inputs.is_target if inputs.is_target.any() else np.ones_like(inputs.is_target)
-    spreads = {f"spread.{name}": spread_of(vectors[compared]) for name, vectors in parts.items()}
+    parts = {name: fitted.item_vectors(name).astype(np.float32) for name in counting}
     with replacing_folder(out) as draft:
-        save_file(_tensors(fitted, parts) | spreads, draft / "towers.safetensors")
-        save_file(
-            {"vectors": np.concatenate(list(parts.values()), axis=1, dtype=np.float32)}, draft / "items.safetensors"
-        )
+        save_file(_tensors(fitted, parts), draft / "towers.safetensors")
+        save_file({"vectors": np.concatenate(list(parts.values()), axis=1)}, draft / "items.safetensors")
+        save_file(_matrices(fitted.linear), draft / "sparse.safetensors")
         _edges(fitted.linear).write_parquet(draft / "weights.parquet")
-        write_json(draft / "spec.json", _spec(fitted, list(parts), chosen))
+        write_json(draft / "spec.json", _spec(fitted, parts, chosen))
 
 
-def _tensors(fitted: FittedTowers, parts: Collection[str]) -> dict[str, Any]:
-    features = fitted.run.data.features
-    tensors = {"group_of": features.bags.group_of}
+def _tensors(fitted: FittedTowers, parts: Mapping[str, Floats]) -> dict[str, Any]:
+    features, inputs = fitted.run.data.features, fitted.inputs
+    tensors: dict[str, Any] = {"group_of": features.bags.group_of}
+    among = inputs.is_target if inputs.is_target.any() else np.ones_like(inputs.is_target)
+    for name, vectors in parts.items():
+        spread = Spread.of(vectors, among)
+        tensors |= {f"covariance.{name}": spread.covariance, f"mean.{name}": spread.mean}
     if "towers" in parts:
         layers = {name: value.numpy() for name, value in fitted.run.model.state_dict().items()}
         tensors |= layers | {"content": features.content}
-    if fitted.linear:
-        tensors["from_items"] = fitted.linear.from_items.astype(np.float32)
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
 
 
-def _spec(fitted: FittedTowers, parts: list[str], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _matrices(linear: LinearModel | None) -> dict[str, Any]:
+    """The arrays of each sparse matrix, as `UserEncoder.load` maps them."""
+    if linear is None:
+        return {}
+    found = linear.matrices.items()
+    return {f"{name}.{field}": value for name, matrix in found for field, value in vars(matrix).items()}
+
+
+def _spec(fitted: FittedTowers, parts: Mapping[str, Floats], chosen: Mapping[str, Any]) -> dict[str, Any]:
     features = fitted.run.data.features
     return features_spec(features) | {
         "format": FORMAT,
         "layers": len(fitted.run.data.settings.hidden) + 1,
+        "widths": {name: vectors.shape[1] for name, vectors in parts.items()},
         "weights": {segment: {name: chosen[segment][name] for name in parts} for segment in ("warm", "cold")},
         "linear": {"signals": fitted.linear.options.signals if fitted.linear else features.bags.strong},
         "has_target": bool(fitted.inputs.is_target.any()),
@@ -85,6 +93,6 @@ def _edges(linear: LinearModel | None) -> pl.DataFrame:
     schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
     if linear is None:
         return pl.DataFrame(schema=schema)
-    pairs = linear.weights[: linear.weights.shape[1]].tocoo()
+    pairs = linear.warm[:-1].tocoo()
     found = pl.DataFrame({"src": pairs.row, "dst": pairs.col, "weight": pairs.data}, schema)
     return found.sort("src", "weight", "dst", descending=[False, True, False])

@@ -1,13 +1,14 @@
 """The parts of a user vector, NumPy alone: the tower, the item–item weights, popularity.
 
-Parts lie side by side in the vectors, so that one dot product adds their scores. How far a part's scores spread over
-the target items differs from user to user; each part is divided by it (a z-score, less the mean, which does not change
-a ranking), then weighted.
+A score is the sum of its parts. Dense parts lie side by side in one vector, so that one dot product adds them; a sparse
+part adds scores of its own to the items that its matrix joins to the history. How far a part's scores spread over the
+target items differs from user to user; each part is divided by it (a z-score, less the mean, which does not change a
+ranking), then weighted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,21 +16,37 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import pairs_of
-from colisten.towers.features.bags import BagEntries, bag_sums
+from colisten.listening.pairs import UserItemPairs, latest_pairs
 from colisten.towers.features.user_features import UserFeatures
+
+WARM, COLD = "linear", "linear_cold"
+"""Names of the matrices of item–item weights, for users who know the target type and for the others."""
 
 
 class Part(Protocol):
-    """Encodes users as vectors whose dot products with the part's item vectors are scores."""
+    """A part of the score: a dense vector, rows of sparse item–item matrices, or both."""
 
     def encode(self, histories: UserHistories) -> Floats:
-        """[users, width of the part]."""
+        """[users, width of the part] vectors whose dot products with the part's item vectors are scores."""
+        ...
+
+    def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
+        """By the name of a matrix, the rows of each user whose sum is added to the scores: pairs ordered by user.
+
+        The matrices are never negative: that is what makes the best items of the sum easy to find (`serving.ranking`).
+        """
         ...
 
 
+class DensePart(Protocol):
+    """A part without sparse scores."""
+
+    def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
+        return {}
+
+
 @dataclass(frozen=True)
-class TowerPart:
+class TowerPart(DensePart):
     """The user tower: unit vectors."""
 
     features: UserFeatures
@@ -48,41 +65,26 @@ class TowerPart:
 
 @dataclass(frozen=True)
 class LinearPart:
-    """Item–item weights in low rank: the sum over the items of the history, and an intercept."""
+    """Item–item weights: the sum over the items of the history, and an intercept in two dense columns."""
 
-    from_items: Floats
-    """[2 × (items + 1), rank]: items, then everybody, for users who know the target type; the same for the others."""
     is_target: Bools
     signals: int
     """Events with signal codes below this count."""
 
     def encode(self, histories: UserHistories) -> Floats:
-        everybody = len(self.is_target)
-        half = np.where(histories.touching(self.is_target), 0, everybody + 1)
-        pairs = pairs_of(histories, self.signals)
-        nothing = np.zeros_like(pairs.items)
-        history = BagEntries(len(histories), pairs.users, pairs.items + half[pairs.users], nothing, nothing)
-        summed: Floats = bag_sums(history, 1, self.from_items)[0][:, 0] + self.from_items[half + everybody]
-        return summed
+        is_warm = histories.touching(self.is_target)
+        return np.stack([is_warm, ~is_warm], axis=1).astype(np.float32)
+
+    def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
+        is_warm = histories.touching(self.is_target)
+        pairs = latest_pairs(histories, self.signals)
+        known = is_warm[pairs.users]
+        return {WARM: pairs.where(known), COLD: pairs.where(~known)}
 
 
 @dataclass(frozen=True)
-class PopularPart:
+class PopularPart(DensePart):
     """The same for everybody."""
 
     def encode(self, histories: UserHistories) -> Floats:
         return np.ones((len(histories), 1), np.float32)
-
-
-def spread_of(items: Floats) -> Floats:
-    """[width, width] covariance of item vectors: u spread uᵀ is the variance of the scores of u."""
-    centred = items - items.mean(axis=0, keepdims=True)
-    spread: Floats = (centred.T @ centred / max(len(items), 1)).astype(np.float32)
-    return spread
-
-
-def scaled(vectors: Floats, spread: Floats) -> Floats:
-    """User vectors whose scores have the variance 1; a user with no score at all stays zero."""
-    variance = np.einsum("ij,ij->i", vectors @ spread, vectors)
-    steady: Floats = vectors / np.sqrt(np.maximum(variance, 1e-12))[:, None]
-    return np.where(variance[:, None] > 1e-10, steady, 0).astype(np.float32)

@@ -18,6 +18,8 @@ def mapped(path: Path) -> dict[str, npt.NDArray[Any]]:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     header.pop("__metadata__", None)
+    if not header:
+        return {}
     whole = np.memmap(path, np.uint8, "r", offset=8 + length)
     return {
         name: whole[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])

@@ -115,7 +115,7 @@ def _choose(
     if "towers" in settings.towers.parts:
         run, scores["towers"] = TwoTowerSearch(inputs, split, task, settings, progress).choose(half_life, search)
     if "popular" in settings.towers.parts:
-        scores["popular"] = _for_everybody(popular, task)
+        scores["popular"] = for_everybody(popular, task)
     for line in search.summary():
         progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
@@ -133,12 +133,13 @@ def _choose_half_life(inputs: TowerInputs, split: ValidationSplit, task: Ranking
         days: log_popularity(split.train, inputs.strong, len(inputs.is_target), days)
         for days in (HALF_LIVES if timed else HALF_LIVES[:1])
     }
-    ndcg = [task.ndcg(_for_everybody(popular, task)) for popular in tried.values()]
+    ndcg = [task.ndcg(for_everybody(popular, task)) for popular in tried.values()]
     best = list(tried)[int(within_one_standard_error(np.stack(ndcg)).argmax())]
     return best, tried[best]
 
 
-def _for_everybody(popular: Floats, task: RankingTask) -> Scorer:
+def for_everybody(popular: Floats, task: RankingTask) -> Scorer:
+    """The same scores `popular` [items] for all users."""
     return lambda some: np.tile(popular[task.candidates], (len(task.warm[some]), 1))
 
 
@@ -153,7 +154,7 @@ def _finish(
         run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
     linear = None
     if selection.linear and selection.counts("linear"):
-        linear = fit_linear(inputs.everybody, inputs.item_inputs, selection.linear, settings.seed, progress)
+        linear = fit_linear(inputs.everybody, inputs.item_inputs, selection.linear, progress)
     popular = log_popularity(inputs.everybody, inputs.strong, len(inputs.is_target), selection.half_life)
     return FittedTowers(run, linear, popular, inputs)
 

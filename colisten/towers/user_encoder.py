@@ -1,4 +1,4 @@
-"""The user tower at serving time: histories and features to user vectors, in NumPy, opened in milliseconds."""
+"""The user encoder at serving time: histories and features to user vectors, in NumPy, opened in milliseconds."""
 
 from __future__ import annotations
 
@@ -10,30 +10,39 @@ from typing import Any, Self
 
 import numpy as np
 
-from colisten.arrays import Bools, Codes, Floats
+from colisten.arrays import Bools, Codes, Floats, Int64s
 from colisten.errors import WorkdirError
 from colisten.listening.histories import UserHistories
 from colisten.towers.features.bags import BagLayout
 from colisten.towers.features.columns import from_json, to_json
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.features.user_features import UserFeatures
-from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart, scaled
+from colisten.towers.item_matrix import ItemMatrix, summed_rows
+from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart
 from colisten.towers.tensors import mapped
+from colisten.towers.user_vectors import Spread, UserVectors, one_after_the_other, side_by_side
 
-FORMAT = 3
+FORMAT = 4
 _USERS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
 class UserEncoder:
-    """The score of an item is the dot product of the user's vector with its row of `items.safetensors`."""
+    """The score of an item is the dot product of the user's vector with its row of `item_vectors`, plus the user's
+    sparse score of it."""
 
     parts: Mapping[str, Part]
     """In the order in which they lie in the vectors."""
-    spreads: Mapping[str, Floats]
+    spreads: Mapping[str, Spread]
+    columns: Mapping[str, Floats]
+    """[items, width of the part] its columns of `item_vectors`."""
     warm: Mapping[str, float]
     """Weight of each part for users with some event of the target type."""
     cold: Mapping[str, float]
+    item_vectors: Floats
+    """[items, width] memory-mapped."""
+    matrices: Mapping[str, ItemMatrix]
+    """Sparse item–item matrices, memory-mapped, by name; empty where no part is sparse."""
     is_target: Bools
     """[items]"""
     signals: int
@@ -52,48 +61,94 @@ class UserEncoder:
         if spec.get("format") != FORMAT:
             raise WorkdirError(f"Another version of Colisten trained the towers in {folder}: run `colisten run` again.")
         tensors = mapped(folder / "towers.safetensors")
+        item_vectors = mapped(folder / "items.safetensors")["vectors"]
+        sparse = mapped(folder / "sparse.safetensors")
         is_target = tensors["group_of"] == 0 if spec["has_target"] else np.zeros(len(tensors["group_of"]), bool)
-        parts = {name: _part(name, spec, tensors, is_target) for name in spec["weights"]["warm"]}
-        spreads = {name: np.asarray(tensors[f"spread.{name}"]) for name in parts}
-        signals, negative_signals = spec["bags"]["signals"], tuple(spec["negative_signals"])
+        among = is_target if spec["has_target"] else ~is_target
+        ends = np.cumsum(list(spec["widths"].values())).tolist()
+        columns = {
+            name: item_vectors[:, end - width : end]
+            for (name, width), end in zip(spec["widths"].items(), ends, strict=True)
+        }
+        matrices = {
+            name: ItemMatrix(*(sparse[f"{name}.{field}"] for field in ("indptr", "items", "weights")))
+            for name in dict.fromkeys(key.rpartition(".")[0] for key in sparse)
+        }
         return cls(
-            parts, spreads, **spec["weights"], is_target=is_target, signals=signals, negative_signals=negative_signals
+            {name: _part(name, spec, tensors, is_target) for name in columns},
+            {name: Spread(tensors[f"covariance.{name}"], tensors[f"mean.{name}"], among) for name in columns},
+            columns,
+            **spec["weights"],
+            item_vectors=item_vectors,
+            matrices=matrices,
+            is_target=is_target,
+            signals=spec["bags"]["signals"],
+            negative_signals=tuple(spec["negative_signals"]),
         )
 
-    def encode(self, histories: UserHistories) -> Floats:
-        """User vectors, float32 [users, dim], also for a user without any history.
+    def encode(self, histories: UserHistories) -> UserVectors:
+        """The vectors of these users, also of one without any history.
 
         Events on items or with signals that are newer than the model are passed over.
 
         Raises:
             DataError: a taste vector has another length than in training.
         """
-        learned = (histories.items < len(self.is_target)) & (histories.signals < self.signals)
-        histories = histories.keep(learned)
+        histories = self._learned(histories)
         starts = range(0, max(len(histories), 1), _USERS_AT_ONCE)
         if len(starts) == 1:
             return self._encode(histories)
         everyone = np.arange(len(histories))
-        return np.concatenate([self._encode(histories.take(everyone[i : i + _USERS_AT_ONCE])) for i in starts])
+        return one_after_the_other([self._encode(histories.take(everyone[i : i + _USERS_AT_ONCE])) for i in starts])
+
+    def encode_part(self, name: str, histories: UserHistories) -> UserVectors:
+        """One part alone, scaled to scores of variance 1 over the target's items."""
+        vectors = self._part(name, self._learned(histories))
+        return vectors.times(self.spreads[name].scale(vectors, self.columns[name]))
+
+    def sparse_queries(self, history: UserHistories) -> dict[str, tuple[Int64s, Floats]]:
+        """Indices and values, by the name of a sparse vector of the index, whose dot products with those of the items
+        add up to the sparse scores of the one user in `history`."""
+        history, found = self._learned(history), {}
+        for name, part in self.parts.items():
+            scale = self.spreads[name].scale(self._part(name, history), self.columns[name])
+            factor = scale * self._weights(name, history)
+            for matrix, pairs in part.lookups(history).items():
+                if len(pairs):
+                    found[matrix] = (pairs.items, np.repeat(factor, len(pairs)))
+        return found
 
     def left_out(self, signals: Codes, strong: int) -> Bools:
         """[events] whether the event's item is not recommended to its user: streamed, or given a negative signal."""
         return left_out(signals, strong, self.negative_signals)
 
-    def _encode(self, histories: UserHistories) -> Floats:
+    def _learned(self, histories: UserHistories) -> UserHistories:
+        return histories.keep((histories.items < len(self.is_target)) & (histories.signals < self.signals))
+
+    def _encode(self, histories: UserHistories) -> UserVectors:
+        parts = []
+        for name in self.parts:
+            vectors = self._part(name, histories)
+            scale = self.spreads[name].scale(vectors, self.columns[name])
+            parts.append(vectors.times(scale * self._weights(name, histories)))
+        return side_by_side(parts)
+
+    def _part(self, name: str, histories: UserHistories) -> UserVectors:
+        part = self.parts[name]
+        lookups = [(self.matrices[matrix], pairs) for matrix, pairs in part.lookups(histories).items()]
+        return UserVectors(part.encode(histories), summed_rows(len(histories), lookups))
+
+    def _weights(self, name: str, histories: UserHistories) -> Floats:
+        """[users] of a part."""
         warm = histories.touching(self.is_target)
-        blocks = []
-        for name, part in self.parts.items():
-            weight = np.where(warm, self.warm[name], self.cold[name]).astype(np.float32)
-            blocks.append(scaled(part.encode(histories), self.spreads[name]) * weight[:, None])
-        return np.concatenate(blocks, axis=1)
+        return np.where(warm, self.warm[name], self.cold[name]).astype(np.float32)
 
 
 def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_target: Bools) -> Part:
     if name == "popular":
         return PopularPart()
     if name == "linear":
-        return LinearPart(tensors["from_items"], is_target, spec["linear"]["signals"])
+        return LinearPart(is_target, spec["linear"]["signals"])
     bags = BagLayout(**spec["bags"], group_of=tensors["group_of"])
     columns = tuple(from_json(column) for column in spec["columns"])
     layers = [(tensors[f"user.layers.{i}.weight"], tensors[f"user.layers.{i}.bias"]) for i in range(spec["layers"])]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from colisten.listening.synth import ItemType, make_world, true_preferences
+from colisten.errors import SettingsError
+from colisten.listening.synth import ItemType, catalogue, choices, make_world, true_preferences
 from colisten.listening.synth.world import audiobook_type
 from tests.listening.sources import Importer
 
@@ -165,6 +167,56 @@ def test_the_same_seed_gives_the_same_world_and_another_another(tmp_path: Path) 
             for name in "abc"}  # fmt: skip
     assert read["a"] == read["b"]
     assert all(one != other for one, other in zip(read["a"], read["c"], strict=True))
+
+
+def test_worlds_stay_what_they_are(tmp_path: Path) -> None:
+    """All published figures hang on them: this is the digest of the first version's."""
+    make_world(tmp_path / "w", users=50, audiobooks=30, podcasts=20, seed=1)
+    events = pl.read_parquet(tmp_path / "w" / "interactions.parquet").select("user_id", "item_id", "timestamp")
+    texts = pl.read_parquet(tmp_path / "w" / "items.parquet").select("item_id", "title", "description", "published")
+    digest = hashlib.sha256((events.write_csv() + texts.write_csv()).encode()).hexdigest()
+    assert digest == "50d630bed334deabb99b3df2cd2c4ada56789dc49a9d7f34d672e97c568ef3ee"
+
+
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small world that is made as those are that have many items."""
+    out = tmp_path_factory.mktemp("sparse") / "world"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "_MANY", 1000)
+        patch.setattr(catalogue, "_TRIES", 2)
+        patch.setattr(choices, "_CELLS_AT_ONCE", 300_000)  # 100 users at once
+        make_world(out, users=1200, audiobooks=1000, podcasts=3000, per_user=6)
+    return out
+
+
+def test_a_user_streams_as_many_items_as_asked_for(sparse: Path) -> None:
+    streams = pl.read_parquet(sparse / "interactions.parquet").filter(pl.col("signal") == "stream")
+    assert streams.select("user_id", "item_id").n_unique() / 1200 == pytest.approx(6, rel=0.03)
+    assert streams["user_id"].n_unique() == 1200
+    considered = pl.read_parquet(sparse / "truth" / "considered.parquet").select("user", "item")
+    assert considered.is_unique().all()
+
+
+def test_items_of_a_used_up_theme_keep_their_first_title(sparse: Path) -> None:
+    items = pl.read_parquet(sparse / "items.parquet")
+    assert items["item_id"].n_unique() == 4000
+    assert 0.75 * 4000 < items["title"].n_unique() < 4000
+    assert items["description"].n_unique() > 0.95 * 4000
+
+
+def test_the_truth_prefers_what_was_streamed_to_another_item(sparse: Path) -> None:
+    truth, considered = true_preferences(sparse), pl.read_parquet(sparse / "truth" / "considered.parquet")
+    shows = considered.filter(pl.col("streamed"), pl.col("user") < 200, pl.col("item") >= 1000)
+    user, item = shows["user"].to_numpy(), shows["item"].to_numpy()
+    scores = truth.scores(np.arange(200))
+    assert (scores[user, item] > scores[user, np.random.default_rng(0).integers(1000, 4000, len(user))]).mean() > 0.9
+
+
+@pytest.mark.parametrize("per_user", [0.5, float("inf"), float("nan")])
+def test_a_user_streams_each_adopted_type_at_least_once(tmp_path: Path, per_user: float) -> None:
+    with pytest.raises(SettingsError, match=r"more than 1\.[34]"):
+        make_world(tmp_path / "w", users=500, audiobooks=30, podcasts=20, per_user=per_user)
 
 
 def test_a_third_item_type_is_an_argument(tmp_path: Path, importer: Importer) -> None:

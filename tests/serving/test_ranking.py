@@ -1,4 +1,4 @@
-"""Top-k retrieval with exclusion, ranks and batches, against NumPy, for any histories."""
+"""Top-k retrieval by dense and sparse scores, against the sum over all items in NumPy, for any histories."""
 
 from __future__ import annotations
 
@@ -6,43 +6,77 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qdrant_client import QdrantClient
+from scipy.sparse import csr_array
 
+from colisten.listening.pairs import UserItemPairs
 from colisten.serving import ranking
-from colisten.serving.index.collection import Collection, Conditions, new_name
+from colisten.serving.index.collection import Conditions, Index, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.index.server import ServerIndex
+from colisten.serving.payload_index import PayloadIndex
 from colisten.serving.publishing import publish_items
-from colisten.serving.ranking import ExcludedItems, rank
-from tests.serving.worlds import QUIET, TYPES, random_items, vectors
+from colisten.serving.ranking import ExcludedItems, ItemSource, rank
+from colisten.towers.item_matrix import summed_rows
+from colisten.towers.user_vectors import UserVectors
+from tests.serving.index.numpy_index import NumpyIndex
+from tests.serving.index.test_searching import fulfils
+from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, random_items, random_matrix, vectors
 
-WHAT = random_items(90, width=4)
+ITEMS = 90
+WHAT = random_items(ITEMS, width=4)
+ALL = np.zeros((ITEMS, 4), np.float32)
+ALL[WHAT.items] = WHAT.vectors["towers"]
+MATRIX = random_matrix(ITEMS, 11)
 
 
-@pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    index = EmbeddedIndex(tmp_path_factory.mktemp("ranking"), "colisten")
+@pytest.fixture(scope="module", params=["embedded", "client", "numpy"])
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ItemSource:
+    folder = tmp_path_factory.mktemp("ranking")
+    index: Index = NumpyIndex("colisten")
+    if request.param == "embedded":
+        index = EmbeddedIndex(folder, "colisten")
+    if request.param == "client":
+        index = ServerIndex(QdrantClient(":memory:"), "colisten")
     publish_items(index, new_name("colisten", []), WHAT, QUIET, exact_up_to=10_000, keep=2)
-    return index.open()
+    return ItemSource(index.open(), ALL, PayloadIndex(WHAT.inverted_lists()))
 
 
-histories = st.lists(st.sets(st.integers(0, 89), max_size=90), min_size=1, max_size=7)
+histories = st.lists(st.sets(st.integers(0, ITEMS - 1), max_size=ITEMS), min_size=1, max_size=7)
+conditions = st.builds(
+    Conditions,
+    st.sampled_from([(), TYPES[:1], TYPES[2:], TYPES[:2]]),
+    st.sampled_from([(), LANGUAGES[:1], LANGUAGES]),
+    st.sampled_from([(), GENRES[3:], GENRES[:2], ("no such",)]),
+)
 
 
 @settings(max_examples=150, deadline=None)
-@given(heard=histories, k=st.integers(1, 120), kind=st.sampled_from(TYPES), hits=st.sampled_from([1, 60, 10**6]))
-def test_the_best_items_that_the_user_has_not_heard(
-    collection: Collection, heard: list[set[int]], k: int, kind: str, hits: int
+@given(
+    heard=histories, k=st.integers(1, 120), wanted=conditions, hits=st.sampled_from([1, 60, 10**6]),
+    share=st.sampled_from([0.0, 0.1, 1.0, 9.0]), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
+    source: ItemSource, heard: list[set[int]], k: int, wanted: Conditions, hits: int, share: float, seed: int
 ) -> None:
-    users = vectors(len(heard), 4, 5)
+    dense = vectors(len(heard), 4, seed)
     pairs = np.array([(user, item) for user, items in enumerate(heard) for item in sorted(items)], np.int64)
+    owned = ExcludedItems(*pairs.reshape(-1, 2).T)
+    sparse = summed_rows(len(heard), [(MATRIX, UserItemPairs(owned.users, owned.items))])
+    users = UserVectors(dense, sparse.times(np.full(len(heard), share, np.float32)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "_HITS_AT_ONCE", hits)
-        found = rank(collection, users, ExcludedItems(*pairs.reshape(-1, 2).T), k, Conditions((kind,)))
-    of_kind = (WHAT.table["item_type"] == kind).to_numpy()
+        found = rank(source, users, owned, k, wanted)
+    allowed = fulfils(WHAT, wanted)
+    weights = csr_array((MATRIX.weights, MATRIX.items, MATRIX.indptr), shape=(ITEMS, ITEMS)).toarray()
     for user, items in enumerate(heard):
         mine = found.users == user
-        fresh = of_kind & ~np.isin(WHAT.items, sorted(items))
-        scores = np.where(fresh, WHAT.vectors["towers"] @ users[user], -np.inf)
-        best = np.argsort(-scores, kind="stable")[: min(k, int(fresh.sum()))]
-        assert found.items[mine].tolist() == WHAT.items[best].tolist()
+        fresh = allowed & ~np.isin(WHAT.items, sorted(items))
+        summed = ALL[WHAT.items] @ dense[user] + share * weights[sorted(items)].sum(axis=0)[WHAT.items]
+        scores = np.where(fresh, summed, -np.inf)
+        best = np.sort(scores)[::-1][: min(k, int(fresh.sum()))]
         assert found.ranks[mine].tolist() == list(range(1, len(best) + 1))
-        np.testing.assert_allclose(found.scores[mine], scores[best], rtol=1e-4, atol=1e-5)
+        assert len(set(found.items[mine].tolist())) == len(best)
+        np.testing.assert_allclose(found.scores[mine], best, rtol=1e-4, atol=1e-4)
+        places = np.searchsorted(WHAT.items, found.items[mine])
+        np.testing.assert_allclose(scores[places], best, rtol=1e-4, atol=1e-4)

@@ -37,8 +37,9 @@ def by_hand(world: World, user_id: str, kind: str, *, heard: bool = False) -> di
     workdir, data, _ = world
     user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
     encoder = UserEncoder.load(workdir.towers)
-    vector = encoder.encode(read_histories(data, np.array([user], np.int32)))[0]
-    scores = load_file(workdir.towers / "items.safetensors")["vectors"] @ vector
+    vectors = encoder.encode(read_histories(data, np.array([user], np.int32)))
+    scores = load_file(workdir.towers / "items.safetensors")["vectors"] @ vectors.dense[0]
+    scores[vectors.sparse.items] += vectors.sparse.values
     events = pl.read_parquet(data.interactions).filter(pl.col("user") == user)
     gone = events.filter(pl.col("signal").is_in([0, *encoder.negative_signals]))["item"].to_numpy()
     chosen = ((data.items["item_type"] == kind) & ~data.items["retired"]).to_numpy()

@@ -11,10 +11,13 @@ from safetensors.numpy import save_file
 from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.ragged import offsets
 from colisten.serving.profile_writing import write_profiles
 from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish
 from colisten.settings import Settings, TowersSettings
+from colisten.towers.item_matrix import ItemMatrix
+from colisten.towers.parts import COLD, WARM
 from colisten.workdir import Workdir
 from tests.worlds import Event, write_listening
 
@@ -60,16 +63,27 @@ def table(count: int, seed: int = 0) -> pl.DataFrame:
     return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over("item_type").alias("row"))
 
 
+def random_matrix(items: int, seed: int) -> ItemMatrix:
+    """Non-negative weights of about a tenth of all pairs of items."""
+    rng = np.random.default_rng(seed)
+    dense = np.where(rng.random((items, items)) < 0.1, rng.exponential(size=(items, items)), 0)
+    source, target = np.nonzero(dense)
+    lengths = np.bincount(source, minlength=items)
+    return ItemMatrix(offsets(lengths), target.astype(np.int32), dense[source, target].astype(np.float32))
+
+
 def random_items(count: int, *, width: int = 16, seed: int = 0) -> PublishedItems:
     """Items with random vectors, as `published_items` collects them."""
     kept = table(count, seed).filter(~pl.col("retired"))
+    items = kept["item"].to_numpy().astype(np.int64)
     return PublishedItems(
-        kept["item"].to_numpy().astype(np.int64),
+        items,
         {
             "towers": vectors(len(kept), width, seed + 1),
             "hgnn": vectors(len(kept), width // 2, seed + 2),
             "text": texts(len(kept), seed + 3),
         },
+        {name: random_matrix(count, seed + 4 + place).transposed(items) for place, name in enumerate((WARM, COLD))},
         kept.drop("item", "retired", "row"),
     )
 

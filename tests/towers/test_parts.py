@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
+from colisten.arrays import Floats
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs
+from colisten.towers import item_matrix
 from colisten.towers.features.negative_signals import negative_signals
 from colisten.towers.features.popularity import log_popularity
-from colisten.towers.linear.item_weights import with_everybody
+from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import interaction_matrix
-from colisten.towers.parts import LinearPart, scaled, spread_of
+from colisten.towers.parts import COLD, WARM, LinearPart
 from colisten.towers.selection.mixing import choose_weights
 from colisten.towers.selection.ranking_task import OptionResult, RankingTask
+from colisten.towers.user_vectors import Spread, UserVectors
 
 
 def listeners(owners: list[int], items: list[int], signals: list[int], times: list[int]) -> UserHistories:
@@ -54,24 +60,90 @@ def test_little_evidence_rules_nothing_out() -> None:
     assert negative_signals(few, strong=1, signals=2, items=20) == ()
 
 
-def test_the_linear_part_sums_each_distinct_item_and_everybody_once() -> None:
+def some_matrix(rng: np.random.Generator, items: int) -> ItemMatrix:
+    found = csr_array(np.where(rng.random((items, items)) < 0.3, rng.random((items, items)), 0))
+    return ItemMatrix(found.indptr.astype(np.int64), found.indices.astype(np.int32), found.data.astype(np.float32))
+
+
+def written_out(matrix: ItemMatrix) -> Floats:
+    return csr_array((matrix.weights, matrix.items, matrix.indptr), shape=(len(matrix), len(matrix))).toarray()
+
+
+def test_the_linear_part_sums_each_distinct_item_and_its_intercept() -> None:
     rng = np.random.default_rng(0)
     people = signalled(0.5)
-    from_items, is_target = rng.normal(size=(42, 4)).astype(np.float32), np.arange(20) < 4
+    warm_matrix, cold_matrix, is_target = some_matrix(rng, 20), some_matrix(rng, 20), np.arange(20) < 4
+    intercepts = rng.random((20, 2)).astype(np.float32)
     warm = people.touching(is_target)
     assert 0 < warm.sum() < len(people)
     for signals in (1, 2):
-        heard = with_everybody(interaction_matrix(people, 20, signals)).toarray()
-        wanted = np.where(warm[:, None], heard @ from_items[:21], heard @ from_items[21:])
-        np.testing.assert_allclose(LinearPart(from_items, is_target, signals).encode(people), wanted, atol=1e-4)
+        heard = interaction_matrix(people, 20, signals).toarray()
+        of_warm, of_cold = (
+            heard @ written_out(matrix) + intercepts[:, column]
+            for column, matrix in enumerate((warm_matrix, cold_matrix))
+        )
+        part = LinearPart(is_target, signals)
+        matrices = {WARM: warm_matrix, COLD: cold_matrix}
+        lookups = [(matrices[name], pairs) for name, pairs in part.lookups(people).items()]
+        found = UserVectors(part.encode(people), item_matrix.summed_rows(len(people), lookups))
+        np.testing.assert_allclose(
+            found.scores(intercepts, np.arange(20)), np.where(warm[:, None], of_warm, of_cold), atol=1e-4
+        )
 
 
-def test_scaled_vectors_give_scores_of_variance_one_and_no_score_stays_none() -> None:
+@given(
+    seed=st.integers(0, 2**16), users=st.integers(1, 9), table=st.sampled_from([0, 10**9]), at_once=st.integers(1, 99)
+)
+@settings(max_examples=60, deadline=None)
+def test_rows_of_several_matrices_are_summed_in_blocks_by_table_or_by_sorting(
+    seed: int, users: int, table: int, at_once: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    given_pairs, wanted = [], np.zeros((users, 15))
+    for _ in range(2):
+        matrix, had = some_matrix(rng, 15), rng.random((users, 15)) < rng.random()
+        given_pairs.append((matrix, UserItemPairs(*np.nonzero(had))))
+        wanted += had @ written_out(matrix)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item_matrix, "_TABLE", table)
+        patch.setattr(item_matrix, "_ENTRIES_AT_ONCE", at_once)
+        found = item_matrix.summed_rows(users, given_pairs)
+    assert (np.diff(found.keys) > 0).all()
+    dense = np.zeros_like(wanted)
+    dense[found.owners, found.items] = found.values
+    np.testing.assert_allclose(dense, wanted, rtol=1e-5)
+    asked = np.array([[user << 32 | item for item in range(15)] for user in range(users)])
+    np.testing.assert_allclose(found.of(asked), wanted, rtol=1e-5)
+    twice = item_matrix.merged([found, item_matrix.NO_SCORES, found])
+    np.testing.assert_allclose(twice.values, 2 * found.values, rtol=1e-5)
+
+
+def test_a_transposed_matrix_says_what_adds_to_each_item() -> None:
+    matrix = some_matrix(np.random.default_rng(3), 12)
+    columns = np.array([1, 4, 5, 11])
+    found = matrix.transposed(columns)
+    for row, column in enumerate(columns):
+        ((sources, weights),) = found.rows(slice(row, row + 1))
+        wanted = written_out(matrix)[:, column]
+        assert sources.tolist() == np.flatnonzero(wanted).tolist()
+        np.testing.assert_array_equal(weights, wanted[sources])
+
+
+def test_scaled_scores_have_variance_one_and_no_score_stays_none() -> None:
     rng = np.random.default_rng(0)
-    items, users = rng.normal(2, 3, (50, 6)).astype(np.float32), rng.normal(size=(5, 6)).astype(np.float32)
-    users[3] = 0
-    found = (scaled(users, spread_of(items)) @ items.T).std(axis=1)
-    assert found == pytest.approx([1, 1, 1, 0, 1], abs=1e-4)
+    item_vectors, dense = rng.normal(2, 3, (50, 6)).astype(np.float32), rng.normal(size=(6, 6)).astype(np.float32)
+    among = np.arange(50) % 3 > 0
+    had = rng.random((6, 50)) < 0.2
+    dense[3], had[3] = 0, False
+    dense[4], had[5] = 0, False
+    sparse = item_matrix.summed_rows(6, [(some_matrix(rng, 50), UserItemPairs(*np.nonzero(had)))])
+    users = UserVectors(dense, sparse)
+    spread = Spread.of(item_vectors, among)
+    whole = users.scores(item_vectors, np.flatnonzero(among))
+    np.testing.assert_allclose(spread.variance(users, item_vectors), whole.var(axis=1), rtol=1e-4, atol=1e-8)
+    equal = users.times(spread.scale(users, item_vectors))
+    found = equal.scores(item_vectors, np.flatnonzero(among)).std(axis=1)
+    assert found == pytest.approx([1, 1, 1, 0, 1, 1], abs=1e-4)
 
 
 def test_scores_that_tell_nothing_apart_gain_nothing() -> None:

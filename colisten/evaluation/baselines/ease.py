@@ -22,7 +22,7 @@ class EASE(Baseline):
 
     Exact as long as there are no more than `rows` items or no more than `rows` users, whichever are fewer: where the
     users are fewer, B is never written down. Of a larger catalogue only the `rows` most popular items take part, and
-    the others score 0. Memory is 4 `rows`² bytes (1.6 GB), 8 `rows`² where users are fewer; time grows with the cube.
+    the others score 0. Memory is 4 `rows`² bytes (1.6 GB); time grows with the cube.
     """
 
     penalty: float = 400.0
@@ -68,12 +68,16 @@ class PrimalRidge:
 
 
 class DualRidge:
-    """Solved in the dual, from the Gram matrix of the users: P = (I − XᵀKX) / λ, K = (XXᵀ + λI)⁻¹ (Woodbury)."""
+    """Solved in the dual, from the Gram matrix of the users: P = (I − XᵀKX) / λ, K = (XXᵀ + λI)⁻¹ (Woodbury).
+
+    Of the users who streamed nothing, no one else's scores depend on: they are left out. X B = X − λKX / (λ diag(P)).
+    """
 
     def __init__(self, matrix: sparse.csr_matrix, penalty: float) -> None:
-        gram = (matrix @ matrix.T).toarray().astype(np.float64, order="F")
-        self._inverse = _inverse(gram, penalty)
-        self._matrix, self._columns = matrix, matrix.tocsc()
+        active = np.diff(matrix.indptr) > 0
+        self._matrix, self._columns, self._penalty = matrix, matrix[active].tocsc(), penalty
+        self._place = np.where(active, np.cumsum(active) - 1, -1)
+        self._inverse = _inverse((self._columns @ self._columns.T).toarray(order="F"), penalty)
         starts = range(0, matrix.shape[1], _COLUMNS)
         self._unexplained = np.concatenate(
             [self._unexplained_of(self._columns[:, at : at + _COLUMNS]) for at in starts]
@@ -84,10 +88,11 @@ class DualRidge:
         return np.asarray(1 - columns.multiply(self._inverse @ columns).sum(axis=0)).ravel()
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
-        streams, columns = self._matrix[users], self._columns[:, items]
-        own = streams[:, items].toarray()
-        explained = np.asarray(((streams @ self._matrix.T) @ self._inverse) @ columns)
-        return np.asarray(own - (own - explained) / self._unexplained[items], np.float32)
+        place = self._place[users]
+        residual = self._penalty * (self._inverse[place] @ self._columns[:, items])
+        residual[place < 0] = 0
+        own = self._matrix[users][:, items].toarray()
+        return np.asarray(own - residual / self._unexplained[items], np.float32)
 
 
 def ease_weights(matrix: sparse.csr_matrix, penalty: float) -> Floats:

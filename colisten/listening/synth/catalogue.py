@@ -10,13 +10,15 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Floats, Floats64, Int64s
-from colisten.listening.synth.phrases import THEMES, TOPICS, Theme
-from colisten.listening.synth.writing import compose, person, series_name
+from colisten.listening.synth.phrases import THEMES, TOPICS
+from colisten.listening.synth.writing import Blurb, compose, person, series_name
 
 DIM = 32
 """Number of latent factors of users and items."""
 LANGUAGES = ("en", "de", "es", "fr")
 _TRIES = 20
+_MANY = 2**15
+"""Items that use up the titles of many themes; tries in vain would take most of the time."""
 BEGIN = datetime.date(2024, 1, 1)
 """The first day of the interactions."""
 
@@ -107,35 +109,51 @@ def _table(
     day: Floats64, rng: np.random.Generator,
 ) -> pl.DataFrame:  # fmt: skip
     names = [person(rng) for _ in range(int(author.max()) + 1)]
-    volumes: dict[int, int] = {}
-    titles: set[str] = set()
-    series = [series_name(THEMES[theme[np.argmax(author == a)]], rng) if rng.random() < 0.25 else None
-              for a in range(len(names))]  # fmt: skip
-    rows = []
-    for place, (kind, about, by) in enumerate(zip(type_of, theme, author, strict=True)):
+    first_item = np.zeros(len(names), np.int64)
+    first_item[author[::-1]] = np.arange(len(author))[::-1]
+    series = [series_name(THEMES[about], rng) if rng.random() < 0.25 else None for about in theme[first_item]]
+    volumes = [0] * len(names)
+    writer = _Writer(len(author), rng)
+    titles, descriptions = [], []
+    for kind, about, by in zip(type_of.tolist(), theme.tolist(), author.tolist(), strict=True):
         show = types[kind].show
-        volumes[by] = volumes.get(by, 0) + 1
+        volumes[by] += 1
         part = f"{series[by]}, Book {volumes[by]}" if series[by] and not show else None
-        title, description = _distinct_title(titles, THEMES[about], names[by], part, show, rng)
-        rows.append({
-            "item_id": f"{types[kind].name}-{place:06d}", "item_type": types[kind].name, "title": title,
-            "description": description, "language": LANGUAGES[language[place]],
-            "genres": [THEMES[about].genre], "creators": [names[by]],
-            "published": BEGIN + datetime.timedelta(days=float(np.floor(day[place]))),
-        })  # fmt: skip
-    return pl.DataFrame(rows)
+        blurb = writer.write(about, names[by], part, show)
+        titles.append(blurb.title)
+        descriptions.append(blurb.description)
+    kinds = [types[kind].name for kind in type_of.tolist()]
+    return pl.DataFrame({
+        "item_id": [f"{kind}-{place:06d}" for place, kind in enumerate(kinds)], "item_type": kinds, "title": titles,
+        "description": descriptions, "language": [LANGUAGES[place] for place in language.tolist()],
+        "genres": [THEMES[about].genre for about in theme.tolist()], "creators": [names[by] for by in author.tolist()],
+        "published": np.datetime64(BEGIN, "D") + np.floor(day).astype("timedelta64[D]"),
+    }).with_columns(pl.concat_list("genres"), pl.concat_list("creators"))  # fmt: skip
 
 
-def _distinct_title(
-    titles: set[str], theme: Theme, creator: str, series: str | None, show: bool, rng: np.random.Generator
-) -> tuple[str, str]:
-    """A title that is not among `titles` yet, if a few tries can find one, and its description."""
-    for _ in range(_TRIES):
-        title, description = compose(theme, creator, series, show=show, rng=rng)
-        if title not in titles:
-            break
-    titles.add(title)
-    return title, description
+class _Writer:
+    """Writes items whose titles are new, if `_TRIES` draws can find one.
+
+    Among more than `_MANY` items, a theme for which they could not is used up: its next items keep the first draw.
+    """
+
+    def __init__(self, items: int, rng: np.random.Generator) -> None:
+        self._rng, self._many = rng, items > _MANY
+        self._titles: set[str] = set()
+        self._used_up: set[tuple[int, bool, bool]] = set()
+
+    def write(self, theme: int, creator: str, series: str | None, show: bool) -> Blurb:
+        """The blurb of the next item."""
+        kind = (theme, show, series is None)
+        for _ in range(1 if kind in self._used_up else _TRIES):
+            blurb = compose(THEMES[theme], creator, series, show=show, rng=self._rng)
+            if blurb.title not in self._titles:
+                break
+        else:
+            if self._many:
+                self._used_up.add(kind)
+        self._titles.add(blurb.title)
+        return blurb
 
 
 def _unit(vectors: Floats64) -> Floats:

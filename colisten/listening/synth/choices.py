@@ -6,12 +6,15 @@ Adding Gumbel noise to log preferences and taking the largest draws without repl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import brentq
 
 from colisten.arrays import Bools, Floats, Int64s
+from colisten.errors import SettingsError
 from colisten.listening.synth.catalogue import Catalogue
+from colisten.listening.synth.drawing import draw
 from colisten.listening.synth.people import People
 
 PERIODS = 4
@@ -23,7 +26,8 @@ _DRIFT = 0.12
 _NOVELTY = 0.8
 """Additional log odds of a new item."""
 _USERS_AT_ONCE = 2048
-_TINY = np.finfo(np.float32).tiny
+_CELLS_AT_ONCE = _USERS_AT_ONCE * 2**15
+"""Bounds the memory, 4 bytes each: with more items of a type than that, fewer users at once."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Preferences:
 
     def of(self, users: Int64s, kind: int, items: Int64s) -> Floats:
         """Float32 [users, items] for items of one type."""
-        scores: Floats = self.users[users, kind] @ self.items[items].T + self.bias[items]
+        scores: Floats = self.users[users, kind] @ self.items[items].T
+        scores += self.bias[items]
         return scores
 
 
@@ -73,25 +78,34 @@ def preferences(catalogue: Catalogue, people: People, days: int, period: int) ->
 def choose(
     catalogue: Catalogue, people: People, days: int, considered_only: Floats, rng: np.random.Generator
 ) -> Iterator[Choices]:
-    """All choices, in pieces, no pair twice; per type, `considered_only` items are not streamed for each that is."""
+    """All choices, in pieces, no pair twice; per type, `considered_only` items are not streamed for each that is.
+
+    Every item is looked at for every listener of its type in every period: see `drawing.draw`.
+    """
     users = np.arange(len(people.adopted))
     by_period = [preferences(catalogue, people, days, period) for period in range(PERIODS)]
-    spans = [(period * days / PERIODS, (period + 1) * days / PERIODS) for period in range(PERIODS)]
     for kind in range(len(catalogue.types)):
         items = np.flatnonzero(catalogue.type_of == kind)
         listeners = users[people.adopted[:, kind] < days]
-        for start in range(0, len(listeners), _USERS_AT_ONCE):
-            block = listeners[start : start + _USERS_AT_ONCE]
-            taken = np.zeros((len(block), len(items)), bool)
-            for preferred, span in zip(by_period, spans, strict=True):
+        at_once = max(1, min(_USERS_AT_ONCE, _CELLS_AT_ONCE // len(items)))
+        for start in range(0, len(listeners), at_once):
+            block = listeners[start : start + at_once]
+            taken: list[tuple[Int64s, Int64s]] = []
+            for preferred, span in zip(by_period, _spans(days), strict=True):
                 streamed, considered = _counts(people, span, kind, block, float(considered_only[kind]), rng)
                 scores = preferred.of(block, kind, items)
-                scores[taken | (catalogue.day[items] >= span[1])] = -np.inf
-                row, place, rank = _draw(scores, considered, rng)
-                taken[row, place] = True
+                scores[:, catalogue.day[items] >= span[1]] = -np.inf
+                for earlier in taken:
+                    scores[earlier] = -np.inf
+                row, place, rank = draw(scores, considered, rng)
+                taken.append((row, place))
                 earliest = np.maximum(people.adopted[block[row], kind], catalogue.day[items[place]])
                 latest = np.full(len(row), span[1], np.float32)
                 yield Choices(block[row], items[place], rank < streamed[row], np.maximum(span[0], earliest), latest)
+
+
+def _spans(days: int) -> list[tuple[float, float]]:
+    return [(period * days / PERIODS, (period + 1) * days / PERIODS) for period in range(PERIODS)]
 
 
 def _counts(
@@ -103,28 +117,36 @@ def _counts(
     rng: np.random.Generator,
 ) -> tuple[Int64s, Int64s]:
     """How many items each user streams in a period, and how many are considered."""
-    begin, end = span
-    adopted = people.adopted[users, kind]
-    streamed = rng.poisson(people.rate[users, kind] / PERIODS * np.clip((end - adopted) / (end - begin), 0, 1))
-    streamed = np.maximum(streamed, (adopted >= begin) & (adopted < end))  # adopting the type is streaming something
+    mean, at_least = _streamed(people, span, kind, users)
+    streamed = np.maximum(rng.poisson(mean), at_least)
     return streamed, streamed + rng.poisson(streamed * considered_only)
 
 
-def _draw(scores: Floats, counts: Int64s, rng: np.random.Generator) -> tuple[Int64s, Int64s, Int64s]:
-    """Draw `counts` columns in each row without replacement, in proportion to exp(scores): rows, columns, ranks."""
-    noisy = scores - np.log(np.maximum(rng.standard_exponential(scores.shape, dtype=np.float32), _TINY))
-    best = _largest(noisy, int(counts.max(initial=0)))
-    possible = np.isfinite(np.take_along_axis(noisy, best, axis=1))
-    row, rank = np.nonzero(possible & (np.arange(best.shape[1]) < counts[:, None]))
-    return row, best[row, rank], rank
+def _streamed(people: People, span: tuple[float, float], kind: int, users: Int64s) -> tuple[Floats, Bools]:
+    """How many items each user streams in a period: in the mean, and at least (a Poisson draw is raised to that)."""
+    begin, end = span
+    adopted = people.adopted[users, kind]
+    mean = people.rate[users, kind] / PERIODS * np.clip((end - adopted) / (end - begin), 0, 1)
+    return mean, (adopted >= begin) & (adopted < end)  # adopting the type is streaming something
 
 
-def _largest(scores: Floats, count: int) -> Int64s:
-    """Columns of the `count` largest in each row, largest first."""
-    count = min(count, scores.shape[1])
-    if not count:
-        return np.empty((len(scores), 0), np.int64)
-    best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-    largest: Int64s = np.take_along_axis(best, order, axis=1)
-    return largest
+def with_streams(people: People, days: int, per_user: float) -> People:
+    """The people with all rates scaled by one number, so that a user streams `per_user` different items on average.
+
+    As far as there are enough items: who would stream more than all of a type streams all.
+
+    Raises:
+        SettingsError: adopting the item types alone makes as many streams.
+    """
+    users, kinds = np.arange(len(people.adopted)), range(people.adopted.shape[1])
+    parts = [_streamed(people, span, kind, users) for span in _spans(days) for kind in kinds]
+    mean, at_least = (np.concatenate(one).astype(np.float64) for one in zip(*parts, strict=True))
+    least = at_least.sum() / len(users)
+    if not least < per_user < np.inf:
+        raise SettingsError(f"per_user must be more than {least:.2f}, since whoever adopts an item type streams it.")
+
+    def surplus(log_factor: float) -> float:
+        scaled = mean * np.exp(log_factor)
+        return float((scaled + at_least * np.exp(-scaled)).sum()) / len(users) - per_user  # E[max(Poisson, at least)]
+
+    return replace(people, rate=people.rate * np.float32(np.exp(brentq(surplus, -30, 30))))

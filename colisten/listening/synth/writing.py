@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,36 +44,50 @@ _AUDIENCES = (
 )
 
 
+@dataclass(frozen=True)
+class Blurb:
+    """The words that were drawn for one item: a title, and what its description is made of."""
+
+    title: str
+    sentences: tuple[str, str, str]
+    phrases: tuple[str, str, str, str]
+    others: dict[str, str]
+
+    @property
+    def description(self) -> str:
+        """Three sentences of the phrases."""
+        (a, b, c, d), (first, second, audience) = self.phrases, self.sentences
+        return _sentence(
+            f"{first.format(a=a, b=b, c=c, **self.others)} {second.format(a=d, b=a, c=b, **self.others)} "
+            f"{audience.format(**self.others)}"
+        )
+
+
 def person(rng: np.random.Generator) -> str:
     """A random name of a person."""
-    return f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
+    return f"{_one(FIRST_NAMES, rng)} {_one(LAST_NAMES, rng)}"
 
 
-def compose(theme: Theme, creator: str, series: str | None, *, show: bool, rng: np.random.Generator) -> tuple[str, str]:
-    """A title and a description for one item; a `show` has episodes, anything else is one work."""
-    a, b, c, d = (str(word) for word in rng.permutation(np.array(theme.words))[:4])
+def compose(theme: Theme, creator: str, series: str | None, *, show: bool, rng: np.random.Generator) -> Blurb:
+    """Words for one item; a `show` has episodes, anything else is one work."""
+    a, b, c, d = (theme.words[place] for place in rng.permutation(len(theme.words)).tolist()[:4])
     noun = a.split()[-1].capitalize()
-    words = {"word": a, "Word": _title(a), "other": _title(b), "noun": noun, "adjective": str(rng.choice(ADJECTIVES)),
+    words = {"word": a, "Word": _title(a), "other": _title(b), "noun": noun, "adjective": _one(ADJECTIVES, rng),
              "first": creator.split()[0]}  # fmt: skip
     titles = _SHOW_TITLES if show else _STORY_TITLES if theme.story else _FACT_TITLES
     sentences = _SHOW if show else _STORY if theme.story else _FACTS
-    first, second = (str(line) for line in rng.choice(sentences, 2, replace=False))
-    more = {"theme": theme.name, "topic": theme.topic, "narrator": person(rng), "first": words["first"]}
+    first, second = (sentences[place] for place in rng.choice(len(sentences), 2, replace=False).tolist())
+    others = {"theme": theme.name, "topic": theme.topic, "narrator": person(rng), "first": words["first"]}
     title = _title(_one(titles, rng).format(**words))
-    description = " ".join(
-        (
-            first.format(a=a, b=b, c=c, **more),
-            second.format(a=d, b=a, c=b, **more),
-            _one(_AUDIENCES, rng).format(**more),
-        )
+    return Blurb(
+        f"{title} ({series})" if series else title, (first, second, _one(_AUDIENCES, rng)), (a, b, c, d), others
     )
-    return (f"{title} ({series})" if series else title), _sentence(description)
 
 
 def series_name(theme: Theme, rng: np.random.Generator) -> str:
     """A name that the books of one series share."""
-    noun = str(rng.choice(theme.words)).split()[-1].capitalize()
-    return f"The {rng.choice(ADJECTIVES)} {noun} Series"
+    noun = _one(theme.words, rng).split()[-1].capitalize()
+    return f"The {_one(ADJECTIVES, rng)} {noun} Series"
 
 
 def _one(choices: Sequence[str], rng: np.random.Generator) -> str:

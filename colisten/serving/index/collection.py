@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from colisten.arrays import Floats, Int64s
+from colisten.arrays import Floats, Int32s, Int64s
 from colisten.errors import IndexStoreError
 from colisten.serving.index.layout import FILTERED_FIELDS, Layout
 
@@ -40,6 +40,10 @@ class Hits:
     """[queries, limit]; -1 where there are no more."""
     scores: Floats
     """[queries, limit]; -inf where there are no more."""
+
+
+SparseRows = Sequence[tuple[Int32s, Floats]]
+"""Indices and values of the sparse vector of each item."""
 
 
 class Collection(Protocol):
@@ -82,8 +86,15 @@ class Collection(Protocol):
 class Draft(Protocol):
     """A collection being written, which no reader sees yet."""
 
-    def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
-        """Add items: their numbers [n], each named vector float32 [n, width], and `n` payloads."""
+    def upload(
+        self,
+        items: Int64s,
+        vectors: Mapping[str, Floats],
+        sparse: Mapping[str, SparseRows],
+        payloads: Sequence[dict[str, Any]],
+    ) -> None:
+        """Add items: their numbers [n], each named vector float32 [n, width], `n` rows of each sparse vector, and `n`
+        payloads."""
         ...
 
     def build(self) -> Collection:

@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
-from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, chosen_name, is_name
+from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
 from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal
 from colisten.workdir import write_json
@@ -90,9 +90,18 @@ class EmbeddedDraft:
             for field in FILTERED_FIELDS:
                 self._shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
 
-    def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
+    def upload(
+        self,
+        items: Int64s,
+        vectors: Mapping[str, Floats],
+        sparse: Mapping[str, SparseRows],
+        payloads: Sequence[dict[str, Any]],
+    ) -> None:
+        named: dict[str, Any] = dict(vectors)
+        for name, pairs in sparse.items():
+            named[name] = [edge.SparseVector(i.tolist(), v.tolist()) for i, v in pairs]
         points = [
-            edge.Point(item, {name: rows[place] for name, rows in vectors.items()}, payload)
+            edge.Point(item, {name: rows[place] for name, rows in named.items()}, payload)
             for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))
         ]
         with _engine_errors():
@@ -197,6 +206,7 @@ def _config(layout: Layout) -> edge.EdgeConfig:
     hnsw = layout.hnsw or NO_GRAPH
     return edge.EdgeConfig(
         vectors={name: _vector_params(name, width) for name, width in layout.widths.items()},
+        sparse_vectors={name: edge.EdgeSparseVectorParams() for name in layout.sparse},
         hnsw_config=edge.HnswIndexConfig(
             m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
         ),

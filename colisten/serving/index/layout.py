@@ -55,10 +55,12 @@ class Layout:
 
     widths: Mapping[str, int]
     """Width of each named vector; metric and storage are in `VECTORS`."""
+    sparse: tuple[str, ...]
+    """Names of the sparse vectors: an item's indices are the items whose streaming raises its score."""
     hnsw: HnswParams | None
     """None: no graph, and every search is exact."""
 
     @classmethod
-    def of(cls, widths: Mapping[str, int], items: int, *, exact_up_to: int) -> Self:
+    def of(cls, widths: Mapping[str, int], sparse: tuple[str, ...], items: int, *, exact_up_to: int) -> Self:
         """The layout for so many items: exact search up to `exact_up_to` of them, an HNSW graph beyond."""
-        return cls(widths, HnswParams() if items > exact_up_to else None)
+        return cls(widths, sparse, HnswParams() if items > exact_up_to else None)

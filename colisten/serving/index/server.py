@@ -19,7 +19,7 @@ from qdrant_client.http.exceptions import ApiException
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, chosen_name, is_name
+from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
 from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal
 from colisten.settings import QdrantSettings
@@ -92,6 +92,7 @@ class ServerDraft:
             client.create_collection(
                 name,
                 vectors_config={vector: _vector_params(vector, width) for vector, width in layout.widths.items()},
+                sparse_vectors_config={vector: models.SparseVectorParams() for vector in layout.sparse},
                 hnsw_config=models.HnswConfigDiff(
                     m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
                 ),
@@ -101,8 +102,16 @@ class ServerDraft:
             for field in ("item_id", *FILTERED_FIELDS):  # other readers look items up by their own ids
                 client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD)
 
-    def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
-        lists = {name: rows.tolist() for name, rows in vectors.items()}
+    def upload(
+        self,
+        items: Int64s,
+        vectors: Mapping[str, Floats],
+        sparse: Mapping[str, SparseRows],
+        payloads: Sequence[dict[str, Any]],
+    ) -> None:
+        lists: dict[str, list[Any]] = {name: rows.tolist() for name, rows in vectors.items()}
+        for name, pairs in sparse.items():
+            lists[name] = [models.SparseVector(indices=i.tolist(), values=v.tolist()) for i, v in pairs]
         points = [
             models.PointStruct(id=item, vector={name: rows[place] for name, rows in lists.items()}, payload=payload)
             for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))

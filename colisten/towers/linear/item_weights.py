@@ -27,8 +27,8 @@ from colisten.towers.linear.coordinate_descent import non_negative_ridge
 
 _GRAM_ITEMS = 1 << 14
 """Items whose co-counts are held at once: 1 GB."""
-_SWEEPS = 50
-_TOLERANCE = 2e-4
+_SWEEPS = 100
+_TOLERANCE = 2e-5
 """Coordinate descent ends when no weight moves by as much."""
 
 

@@ -1,29 +1,23 @@
-"""The item–item linear model: ridge regression weights for warm and for cold users, cut to a low rank."""
+"""The item–item linear model: ridge regression weights for warm and for cold users."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import block_diag, csc_array, csr_array, diags_array, vstack
+from scipy.sparse import csc_array, csr_array
 
 from colisten.arrays import Bools, Codes, Floats, Int64s
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import pairs_of
+from colisten.listening.pairs import latest_pairs
 from colisten.progress import Progress
+from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.candidates import Candidates, candidates
-from colisten.towers.linear.item_weights import Ridge, item_weights, with_everybody
-from colisten.towers.linear.reduced_rank import reduced, score_sizes, some_users
-from colisten.towers.parts import LinearPart
+from colisten.towers.linear.item_weights import Ridge, item_weights
+from colisten.towers.parts import COLD, WARM, LinearPart
 
 CANDIDATES = 50
 """Items that each is predicted from."""
-RANK, MIN_RANK, RANK_BYTES = 1024, 128, 1 << 26
-"""The vectors of all items take RANK_BYTES, unless that is more than enough, or would leave them too narrow."""
-OTHER_TYPES = 0.1
-"""What an error on another type's score counts against one on the target's, when the rank is cut."""
-ITEMS_PER_USER = 1000
-"""At most so many items of one user make weights, latest first: co-counts grow with its square."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +42,37 @@ class LinearModel:
     """
 
     options: LinearOptions
-    weights: csc_array
-    """[2 × (items + 1), items]: rows of items and of what everybody has, as known to warm users, then to cold ones."""
-    from_items: Floats
-    """[2 × (items + 1), rank]"""
-    to_items: Floats
-    """[items, rank] weights ≈ from_items @ to_itemsᵀ"""
+    warm: csc_array
+    """[items + 1, items]: rows of items, then the intercepts."""
+    cold: csc_array
     is_target: Bools
 
     @property
     def part(self) -> LinearPart:
-        return LinearPart(self.from_items, self.is_target, self.options.signals)
+        return LinearPart(self.is_target, self.options.signals)
+
+    @property
+    def matrices(self) -> dict[str, ItemMatrix]:
+        """Of the part."""
+        return {WARM: _matrix(self.warm), COLD: _matrix(self.cold)}
+
+    @property
+    def intercepts(self) -> Floats:
+        """[items, 2] of warm and of cold users: the dense columns of the part."""
+        last = [weights[[-1]].toarray()[0] for weights in (self.warm, self.cold)]
+        return np.stack(last, axis=1).astype(np.float32)
+
+
+def _matrix(weights: csc_array) -> ItemMatrix:
+    """The rows of items."""
+    rows = csr_array(weights)[:-1]
+    rows.sort_indices()
+    return ItemMatrix(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data.astype(np.float32))
 
 
 def interaction_matrix(histories: UserHistories, items: int, signals: int) -> csr_array:
     """[users, items] float32: 1 where the user has an event with a signal code below `signals` on the item."""
-    counted = histories.keep(histories.signals < signals)
-    back = counted.indptr[counted.owners + 1] - np.arange(len(counted.items))
-    latest = counted.keep(back <= ITEMS_PER_USER)
-    interactions = pairs_of(latest, signals)
+    interactions = latest_pairs(histories, signals)
     return csr_array(
         (np.ones(len(interactions), np.float32), (interactions.users, interactions.items)),
         shape=(len(histories), items),
@@ -106,21 +112,11 @@ class RegressionInputs:
         return cls(interactions, warm, cold)
 
 
-def fit_linear(
-    histories: UserHistories, about: ItemInputs, options: LinearOptions, seed: int, progress: Progress
-) -> LinearModel:
-    """Fit the weights of every item and cut them to as many directions as their memory allows."""
-    is_target, items = about.is_target, len(about.is_target)
-    given = RegressionInputs.of(histories, about, options.signals, options.without, np.arange(items), progress)
+def fit_linear(histories: UserHistories, about: ItemInputs, options: LinearOptions, progress: Progress) -> LinearModel:
+    """Fit the weights of every item."""
+    given = RegressionInputs.of(
+        histories, about, options.signals, options.without, np.arange(len(about.is_target)), progress
+    )
     (warm,) = item_weights(given.interactions, given.warm, [options.warm], progress)
     (cold,) = item_weights(given.interactions, given.cold, [options.cold], progress)
-    weights = csc_array(vstack([warm, cold]))
-    # Everybody as they are, and everybody as if the target type were new to them.
-    without = given.interactions @ diags_array((~is_target).astype(np.float32))
-    rng = np.random.default_rng(seed)
-    known = some_users(csr_array(block_diag([with_everybody(given.interactions), with_everybody(without)])), rng)
-    size = np.maximum(score_sizes(known, weights, rng), 1)
-    importance = (np.where(is_target, 1, OTHER_TYPES) / np.sqrt(size)).astype(np.float32)
-    rank = min(RANK, max(MIN_RANK, RANK_BYTES // (4 * items)))
-    from_items, to_items = reduced(known, weights, importance, rank, rng)
-    return LinearModel(options, weights, from_items, to_items, is_target)
+    return LinearModel(options, warm, cold, about.is_target)

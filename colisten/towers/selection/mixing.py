@@ -27,7 +27,7 @@ def choose_weights(
         parts: the scores of each (`towers`, `linear`, `popular`, or some of them).
     """
     grid = _grid(parts)
-    results = task.judge(lambda users: _mixed(parts, grid, users))
+    results = task.judge(lambda users: mixed(parts, grid, users))
     chosen: list[Weights] = []
     found: dict[str, dict[str, float]] = {}
     for name, segment in (("warm", True), ("cold", False)):
@@ -50,15 +50,15 @@ def _grid(parts: Mapping[str, Scorer]) -> list[Weights]:
     return [dict(option) for option in dict.fromkeys(kept) if any(weight for _, weight in option)]
 
 
-def _mixed(parts: Mapping[str, Scorer], grid: list[Weights], users: slice) -> Iterator[Floats]:
+def mixed(parts: Mapping[str, Scorer], grid: list[Weights], users: slice) -> Iterator[Floats]:
     """The scores of each option in turn; those of the parts are computed once."""
     scores = {part: _standardised(score(users)) for part, score in parts.items()}
     for weights in grid:
-        mixed = np.zeros_like(next(iter(scores.values())))
+        total = np.zeros_like(next(iter(scores.values())))
         for part, weight in weights.items():
             if weight:
-                mixed += np.float32(weight) * scores[part]
-        yield mixed
+                total += np.float32(weight) * scores[part]
+        yield total
 
 
 def _standardised(scores: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, chosen_name
+from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name
 from colisten.serving.index.layout import VECTORS, Layout
 
 
@@ -25,7 +25,14 @@ class NumpyCollection:
         self._vectors = {vector: np.empty((0, width), np.float32) for vector, width in layout.widths.items()}
         self._payloads: list[dict[str, Any]] = []
 
-    def upload(self, items: Int64s, vectors: Mapping[str, Floats], payloads: Sequence[dict[str, Any]]) -> None:
+    def upload(
+        self,
+        items: Int64s,
+        vectors: Mapping[str, Floats],
+        sparse: Mapping[str, SparseRows],
+        payloads: Sequence[dict[str, Any]],
+    ) -> None:
+        assert {name: len(rows) for name, rows in sparse.items()} == dict.fromkeys(sparse, len(items))
         self._items = np.concatenate([self._items, items])
         self._payloads += payloads
         for name, rows in vectors.items():

@@ -22,6 +22,8 @@ from colisten.serving.publishing import publish_items
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
 from colisten.settings import Settings
+from colisten.towers.parts import COLD, WARM
+from colisten.towers.user_encoder import UserEncoder
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET
 
@@ -44,9 +46,10 @@ def names(index: Index, world: World, tmp_path: Path) -> dict[str, Any]:
         return {"workdir": copy, "index": EmbeddedIndex(copy / "index", "colisten")}
     assert isinstance(index, ServerIndex)
     name = new_name(index.alias, index.ready())
-    towers, hgnn = (load_file(copy / part / "items.safetensors") for part in ("towers", "gnn"))
+    encoder = UserEncoder.load(copy / "towers")
+    hgnn = load_file(copy / "gnn/items.safetensors")["embeddings"]
     text = load_file(copy / "features/text.safetensors")["text"]
-    published = published_items(data, towers["vectors"], hgnn["embeddings"], text)
+    published = published_items(data, encoder.item_vectors, hgnn, text, encoder.matrices)
     publish_items(index, name, published, QUIET, exact_up_to=10_000, keep=2)
     shutil.copytree(copy / "towers", copy / "index/towers" / name)
     return {"workdir": copy, "index": index, "client": index._client, "alias": index.alias}
@@ -92,6 +95,6 @@ def test_the_queries_of_the_page_answer_like_colisten(world: World, names: dict[
 def test_the_page_names_every_vector_and_payload_field(world: World) -> None:
     rows = set(re.findall(r"^\| (`.*?) \|", DOC.read_text(), re.MULTILINE))
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named == {*VECTORS, *COLUMNS, "popularity"}
+    assert named == {*VECTORS, WARM, COLD, *COLUMNS, "popularity"}
     stored = Recommender.open(world[0], world[2]).collection
     assert set(stored.payloads([1])[1]) <= named

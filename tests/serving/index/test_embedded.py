@@ -102,7 +102,7 @@ def test_a_killed_publish_leaves_the_old_one_live_and_is_cleaned(tmp_path: Path)
 def test_two_publishes_at_once_are_refused(tmp_path: Path) -> None:
     first = EmbeddedIndex(tmp_path, "colisten")
     with (
-        first.draft(new_name("colisten", []), Layout({"towers": 4, "hgnn": 4}, hnsw=None)),
+        first.draft(new_name("colisten", []), Layout({"towers": 4, "hgnn": 4}, (), hnsw=None)),
         pytest.raises(IndexStoreError, match="Another process is publishing"),
     ):
         publish(tmp_path)

@@ -79,6 +79,7 @@ def test_missing_points_fail_the_probe(index: Index) -> None:
         draft.upload(
             what.items[fewer],
             {name: rows[fewer] for name, rows in what.vectors.items()},
+            {name: matrix.rows(fewer) for name, matrix in what.sparse.items()},
             what.payloads(0, len(what) - 1),
         )
         with pytest.raises(IndexStoreError, match="116 of 117 items"):
@@ -108,4 +109,4 @@ def test_identical_vectors_pass_the_probe_and_tie_by_number(index: Index) -> Non
 
 
 def layout_of(what: PublishedItems) -> Layout:
-    return Layout({name: rows.shape[1] for name, rows in what.vectors.items()}, hnsw=None)
+    return Layout({name: rows.shape[1] for name, rows in what.vectors.items()}, tuple(what.sparse), hnsw=None)

@@ -1,4 +1,4 @@
-"""Item–item weights and their low rank, against independent solvers."""
+"""Item–item weights, against independent solvers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from colisten.arrays import Floats
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import SHRINK, Candidates, candidates, likeness
 from colisten.towers.linear.item_weights import Ridge, _blocks, item_weights
-from colisten.towers.linear.reduced_rank import reduced, score_sizes
 
 USERS, ITEMS = 200, 12
 NO_TEXT = np.empty((ITEMS, 0), np.float32)
@@ -108,32 +107,3 @@ def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
     assert len(blocks) > 1
     assert all(len(members) <= 8 for _, members in blocks)
     assert np.concatenate([given.columns[block] for block, _ in blocks]).tolist() == list(range(ITEMS))
-
-
-def test_full_rank_is_exact_and_a_lower_one_the_best_for_the_scores(heard: csr_array) -> None:
-    weights, rng = fit(heard, near(heard, 6), Ridge(10.0, 0.0))[0][:ITEMS], np.random.default_rng(0)
-    ones = np.ones(ITEMS, np.float32)
-    sparse = csr_array(weights).tocsc()
-    from_items, to_items = reduced(heard, sparse, ones, ITEMS, rng)
-    np.testing.assert_allclose(from_items @ to_items.T, weights, atol=1e-5)
-    scores = heard.toarray() @ weights
-    from_items, to_items = reduced(heard, sparse, ones, 3, rng)
-    left = np.linalg.norm(scores - heard.toarray() @ from_items @ to_items.T)
-    assert left == pytest.approx(np.linalg.norm(np.linalg.svd(scores)[1][3:]), rel=1e-3)
-
-
-def test_sizes_of_scores_are_estimated_without_writing_them_out(heard: csr_array) -> None:
-    weights = csr_array(fit(heard, near(heard, 6), Ridge(10.0, 0.0))[0][:ITEMS]).tocsc()
-    wanted = np.linalg.norm((heard @ weights).toarray(), axis=0)
-    assert score_sizes(heard, weights, np.random.default_rng(0)) == pytest.approx(wanted, rel=0.25)
-
-
-def test_an_important_item_is_kept_best(heard: csr_array) -> None:
-    weights = csr_array(fit(heard, near(heard, 6), Ridge(10.0, 0.0))[0][:ITEMS]).tocsc()
-
-    def error(importance: np.ndarray) -> float:
-        from_items, to_items = reduced(heard, weights, importance.astype(np.float32), 2, np.random.default_rng(0))
-        return float(np.linalg.norm((heard @ (from_items @ to_items.T - weights.toarray()))[:, 5]))
-
-    marked = np.where(np.arange(ITEMS) == 5, 10.0, 1.0)
-    assert error(marked) < error(np.ones(ITEMS))

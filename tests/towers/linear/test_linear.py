@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from colisten.arrays import Floats
 from colisten.listening.history_reading import read_histories
 from colisten.progress import Progress
 from colisten.towers.features.item_features import centred
+from colisten.towers.item_matrix import summed_rows
 from colisten.towers.linear.item_weights import Ridge
 from colisten.towers.linear.model import (
     ItemInputs,
@@ -24,6 +24,7 @@ from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch
 from colisten.towers.selection.ranking_task import RankingTask, within_one_standard_error
 from colisten.towers.selection.validation_split import split_validation
+from colisten.towers.user_vectors import UserVectors
 from tests.towers import worlds
 
 CHOICE = LinearOptions(signals=1, warm=Ridge(5.0, 0.0), cold=Ridge(9.0, 0.0))
@@ -34,7 +35,7 @@ def fitted(folder: Path, types: tuple[str, ...]) -> tuple[LinearModel, np.ndarra
     is_target = data.type_of == 0
     with Progress(quiet=True) as progress:
         return fit_linear(
-            read_histories(data), ItemInputs(centred(text), is_target, data.type_of), CHOICE, 7, progress
+            read_histories(data), ItemInputs(centred(text), is_target, data.type_of), CHOICE, progress
         ), is_target
 
 
@@ -42,12 +43,11 @@ def fitted(folder: Path, types: tuple[str, ...]) -> tuple[LinearModel, np.ndarra
 def test_cold_weights_speak_from_other_types_alone(tmp_path: Path, types: tuple[str, ...]) -> None:
     found, is_target = fitted(tmp_path / "data", types)
     items = len(is_target)
-    warm, cold = found.weights.toarray()[: items + 1], found.weights.toarray()[items + 1 :]
+    warm, cold = found.warm.toarray(), found.cold.toarray()
     assert not cold[:items][is_target].any()
     assert cold[:items][np.ix_(~is_target, is_target)].any() == (len(types) > 1)
     assert warm[:items][np.ix_(is_target, is_target)].any()
     assert (cold[items] > 0).all()
-    np.testing.assert_allclose(found.from_items @ found.to_items.T, found.weights.toarray(), atol=1e-3)
 
 
 def test_text_is_centred_and_none_stays_none() -> None:
@@ -69,21 +69,20 @@ def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: 
     with Progress(quiet=True) as progress:
         about = ItemInputs(centred(text), is_target, data.type_of)
         choice, scores = LinearSearch(split, task, about, data.item_types, progress).choose((1, 3), GreedySearch(60))
-        found = fit_linear(split.train, about, choice, 7, progress)
+        found = fit_linear(split.train, about, choice, progress)
 
-    def whole(some: slice) -> list[Floats]:
-        asked = split.train.take(split.users[some])
-        return [scores(some), found.part.encode(asked) @ found.to_items[task.candidates].T]
-
-    tried, kept = (verdict.ndcg.mean() for verdict in task.judge(whole))
-    assert tried > 0.3
-    assert kept == pytest.approx(tried, abs=0.01)
+    asked = split.train.take(split.users)
+    lookups = [(found.matrices[name], pairs) for name, pairs in found.part.lookups(asked).items()]
+    users = UserVectors(found.part.encode(asked), summed_rows(len(asked), lookups))
+    kept = users.scores(found.intercepts, task.candidates)
+    np.testing.assert_allclose(kept, scores(slice(0, len(task))), atol=1e-4)
+    assert task.ndcg(lambda some: kept[some].copy()).mean() > 0.3
 
 
 def test_only_the_latest_items_of_a_user_make_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = worlds.clustered(tmp_path / "data", timed=True)
     people = read_histories(data)
-    monkeypatch.setattr("colisten.towers.linear.model.ITEMS_PER_USER", 2)
+    monkeypatch.setattr("colisten.listening.pairs.LATEST", 2)
     heard = interaction_matrix(people, len(data.items), 3)
     for user in range(5):
         events = slice(*people.indptr[user : user + 2])
@@ -102,8 +101,8 @@ def test_a_type_that_says_nothing_has_no_weights(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
     about = ItemInputs(centred(text), data.of_type("book"), data.type_of)
     silent = data.item_types.index("pod")
-    found = fit_linear(read_histories(data), about, replace(CHOICE, without=(silent,)), 7, Progress(quiet=True))
-    rows = found.weights.toarray().reshape(2, len(about.is_target) + 1, -1)[:, :-1]
+    found = fit_linear(read_histories(data), about, replace(CHOICE, without=(silent,)), Progress(quiet=True))
+    rows = np.stack([found.warm.toarray(), found.cold.toarray()])[:, :-1]
     assert not rows[:, data.type_of == silent].any()
     assert rows[1][data.of_type("album")].any()
 

@@ -1,0 +1,56 @@
+"""Which published items have which value of a filtered field: what the engine filters by, for NumPy.
+
+Kept beside the user encoder of a collection as `payload_index.safetensors`: the items of each `FIELD=VALUE`, ascending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from colisten.arrays import Bools, Int32s, Int64s
+from colisten.serving.index.collection import Conditions
+from colisten.towers.tensors import mapped
+
+FILE = "payload_index.safetensors"
+ALL = "*"
+"""Stands for all published items."""
+
+
+@dataclass(frozen=True)
+class PayloadIndex:
+    """Inverted lists over the filtered fields."""
+
+    lists: Mapping[str, Int32s]
+    """`FIELD=VALUE`, or `ALL` → items, ascending."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        return cls(mapped(folder / FILE))
+
+    def satisfying(self, items: Int64s, conditions: Conditions) -> Bools:
+        """[n] whether each of these items is published and satisfies the conditions."""
+        satisfied = self._any_of([ALL], items.astype(np.int32))
+        for field, values in conditions.fields():
+            satisfied[satisfied] = self._any_of(
+                [name_of(field, value) for value in values], items[satisfied].astype(np.int32)
+            )
+        return satisfied
+
+    def _any_of(self, names: list[str], items: Int32s) -> Bools:
+        found = np.zeros(len(items), bool)
+        for name in names:
+            members = self.lists.get(name)
+            if members is not None and len(members):
+                places = np.searchsorted(members, items).clip(max=len(members) - 1)
+                found |= members[places] == items
+        return found
+
+
+def name_of(field: str, value: str) -> str:
+    """The name of an inverted list."""
+    return f"{field}={value}"

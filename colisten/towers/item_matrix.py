@@ -1,0 +1,170 @@
+"""Sparse item–item matrices in CSR form, and the sparse scores that histories get from them, in NumPy alone.
+
+A row says what having that item adds to the scores of others. The arrays may be memory-mapped: only the rows of the
+items in a history are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from colisten.arrays import Floats, Floats64, Int32s, Int64s
+from colisten.listening.pairs import UserItemPairs
+from colisten.ragged import offsets, spans
+
+_ENTRIES_AT_ONCE = 1 << 22
+"""Matrix entries gathered at once: bounds memory (100 MB), whatever the number of users."""
+_TABLE = 16
+"""Summing in a table of all users × items beats sorting while it has at most so many cells per entry."""
+
+
+@dataclass(frozen=True)
+class SparseScores:
+    """Positive scores of some (user, item); every other item scores zero."""
+
+    keys: Int64s
+    """[n] ascending: user << 32 | item."""
+    values: Floats
+    """[n] above zero."""
+
+    @property
+    def owners(self) -> Int64s:
+        """[n] user of each score, as a place among those asked about."""
+        return self.keys >> 32
+
+    @property
+    def items(self) -> Int64s:
+        """[n]"""
+        return self.keys & 0xFFFFFFFF
+
+    def of(self, keys: Int64s) -> Floats:
+        """[…] the score of each of these (user, item); zero where there is none."""
+        if not len(self.keys):
+            return np.zeros(keys.shape, np.float32)
+        places = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        return np.where(self.keys[places] == keys, self.values[places], 0).astype(np.float32)
+
+    def take(self, users: Int64s) -> SparseScores:
+        """The scores of some users, in the order given, who are counted anew from zero."""
+        wanted = users.astype(np.int64)
+        starts, ends = (np.searchsorted(self.keys, edge << 32) for edge in (wanted, wanted + 1))
+        places = spans(starts, ends - starts)
+        owners = np.repeat(np.arange(len(users)), ends - starts)
+        return SparseScores(owners << 32 | self.items[places], self.values[places])
+
+    def times(self, factors: Floats) -> SparseScores:
+        """Each user's scores by that user's factor [users] ≥ 0; what becomes zero is dropped."""
+        values = self.values * factors[self.owners]
+        kept = values > 0
+        return SparseScores(self.keys[kept], values[kept])
+
+
+NO_SCORES = SparseScores(np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True)
+class ItemMatrix:
+    """Non-negative item–item weights [items, items] in CSR form."""
+
+    indptr: Int64s
+    """[items + 1]"""
+    items: Int32s
+    """[n] columns of each row, ascending."""
+    weights: Floats
+    """[n] ≥ 0"""
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def rows(self, some: slice) -> list[tuple[Int32s, Floats]]:
+        """Columns and weights of each of these rows."""
+        ends = self.indptr[some.start : some.stop + 1].tolist()
+        return [(self.items[a:b], self.weights[a:b]) for a, b in pairwise(ends)]
+
+    def transposed(self, columns: Int64s) -> ItemMatrix:
+        """Some columns [n], ascending, as rows: what each item adds to the score of those."""
+        row = np.full(len(self), -1)
+        row[columns] = np.arange(len(columns))
+        places = row[self.items]
+        order = np.argsort(places, kind="stable")[np.count_nonzero(places < 0) :]
+        sources = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.indptr))
+        lengths = np.bincount(places[order], minlength=len(columns))
+        return ItemMatrix(offsets(lengths), sources[order], np.asarray(self.weights[order]))
+
+
+def summed_rows(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -> SparseScores:
+    """The score of item j for a user: the sum of the matrix's entries (i, j) over the user's items i.
+
+    Args:
+        users: how many there are.
+        given: matrices of one size, with the pairs of a user and an item, ordered, that are looked up in each.
+    """
+    if not given:
+        return NO_SCORES
+    catalogue = len(given[0][0])
+    pieces = [_sum(users, catalogue, first, last, given) for first, last in _user_blocks(users, given)]
+    pieces = [piece for piece in pieces if len(piece.keys)]
+    if len(pieces) < 2:
+        return pieces[0] if pieces else NO_SCORES
+    return SparseScores(np.concatenate([p.keys for p in pieces]), np.concatenate([p.values for p in pieces]))
+
+
+def merged(scores: Sequence[SparseScores]) -> SparseScores:
+    """The sum of several scores of the same users."""
+    counting = [each for each in scores if len(each.keys)]
+    if len(counting) < 2:
+        return counting[0] if counting else NO_SCORES
+    return _sorted_sum(np.concatenate([s.keys for s in counting]), np.concatenate([s.values for s in counting]))
+
+
+def _user_blocks(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -> Iterator[tuple[int, int]]:
+    """First and last user (not included) of each block: as many as have so many matrix entries together."""
+    entries = np.zeros(users, np.int64)
+    for matrix, pairs in given:
+        lengths = matrix.indptr[pairs.items + 1] - matrix.indptr[pairs.items]
+        entries += np.bincount(pairs.users, lengths, minlength=users).astype(np.int64)
+    ends, first = np.cumsum(entries), 0
+    while first < users:
+        before = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, before + _ENTRIES_AT_ONCE, side="right")))
+        yield first, last
+        first = last
+
+
+def _sum(
+    users: int, catalogue: int, first: int, last: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]
+) -> SparseScores:
+    """The scores of the users `first` to `last`."""
+    keys, values = [], []
+    for matrix, pairs in given:
+        chosen = slice(*np.searchsorted(pairs.users, (first, last)).tolist())
+        rows, owners = pairs.items[chosen], pairs.users[chosen] - first
+        lengths = matrix.indptr[rows + 1] - matrix.indptr[rows]
+        places = spans(matrix.indptr[rows], lengths)
+        keys.append(np.repeat(owners * catalogue, lengths) + matrix.items[places])
+        values.append(matrix.weights[places])
+    key, value = np.concatenate(keys), np.concatenate(values)
+    cells = (last - first) * catalogue
+    if cells <= _TABLE * len(key):
+        table = np.bincount(key, value, minlength=cells)
+        found = np.flatnonzero(table)
+        total = table[found].astype(np.float32)
+    else:
+        summed = _sorted_sum(key, value)
+        found, total = summed.keys, summed.values
+    owner, item = np.divmod(found, max(catalogue, 1))
+    return SparseScores((owner + first) << 32 | item, total)
+
+
+def _sorted_sum(keys: Int64s, values: Floats | Floats64) -> SparseScores:
+    """Sums of the values of equal keys, those above zero."""
+    order = np.argsort(keys)
+    keys = keys[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    totals = np.add.reduceat(values[order].astype(np.float64), starts) if len(starts) else np.empty(0)
+    kept = totals > 0
+    return SparseScores(keys[starts][kept], totals[kept].astype(np.float32))

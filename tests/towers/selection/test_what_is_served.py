@@ -1,0 +1,87 @@
+"""What validation judges is what is served: the same scores, part by part and mixed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colisten.arrays import Floats
+from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.settings import Settings, TowersSettings
+from colisten.towers.export import FittedTowers, export
+from colisten.towers.features.popularity import log_popularity
+from colisten.towers.inputs import TowerInputs
+from colisten.towers.linear.model import fit_linear
+from colisten.towers.selection.greedy_search import GreedySearch
+from colisten.towers.selection.linear_search import LinearSearch
+from colisten.towers.selection.mixing import choose_weights, mixed
+from colisten.towers.selection.ranking_task import RankingTask, Scorer
+from colisten.towers.selection.two_tower_search import TwoTowerSearch
+from colisten.towers.selection.validation_split import split_validation
+from colisten.towers.training import for_everybody
+from colisten.towers.user_encoder import UserEncoder
+from tests.towers import worlds
+from tests.worlds import Event, plain_users
+
+ITEMS = 3000
+"""Three times the 1,024 directions that the weights were cut to once."""
+SETTINGS = Settings(
+    target="book", towers=TowersSettings(hidden=(16,), dim=8, batch_size=256, epochs=1, minutes=0), seed=3
+)
+PARTS = ("towers", "linear", "popular")
+
+
+def sparse_world(folder: Path) -> tuple[ListeningData, Floats]:
+    """500 users, a fifth of them without any book, hear 10 of the items of their topic."""
+    rng = np.random.default_rng(0)
+    topic = rng.integers(0, 100, ITEMS)
+    types = ["book"] * (ITEMS // 3) + ["pod"] * (ITEMS - ITEMS // 3)
+    events: list[Event] = []
+    for user in range(500):
+        mine = np.flatnonzero(topic == user % 100)
+        mine = mine[mine >= ITEMS // 3] if user % 5 == 0 else mine
+        events += [(user, int(item), int(rng.random() < 0.2), None) for item in rng.choice(mine, 10, replace=False)]
+    text = rng.normal(size=(100, 8))[topic] + rng.normal(0, 0.3, (ITEMS, 8))
+    return worlds.write(folder, types, events, plain_users(500)), text.astype(np.float32)
+
+
+@pytest.mark.slow
+def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: Path) -> None:
+    data, text = sparse_world(tmp_path / "data")
+    progress = Progress(quiet=True)
+    embeddings = np.random.default_rng(5).normal(size=(len(text), 4)).astype(np.float32)
+    inputs = TowerInputs.of(data, text, embeddings, SETTINGS)
+    split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(3))
+    task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
+    choice, linear = LinearSearch(split, task, inputs.item_inputs, data.item_types, progress).choose(
+        (inputs.strong, inputs.signals), GreedySearch(0)
+    )
+    run, towers = TwoTowerSearch(inputs, split, task, SETTINGS, progress).choose(0, GreedySearch(0))
+    popular = log_popularity(split.train, inputs.strong, len(inputs.is_target), 0)
+    seen: dict[str, Scorer] = {"towers": towers, "linear": linear, "popular": for_everybody(popular, task)}
+    warm, cold, validation = choose_weights(task, seen)
+    weights = {
+        name: {part: 0.3 + weight for part, weight in of.items()} for name, of in (("warm", warm), ("cold", cold))
+    }
+
+    fitted = FittedTowers(run, fit_linear(split.train, inputs.item_inputs, choice, progress), popular, inputs)
+    export(fitted, weights | {"linear": asdict(choice)}, tmp_path / "towers")
+    encoder = UserEncoder.load(tmp_path / "towers")
+    assert encoder.item_vectors.shape[1] == SETTINGS.towers.dim + 3
+    asked = split.train.take(split.users)
+    everyone = slice(0, len(task))
+    for part in PARTS:
+        alone = next(mixed(seen, [{name: float(name == part) for name in PARTS}], everyone))
+        same(encoder.encode_part(part, asked).scores(encoder.columns[part], task.candidates), alone)
+    of_warm, of_cold = mixed(seen, [weights["warm"], weights["cold"]], everyone)
+    wanted = np.where(task.warm[:, None], of_warm, of_cold)
+    same(encoder.encode(asked).scores(encoder.item_vectors, task.candidates), wanted)
+    assert validation["warm"]["linear"] > 0
+
+
+def same(served: Floats, seen: Floats) -> None:
+    np.testing.assert_allclose(served, seen, atol=1e-4)
