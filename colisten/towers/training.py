@@ -20,7 +20,7 @@ from colisten.towers.features.popularity import HALF_LIVES, log_popularity
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.model import LinearOptions, fit_linear
 from colisten.towers.selection.greedy_search import GreedySearch
-from colisten.towers.selection.linear_search import LinearSearch
+from colisten.towers.selection.linear_search import LinearSearch, users_judged
 from colisten.towers.selection.mixing import Weights, choose_weights
 from colisten.towers.selection.ranking_task import RankingTask, Scorer, within_one_standard_error
 from colisten.towers.selection.two_tower_search import (
@@ -29,7 +29,7 @@ from colisten.towers.selection.two_tower_search import (
     TwoTowerSearch,
     default_options,
 )
-from colisten.towers.selection.validation_split import ValidationSplit, split_validation
+from colisten.towers.selection.validation_split import MAX_USERS, ValidationSplit, split_validation
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 
@@ -55,7 +55,7 @@ class TowerSelection:
     tried: dict[str, float]
     """Mean gain in NDCG of each change that was tried, over the best before it."""
     kept: tuple[str, ...]
-    """Those of them that were significantly better."""
+    """Those of them that were worth their cost."""
 
     def counts(self, part: str) -> bool:
         """Is its weight above zero for warm or cold users?"""
@@ -92,7 +92,7 @@ def train_towers(
     with half_the_cores():
         if len(split.users):
             held_out_inputs = inputs.with_content(data, content_of(text, embed_histories(split.train)))
-            model, selection = _choose(held_out_inputs, split, data.item_types, settings, progress)
+            model, selection = _choose(held_out_inputs, split, data.item_types, rng, settings, progress)
         else:
             model, selection = None, _default_selection(settings)
         fitted = _finish(inputs, model, selection, settings, progress)
@@ -102,16 +102,24 @@ def train_towers(
 
 
 def _choose(
-    inputs: TowerInputs, split: ValidationSplit, types: tuple[str, ...], settings: Settings, progress: Progress
+    inputs: TowerInputs,
+    everyone: ValidationSplit,
+    types: tuple[str, ...],
+    rng: np.random.Generator,
+    settings: Settings,
+    progress: Progress,
 ) -> tuple[TwoTowers | None, TowerSelection]:
-    task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
+    split = everyone.sample(MAX_USERS, rng)
+    task = _task(inputs, split)
     search = GreedySearch(60 * settings.towers.minutes)
     scores: dict[str, Scorer] = {}
     half_life, popular = _choose_half_life(inputs, split, task)
     run, choice = None, None
     if "linear" in settings.towers.parts:
-        trials = LinearSearch(split, task, inputs.item_inputs, types, progress)
-        choice, scores["linear"] = trials.choose((inputs.strong, inputs.signals), search)
+        many = everyone.sample(users_judged(len(task.candidates), MAX_USERS), rng)
+        trials = LinearSearch(many, _task(inputs, many), inputs.item_inputs, types, progress)
+        choice = trials.choose((inputs.strong, inputs.signals), search)
+        scores["linear"] = trials.scorer(choice, split)
     if "towers" in settings.towers.parts:
         run, scores["towers"] = TwoTowerSearch(inputs, split, task, settings, progress).choose(half_life, search)
     if "popular" in settings.towers.parts:
@@ -125,6 +133,10 @@ def _choose(
     return run.model if run else None, TowerSelection(
         choice, training_options, half_life, recent, warm, cold, validation, search.tried, tuple(search.kept)
     )
+
+
+def _task(inputs: TowerInputs, split: ValidationSplit) -> RankingTask:
+    return RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
 
 
 def _choose_half_life(inputs: TowerInputs, split: ValidationSplit, task: RankingTask) -> tuple[int, Floats]:

@@ -20,7 +20,7 @@ from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.towers.selection.ranking_task import RankingTask
-from colisten.towers.selection.validation_split import split_validation
+from colisten.towers.selection.validation_split import MAX_USERS, split_validation
 
 GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "recent": {"days": (14, 30, 90, 365)},
@@ -56,7 +56,8 @@ def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Valida
     The slice lies in a temporary folder, which lives as long as the block.
     """
     histories, is_target = read_histories(data, values=True), data.of_type(settings.target)
-    split = split_validation(histories, is_target, data.strong, np.random.default_rng(settings.seed))
+    rng = np.random.default_rng(settings.seed)
+    split = split_validation(histories, is_target, data.strong, rng).sample(MAX_USERS, rng)
     if not len(split.users):
         yield None
         return

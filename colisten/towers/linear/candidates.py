@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ TEXT_WEIGHT = 0.3
 """What full likeness of text counts beside a cosine of 1, when candidates are chosen."""
 FEW = 3.0
 """An item with so many listeners leans on its text one and a half times as much as a popular one; a new one twice."""
+POOL = 400
+"""Candidates that options choose among: so many of the target type, and as many of the others."""
 _CELLS = 1 << 24
 """Numbers in the largest dense block: 64 MB."""
 
@@ -30,27 +33,66 @@ class Candidates:
     """[n, k] ascending; an item with fewer candidates has itself in the places left over."""
     likeness: Floats
     """[n, k] of the texts, 0 … 1; up to twice that for an item with few listeners."""
+    factors: Floats
+    """[items] what having an item counts as a predictor, 0 … 1."""
 
 
-def candidates(
-    interactions: csr_array, text: Floats, columns: Int64s, count: int, among: Bools, progress: Progress
-) -> Candidates:
-    """The `count` best of the items `among` [items] for each of `columns`; memory is a block of fixed size.
+def one_after_the_other(pieces: Sequence[Candidates]) -> Candidates:
+    """The candidates of several groups of items, with equal factors."""
+    return Candidates(
+        np.concatenate([piece.columns for piece in pieces]),
+        np.concatenate([piece.near for piece in pieces]),
+        np.concatenate([piece.likeness for piece in pieces]),
+        pieces[0].factors,
+    )
+
+
+@dataclass(frozen=True)
+class CandidatePool:
+    """The best `POOL` predictors of the target type for each of some items, and as many of the other types.
+
+    What any options choose among, so that trying one costs no search over all items.
+    """
+
+    columns: Int64s
+    """[n]"""
+    near: Int32s
+    """[n, p]"""
+    score: Floats
+    """[n, p] zero in places left over."""
+    likeness: Floats
+    """[n, p]"""
+
+    def select(self, count: int, factors: Floats) -> Candidates:
+        """The `count` best of each item, their scores taken by `factors` [items]."""
+        score = self.score * factors[self.near]
+        count = min(count, score.shape[1])
+        best = np.argpartition(-score, count - 1, axis=1)[:, :count]
+        chosen = np.take_along_axis(score, best, 1) > 0
+        near = np.where(chosen, np.take_along_axis(self.near, best, 1), self.columns[:, None])
+        order = np.argsort(near, axis=1, kind="stable")
+        likeness = np.take_along_axis(self.likeness, np.take_along_axis(best, order, 1), 1)
+        return Candidates(self.columns, np.take_along_axis(near, order, 1).astype(np.int32), likeness, factors)
+
+
+def candidate_pool(
+    interactions: csr_array, text: Floats, columns: Int64s, is_target: Bools, progress: Progress
+) -> CandidatePool:
+    """The pool for each of `columns`; memory beside it is a block of fixed size.
 
     Args:
         interactions: [users, items] float32, 1 where the user has the item.
         text: [items, width ≥ 0] centred unit vectors, zeros where an item has no text.
         columns: items to predict.
-        count: candidates of each.
-        among: [items] those to choose from.
+        is_target: [items]
         progress: advanced by every item done.
     """
     items = interactions.shape[1]
-    count = min(count, items)
     by_item = csr_array(interactions.T)
     listeners = np.diff(by_item.indptr)
     length, leaning = np.sqrt(listeners).astype(np.float32), (1 + FEW / (FEW + listeners)).astype(np.float32)
-    found = Candidates(columns, np.empty((len(columns), count), np.int32), np.empty((len(columns), count), np.float32))
+    sides = [side for side in (np.flatnonzero(is_target), np.flatnonzero(~is_target)) if len(side)]
+    found: list[tuple[Int32s, Floats, Floats]] = []
     size = max(1, _CELLS // max(items, 1))
     with progress.task("candidates of each item", len(columns)) as task:
         for first in range(0, len(columns), size):
@@ -60,14 +102,18 @@ def candidates(
             score = (by_item[block] @ interactions).toarray() / (
                 length[block, None] * length + SHRINK
             ) + TEXT_WEIGHT * alike
-            score[:, ~among] = 0
             score[rows[:, 0], block] = 0
-            best = np.argpartition(-score, count - 1, axis=1)[:, :count]
-            best = np.sort(np.where(score[rows, best] > 0, best, block[:, None]), axis=1)
-            found.near[first : first + size] = best
-            found.likeness[first : first + size] = alike[rows, best] * leaning[block, None]
+            near = np.concatenate([side[_largest(score[:, side], POOL)] for side in sides], axis=1)
+            found.append((near.astype(np.int32), score[rows, near], alike[rows, near] * leaning[block, None]))
             task.advance(len(block))
-    return found
+    empty = np.empty((0, 1), np.int32), np.empty((0, 1), np.float32), np.empty((0, 1), np.float32)
+    return CandidatePool(columns, *(np.concatenate(arrays) for arrays in zip(*(found or [empty]), strict=True)))
+
+
+def _largest(scores: Floats, count: int) -> Int64s:
+    """[rows, count] columns of the largest of each row."""
+    count = min(count, scores.shape[1])
+    return np.asarray(np.argpartition(-scores, count - 1, axis=1)[:, :count])
 
 
 def likeness(text: Floats, block: Int64s) -> Floats:

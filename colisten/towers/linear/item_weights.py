@@ -3,7 +3,10 @@
 Each item is regressed on its candidates and a constant, with weights that are never negative and are drawn towards
 what the texts say:
 
-    min ‖x_j − b − X_N w‖² + λ‖w − τ s‖²,  w ≥ 0,  s the likeness of texts
+    min ‖x_j − b − X_N F w‖² + λ‖w − τ s‖²,  w ≥ 0,  s the likeness of texts
+
+and F w is what is kept: F holds a factor for each predictor, 1 for the target's items and at most 1 for other types,
+which so need more evidence for the same weight.
 
 On all other items, with no constant and no text, it would be EASE (Steck, WWW 2019); on few of them it is SLIM (Ning
 and Karypis, ICDM 2011) without its L1 term. Keeping to candidates costs k³ an item, whatever the catalogue, and ranks
@@ -72,7 +75,8 @@ def item_weights(
             place[members] = np.arange(len(members))
             _solve(
                 _co_counts(interactions.indptr, interactions.indices, place, len(members)), share[members], users,
-                place[near], place[columns], given.likeness[block], penalties, texts, weights[:, block],
+                place[near], place[columns], given.likeness[block], given.factors[near], penalties, texts,
+                weights[:, block],
             )  # fmt: skip
             task.advance(len(columns))
     return [_as_columns(items, given, found, share) for found in weights]
@@ -117,13 +121,14 @@ def _co_counts(indptr: Int32s, interactions: Int32s, place: Int64s, count: int) 
 
 @compiled
 def _solve(
-    gram: Floats, share: Floats64, users: int, near: Int64s, own: Int64s,
-    likeness: Floats, penalties: Floats64, texts: Floats64, weights: Floats,
+    gram: Floats, share: Floats64, users: int, near: Int64s, own: Int64s, likeness: Floats, factor: Floats,
+    penalties: Floats64, texts: Floats64, weights: Floats,
 ) -> None:  # fmt: skip
     """Many small problems of non-negative ridge regression, by coordinate descent; fills `weights` [ridges, n, k].
 
     `gram` [m, m] are co-counts of some items, `share` [m] the share of users with each; `near` [n, k] and `own` [n] are
-    places among them. Less `users` × share × share, co-counts are covariances: that leaves the constant out.
+    places among them, `factor` [n, k] what the predictors count. Less `users` × share × share, co-counts are
+    covariances: that leaves the constant out.
     """
     n, k = near.shape
     local = np.empty((k, k), np.float64)
@@ -132,10 +137,10 @@ def _solve(
         j = own[item]
         for a in range(k):
             p = near[item, a]
-            right[a] = gram[p, j] - users * share[p] * share[j]
+            right[a] = factor[item, a] * (gram[p, j] - users * share[p] * share[j])
             for b in range(k):
                 q = near[item, b]
-                local[a, b] = gram[p, q] - users * share[p] * share[q]
+                local[a, b] = factor[item, a] * factor[item, b] * (gram[p, q] - users * share[p] * share[q])
         for a in range(k):
             if near[item, a] == j:  # a place left over: it stays zero
                 for b in range(k):
@@ -151,4 +156,4 @@ def _solve(
                         residual[b] -= local[a, b] * found[a]
             non_negative_ridge(local, residual, found, penalty, _TOLERANCE, _SWEEPS)
             for a in range(k):
-                weights[option, item, a] = found[a]
+                weights[option, item, a] = factor[item, a] * found[a]

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from colisten.arrays import Bools, Codes, Floats, Int64s
+from colisten.arrays import Bools, Codes, Floats
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import latest_pairs
 from colisten.progress import Progress
 from colisten.towers.item_matrix import ItemMatrix
-from colisten.towers.linear.candidates import Candidates, candidates
+from colisten.towers.linear.candidates import candidate_pool, one_after_the_other
 from colisten.towers.linear.item_weights import Ridge, item_weights
 from colisten.towers.parts import COLD, WARM, LinearPart
 
-CANDIDATES = 50
-"""Items that each is predicted from."""
+_COLUMNS_AT_ONCE = 1 << 14
+"""Items whose candidate pools are held at once: 160 MB."""
+
+
+@dataclass(frozen=True)
+class ItemInputs:
+    """Item side inputs of the regressions."""
+
+    text: Floats
+    """[items, width ≥ 0] centred unit vectors, zeros where an item has no text."""
+    is_target: Bools
+    """[items]"""
+    type_of: Codes
+    """[items] item type."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +42,16 @@ class LinearOptions:
     warm: Ridge
     """For users who know the target type."""
     cold: Ridge
-    without: tuple[int, ...] = ()
-    """Codes of item types that are no predictors."""
+    candidates: int = 50
+    """Items that each is predicted from."""
+    factors: Mapping[int, float] = field(default_factory=dict)
+    """What items of other types count as predictors, by code of the type: 0 (not at all) … 1 (the default)."""
+
+    def of_items(self, items: ItemInputs) -> tuple[Floats, Floats]:
+        """[items] factors for warm users, and for cold ones, to whom the target's items say nothing."""
+        by_type = np.array([self.factors.get(code, 1.0) for code in range(256)], np.float32)
+        warm = np.where(items.is_target, 1, by_type[items.type_of]).astype(np.float32)
+        return warm, np.where(items.is_target, 0, warm)
 
 
 @dataclass(frozen=True)
@@ -79,44 +100,16 @@ def interaction_matrix(histories: UserHistories, items: int, signals: int) -> cs
     )
 
 
-@dataclass(frozen=True)
-class ItemInputs:
-    """Item side inputs of the regressions."""
-
-    text: Floats
-    """[items, width ≥ 0] centred unit vectors, zeros where an item has no text."""
-    is_target: Bools
-    """[items]"""
-    type_of: Codes
-    """[items] item type."""
-
-
-@dataclass(frozen=True)
-class RegressionInputs:
-    """Interactions and candidate predictors of some items: what a regression needs but for its penalties."""
-
-    interactions: csr_array
-    warm: Candidates
-    cold: Candidates
-    """None of them of the target type."""
-
-    @classmethod
-    def of(
-        cls, histories: UserHistories, items: ItemInputs, signals: int, without: tuple[int, ...], columns: Int64s,
-        progress: Progress,
-    ) -> RegressionInputs:  # fmt: skip
-        interactions = interaction_matrix(histories, len(items.is_target), signals)
-        among = ~np.isin(items.type_of, without)
-        warm = candidates(interactions, items.text, columns, CANDIDATES, among, progress)
-        cold = candidates(interactions, items.text, columns, CANDIDATES, among & ~items.is_target, progress)
-        return cls(interactions, warm, cold)
-
-
 def fit_linear(histories: UserHistories, about: ItemInputs, options: LinearOptions, progress: Progress) -> LinearModel:
     """Fit the weights of every item."""
-    given = RegressionInputs.of(
-        histories, about, options.signals, options.without, np.arange(len(about.is_target)), progress
+    interactions = interaction_matrix(histories, len(about.is_target), options.signals)
+    columns = np.arange(len(about.is_target))
+    pieces = [columns[at : at + _COLUMNS_AT_ONCE] for at in range(0, len(columns), _COLUMNS_AT_ONCE)]
+    pools = (candidate_pool(interactions, about.text, piece, about.is_target, progress) for piece in pieces)
+    selected = [[pool.select(options.candidates, factors) for factors in options.of_items(about)] for pool in pools]
+    given = (one_after_the_other(candidates) for candidates in zip(*selected, strict=True))
+    warm, cold = (
+        item_weights(interactions, candidates, [ridge], progress)[0]
+        for candidates, ridge in zip(given, (options.warm, options.cold), strict=True)
     )
-    (warm,) = item_weights(given.interactions, given.warm, [options.warm], progress)
-    (cold,) = item_weights(given.interactions, given.cold, [options.cold], progress)
     return LinearModel(options, warm, cold, about.is_target)

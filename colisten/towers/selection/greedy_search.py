@@ -1,14 +1,14 @@
-"""Greedy hyper-parameter search: one change at a time, kept if significantly better, within a time budget."""
+"""Greedy hyper-parameter search in a time budget: one change at a time, kept if its expected gain is worth it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from colisten.arrays import Floats
-from colisten.towers.selection.ranking_task import significantly_better
+from colisten.towers.selection.ranking_task import expected_gain
 
 
 class Option(Protocol):
@@ -20,6 +20,8 @@ class Option(Protocol):
         ...
 
 
+COST = 0.001
+"""Least expected gain, as a share of NDCG, that is worth leaving a default for."""
 T = TypeVar("T", bound=Option)
 Change = tuple[str, Callable[[T], T]]
 """Its name, and what makes another option out of the best one so far."""
@@ -40,6 +42,7 @@ class GreedySearch:
     kept: list[str] = field(default_factory=list)
     left: int = 0
     """Changes that no time was left for."""
+    _longest: float = 0.0
 
     def summary(self) -> Iterator[str]:
         """What was tried and kept, in words; empty where nothing was tried."""
@@ -47,24 +50,28 @@ class GreedySearch:
             changes = ", ".join(f"{name} {gain:+.4f}" for name, gain in self.tried.items()) or "nothing"
             late = f", no time for {self.left} more" if self.left else ""
             yield f"  tried on the validation split, in {self.spent:.0f} of {self.seconds:.0f} s: {changes}{late}"
-            yield f"  kept: {', '.join(self.kept) or 'none of it, nothing is significantly better'}"
+            yield f"  kept: {', '.join(self.kept) or 'none of it'}"
 
     def best(self, start: T, took: float, changes: Iterable[Change[T]]) -> T:
-        """`start`, with those changes that are significantly better on validation.
-
-        `took` seconds went into `start`; a change is begun if the longest one so far would still fit.
-        """
-        found, longest = start, took
+        """`start`, with those changes that are worth their cost; `took` seconds went into `start`."""
         for name, change in changes:
-            if self.spent + longest > self.seconds:
-                self.left += 1
-                continue
-            began = time.monotonic()
-            other = change(found)
-            took = time.monotonic() - began
-            self.spent, longest = self.spent + took, max(longest, took)
-            self.tried[name] = float((other.ndcg - found.ndcg).mean())
-            if significantly_better(other.ndcg, found.ndcg):
-                found = other
-                self.kept.append(name)
-        return found
+            start = self.attempt(start, took, name, change)
+        return start
+
+    def attempt(self, found: T, took: float, name: str, change: Callable[[T], T], cost: float = COST) -> T:
+        """The changed option if its expected gain is above `cost`, a share of NDCG; else the one given.
+
+        The change is begun if the longest one so far (or `took` seconds) would still fit.
+        """
+        if self.spent + max(took, self._longest) > self.seconds:
+            self.left += 1
+            return found
+        began = monotonic()
+        other = change(found)
+        spent = monotonic() - began
+        self.spent, self._longest = self.spent + spent, max(self._longest, spent)
+        self.tried[name] = float((other.ndcg - found.ndcg).mean())
+        if expected_gain(other.ndcg, found.ndcg) <= cost * float(found.ndcg.mean()):
+            return found
+        self.kept.append(name)
+        return other

@@ -1,10 +1,11 @@
-"""Hyper-parameter search of the item–item weights: penalties, weak signals, predictor item types."""
+"""Hyper-parameter search of the item–item weights: signals, penalties, factors of other types, candidates per item."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from time import monotonic
 
 import numpy as np
@@ -12,16 +13,25 @@ from scipy.sparse import csc_array, csr_array
 
 from colisten.arrays import Bools, Floats
 from colisten.progress import Progress
+from colisten.towers.linear.candidates import POOL, CandidatePool, candidate_pool
 from colisten.towers.linear.item_weights import Ridge, item_weights, with_everybody
-from colisten.towers.linear.model import ItemInputs, LinearOptions, RegressionInputs
+from colisten.towers.linear.model import ItemInputs, LinearOptions, interaction_matrix
 from colisten.towers.selection.greedy_search import GreedySearch
-from colisten.towers.selection.ranking_task import RankingTask
+from colisten.towers.selection.ranking_task import OptionResult, RankingTask
 from colisten.towers.selection.validation_split import ValidationSplit
 
-RIDGES = tuple(Ridge(penalty, text) for text in (0.0, 0.05, 0.15) for penalty in (2000.0, 600.0, 200.0, 60.0, 30.0))
-"""The grid of penalties."""
+PENALTIES, TEXTS = (2000.0, 600.0, 200.0, 60.0, 30.0), (0.0, 0.05, 0.15)
+"""The grid of ridges to begin with. It grows by a third of the least or thrice the largest value where that is best."""
+_GROWTH = 3
+"""At most so many times."""
+FACTORS = (0.3, 0.0)
+"""What items of another type may count as predictors, instead of 1."""
 TYPES_TRIED = 8
-"""At most so many item types are tried to be left out."""
+"""At most so many item types are tried with other factors."""
+DEARER = 0.002
+"""Least gain, as a share of NDCG, that twice as many candidates are worth: fitting and answers take longer."""
+USERS_JUDGED = 1 << 27
+"""Users × candidates that an option is judged on: a fit is cheap to judge, and more users tell smaller gains apart."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,9 @@ class LinearTrial:
     """Weights fitted under some options, with their validation result."""
 
     options: LinearOptions
-    scores: LinearScorer
+    warm: csc_array
+    """[items + 1, candidates]"""
+    cold: csc_array
     ndcg: Floats
     """[asked users]"""
 
@@ -61,47 +73,111 @@ class LinearSearch:
     types: tuple[str, ...]
     """Names of the item types."""
     progress: Progress
+    _known: dict[int, tuple[csr_array, CandidatePool]] = field(default_factory=dict)
+    """Interactions and candidates, by the number of signals that count."""
 
-    def choose(self, codes: tuple[int, int], search: GreedySearch) -> tuple[LinearOptions, LinearScorer]:
-        """Weak signals as history or not (`codes`: strong ones, all), the ridges for warm and for cold users, and the
-        item types to leave out of the history."""
+    def choose(self, codes: tuple[int, int], search: GreedySearch) -> LinearOptions:
+        """Weak signals as history or not (`codes`: strong ones, all), the ridges for warm and for cold users, what
+        other item types count, and how many candidates an item is predicted from."""
         began = monotonic()
-        tried = [self._best(signals) for signals in sorted(set(codes))]
+        tried = [self._best_ridges(signals) for signals in sorted(set(codes))]
         best = max(tried, key=lambda each: float(each.ndcg.mean()))
-        found = search.best(best, (monotonic() - began) / len(tried), self._changes())
-        return found.options, found.scores
+        took = (monotonic() - began) / (len(tried) * len(PENALTIES) * len(TEXTS))
+        for code in self._other_types():
+            for factor in FACTORS:
+                change = partial(self._with, factors={code: factor})
+                best = search.attempt(best, took, f"weights: {self.types[code]} × {factor:g}", change)
+        while (count := 2 * best.options.candidates) <= min(POOL, len(self.items.is_target)):
+            before = best
+            change = partial(self._with, candidates=count)
+            best = search.attempt(best, took, f"weights: {count} candidates", change, cost=DEARER)
+            if best is before:
+                break
+        return best.options
 
-    def _changes(self) -> Iterator[tuple[str, Callable[[LinearTrial], LinearTrial]]]:
-        """Leaving out each of the other types, the most streamed first."""
+    def scorer(self, options: LinearOptions, split: ValidationSplit) -> LinearScorer:
+        """Scores for the users asked in `split`, of the same training part."""
+        ((warm, cold),) = self._fit(options, [options.warm], [options.cold])
+        interactions, _ = self._inputs(options.signals)
+        return LinearScorer(with_everybody(interactions)[split.users], warm, cold, split.warm)
+
+    def _other_types(self) -> list[int]:
+        """Codes of the other types, the most streamed first."""
         of_others = self.items.type_of[self.split.train.items[~self.items.is_target[self.split.train.items]]]
         events = np.bincount(of_others, minlength=len(self.types))
-        for code in np.argsort(-events, kind="stable")[: min(TYPES_TRIED, np.count_nonzero(events))].tolist():
-            yield f"weights without {self.types[code]}", partial(self._without, code)
+        count = min(TYPES_TRIED, int(np.count_nonzero(events)))
+        order: list[int] = np.argsort(-events, kind="stable")[:count].tolist()
+        return order
 
-    def _without(self, code: int, best: LinearTrial) -> LinearTrial:
-        options = replace(best.options, without=(*best.options.without, code))
-        (scores,) = self._scores(options.signals, options.without, [options.warm], [options.cold])
-        return LinearTrial(options, scores, self.task.ndcg(scores))
+    def _with(self, best: LinearTrial, factors: dict[int, float] | None = None, candidates: int = 0) -> LinearTrial:
+        options = replace(
+            best.options,
+            factors={**best.options.factors, **(factors or {})},
+            candidates=candidates or best.options.candidates,
+        )
+        ((warm, cold),) = self._fit(options, [options.warm], [options.cold])
+        return LinearTrial(options, warm, cold, self._judged(options, [(warm, cold)])[0].ndcg)
 
-    def _best(self, signals: int) -> LinearTrial:
-        """These signals with their best ridges."""
-        scores = self._scores(signals, (), RIDGES, RIDGES)
-        results = self.task.judge(lambda users: (each(users) for each in scores))
-        warm, cold = (self.task.best(results, segment) for segment in (True, False))
+    def _best_ridges(self, signals: int) -> LinearTrial:
+        """These signals with the best ridges of a grid that grows until the best lies inside."""
+        penalties, texts = list(PENALTIES), list(TEXTS)
+        ridges: list[Ridge] = []
+        fits: list[tuple[csc_array, csc_array]] = []
+        results: list[OptionResult] = []
+        for _ in range(1 + _GROWTH):
+            new = [Ridge(p, t) for t, p in product(texts, penalties) if Ridge(p, t) not in ridges]
+            found = self._fit(LinearOptions(signals, new[0], new[0]), new, new)
+            ridges, fits = ridges + new, fits + found
+            results += self._judged(LinearOptions(signals, new[0], new[0]), found)
+            warm, cold = (self.task.best(results, segment) for segment in (True, False))
+            if not _grown(penalties, texts, (ridges[warm], ridges[cold])):
+                break
         ndcg = np.where(self.split.warm, results[warm].ndcg, results[cold].ndcg)
-        options = LinearOptions(signals, RIDGES[warm], RIDGES[cold])
-        return LinearTrial(options, replace(scores[warm], cold=scores[cold].cold), ndcg)
+        options = LinearOptions(signals, ridges[warm], ridges[cold])
+        return LinearTrial(options, fits[warm][0], fits[cold][1], ndcg)
 
-    def _scores(
-        self, signals: int, without: tuple[int, ...], warm: Sequence[Ridge], cold: Sequence[Ridge]
-    ) -> list[LinearScorer]:
-        """Scores under every pair of ridges."""
-        columns = self.task.candidates
-        given = RegressionInputs.of(self.split.train, self.items, signals, without, columns, self.progress)
-        interactions = with_everybody(given.interactions)[self.split.users]
-        tried = ((given.warm, warm), (given.cold, cold))
-        both = (item_weights(given.interactions, near, ridges, self.progress) for near, ridges in tried)
-        return [
-            LinearScorer(interactions, warm[:, columns], cold[:, columns], self.split.warm)
-            for warm, cold in zip(*both, strict=True)
+    def _judged(self, options: LinearOptions, fits: Sequence[tuple[csc_array, csc_array]]) -> list[OptionResult]:
+        interactions = with_everybody(self._inputs(options.signals)[0])[self.split.users]
+        scorers: list[Callable[[slice], Floats]] = [
+            LinearScorer(interactions, warm, cold, self.split.warm) for warm, cold in fits
         ]
+        return self.task.judge(lambda users: (each(users) for each in scorers))
+
+    def _fit(
+        self, options: LinearOptions, warm: Sequence[Ridge], cold: Sequence[Ridge]
+    ) -> list[tuple[csc_array, csc_array]]:
+        """Weights [items + 1, candidates] of warm and of cold users, under every pair of ridges."""
+        interactions, pool = self._inputs(options.signals)
+        fitted = [
+            item_weights(interactions, pool.select(options.candidates, factors), ridges, self.progress)
+            for factors, ridges in zip(options.of_items(self.items), (warm, cold), strict=True)
+        ]
+        columns = self.task.candidates
+        return [(one[:, columns], other[:, columns]) for one, other in zip(*fitted, strict=True)]
+
+    def _inputs(self, signals: int) -> tuple[csr_array, CandidatePool]:
+        if signals not in self._known:
+            interactions = interaction_matrix(self.split.train, len(self.items.is_target), signals)
+            pool = candidate_pool(
+                interactions, self.items.text, self.task.candidates, self.items.is_target, self.progress
+            )
+            self._known[signals] = interactions, pool
+        return self._known[signals]
+
+
+def _grown(penalties: list[float], texts: list[float], best: Sequence[Ridge]) -> bool:
+    """Whether the grid was extended, as some of the best lie at an end of it."""
+    before = len(penalties), len(texts)
+    for ridge in best:
+        if ridge.penalty == max(penalties):
+            penalties.append(3 * ridge.penalty)
+        if ridge.penalty == min(penalties):
+            penalties.append(ridge.penalty / 3)
+        if ridge.text == max(texts):
+            texts.append(3 * ridge.text)
+    return before != (len(penalties), len(texts))
+
+
+def users_judged(candidates: int, least: int) -> int:
+    """How many users a fit is judged on, with so many candidates to rank; at least `least`."""
+    return max(least, USERS_JUDGED // max(candidates, 1))

@@ -25,7 +25,7 @@ from colisten.settings import GraphSettings, Settings
 from colisten.towers.features.negative_signals import negative_signals
 from colisten.towers.linear.model import interaction_matrix
 from colisten.towers.selection.ranking_task import RankingTask, Scorer, within_one_standard_error
-from colisten.towers.selection.validation_split import split_validation
+from colisten.towers.selection.validation_split import MAX_USERS, split_validation
 
 TOP_K_OPTIONS = (DEFAULT_TOP_K, 5)
 """Edges kept per item and edge type; the first of those within one standard error of the best is taken."""
@@ -53,7 +53,8 @@ def choose_top_k(data: ListeningData, settings: Settings, scratch: Path, progres
     if not settings.towers.minutes:
         return default
     everybody, is_target = read_histories(data), data.of_type(settings.target)
-    split = split_validation(everybody, is_target, data.strong, np.random.default_rng(settings.seed))
+    rng = np.random.default_rng(settings.seed)
+    split = split_validation(everybody, is_target, data.strong, rng).sample(MAX_USERS, rng)
     if not len(split.users):
         return default
     negative = negative_signals(everybody, data.strong, len(data.signals), len(is_target))

@@ -16,6 +16,7 @@ PAIR_SHARE = 0.2
 COLD_SHARE = 0.1
 """Without times: share of each user's target pairs to hide, and of users from whom the whole target type is hidden."""
 MAX_USERS = 2000
+"""Users that an option is judged on, where that is not cheap."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class ValidationSplit:
     """Hidden pairs; `users` are places in the array above."""
     warm: Bools
     """[v] has some event of the target type left."""
+
+    def sample(self, count: int, rng: np.random.Generator) -> ValidationSplit:
+        """At most `count` of the users asked about; the training part stays the same."""
+        if len(self.users) <= count:
+            return self
+        kept = np.sort(rng.choice(len(self.users), count, replace=False))
+        truth = self.truth.where(np.isin(self.truth.users, kept))
+        hidden = UserItemPairs(np.searchsorted(kept, truth.users), truth.items)
+        return ValidationSplit(self.train, self.users[kept], hidden, self.warm[kept])
 
 
 def split_validation(
@@ -46,7 +56,7 @@ def split_validation(
         train = histories.keep(histories.timestamps < np.quantile(known, 1 - TIME_SHARE))
     else:
         train = histories.keep(~_hidden(histories, of_target, strong, rng))
-    return _asked(histories, train, is_target, strong, rng)
+    return _asked(histories, train, is_target, strong)
 
 
 def _hidden(histories: UserHistories, of_target: Bools, strong: int, rng: np.random.Generator) -> Bools:
@@ -58,16 +68,11 @@ def _hidden(histories: UserHistories, of_target: Bools, strong: int, rng: np.ran
     return np.isin(histories.keys, keys) | (cold[histories.owners] & of_target)
 
 
-def _asked(
-    whole: UserHistories, train: UserHistories, is_target: Bools, strong: int, rng: np.random.Generator
-) -> ValidationSplit:
+def _asked(whole: UserHistories, train: UserHistories, is_target: Bools, strong: int) -> ValidationSplit:
     before, after = pairs_of(train, strong), pairs_of(whole, strong)
     new = ~np.isin(after.keys, before.keys)
     known = np.diff(train.indptr) > 0
     truth = after.where(new & is_target[after.items] & known[after.users])
     users = np.unique(truth.users)
-    if len(users) > MAX_USERS:
-        users = np.sort(rng.choice(users, MAX_USERS, replace=False))
-        truth = truth.where(np.isin(truth.users, users))
     hidden = UserItemPairs(np.searchsorted(users, truth.users), truth.items)
     return ValidationSplit(train, users, hidden, train.touching(is_target)[users])

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from colisten.arrays import Floats
 from colisten.progress import Progress
-from colisten.towers.linear.candidates import SHRINK, Candidates, candidates, likeness
+from colisten.towers.linear.candidates import SHRINK, Candidates, candidate_pool, likeness
 from colisten.towers.linear.item_weights import Ridge, _blocks, item_weights
 
 USERS, ITEMS = 200, 12
@@ -25,9 +25,10 @@ def heard() -> csr_array:
 
 
 def near(heard: csr_array, count: int, text: np.ndarray = NO_TEXT, among: np.ndarray | None = None) -> Candidates:
-    chosen = np.ones(heard.shape[1], bool) if among is None else among
+    factors = np.ones(heard.shape[1]) if among is None else among
     with Progress(quiet=True) as progress:
-        return candidates(heard, text, np.arange(heard.shape[1]), count, chosen, progress)
+        pool = candidate_pool(heard, text, np.arange(heard.shape[1]), np.arange(heard.shape[1]) < 5, progress)
+    return pool.select(count, factors.astype(np.float32))
 
 
 def fit(heard: csr_array, given: Candidates, *ridges: Ridge) -> list[np.ndarray]:

@@ -21,11 +21,12 @@ from colisten.towers.linear.model import (
     interaction_matrix,
 )
 from colisten.towers.selection.greedy_search import GreedySearch
-from colisten.towers.selection.linear_search import LinearSearch
+from colisten.towers.selection.linear_search import LinearSearch, _grown
 from colisten.towers.selection.ranking_task import RankingTask, within_one_standard_error
 from colisten.towers.selection.validation_split import split_validation
 from colisten.towers.user_vectors import UserVectors
 from tests.towers import worlds
+from tests.worlds import Event, plain_users
 
 CHOICE = LinearOptions(signals=1, warm=Ridge(5.0, 0.0), cold=Ridge(9.0, 0.0))
 
@@ -68,7 +69,9 @@ def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: 
     task = RankingTask.of(split, is_target, 1, negative_signals=())
     with Progress(quiet=True) as progress:
         about = ItemInputs(centred(text), is_target, data.type_of)
-        choice, scores = LinearSearch(split, task, about, data.item_types, progress).choose((1, 3), GreedySearch(60))
+        trials = LinearSearch(split, task, about, data.item_types, progress)
+        choice = trials.choose((1, 3), GreedySearch(60))
+        scores = trials.scorer(choice, split)
         found = fit_linear(split.train, about, choice, progress)
 
     asked = split.train.take(split.users)
@@ -101,17 +104,47 @@ def test_a_type_that_says_nothing_has_no_weights(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
     about = ItemInputs(centred(text), data.of_type("book"), data.type_of)
     silent = data.item_types.index("pod")
-    found = fit_linear(read_histories(data), about, replace(CHOICE, without=(silent,)), Progress(quiet=True))
+    found = fit_linear(read_histories(data), about, replace(CHOICE, factors={silent: 0.0}), Progress(quiet=True))
     rows = np.stack([found.warm.toarray(), found.cold.toarray()])[:, :-1]
     assert not rows[:, data.type_of == silent].any()
     assert rows[1][data.of_type("album")].any()
 
 
-def test_each_other_type_is_tried_without(tmp_path: Path) -> None:
+def test_each_other_type_is_weighed(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
     about = ItemInputs(centred(text), data.of_type("book"), data.type_of)
     split = split_validation(read_histories(data), about.is_target, 1, np.random.default_rng(0))
     search = GreedySearch(60)
     task = RankingTask.of(split, about.is_target, 1, negative_signals=())
-    LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search)
-    assert set(search.tried) == {"weights without album", "weights without pod"}
+    choice = LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search)
+    names = {f"weights: {kind} × {factor:g}": (kind, factor) for kind in ("album", "pod") for factor in (0.3, 0.0)}
+    assert set(search.tried) == set(names)
+    kept = {data.item_types.index(kind): factor for name, (kind, factor) in names.items() if name in search.kept}
+    assert dict(choice.factors) == kept
+
+
+def test_other_types_that_say_nothing_count_less_and_more_candidates_are_taken_where_they_help(tmp_path: Path) -> None:
+    """What readers hear elsewhere is drawn by lot; each of 400 books has forty neighbours that tell of it."""
+    rng = np.random.default_rng(1)
+    events: list[Event] = []
+    for user in range(1500):
+        start = int(rng.integers(0, 400))
+        books = (start + rng.choice(40, 12, replace=False)) % 400
+        events += [(user, int(book), 0, None) for book in books]
+        events += [(user, 400 + int(pod), 0, None) for pod in rng.choice(60, 12, replace=False)]
+    data = worlds.write(tmp_path / "data", ["book"] * 400 + ["pod"] * 60, events, plain_users(1500))
+    about = ItemInputs(np.empty((460, 0), np.float32), data.of_type("book"), data.type_of)
+    split = split_validation(read_histories(data), about.is_target, 1, np.random.default_rng(0))
+    task = RankingTask.of(split, about.is_target, 1, negative_signals=())
+    search = GreedySearch(60)
+    choice = LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search)
+    assert choice.factors, search.tried
+    assert choice.candidates == 50, "forty neighbours are all there is"
+
+
+def test_the_grid_of_ridges_grows_until_the_best_lies_inside() -> None:
+    penalties, texts = [2000.0, 60.0, 30.0], [0.0, 0.15]
+    assert not _grown(penalties, texts, [Ridge(60.0, 0.0)])
+    assert _grown(penalties, texts, [Ridge(30.0, 0.15), Ridge(2000.0, 0.0)])
+    assert sorted(penalties) == [10.0, 30.0, 60.0, 2000.0, 6000.0]
+    assert texts == pytest.approx([0.0, 0.15, 0.45])

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pytest
 
 from colisten.arrays import Floats
 from colisten.towers.selection.greedy_search import GreedySearch
+from colisten.towers.selection.ranking_task import expected_gain
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,10 @@ def changed(name: str, gain: float, best: TrainingOptions) -> TrainingOptions:
     return TrainingOptions((*best.names, name), (best.ndcg + gain + noise - noise.mean()).astype(np.float32))
 
 
-START = TrainingOptions((), np.zeros(400, np.float32))
+START = TrainingOptions((), np.full(400, 0.5, np.float32))
 CHANGES = [
     (name, partial(changed, name, gain))
-    for name, gain in [("worse", -0.1), ("noise", 0.001), ("good", 0.05), ("better", 0.1)]
+    for name, gain in [("worse", -0.1), ("nothing", 0.0004), ("good", 0.05), ("better", 0.1)]
 ]
 
 
@@ -35,9 +37,21 @@ def test_what_is_clearly_better_is_kept_and_built_on() -> None:
     assert search.best(START, 0.0, CHANGES).names == ("good", "better")
     assert search.kept == ["good", "better"]
     assert {name: round(gain, 3) for name, gain in search.tried.items()} == {
-        "worse": -0.1, "noise": 0.001, "good": 0.05, "better": 0.1,
+        "worse": -0.1, "nothing": 0.0, "good": 0.05, "better": 0.1,
     }  # fmt: skip
     assert "kept: good, better" in list(search.summary())[1]
+
+
+def test_the_noisier_a_gain_the_less_of_it_is_expected() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.random(4000).astype(np.float32)
+    gains = [
+        expected_gain((before + 0.01 + rng.permutation(np.linspace(-noise, noise, 4000))).astype(np.float32), before)
+        for noise in (0.0, 0.5, 2.0, 20.0)
+    ]
+    assert gains[0] == pytest.approx(0.01, rel=1e-2)
+    assert gains == sorted(gains, reverse=True)
+    assert gains[3] < 0.001
 
 
 def test_without_time_nothing_is_tried() -> None:

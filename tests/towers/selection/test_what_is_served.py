@@ -57,9 +57,9 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     inputs = TowerInputs.of(data, text, embeddings, SETTINGS)
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(3))
     task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
-    choice, linear = LinearSearch(split, task, inputs.item_inputs, data.item_types, progress).choose(
-        (inputs.strong, inputs.signals), GreedySearch(0)
-    )
+    trials = LinearSearch(split, task, inputs.item_inputs, data.item_types, progress)
+    choice = trials.choose((inputs.strong, inputs.signals), GreedySearch(60))
+    linear = trials.scorer(choice, split)
     run, towers = TwoTowerSearch(inputs, split, task, SETTINGS, progress).choose(0, GreedySearch(0))
     popular = log_popularity(split.train, inputs.strong, len(inputs.is_target), 0)
     seen: dict[str, Scorer] = {"towers": towers, "linear": linear, "popular": for_everybody(popular, task)}
