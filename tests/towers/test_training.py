@@ -101,7 +101,8 @@ def test_the_exported_encoder_gives_what_the_torch_tower_gives(tmp_path: Path) -
     from colisten.towers.two_tower.model import Tower
 
     data, text = worlds.clustered(tmp_path / "data")
-    train(data, text, tmp_path / "towers")
+    towers = SETTINGS.towers.model_copy(update={"parts": ("towers",)})
+    train(data, text, tmp_path / "towers", SETTINGS.model_copy(update={"towers": towers}))
     part = UserEncoder.load(tmp_path / "towers").parts["towers"]
     assert isinstance(part, TowerPart)
     people = read_histories(data)
@@ -209,3 +210,26 @@ def test_what_nobody_set_is_tried(tmp_path: Path) -> None:
     given = towers.model_copy(update={"temperature": 0.3, "other_types": 1.0})
     selection = train(data, text, tmp_path / "given", SETTINGS.model_copy(update={"towers": given}))
     assert (selection.training_options, selection.tried) == (TrainingOptions(0.3, 1.0), {})
+
+
+def test_pure_noise_ends_at_popularity(tmp_path: Path) -> None:
+    """Items are drawn by popularity alone: nothing that is tried finds more than popularity does."""
+    rng = np.random.default_rng(4)
+    share = 1 / np.arange(1, 81) ** 0.8
+    chance = share / share.sum()
+    events: list[Event] = [(u, int(i), 0, None) for u in range(900) for i in rng.choice(80, 8, replace=False, p=chance)]
+    data = worlds.write(tmp_path / "data", ["book"] * 60 + ["pod"] * 20, events, plain_users(900))
+    text = rng.normal(size=(80, 8)).astype(np.float32)
+    towers = SETTINGS.towers.model_copy(update={"minutes": 2.0, "epochs": 2})
+    train(data, text, tmp_path / "towers", SETTINGS.model_copy(update={"towers": towers}))
+    gone = np.zeros((900, 80), bool)
+    for user, item, _, _ in events:
+        gone[user, item] = True
+
+    def likely(found: Floats) -> float:
+        """Mean chance of the ten best."""
+        best = np.argsort(-np.where(gone[:, :60], -np.inf, found[:, :60]), axis=1)[:, :10]
+        return float(chance[best].sum(axis=1).mean())
+
+    popular = np.tile(gone.sum(axis=0).astype(np.float32), (900, 1))
+    assert likely(scores(data, tmp_path / "towers")) > 0.96 * likely(popular)

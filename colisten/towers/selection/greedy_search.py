@@ -20,7 +20,7 @@ class Option(Protocol):
         ...
 
 
-COST = 0.001
+COST = 0.005
 """Least expected gain, as a share of NDCG, that is worth leaving a default for."""
 T = TypeVar("T", bound=Option)
 Change = tuple[str, Callable[[T], T]]

@@ -28,8 +28,9 @@ FACTORS = (0.3, 0.0)
 """What items of another type may count as predictors, instead of 1."""
 TYPES_TRIED = 8
 """At most so many item types are tried with other factors."""
-DEARER = 0.002
-"""Least gain, as a share of NDCG, that twice as many candidates are worth: fitting and answers take longer."""
+SIMPLER, DEARER = 0.0, 0.002
+"""Least expected gain, as a share of NDCG, that makes other types count less, or twice as many candidates be taken: the
+first makes fitting and answers cheaper, the second dearer."""
 USERS_JUDGED = 1 << 27
 """Users × candidates that an option is judged on: a fit is cheap to judge, and more users tell smaller gains apart."""
 
@@ -86,11 +87,11 @@ class LinearSearch:
         for code in self._other_types():
             for factor in FACTORS:
                 change = partial(self._with, factors={code: factor})
-                best = search.attempt(best, took, f"weights: {self.types[code]} × {factor:g}", change)
+                best = search.attempt(best, took, f"weights: {self.types[code]} × {factor:g}", change, SIMPLER)
         while (count := 2 * best.options.candidates) <= min(POOL, len(self.items.is_target)):
             before = best
             change = partial(self._with, candidates=count)
-            best = search.attempt(best, took, f"weights: {count} candidates", change, cost=DEARER)
+            best = search.attempt(best, took, f"weights: {count} candidates", change, DEARER)
             if best is before:
                 break
         return best.options

@@ -17,7 +17,7 @@ MIN_USERS = 100
 COVERAGE_BONUS = 0.1
 """The worth of showing every item to at least one user, as a share of the hits. Hidden pairs are what people found by
 themselves, mostly popular items: of what a wider choice is good for, validation sees but a part."""
-TYPICAL_GAIN = 0.02
+TYPICAL_GAIN = 0.01
 """What a change of a hyper-parameter gains or loses, as a share of NDCG."""
 _CUTS = (10, 100)
 _CELLS = 1 << 23
