@@ -8,12 +8,14 @@ popular ones more often. Milliseconds of the 10 best (medians over users, the wa
 - `low rank`: one dense search alone, over vectors as wide as with the weights cut to what 64 MB hold (at most 1,024
   directions, at least 128), which answers something else.
 
-All three on the embedded engine; the first two are checked to answer the same.
+All three on the embedded engine; the first two are checked to answer the same. And the resident memory, in MB, that a
+process of its own gains by opening what `ours` and `low rank` need, and answering all users.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -22,7 +24,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
 import qdrant_edge as edge
+from safetensors.numpy import save_file
 
 from colisten.arrays import Floats, Int64s
 from colisten.listening.pairs import UserItemPairs
@@ -35,6 +39,7 @@ from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish_items
 from colisten.serving.ranking import ExcludedItems, ItemSource, rank
 from colisten.towers.item_matrix import ItemMatrix, summed_rows
+from colisten.towers.tensors import mapped
 from colisten.towers.user_vectors import UserVectors
 
 WIDTH, USERS, K = 131, 100, 10
@@ -90,6 +95,25 @@ def timed(way: Callable[[int], object], user: int) -> float:
     return 1000 * (time.perf_counter() - begin)
 
 
+def gained(folder: Path, heard: list[Int64s], users: Floats, *, low_rank: bool) -> float:
+    """MB of resident memory, in this process, after opening and answering."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    collection = EmbeddedIndex(folder, "colisten").open()
+    files = mapped(folder / "files.safetensors")
+    for user, items in enumerate(heard):
+        if low_rank:
+            vector = np.concatenate([files["from_items"][items].sum(axis=0), users[user, : WIDTH - 2]])[None]
+            collection.search("towers", vector, K + len(items), BOOKS, None)
+        else:
+            source = ItemSource(collection, files["vectors"], PayloadIndex(files))
+            matrix = ItemMatrix(files["indptr"], files["items"], files["weights"])
+            zeros = np.zeros(len(items), np.int64)
+            vectors = UserVectors(users[[user]], summed_rows(1, [(matrix, UserItemPairs(zeros, items))]))
+            rank(source, vectors, ExcludedItems(zeros, items), K, BOOKS)
+    return (process.memory_info().rss - before) / 2**20
+
+
 def main(items: str = "60000", history: str = "300", predictors: str = "22") -> None:
     rng, count = np.random.default_rng(0), int(items)
     share = 1 / np.arange(20, count + 20)
@@ -118,6 +142,15 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
             "has_id": lambda user: by_has_id(collection, encoded(user), heard[user]),
             "low rank": lambda user: wide.search("towers", cut[[user]], K + len(heard[user]), BOOKS, None),
         }
+        rank_of_cut = some_vectors(rng, 2 * count, cut_width - WIDTH + 2)
+        save_file({"from_items": rank_of_cut}, Path(scratch) / "b/files.safetensors")
+        arrays = {"vectors": vectors, **vars(matrix), **whole.inverted_lists()}
+        save_file(arrays, Path(scratch) / "a/files.safetensors")
+        with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+            memory = {
+                name: round(pool.apply(gained, (Path(scratch) / folder, heard, users), {"low_rank": folder == "b"}))
+                for name, folder in (("ours", "a"), ("low rank", "b"))
+            }
         np.testing.assert_allclose(by_has_id(collection, encoded(3), heard[3]), ours(3), rtol=1e-4)
         taken = {name: [timed(way, user) for user in range(USERS)] for name, way in ways.items()}
         for user in range(USERS):
@@ -126,7 +159,7 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
     reached = float(np.median([len(encoded(user).sparse.keys) for user in range(USERS)]))
     figures = {name: round(float(np.median(times[USERS:])), 2) for name, times in taken.items()}
     about = {"items": count, "weights": len(matrix.weights), "history": int(history), "items reached": reached}
-    print(json.dumps(about | {"width": WIDTH, "width, low rank": cut_width, "ms": figures}, indent=1))
+    print(json.dumps(about | {"width": WIDTH, "width, low rank": cut_width, "ms": figures, "MB": memory}, indent=1))
 
 
 if __name__ == "__main__":
