@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from colisten.errors import SettingsError
 from colisten.layers import Layer, merged, read_layers
@@ -26,9 +26,19 @@ def _split(value: object) -> object:
     return value
 
 
+def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
+    if not set(parts) - {"weak_signals"}:
+        raise ValueError("towers, linear or popular must be among them")
+    return parts
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
-Parts = Annotated[tuple[Literal["towers", "linear", "popular"], ...], BeforeValidator(_split), Field(min_length=1)]
+Parts = Annotated[
+    tuple[Literal["towers", "linear", "popular", "weak_signals"], ...],
+    BeforeValidator(_split),
+    AfterValidator(_with_vectors),
+]
 
 
 class _Section(BaseModel):
@@ -151,8 +161,9 @@ class GnnSettings(_Section):
 class TowersSettings(_Section):
     """The user vector's parts, the two towers and their training."""
 
-    parts: Parts = ("towers", "linear", "popular")
-    """What user vectors are made of: the two towers, item–item weights, popularity; validation weighs them."""
+    parts: Parts = ("towers", "linear", "popular", "weak_signals")
+    """What user vectors are made of: the two towers, item–item weights, popularity, and the user's own weak
+    signals on an item; validation weighs them."""
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)

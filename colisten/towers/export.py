@@ -13,10 +13,13 @@ from safetensors.numpy import save_file
 
 from colisten.arrays import Floats
 from colisten.towers.inputs import TowerInputs
+from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import LinearModel
+from colisten.towers.parts import weak_matrix
 from colisten.towers.two_tower.trainer import TwoTowerTrainer
 from colisten.towers.user_encoder import FORMAT, features_spec
 from colisten.towers.user_vectors import Spread
+from colisten.towers.weak_signals import diagonal
 from colisten.workdir import replacing_folder, write_json
 
 
@@ -28,13 +31,22 @@ class FittedTowers:
     linear: LinearModel | None
     popular: Floats
     """[items]"""
+    rates: Mapping[int, float]
+    """Of the weak signals that count, by code; empty where none does."""
     inputs: TowerInputs
 
     def item_vectors(self, part: str) -> Floats:
         """[items, width of the part]"""
         if part == "towers":
             return self.run.item_vectors(np.arange(len(self.popular)))
+        if part == "weak_signals":
+            return np.empty((len(self.popular), 0), np.float32)
         return self.linear.intercepts if self.linear and part == "linear" else self.popular[:, None]
+
+    def matrices(self) -> dict[str, ItemMatrix]:
+        """The sparse matrices of all parts, by name."""
+        of_signals = {weak_matrix(code): diagonal(len(self.popular), rate) for code, rate in self.rates.items()}
+        return (self.linear.matrices if self.linear else {}) | of_signals
 
 
 def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
@@ -48,7 +60,7 @@ def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
     with replacing_folder(out) as draft:
         save_file(_tensors(fitted, parts), draft / "towers.safetensors")
         save_file({"vectors": np.concatenate(list(parts.values()), axis=1)}, draft / "items.safetensors")
-        save_file(_matrices(fitted.linear), draft / "sparse.safetensors")
+        save_file(_arrays(fitted.matrices()), draft / "sparse.safetensors")
         _edges(fitted.linear).write_parquet(draft / "weights.parquet")
         write_json(draft / "spec.json", _spec(fitted, parts, chosen))
 
@@ -66,12 +78,9 @@ def _tensors(fitted: FittedTowers, parts: Mapping[str, Floats]) -> dict[str, Any
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
 
 
-def _matrices(linear: LinearModel | None) -> dict[str, Any]:
-    """The arrays of each sparse matrix, as `UserEncoder.load` maps them."""
-    if linear is None:
-        return {}
-    found = linear.matrices.items()
-    return {f"{name}.{field}": value for name, matrix in found for field, value in vars(matrix).items()}
+def _arrays(matrices: Mapping[str, ItemMatrix]) -> dict[str, Any]:
+    """As `UserEncoder.load` maps them."""
+    return {f"{name}.{field}": value for name, matrix in matrices.items() for field, value in vars(matrix).items()}
 
 
 def _spec(fitted: FittedTowers, parts: Mapping[str, Floats], chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,6 +91,7 @@ def _spec(fitted: FittedTowers, parts: Mapping[str, Floats], chosen: Mapping[str
         "widths": {name: vectors.shape[1] for name, vectors in parts.items()},
         "weights": {segment: {name: chosen[segment][name] for name in parts} for segment in ("warm", "cold")},
         "linear": {"signals": fitted.linear.options.signals if fitted.linear else features.bags.strong},
+        "weak_signals": {code: weak_matrix(code) for code in fitted.rates},
         "has_target": bool(fitted.inputs.is_target.any()),
         "negative_signals": list(fitted.inputs.negative_signals),
         "chosen": dict(chosen),

@@ -1,4 +1,4 @@
-"""The parts of a user vector, NumPy alone: the tower, the item–item weights, popularity.
+"""The parts of a user vector, NumPy alone: the tower, the item–item weights, weak signals, popularity.
 
 A score is the sum of its parts. Dense parts lie side by side in one vector, so that one dot product adds them; a sparse
 part adds scores of its own to the items that its matrix joins to the history. How far a part's scores spread over the
@@ -18,9 +18,15 @@ from colisten.arrays import Bools, Floats
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, latest_pairs
 from colisten.towers.features.user_features import UserFeatures
+from colisten.towers.weak_signals import given_pairs
 
 WARM, COLD = "linear", "linear_cold"
 """Names of the matrices of item–item weights, for users who know the target type and for the others."""
+
+
+def weak_matrix(code: int) -> str:
+    """Name of the matrix of a weak signal."""
+    return f"weak_{code}"
 
 
 class Part(Protocol):
@@ -88,3 +94,17 @@ class PopularPart(DensePart):
 
     def encode(self, histories: UserHistories) -> Floats:
         return np.ones((len(histories), 1), np.float32)
+
+
+@dataclass(frozen=True)
+class WeakSignalsPart:
+    """Items that the user gave a weak signal, such as a follow, and has not streamed yet."""
+
+    matrices: Mapping[int, str]
+    """By code of the signal, the name of its matrix."""
+
+    def encode(self, histories: UserHistories) -> Floats:
+        return np.empty((len(histories), 0), np.float32)
+
+    def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
+        return {name: given_pairs(histories, code) for code, name in self.matrices.items()}

@@ -32,6 +32,7 @@ from colisten.towers.selection.two_tower_search import (
 from colisten.towers.selection.validation_split import MAX_USERS, ValidationSplit, split_validation
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
+from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
 
 DEFAULT_WEIGHTS = {"towers": 1.0, "popular": 0.2}
 """What parts count where nothing could be held out; item–item weights have no penalty then, and count nothing."""
@@ -124,6 +125,12 @@ def _choose(
         run, scores["towers"] = TwoTowerSearch(inputs, split, task, settings, progress).choose(half_life, search)
     if "popular" in settings.towers.parts:
         scores["popular"] = for_everybody(popular, task)
+    rates = _conversion_rates(inputs, split.train)
+    if "weak_signals" in settings.towers.parts and rates:
+        asked = split.train.take(split.users)
+        scores["weak_signals"] = lambda some: weak_signal_scores(
+            asked.take(np.arange(len(asked))[some]), rates, task.candidates, len(inputs.is_target)
+        )
     for line in search.summary():
         progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
@@ -133,6 +140,10 @@ def _choose(
     return run.model if run else None, TowerSelection(
         choice, training_options, half_life, recent, warm, cold, validation, search.tried, tuple(search.kept)
     )
+
+
+def _conversion_rates(inputs: TowerInputs, histories: UserHistories) -> dict[int, float]:
+    return conversion_rates(histories, inputs.strong, inputs.signals, inputs.negative_signals)
 
 
 def _task(inputs: TowerInputs, split: ValidationSplit) -> RankingTask:
@@ -168,7 +179,8 @@ def _finish(
     if selection.linear and selection.counts("linear"):
         linear = fit_linear(inputs.everybody, inputs.item_inputs, selection.linear, progress)
     popular = log_popularity(inputs.everybody, inputs.strong, len(inputs.is_target), selection.half_life)
-    return FittedTowers(run, linear, popular, inputs)
+    rates = _conversion_rates(inputs, inputs.everybody) if selection.counts("weak_signals") else {}
+    return FittedTowers(run, linear, popular, rates, inputs)
 
 
 def _default_selection(settings: Settings) -> TowerSelection:

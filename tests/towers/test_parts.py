@@ -16,10 +16,11 @@ from colisten.towers.features.negative_signals import negative_signals
 from colisten.towers.features.popularity import log_popularity
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import interaction_matrix
-from colisten.towers.parts import COLD, WARM, LinearPart
+from colisten.towers.parts import COLD, WARM, LinearPart, WeakSignalsPart
 from colisten.towers.selection.mixing import choose_weights
 from colisten.towers.selection.ranking_task import OptionResult, RankingTask
 from colisten.towers.user_vectors import Spread, UserVectors
+from colisten.towers.weak_signals import conversion_rates, diagonal, weak_signal_scores
 
 
 def listeners(owners: list[int], items: list[int], signals: list[int], times: list[int]) -> UserHistories:
@@ -187,3 +188,45 @@ def test_weights_follow_what_ranks_well_apart_for_warm_and_cold_users() -> None:
     assert for_warm["towers"] > for_warm["linear"]
     assert for_cold["linear"] > for_cold["towers"]
     assert found["warm"]["mix"] >= found["warm"]["towers"] > 2 * found["warm"]["linear"]
+
+
+def test_a_weak_signal_counts_by_how_often_a_stream_comes_with_it() -> None:
+    events = [(user, item, signal) for user in range(1000) for item, signal in ((user % 7, 1), (7 + user % 5, 2))]
+    events += [(user, user % 7, 0) for user in range(0, 1000, 4)] + [(user, 7 + user % 5, 0) for user in range(500)]
+    owners, items, signals = (list(column) for column in zip(*sorted(events), strict=True))
+    people = listeners(owners, items, signals, [-1] * len(events))
+    assert conversion_rates(people, 1, 3, ()) == {1: pytest.approx(0.5), 2: 1.0}
+    assert conversion_rates(people, 1, 3, (2,)) == {1: 1.0}
+    assert conversion_rates(people.keep(people.signals > 0), 1, 3, ()) == {}
+
+
+def test_weak_signals_add_to_the_items_they_are_on_alone() -> None:
+    people = listeners([0, 0, 0, 1, 2], [3, 3, 5, 4, 1], [1, 2, 1, 0, 2], [-1] * 5)
+    rates = {1: 0.5, 2: 1.0}
+    part = WeakSignalsPart({code: f"weak_{code}" for code in rates})
+    lookups = [(diagonal(8, rates[int(name[-1])]), pairs) for name, pairs in part.lookups(people).items()]
+    found = UserVectors(part.encode(people), item_matrix.summed_rows(3, lookups))
+    wanted = np.zeros((3, 8))
+    wanted[0, [3, 5]], wanted[2, 1] = [1.5, 0.5], 1.0
+    np.testing.assert_allclose(found.scores(np.empty((8, 0), np.float32), np.arange(8)), wanted)
+    np.testing.assert_allclose(weak_signal_scores(people, rates, np.array([5, 3]), 8), wanted[:, [5, 3]])
+
+
+def test_what_is_followed_and_then_heard_is_weighed_by_validation() -> None:
+    rng = np.random.default_rng(0)
+    users, items = 400, 500
+    truth = UserItemPairs(np.arange(users), rng.integers(0, items, users))
+    nothing = UserItemPairs(np.empty(0, np.int64), np.empty(0, np.int64))
+    task = RankingTask(np.arange(items), nothing, truth, np.arange(users) < 200)
+    popular = np.tile(rng.random(items).astype(np.float32), (users, 1))
+    given = (rng.random((users, items)) < 0.004).astype(np.float32)
+    given[np.arange(0, users, 2), truth.items[::2]] = 1
+    useless = (rng.random((users, items)) < 0.004).astype(np.float32)
+    useless[truth.users, truth.items] = 0
+    for scores, counts in ((given, True), (useless, False)):
+        warm, cold, validation = choose_weights(
+            task, {"popular": popular.__getitem__, "weak_signals": scores.__getitem__}
+        )
+        assert (warm["weak_signals"] > 0) == (cold["weak_signals"] > 0) == counts
+        assert warm["popular"] > 0
+        assert set(validation["warm"]) == {"popular", "weak_signals", "mix"}

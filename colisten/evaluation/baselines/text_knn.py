@@ -30,9 +30,8 @@ class TextKNN(Baseline):
     def _fit(self, data: ListeningData) -> None:
         length = np.linalg.norm(self.text, axis=1, keepdims=True)
         self._unit = (self.text / np.where(length == 0, 1, length)).astype(np.float32)
-        starts = range(0, len(self._unit), _COLUMNS) if self.k else ()
-        blocks = [_block(self._unit, start, self.k) for start in starts]
-        self._nearest = sparse.csc_matrix(sparse.hstack(blocks, format="csc")) if blocks else None
+        everything = np.arange(len(self._unit))
+        self._nearest = nearest_texts(self._unit, everything, everything, self.k) if self.k else None
 
     def scores(self, users: Int64s, items: Int64s) -> Floats:
         streams = self.interactions.streams[users]
@@ -41,10 +40,21 @@ class TextKNN(Baseline):
         return np.asarray((streams @ self._nearest[:, items]).toarray())
 
 
-def _block(unit: Floats, start: int, k: int) -> sparse.csc_matrix:
-    """The k nearest of each of 256 items from `start` on, never the item itself; float32 [items, 256]."""
-    cosine = unit @ unit[start : start + _COLUMNS].T
-    own = np.arange(cosine.shape[1])
-    cosine[own + start, own] = 0
-    floor = -np.partition(-cosine, min(k, len(cosine)) - 1, axis=0)[min(k, len(cosine)) - 1]
-    return strongest(sparse.csc_matrix(np.where((cosine >= floor) & (cosine > 0), cosine, 0)), k)
+def nearest_texts(unit: Floats, items: Int64s, among: Int64s, k: int) -> sparse.csc_matrix:
+    """Cosines of `items` (columns) to the k nearest of `among` (rows), never to themselves; float32 [items, items].
+
+    `unit`: float32 [items, width], of length 1 or 0. Computed for 256 columns at a time, so that only k entries of each
+    are ever kept.
+    """
+    blocks = [_block(unit, items[at : at + _COLUMNS], among, k) for at in range(0, len(items), _COLUMNS)]
+    row, column, cosine = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return strongest(sparse.csc_matrix((cosine, (row, column)), shape=(len(unit), len(unit))), k)
+
+
+def _block(unit: Floats, items: Int64s, among: Int64s, k: int) -> tuple[Int64s, Int64s, Floats]:
+    """Neighbour, item and cosine of the k nearest of each item, and of what ties with the last of them."""
+    cosine = unit[items] @ unit[among].T
+    cosine[items[:, None] == among] = 0
+    last = max(len(among) - k, 0)
+    row, column = np.nonzero((cosine >= np.partition(cosine, last, axis=1)[:, last, None]) & (cosine > 0))
+    return among[column], items[row], cosine[row, column]

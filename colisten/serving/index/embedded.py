@@ -99,9 +99,9 @@ class EmbeddedDraft:
     ) -> None:
         named: dict[str, Any] = dict(vectors)
         for name, pairs in sparse.items():
-            named[name] = [edge.SparseVector(i.tolist(), v.tolist()) for i, v in pairs]
+            named[name] = [edge.SparseVector(i.tolist(), v.tolist()) if len(i) else None for i, v in pairs]
         points = [
-            edge.Point(item, {name: rows[place] for name, rows in named.items()}, payload)
+            edge.Point(item, {name: rows[place] for name, rows in named.items() if rows[place] is not None}, payload)
             for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))
         ]
         with _engine_errors():

@@ -111,9 +111,15 @@ class ServerDraft:
     ) -> None:
         lists: dict[str, list[Any]] = {name: rows.tolist() for name, rows in vectors.items()}
         for name, pairs in sparse.items():
-            lists[name] = [models.SparseVector(indices=i.tolist(), values=v.tolist()) for i, v in pairs]
+            lists[name] = [
+                models.SparseVector(indices=i.tolist(), values=v.tolist()) if len(i) else None for i, v in pairs
+            ]
         points = [
-            models.PointStruct(id=item, vector={name: rows[place] for name, rows in lists.items()}, payload=payload)
+            models.PointStruct(
+                id=item,
+                vector={name: rows[place] for name, rows in lists.items() if rows[place] is not None},
+                payload=payload,
+            )
             for place, (item, payload) in enumerate(zip(items.tolist(), payloads, strict=True))
         ]
         with _client_errors():

@@ -14,6 +14,9 @@ SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The linear part's share against the tower's."""
 POPULARITY = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """What popularity counts beside them."""
+WEAK_SIGNALS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""What the user's own weak signals count beside all of them. Few items have any, so that one's score is many times its
+spread over all."""
 Weights = dict[str, float]
 
 
@@ -24,29 +27,40 @@ def choose_weights(
 
     Args:
         task: asked users, candidates and held-out pairs.
-        parts: the scores of each (`towers`, `linear`, `popular`, or some of them).
+        parts: the scores of each (`towers`, `linear`, `popular`, `weak_signals`, or some of them).
     """
     grid = _grid(parts)
     results = task.judge(lambda users: mixed(parts, grid, users))
+    if "weak_signals" in parts:
+        best = [grid[task.best(results, segment)] for segment in (True, False)]
+        further = [mix | {"weak_signals": weight} for mix in best for weight in WEAK_SIGNALS[1:]]
+        further.append(_alone("weak_signals", parts))  # shown, but not to be chosen: it says nothing of most items
+        results += task.judge(lambda users: mixed(parts, further, users))
+        grid += further
+    eligible = results[:-1] if "weak_signals" in parts else results
     chosen: list[Weights] = []
     found: dict[str, dict[str, float]] = {}
     for name, segment in (("warm", True), ("cold", False)):
-        place = task.best(results, segment)
+        place = task.best(eligible, segment)
         chosen.append(grid[place])
         asked = task.warm == segment
         if asked.any():
-            alone = {part: grid.index({each: float(each == part) for each in parts}) for part in parts}
+            alone = {part: grid.index(_alone(part, parts)) for part in parts}
             options = alone | {"mix": place}
             found[name] = {part: float(results[option].ndcg[asked].mean()) for part, option in options.items()}
     return chosen[0], chosen[1], found
 
 
+def _alone(part: str, parts: Mapping[str, Scorer]) -> Weights:
+    return {each: float(each == part) for each in parts}
+
+
 def _grid(parts: Mapping[str, Scorer]) -> list[Weights]:
-    """Distinct options over the parts there are, not all of them nothing."""
+    """Distinct options over the parts there are, not all of them nothing; weak signals count nothing yet."""
     options = [(1 - share, share, popular) for share, popular in product(SHARES, POPULARITY)]
     options.append((0.0, 0.0, 1.0))
     named = [dict(zip(("towers", "linear", "popular"), option, strict=True)) for option in options]
-    kept = [tuple((part, weights[part]) for part in parts) for weights in named]
+    kept = [tuple((part, weights.get(part, 0.0)) for part in parts) for weights in named]
     return [dict(option) for option in dict.fromkeys(kept) if any(weight for _, weight in option)]
 
 

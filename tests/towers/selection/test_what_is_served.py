@@ -24,6 +24,7 @@ from colisten.towers.selection.two_tower_search import TwoTowerSearch
 from colisten.towers.selection.validation_split import split_validation
 from colisten.towers.training import for_everybody
 from colisten.towers.user_encoder import UserEncoder
+from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
 from tests.towers import worlds
 from tests.worlds import Event, plain_users
 
@@ -32,7 +33,7 @@ ITEMS = 3000
 SETTINGS = Settings(
     target="book", towers=TowersSettings(hidden=(16,), dim=8, batch_size=256, epochs=1, minutes=0), seed=3
 )
-PARTS = ("towers", "linear", "popular")
+PARTS = ("towers", "linear", "popular", "weak_signals")
 
 
 def sparse_world(folder: Path) -> tuple[ListeningData, Floats]:
@@ -44,7 +45,9 @@ def sparse_world(folder: Path) -> tuple[ListeningData, Floats]:
     for user in range(500):
         mine = np.flatnonzero(topic == user % 100)
         mine = mine[mine >= ITEMS // 3] if user % 5 == 0 else mine
-        events += [(user, int(item), int(rng.random() < 0.2), None) for item in rng.choice(mine, 10, replace=False)]
+        for item in rng.choice(mine, 10, replace=False).tolist():
+            signals = [(0,), (0, 1), (1,), (0, 2), (2,)][rng.integers(5)]
+            events += [(user, item, signal, None) for signal in signals]
     text = rng.normal(size=(100, 8))[topic] + rng.normal(0, 0.3, (ITEMS, 8))
     return worlds.write(folder, types, events, plain_users(500)), text.astype(np.float32)
 
@@ -62,24 +65,31 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     linear = trials.scorer(choice, split)
     run, towers = TwoTowerSearch(inputs, split, task, SETTINGS, progress).choose(0, GreedySearch(0))
     popular = log_popularity(split.train, inputs.strong, len(inputs.is_target), 0)
-    seen: dict[str, Scorer] = {"towers": towers, "linear": linear, "popular": for_everybody(popular, task)}
+    rates = conversion_rates(split.train, inputs.strong, inputs.signals, ())
+    asked = split.train.take(split.users)
+    everyone = np.arange(len(asked))
+    seen: dict[str, Scorer] = {
+        "towers": towers,
+        "linear": linear,
+        "popular": for_everybody(popular, task),
+        "weak_signals": lambda some: weak_signal_scores(asked.take(everyone[some]), rates, task.candidates, ITEMS),
+    }
     warm, cold, validation = choose_weights(task, seen)
     weights = {
         name: {part: 0.3 + weight for part, weight in of.items()} for name, of in (("warm", warm), ("cold", cold))
     }
 
-    fitted = FittedTowers(run, fit_linear(split.train, inputs.item_inputs, choice, progress), popular, inputs)
+    fitted = FittedTowers(run, fit_linear(split.train, inputs.item_inputs, choice, progress), popular, rates, inputs)
     export(fitted, weights | {"linear": asdict(choice)}, tmp_path / "towers")
     encoder = UserEncoder.load(tmp_path / "towers")
     assert encoder.item_vectors.shape[1] == SETTINGS.towers.dim + 3
-    asked = split.train.take(split.users)
-    everyone = slice(0, len(task))
     for part in PARTS:
-        alone = next(mixed(seen, [{name: float(name == part) for name in PARTS}], everyone))
+        alone = next(mixed(seen, [{name: float(name == part) for name in PARTS}], slice(None)))
         same(encoder.encode_part(part, asked).scores(encoder.columns[part], task.candidates), alone)
-    of_warm, of_cold = mixed(seen, [weights["warm"], weights["cold"]], everyone)
+    of_warm, of_cold = mixed(seen, [weights["warm"], weights["cold"]], slice(None))
     wanted = np.where(task.warm[:, None], of_warm, of_cold)
     same(encoder.encode(asked).scores(encoder.item_vectors, task.candidates), wanted)
+    assert rates
     assert validation["warm"]["linear"] > 0
 
 
