@@ -29,7 +29,8 @@ from colisten.towers.linear.candidates import Candidates
 from colisten.towers.linear.coordinate_descent import non_negative_ridge
 
 _GRAM_ITEMS = 1 << 14
-"""Items whose co-counts are held at once: 1 GB."""
+"""Items whose co-counts are held at once, at most: 1 GB."""
+_FEW_GRAM_ITEMS = 1 << 11
 _SWEEPS = 100
 _TOLERANCE = 2e-5
 """Coordinate descent ends when no weight moves by as much."""
@@ -69,7 +70,7 @@ def item_weights(
     penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
     weights = np.zeros((len(ridges), count, k), np.float32)
     with progress.task("item–item weights", count) as task:
-        for block, members in _blocks(given):
+        for block, members in _blocks(given, _gram_items(interactions, k)):
             columns, near = given.columns[block], given.near[block]
             place = np.full(items, -1)
             place[members] = np.arange(len(members))
@@ -82,14 +83,20 @@ def item_weights(
     return [_as_columns(items, given, found, share) for found in weights]
 
 
-def _blocks(given: Candidates) -> Iterator[tuple[slice, Int64s]]:
-    """Columns in pieces, with all the items that a piece needs the co-counts of: as many as are held at once."""
+def _gram_items(interactions: csr_array, candidates: int) -> int:
+    """Items whose co-counts are worth holding at once: emptying the table should cost no more than filling it."""
+    filled = int(np.square(np.diff(interactions.indptr).astype(np.float64)).sum())
+    return min(max(int(filled**0.5), _FEW_GRAM_ITEMS, 40 * candidates), _GRAM_ITEMS)
+
+
+def _blocks(given: Candidates, most: int) -> Iterator[tuple[slice, Int64s]]:
+    """Columns in pieces, with all the items that a piece needs the co-counts of: at most so many."""
     first = 0
     count = size = len(given.columns)
     while first < count:
         block = slice(first, first + size)
         members = np.union1d(given.near[block], given.columns[block])
-        if len(members) > _GRAM_ITEMS and size > 1:
+        if len(members) > most and size > 1:
             size //= 2
         else:
             yield block, members

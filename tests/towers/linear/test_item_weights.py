@@ -104,7 +104,7 @@ def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
     monkeypatch.setattr("colisten.towers.linear.candidates._CELLS", 40)
     given = near(heard, 4, text)
     np.testing.assert_allclose(fit(heard, given, ridge)[0], whole, atol=1e-5)
-    blocks = list(_blocks(given))
+    blocks = list(_blocks(given, 8))
     assert len(blocks) > 1
     assert all(len(members) <= 8 for _, members in blocks)
     assert np.concatenate([given.columns[block] for block, _ in blocks]).tolist() == list(range(ITEMS))
