@@ -31,8 +31,8 @@ from colisten.towers.linear.coordinate_descent import non_negative_ridge
 _GRAM_ITEMS = 1 << 14
 """Items whose co-counts are held at once, at most: 1 GB."""
 _FEW_GRAM_ITEMS = 1 << 11
-_SWEEPS = 100
-_TOLERANCE = 2e-5
+_SWEEPS = 50
+_TOLERANCE = 1e-4
 """Coordinate descent ends when no weight moves by as much."""
 
 
