@@ -119,8 +119,8 @@ def _choose(
     if "linear" in settings.towers.parts:
         many = everyone.sample(users_judged(len(task.candidates), MAX_USERS), rng)
         trials = LinearSearch(many, _task(inputs, many), inputs.item_inputs, types, progress)
-        choice = trials.choose((inputs.strong, inputs.signals), search)
-        scores["linear"] = trials.scorer(choice, split)
+        trial = trials.choose((inputs.strong, inputs.signals), search)
+        choice, scores["linear"] = trial.options, trials.scorer(trial, split)
     if "towers" in settings.towers.parts:
         run, scores["towers"] = TwoTowerSearch(inputs, split, task, settings, progress).choose(half_life, search)
     if "popular" in settings.towers.parts:

@@ -28,9 +28,10 @@ from colisten.progress import Progress
 from colisten.towers.linear.candidates import Candidates
 from colisten.towers.linear.coordinate_descent import non_negative_ridge
 
-_GRAM_ITEMS = 1 << 14
-"""Items whose co-counts are held at once, at most: 1 GB."""
-_FEW_GRAM_ITEMS = 1 << 11
+_PAIRS = 1 << 27
+"""Co-counts that are held at once: 1 GB."""
+_COLUMNS_AT_ONCE = 1 << 11
+"""Items solved for between two steps of the progress bar."""
 _SWEEPS = 50
 _TOLERANCE = 1e-4
 """Coordinate descent ends when no weight moves by as much."""
@@ -51,56 +52,74 @@ def with_everybody(interactions: csr_array) -> csr_array:
     return csr_array(hstack([interactions, csr_array(np.ones((interactions.shape[0], 1), np.float32))]))
 
 
-def item_weights(
-    interactions: csr_array, given: Candidates, ridges: Sequence[Ridge], progress: Progress
-) -> list[csc_array]:
+@dataclass(frozen=True)
+class CoCounts:
+    """How many users have both of two items; all of them are held where they fit memory."""
+
+    interactions: csr_array
+    """[users, items] float32, 1 where the user has the item."""
+    whole: csr_array | None
+    """[items, items]"""
+
+    @classmethod
+    def of(cls, interactions: csr_array) -> CoCounts:
+        fits = _pairs(interactions) <= _PAIRS
+        return cls(interactions, csr_array(interactions.T @ interactions) if fits else None)
+
+    def blocks(self, given: Candidates) -> Iterator[tuple[slice, Int64s, csr_array]]:
+        """Columns in pieces, the items that a piece needs the co-counts of, and the co-counts among those."""
+        count = len(given.columns)
+        if self.whole is not None:
+            everything = np.arange(self.whole.shape[1])
+            for first in range(0, count, _COLUMNS_AT_ONCE):
+                yield slice(first, first + _COLUMNS_AT_ONCE), everything, self.whole
+            return
+        by_item, first, size = csc_array(self.interactions), 0, count
+        while first < count:
+            block = slice(first, first + size)
+            members = np.union1d(given.near[block], given.columns[block])
+            chosen = csr_array(by_item[:, members])
+            if _pairs(chosen) > _PAIRS and size > 1:
+                size //= 2
+            else:
+                yield block, members, csr_array(chosen.T @ chosen)
+                first += size
+
+
+def _pairs(interactions: csr_array) -> float:
+    """At most so many co-counts are not zero."""
+    filled = float(np.square(np.diff(interactions.indptr).astype(np.float64)).sum())
+    return min(filled, float(interactions.shape[1]) ** 2)
+
+
+def item_weights(counts: CoCounts, given: Candidates, ridges: Sequence[Ridge], progress: Progress) -> list[csc_array]:
     """For each of `ridges`, weights [items + 1, items]; only `given.columns` are filled, the last row has constants.
 
-    Column j says what each item of the history adds to j's score. The co-counts of a block serve all `ridges`.
+    Column j says what each item of the history adds to j's score.
 
     Args:
-        interactions: [users, items] float32, 1 where the user has the item.
+        counts: the co-counts of the items.
         given: the items to predict, and from what.
         ridges: what to solve for.
         progress: advanced by every item done.
     """
-    users, items = interactions.shape
+    users, items = counts.interactions.shape
     count, k = given.near.shape
-    share = np.bincount(interactions.indices, minlength=items) / max(users, 1)
+    share = np.bincount(counts.interactions.indices, minlength=items) / max(users, 1)
     penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
     weights = np.zeros((len(ridges), count, k), np.float32)
     with progress.task("item–item weights", count) as task:
-        for block, members in _blocks(given, _gram_items(interactions, k)):
+        for block, members, co_counts in counts.blocks(given):
             columns, near = given.columns[block], given.near[block]
             place = np.full(items, -1)
             place[members] = np.arange(len(members))
             _solve(
-                _co_counts(interactions.indptr, interactions.indices, place, len(members)), share[members], users,
+                co_counts.indptr.astype(np.int64), co_counts.indices, co_counts.data, share[members], users,
                 place[near], place[columns], given.likeness[block], given.factors[near], penalties, texts,
                 weights[:, block],
             )  # fmt: skip
             task.advance(len(columns))
     return [_as_columns(items, given, found, share) for found in weights]
-
-
-def _gram_items(interactions: csr_array, candidates: int) -> int:
-    """Items whose co-counts are worth holding at once: emptying the table should cost no more than filling it."""
-    filled = int(np.square(np.diff(interactions.indptr).astype(np.float64)).sum())
-    return min(max(int(filled**0.5), _FEW_GRAM_ITEMS, 40 * candidates), _GRAM_ITEMS)
-
-
-def _blocks(given: Candidates, most: int) -> Iterator[tuple[slice, Int64s]]:
-    """Columns in pieces, with all the items that a piece needs the co-counts of: at most so many."""
-    first = 0
-    count = size = len(given.columns)
-    while first < count:
-        block = slice(first, first + size)
-        members = np.union1d(given.near[block], given.columns[block])
-        if len(members) > most and size > 1:
-            size //= 2
-        else:
-            yield block, members
-            first += size
 
 
 def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64) -> csc_array:
@@ -114,44 +133,44 @@ def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64)
 
 
 @compiled
-def _co_counts(indptr: Int32s, interactions: Int32s, place: Int64s, count: int) -> Floats:
-    """[count, count] users who have both, of the items with a `place`; the cost is each user's items squared."""
-    found = np.zeros((count, count), np.float32)
-    for user in range(len(indptr) - 1):
-        mine = place[interactions[indptr[user] : indptr[user + 1]]]
-        mine = mine[mine >= 0]
-        for one in mine:
-            for other in mine:
-                found[one, other] += 1
-    return found
-
-
-@compiled
 def _solve(
-    gram: Floats, share: Floats64, users: int, near: Int64s, own: Int64s, likeness: Floats, factor: Floats,
-    penalties: Floats64, texts: Floats64, weights: Floats,
+    indptr: Int64s, indices: Int32s, counts: Floats, share: Floats64, users: int, near: Int64s, own: Int64s,
+    likeness: Floats, factor: Floats, penalties: Floats64, texts: Floats64, weights: Floats,
 ) -> None:  # fmt: skip
     """Many small problems of non-negative ridge regression, by coordinate descent; fills `weights` [ridges, n, k].
 
-    `gram` [m, m] are co-counts of some items, `share` [m] the share of users with each; `near` [n, k] and `own` [n] are
-    places among them, `factor` [n, k] what the predictors count. Less `users` × share × share, co-counts are
-    covariances: that leaves the constant out.
+    `indptr` [m + 1], `indices` and `counts` are the co-counts of some items in CSR form, `share` [m] the share of users
+    with each; `near` [n, k] and `own` [n] are places among them, `factor` [n, k] what the predictors count. Less
+    `users` × share × share, co-counts are covariances: that leaves the constant out.
     """
     n, k = near.shape
     local = np.empty((k, k), np.float64)
     right, residual, found = np.empty(k, np.float64), np.empty(k, np.float64), np.empty(k, np.float64)
+    place = np.full(len(share), -1)
     for item in range(n):
         j = own[item]
         for a in range(k):
+            if near[item, a] != j:
+                place[near[item, a]] = a
+        for a in range(k):
             p = near[item, a]
-            right[a] = factor[item, a] * (gram[p, j] - users * share[p] * share[j])
+            right[a] = -users * share[p] * share[j]
             for b in range(k):
-                q = near[item, b]
-                local[a, b] = factor[item, a] * factor[item, b] * (gram[p, q] - users * share[p] * share[q])
+                local[a, b] = -users * share[p] * share[near[item, b]]
+            for entry in range(indptr[p], indptr[p + 1]):
+                if indices[entry] == j:
+                    right[a] += counts[entry]
+                elif place[indices[entry]] >= 0:
+                    local[a, place[indices[entry]]] += counts[entry]
+            right[a] *= factor[item, a]
+            for b in range(k):
+                local[a, b] *= factor[item, a] * factor[item, b]
         for a in range(k):
             if near[item, a] == j:  # a place left over: it stays zero
                 for b in range(k):
                     local[a, b] = local[b, a] = 0.0
+            else:
+                place[near[item, a]] = -1
         found[:] = 0.0
         for option in range(len(penalties)):  # each from where the one before ended
             penalty, text = penalties[option], texts[option]

@@ -14,7 +14,7 @@ from scipy.sparse import csc_array, csr_array
 from colisten.arrays import Bools, Floats
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import POOL, CandidatePool, candidate_pool
-from colisten.towers.linear.item_weights import Ridge, item_weights, with_everybody
+from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights, with_everybody
 from colisten.towers.linear.model import ItemInputs, LinearOptions, interaction_matrix
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.ranking_task import OptionResult, RankingTask
@@ -74,10 +74,10 @@ class LinearSearch:
     types: tuple[str, ...]
     """Names of the item types."""
     progress: Progress
-    _known: dict[int, tuple[csr_array, CandidatePool]] = field(default_factory=dict)
-    """Interactions and candidates, by the number of signals that count."""
+    _known: dict[int, tuple[CoCounts, CandidatePool]] = field(default_factory=dict)
+    """Co-counts and candidates, by the number of signals that count."""
 
-    def choose(self, codes: tuple[int, int], search: GreedySearch) -> LinearOptions:
+    def choose(self, codes: tuple[int, int], search: GreedySearch) -> LinearTrial:
         """Weak signals as history or not (`codes`: strong ones, all), the ridges for warm and for cold users, what
         other item types count, and how many candidates an item is predicted from."""
         began = monotonic()
@@ -94,13 +94,12 @@ class LinearSearch:
             best = search.attempt(best, took, f"weights: {count} candidates", change, DEARER)
             if best is before:
                 break
-        return best.options
+        return best
 
-    def scorer(self, options: LinearOptions, split: ValidationSplit) -> LinearScorer:
+    def scorer(self, trial: LinearTrial, split: ValidationSplit) -> LinearScorer:
         """Scores for the users asked in `split`, of the same training part."""
-        ((warm, cold),) = self._fit(options, [options.warm], [options.cold])
-        interactions, _ = self._inputs(options.signals)
-        return LinearScorer(with_everybody(interactions)[split.users], warm, cold, split.warm)
+        counts, _ = self._inputs(trial.options.signals)
+        return LinearScorer(with_everybody(counts.interactions)[split.users], trial.warm, trial.cold, split.warm)
 
     def _other_types(self) -> list[int]:
         """Codes of the other types, the most streamed first."""
@@ -138,7 +137,7 @@ class LinearSearch:
         return LinearTrial(options, fits[warm][0], fits[cold][1], ndcg)
 
     def _judged(self, options: LinearOptions, fits: Sequence[tuple[csc_array, csc_array]]) -> list[OptionResult]:
-        interactions = with_everybody(self._inputs(options.signals)[0])[self.split.users]
+        interactions = with_everybody(self._inputs(options.signals)[0].interactions)[self.split.users]
         scorers: list[Callable[[slice], Floats]] = [
             LinearScorer(interactions, warm, cold, self.split.warm) for warm, cold in fits
         ]
@@ -148,21 +147,21 @@ class LinearSearch:
         self, options: LinearOptions, warm: Sequence[Ridge], cold: Sequence[Ridge]
     ) -> list[tuple[csc_array, csc_array]]:
         """Weights [items + 1, candidates] of warm and of cold users, under every pair of ridges."""
-        interactions, pool = self._inputs(options.signals)
+        counts, pool = self._inputs(options.signals)
         fitted = [
-            item_weights(interactions, pool.select(options.candidates, factors), ridges, self.progress)
+            item_weights(counts, pool.select(options.candidates, factors), ridges, self.progress)
             for factors, ridges in zip(options.of_items(self.items), (warm, cold), strict=True)
         ]
         columns = self.task.candidates
         return [(one[:, columns], other[:, columns]) for one, other in zip(*fitted, strict=True)]
 
-    def _inputs(self, signals: int) -> tuple[csr_array, CandidatePool]:
+    def _inputs(self, signals: int) -> tuple[CoCounts, CandidatePool]:
         if signals not in self._known:
             interactions = interaction_matrix(self.split.train, len(self.items.is_target), signals)
             pool = candidate_pool(
                 interactions, self.items.text, self.task.candidates, self.items.is_target, self.progress
             )
-            self._known[signals] = interactions, pool
+            self._known[signals] = CoCounts.of(interactions), pool
         return self._known[signals]
 
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from colisten.arrays import Floats
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import SHRINK, Candidates, candidate_pool, likeness
-from colisten.towers.linear.item_weights import Ridge, _blocks, item_weights
+from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights
 
 USERS, ITEMS = 200, 12
 NO_TEXT = np.empty((ITEMS, 0), np.float32)
@@ -34,7 +34,7 @@ def near(heard: csr_array, count: int, text: np.ndarray = NO_TEXT, among: np.nda
 def fit(heard: csr_array, given: Candidates, *ridges: Ridge) -> list[np.ndarray]:
     """Weights [items + 1, items] of each ridge."""
     with Progress(quiet=True) as progress:
-        return [found.toarray() for found in item_weights(heard, given, ridges, progress)]
+        return [found.toarray() for found in item_weights(CoCounts.of(heard), given, ridges, progress)]
 
 
 def some_text(rng: np.random.Generator) -> np.ndarray:
@@ -100,11 +100,16 @@ def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
 ) -> None:
     text, ridge = some_text(np.random.default_rng(4)), Ridge(10.0, 0.1)
     (whole,) = fit(heard, near(heard, 4, text), ridge)
-    monkeypatch.setattr("colisten.towers.linear.item_weights._GRAM_ITEMS", 8)
+    monkeypatch.setattr("colisten.towers.linear.item_weights._PAIRS", 64)
     monkeypatch.setattr("colisten.towers.linear.candidates._CELLS", 40)
     given = near(heard, 4, text)
     np.testing.assert_allclose(fit(heard, given, ridge)[0], whole, atol=1e-5)
-    blocks = list(_blocks(given, 8))
+    counts = CoCounts.of(heard)
+    assert counts.whole is None
+    blocks = list(counts.blocks(given))
     assert len(blocks) > 1
-    assert all(len(members) <= 8 for _, members in blocks)
-    assert np.concatenate([given.columns[block] for block, _ in blocks]).tolist() == list(range(ITEMS))
+    assert all(len(members) <= 8 for _, members, _ in blocks)
+    for _, members, among in blocks:
+        x = heard.toarray()[:, members]
+        np.testing.assert_array_equal(among.toarray(), x.T @ x)
+    assert np.concatenate([given.columns[block] for block, _, _ in blocks]).tolist() == list(range(ITEMS))

@@ -70,9 +70,9 @@ def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: 
     with Progress(quiet=True) as progress:
         about = ItemInputs(centred(text), is_target, data.type_of)
         trials = LinearSearch(split, task, about, data.item_types, progress)
-        choice = trials.choose((1, 3), GreedySearch(60))
-        scores = trials.scorer(choice, split)
-        found = fit_linear(split.train, about, choice, progress)
+        trial = trials.choose((1, 3), GreedySearch(60))
+        scores = trials.scorer(trial, split)
+        found = fit_linear(split.train, about, trial.options, progress)
 
     asked = split.train.take(split.users)
     lookups = [(found.matrices[name], pairs) for name, pairs in found.part.lookups(asked).items()]
@@ -116,7 +116,7 @@ def test_each_other_type_is_weighed(tmp_path: Path) -> None:
     split = split_validation(read_histories(data), about.is_target, 1, np.random.default_rng(0))
     search = GreedySearch(60)
     task = RankingTask.of(split, about.is_target, 1, negative_signals=())
-    choice = LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search)
+    choice = LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search).options
     names = {f"weights: {kind} × {factor:g}": (kind, factor) for kind in ("album", "pod") for factor in (0.3, 0.0)}
     assert set(search.tried) == set(names)
     kept = {data.item_types.index(kind): factor for name, (kind, factor) in names.items() if name in search.kept}
@@ -137,7 +137,7 @@ def test_other_types_that_say_nothing_count_less_and_more_candidates_are_taken_w
     split = split_validation(read_histories(data), about.is_target, 1, np.random.default_rng(0))
     task = RankingTask.of(split, about.is_target, 1, negative_signals=())
     search = GreedySearch(60)
-    choice = LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search)
+    choice = LinearSearch(split, task, about, data.item_types, Progress(quiet=True)).choose((1, 1), search).options
     assert choice.factors, search.tried
     assert choice.candidates == 50, "forty neighbours are all there is"
 

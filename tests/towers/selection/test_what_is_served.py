@@ -61,8 +61,8 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(3))
     task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
     trials = LinearSearch(split, task, inputs.item_inputs, data.item_types, progress)
-    choice = trials.choose((inputs.strong, inputs.signals), GreedySearch(60))
-    linear = trials.scorer(choice, split)
+    trial = trials.choose((inputs.strong, inputs.signals), GreedySearch(60))
+    linear = trials.scorer(trial, split)
     run, towers = TwoTowerSearch(inputs, split, task, SETTINGS, progress).choose(0, GreedySearch(0))
     popular = log_popularity(split.train, inputs.strong, len(inputs.is_target), 0)
     rates = conversion_rates(split.train, inputs.strong, inputs.signals, ())
@@ -79,8 +79,10 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
         name: {part: 0.3 + weight for part, weight in of.items()} for name, of in (("warm", warm), ("cold", cold))
     }
 
-    fitted = FittedTowers(run, fit_linear(split.train, inputs.item_inputs, choice, progress), popular, rates, inputs)
-    export(fitted, weights | {"linear": asdict(choice)}, tmp_path / "towers")
+    fitted = FittedTowers(
+        run, fit_linear(split.train, inputs.item_inputs, trial.options, progress), popular, rates, inputs
+    )
+    export(fitted, weights | {"linear": asdict(trial.options)}, tmp_path / "towers")
     encoder = UserEncoder.load(tmp_path / "towers")
     assert encoder.item_vectors.shape[1] == SETTINGS.towers.dim + 3
     for part in PARTS:
