@@ -1,4 +1,4 @@
-"""Explain recommended items: by co-listening paths, else a similar text, else popularity, else the model."""
+"""Explain recommended items: by co-listening paths, else the user's own signal, a similar text, popularity, the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from colisten.serving.index.collection import Collection
 from colisten.serving.index.layout import TEXT
 from colisten.serving.profiles import Item, Profiles
 from colisten.serving.why.path_finder import PathFinder
-from colisten.serving.why.reasons import Path, Reason, by_listeners, by_model, by_popularity, by_text
+from colisten.serving.why.reasons import Path, Reason, by_listeners, by_model, by_popularity, by_signal, by_text
 
 if TYPE_CHECKING:
     from colisten.graph_store.inspection.paths import GraphPath
@@ -37,12 +37,14 @@ class Explainer:
         """A reason for each item, for the one user in `history`; one Cypher query finds the paths to all of them."""
         heard = self._heard(history)
         paths = self._paths(heard, items, max_paths)
-        unexplained = [item for item in items if not paths.get(item)]
+        signalled = self._signalled(history)
+        unexplained = [item for item in items if not paths.get(item) and item not in signalled]
         similar = self._similar_texts(unexplained, heard)
         country = str(next(iter(history.features.get("country", ())), None) or "")
         ranks, known = self.profiles.popular(unexplained, country), self.profiles.items(unexplained)
         return [
             by_listeners(paths[item]) if paths.get(item)
+            else by_signal(signalled[item]) if item in signalled
             else similar[item] if item in similar
             else by_popularity(known[item], ranks[item]) if item in ranks
             else by_model()
@@ -55,6 +57,15 @@ class Explainer:
         chosen = history.items[strong] if strong.any() else history.items
         latest_first: list[int] = list(dict.fromkeys(chosen[::-1].tolist()))
         return latest_first
+
+    def _signalled(self, history: UserHistories) -> dict[int, str]:
+        """The latest weak signal on each item that has any."""
+        facts = self.profiles.facts
+        weak = history.signals >= facts.strong
+        return {
+            item: facts.signals[code]
+            for item, code in zip(history.items[weak].tolist(), history.signals[weak].tolist(), strict=True)
+        }
 
     def _paths(self, heard: Sequence[int], items: Sequence[int], count: int) -> dict[int, list[Path]]:
         """Paths to each item, without those through items newer than the profiles."""

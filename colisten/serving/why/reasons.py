@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from colisten.serving.profiles import Item, PopularityRank
 
-ReasonKind = Literal["listeners", "text", "popular", "model"]
+ReasonKind = Literal["listeners", "signal", "text", "popular", "model"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,11 @@ def by_listeners(paths: Sequence[Path]) -> Reason:
     ]
     return Reason("listeners", str(paths[0]) + (f"; also from {' and '.join(others)}" if others else ""),
                   tuple(paths))  # fmt: skip
+
+
+def by_signal(signal: str) -> Reason:
+    """Explained by a weak signal that the user gave the item itself."""
+    return Reason("signal", f"you gave it the signal ‘{signal}’", about={"signal": signal})
 
 
 def by_text(heard: Item, cosine: float) -> Reason:

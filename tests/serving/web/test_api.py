@@ -154,7 +154,7 @@ def test_without_neo4j_answers_are_given_and_say_so(world: World) -> None:
     ask = TestClient(create_app(world[0], world[2]), base_url="http://localhost")
     found = ask.get("/recommend", params={"user": "u5", "why": True}).json()
     assert "Neo4j is not running" in found["notes"][0]
-    assert {item["why"]["kind"] for item in found["items"]} <= {"text", "popular", "model"}
+    assert {item["why"]["kind"] for item in found["items"]} <= {"signal", "text", "popular", "model"}
     gone = ask.get("/neighbourhood", params={"item": "Title 3"})
     assert (gone.status_code, gone.headers["retry-after"]) == (503, "1")
     assert not ask.get("/health").json()["graph"]

@@ -138,3 +138,12 @@ def test_neo4j_out_of_reach_is_reported_without_the_password(world: World) -> No
     assert graph.unavailable is not None
     assert "No Neo4j answers" in graph.unavailable
     assert "hush" not in graph.unavailable
+
+
+def test_an_item_with_a_signal_of_the_users_own_is_explained_by_it(recommender: Recommender) -> None:
+    liked = recommender.anonymous_user(["Title 14", "Title 20"], {})
+    history = replace(liked, signals=np.array([0, 1], np.uint8))
+    heard, followed = explainer(recommender, NONE).explain(history, liked.items.tolist())
+    assert heard.kind != "signal"
+    assert (followed.kind, followed.about) == ("signal", {"signal": "follow"})
+    assert followed.words == "you gave it the signal ‘follow’"
