@@ -1,4 +1,4 @@
-"""Explain recommended items: by co-listening paths, else the user's own signal, a similar text, popularity, the model."""
+"""Explain recommended items by co-listening paths, the user's own signal, a similar text, popularity, or the model."""
 
 from __future__ import annotations
 
