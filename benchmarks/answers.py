@@ -83,7 +83,7 @@ def by_has_id(collection: EmbeddedCollection, users: UserVectors, excluded: Int6
         limit=len(sparse), query=query, filter=edge.Filter(must=must), params=edge.SearchParams(exact=True)
     )
     scores = {int(i): float(s) for i, s in zip(first.items[0], first.scores[0], strict=True) if i >= 0}
-    scores |= {point.id: point.score + sparse[point.id] for point in collection._shard.query(request)}
+    scores |= {int(point.id): point.score + sparse[int(point.id)] for point in collection._shard.query(request)}
     for item in excluded.tolist():
         scores.pop(item, None)
     return sorted(scores.values(), reverse=True)[:K]
