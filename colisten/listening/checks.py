@@ -22,7 +22,8 @@ from colisten.listening.contract import (
     parse_sql,
     quoted,
 )  # fmt: skip
-from colisten.listening.raw import FILE, LINE, Raw, one_row
+from colisten.listening.files import FILE, LINE
+from colisten.listening.raw import Raw, one_row
 
 _YEAR_2100 = 4_102_444_800
 NO_ITEM = "item_id is not in the catalogue"

@@ -50,7 +50,7 @@ class ListeningData:
     @property
     def streams(self) -> pl.LazyFrame:
         """The strong interactions, lazily: columns and order of `interactions.parquet`."""
-        return pl.scan_parquet(self.interactions).filter(pl.col("signal") < self.strong)
+        return pl.scan_parquet(self.interactions, glob=False).filter(pl.col("signal") < self.strong)
 
     @property
     def listeners(self) -> pl.LazyFrame:
@@ -59,11 +59,11 @@ class ListeningData:
 
     @cached_property
     def items(self) -> pl.DataFrame:
-        return pl.read_parquet(self.root / "items.parquet")
+        return pl.read_parquet(self.root / "items.parquet", glob=False)
 
     @cached_property
     def users(self) -> pl.DataFrame:
-        return pl.read_parquet(self.root / "users.parquet")
+        return pl.read_parquet(self.root / "users.parquet", glob=False)
 
     @cached_property
     def item_types(self) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ import polars as pl
 
 from colisten.errors import DataError
 from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS, literal, parse_sql, quoted
-from colisten.listening.files import Source
-from colisten.listening.raw import FILE, LINE, database, one_row, open_table
+from colisten.listening.files import FILE, LINE, Source
+from colisten.listening.raw import database, one_row, open_table
 from colisten.settings import Settings
 from colisten.workdir import replacing_folder
 
@@ -85,15 +85,17 @@ def split_data(
         train = draft / "train"
         train.mkdir()
         with database(Path(scratch), opened, settings.listening.memory_mb) as db:
-            _open(db, opened, train, settings, also)
+            _open(db, opened, train, Path(scratch), settings, also)
             cut = _hold_out(db, how, settings.seed) if isinstance(how, HoldOut) else _cut(db, how)
             summary = _save(db, draft, cut, settings)
     return summary
 
 
-def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: Settings, also: Sequence[str]) -> None:
+def _open(
+    db: duckdb.DuckDBPyConnection, source: Source, train: Path, scratch: Path, settings: Settings, also: Sequence[str]
+) -> None:
     """Make `events` (with `testable`: a stream of a type that is tested) and copy items and users unchanged."""
-    columns = {table.name: open_table(db, source, table).columns for table in TABLES}
+    columns = {table.name: open_table(db, source, table, scratch).columns for table in TABLES}
     for table in (ITEMS, USERS):
         if columns[table.name]:
             own = f"SELECT * EXCLUDE ({quoted(FILE)}, {quoted(LINE)}) FROM raw_{table.name}"

@@ -54,7 +54,7 @@ def staged(
     """
     opened = Source.open(source)
     with database(scratch, opened, settings.listening.memory_mb) as db, progress.task("checking", len(TABLES)) as task:
-        raw = {table.name: open_table(db, opened, table) for table in TABLES}
+        raw = {table.name: open_table(db, opened, table, scratch) for table in TABLES}
         numbering.read_earlier(db, earlier)
         checks.check_items(db, raw[ITEMS.name].columns)
         dataset_checks.check_catalogue(db, settings)
