@@ -30,6 +30,7 @@ class ListeningData:
     - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
     - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
       `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors);
+      `unread` (optional values read as missing → how many), `warnings` (sentences);
       `lineage`: an id that changes when interactions of an earlier import are gone.
 
     Empty text, empty lists and NaN are null everywhere; a title may be null too. Features are float64 or text.
