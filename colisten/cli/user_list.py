@@ -66,4 +66,4 @@ def _lines(path: Path, text: str) -> Iterator[str]:
 
 
 def _cleaned(ids: Iterable[str]) -> list[str]:
-    return [found for one in ids if (found := one.strip(" \t"))]
+    return [found for one in ids if (found := one.strip(" "))]

@@ -148,7 +148,11 @@ def _basic_rules(table: Table, columns: Mapping[str, str]) -> Rules:
     unread = [column for column in _fallible(table, columns) if column.required]
     return (
         [(f"{name} is missing", f"{name} IS NULL") for name in ids]
-        + [(f"{name} is longer than {LONGEST_ID:,} bytes", f"strlen({name}) > {LONGEST_ID}") for name in ids]
+        + [
+            (f"{name} is longer than {LONGEST_ID:,} bytes", f"strlen({name}) > {LONGEST_ID}")
+            for name in ids
+            if name.endswith("_id")
+        ]
         + [(_unreadable(column), _is_unread(column, columns)) for column in unread]
     )
 
@@ -173,6 +177,8 @@ def _unread(table: Table, columns: Mapping[str, str]) -> str:
         for column in _fallible(table, columns)
         if not column.required
     ]
+    if not found:
+        return f"NULL::{_UNREAD}"
     return f"nullif(list_filter([{', '.join(found)}], lambda x: x IS NOT NULL), [])::{_UNREAD}"
 
 

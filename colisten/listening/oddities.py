@@ -65,9 +65,10 @@ def _packed_lists(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 def _no_pairs(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Without a user of two items there is no edge."""
-    users, most = one_row(
+    users, of_two = one_row(
         db,
-        f"SELECT count(*), max(items) FROM (SELECT count(DISTINCT item_id) AS items FROM {_USED} GROUP BY user_id)",
+        "SELECT count(*), count(*) FILTER (least <> most) FROM "
+        f"(SELECT min(item_id) AS least, max(item_id) AS most FROM {_USED} GROUP BY user_id)",
     )
-    if users and most < 2:
+    if users and not of_two:
         yield "No user has two items: there is nothing to relate items by, so the graph would have no edge."

@@ -13,7 +13,7 @@ _NO_WORDS = ", ".join(f"'{word}'" for word in ("", *MISSING_WORDS, *NO_GENRE))
 
 PRESENT = f"CASE WHEN {{c}} IN ({_WORDS}) THEN NULL ELSE {{c}} END"
 """Text that is not one of `MISSING_WORDS`."""
-TRIMMED = "trim({c}, ' ' || chr(9))"
+TRIMMED = "trim({c})"
 """Text without the blanks around it."""
 COMPOSED = "nfc_normalize({c})"
 """Text in Unicode's normal form C: decomposed letters (macOS) as keyboards type them."""

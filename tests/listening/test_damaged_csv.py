@@ -7,6 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import fsspec
 import polars as pl
 import pytest
 from hypothesis import example, given, settings
@@ -143,4 +144,19 @@ def test_a_damaged_line_in_a_packed_file(importer: Importer) -> None:
     data = importer.run()
     rejected = pl.read_parquet(data.root / "rejected.parquet")
     assert (Path(rejected["file"][0]).name, rejected["line"].to_list()) == ("interactions.csv.gz", [4])
+    assert len(pl.read_parquet(data.interactions)) == 29
+
+
+def test_a_damaged_line_in_an_object_store(importer: Importer) -> None:
+    store = fsspec.filesystem("memory")
+    rows = lines(30)
+    rows[3] = 'u3,"book,audiobook,stream,3'
+    store.pipe("/bucket/[a] b/items.csv", CATALOGUE.encode())
+    store.pipe("/bucket/[a] b/interactions/item_type=audiobook/p[1]*.csv", "\n".join([HEADER, *rows]).encode())
+    try:
+        data = importer.run(source="memory://bucket/[a] b")
+    finally:
+        store.rm("/bucket", recursive=True)
+    rejected = pl.read_parquet(data.root / "rejected.parquet")
+    assert rejected["file"][0] == "memory:///bucket/[a] b/interactions/item_type=audiobook/p[1]*.csv"
     assert len(pl.read_parquet(data.interactions)) == 29
