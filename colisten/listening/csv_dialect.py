@@ -31,6 +31,8 @@ class Dialect:
     before: int = 0
     """Lines before the one with the names."""
     encoding: str = "utf-8"
+    escape: str = '"'
+    """What stands before a quote within quotes: another one, or a backslash as Spark and MySQL write it."""
 
     @property
     def skipped(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import duckdb
 
 from colisten.listening.contract import Table, literal, quoted
 from colisten.listening.csv_dialect import Dialect, read_dialect
-from colisten.listening.csv_repair import MARK, read_csv, repaired
+from colisten.listening.csv_repair import MARK, read_csv, readable
 from colisten.listening.files import FILE, LINE, Source
 
 
@@ -29,12 +29,12 @@ def csv_scans(
     alike: dict[Dialect, list[tuple[str, str]]] = defaultdict(list)
     for path in files:
         dialect = read_dialect(source, path, table)
-        copy = repaired(db, source, path, dialect, scratch / table.name)
-        if copy:
-            db.execute("INSERT INTO csv_copies VALUES (?, ?)", [str(copy.path), path])
-        if copy and copy.marked:
-            _keep(db, str(copy.path), copy.marked)
-        alike[dialect].append((str(copy.path) if copy else path, path))
+        found = readable(db, source, path, dialect, scratch / table.name)
+        if found.path != path:
+            db.execute("INSERT INTO csv_copies VALUES (?, ?)", [found.path, path])
+        if found.marked:
+            _keep(db, found.path, found.marked)
+        alike[found.dialect].append((found.path, path))
     return [
         (_scan(pairs, dialect, f"malformed_{table.name}_{place}"), [original for _, original in pairs])
         for place, (dialect, pairs) in enumerate(alike.items())

@@ -11,7 +11,7 @@ import codecs
 import mmap
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,10 +27,11 @@ MARK = "\x1a"
 
 
 @dataclass(frozen=True)
-class Repaired:
-    """A copy and the lines that are only marked in it."""
+class Readable:
+    """A file as DuckDB is given it: the file itself, or a copy in which some lines are only `marked`."""
 
-    path: Path
+    path: str
+    dialect: Dialect
     marked: list[str] = field(default_factory=list)
 
 
@@ -39,22 +40,25 @@ class _Seen:
     """What the bytes of a file tell."""
 
     quotes: bool
+    backslashes: bool
+    """Before quotes."""
     mixed: bool
     """Some lines end otherwise than others, or there is a CR within a line."""
 
 
-def repaired(
-    db: duckdb.DuckDBPyConnection, source: Source, path: str, dialect: Dialect, scratch: Path
-) -> Repaired | None:
-    """A copy of the file below `scratch` that holds all that can be read of it; None where it is fine as it is.
+def readable(db: duckdb.DuckDBPyConnection, source: Source, path: str, dialect: Dialect, scratch: Path) -> Readable:
+    """The file if it is fine as it is, else a copy below `scratch` that holds all that can be read of it.
 
     Raises:
         DataError: the file cannot be read to its end.
     """
     with reading(path):
         seen = _look(source, path)
-    if dialect.encoding == "utf-8" and not seen.mixed and not (seen.quotes and _is_damaged(db, path, dialect)):
-        return None
+    if dialect.encoding == "utf-8" and not seen.mixed:
+        ways = [dialect, *([replace(dialect, escape="\\")] if seen.backslashes else [])]
+        fine = next((way for way in ways if not seen.quotes or not _is_damaged(db, path, way)), None)
+        if fine:
+            return Readable(path, fine)
     scratch.mkdir(exist_ok=True)
     place = len(list(scratch.iterdir()))
     draft, out = scratch / f"{place}.draft", scratch / f"{place}.csv"
@@ -63,7 +67,7 @@ def repaired(
             file.write(chunk)
     marked = _mark(draft, out, dialect)
     draft.unlink()
-    return Repaired(out, marked)
+    return Readable(str(out), dialect, marked)
 
 
 def read_csv(paths: list[str], dialect: Dialect, rejects: str) -> str:
@@ -71,21 +75,21 @@ def read_csv(paths: list[str], dialect: Dialect, rejects: str) -> str:
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.columns)
     return (
         f"read_csv({listed(paths)}, columns = {{{columns}}}, auto_detect = false, "
-        f"delim = {literal(dialect.delimiter)}, quote = '\"', escape = '\"', header = true, skip = {dialect.before}, "
-        "filename = true, hive_partitioning = false, store_rejects = true, "
+        f"delim = {literal(dialect.delimiter)}, quote = '\"', escape = {literal(dialect.escape)}, "
+        f"header = true, skip = {dialect.before}, filename = true, hive_partitioning = false, store_rejects = true, "
         f"rejects_table = '{rejects}', rejects_scan = '{rejects}_scan')"
     )
 
 
 def _look(source: Source, path: str) -> _Seen:
-    quotes, feeds, returns, both, last = False, 0, 0, 0, b""
+    quotes, backslashes, feeds, returns, both, last = False, False, 0, 0, 0, b""
     with source.system.open(path, "rb", compression="infer") as file:
         while chunk := file.read(_CHUNK):
-            quotes = quotes or b'"' in chunk
+            quotes, backslashes = quotes or b'"' in chunk, backslashes or b'\\"' in chunk
             feeds, returns = feeds + chunk.count(b"\n"), returns + chunk.count(b"\r")
             both += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
             last = chunk[-1:]
-    return _Seen(quotes, mixed=bool(feeds) and returns > 0 and not feeds == returns == both)
+    return _Seen(quotes, backslashes, mixed=bool(feeds) and returns > 0 and not feeds == returns == both)
 
 
 def _is_damaged(db: duckdb.DuckDBPyConnection, path: str, dialect: Dialect) -> bool:

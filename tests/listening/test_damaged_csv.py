@@ -98,6 +98,19 @@ def test_line_breaks_within_quotes_are_no_damage(tmp_path: Path) -> None:
     assert data.summary["rejected"] == {}
 
 
+def test_quotes_may_be_escaped_by_backslashes(tmp_path: Path) -> None:
+    titles = ['"He said \\"hi\\", ok"', "plain", '"back\\\\slash, and \\"two\nlines\\""']
+    items = "\n".join(["item_id,item_type,title", *(f"b{n},audiobook,{title}" for n, title in enumerate(titles)), ""])
+    data = imported(tmp_path, f"{HEADER}\nu,b1,audiobook,stream,1\n".encode(), items)
+    assert data.items["title"].to_list() == ['He said "hi", ok', "plain", 'back\\slash, and "two\nlines"']
+
+
+def test_a_backslash_at_the_end_of_a_value_is_no_escape(tmp_path: Path) -> None:
+    items = 'item_id,item_type,title\nb1,audiobook,"C:\\"\nb2,audiobook,"a """\n'
+    data = imported(tmp_path, f"{HEADER}\nu,b1,audiobook,stream,1\n".encode(), items)
+    assert data.items["title"].to_list() == ["C:\\", 'a "']
+
+
 @pytest.mark.parametrize("gap", ["\r\n", "\r"])
 def test_line_ends_may_change_within_a_file(tmp_path: Path, gap: str) -> None:
     rows = lines(60)
