@@ -66,6 +66,8 @@ class ListeningSettings(_Section):
 
     memory_mb: int = Field(2048, ge=64)
     """Memory that checking and importing data may take; what needs more goes to disk."""
+    conflicting_items: float = Field(0.01, ge=0, le=1)
+    """Share of the catalogue's rows that may contradict an earlier row of the same item: they are set aside."""
 
 
 class GraphSettings(_Section):

@@ -57,6 +57,8 @@ def write_listening(
         "strong": strong,
         "counts": counts | absent | {"ignored": 0, "taste": 0},
         "rejected": {},
+        "unread": {},
+        "warnings": [],
         "lineage": lineage_id(folder / "interactions.parquet", ""),
     }
     write_json(folder / "summary.json", summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from colisten.settings import Settings
 if TYPE_CHECKING:
     from colisten.listening.report import DataReport
 
+_TIMES = ("first", "last")
 _out = click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -115,12 +117,20 @@ def split(
     if len(chosen) != 1:
         raise click.UsageError("Name one of --days, --quantile (data with times) or --holdout (data without).")
     settings = Settings.load([*overrides, *([f"target={target}"] if target else [])])
-    show([asdict(split_data(source, out, settings, chosen[0], also))], "json")
+    summary = split_data(source, out, settings, chosen[0], also)
+    show([asdict(summary) | ({"cut_time": _time(summary.cut)} if summary.cut else {})], "json")
 
 
 def _rows(report: DataReport) -> Iterator[dict[str, object]]:
     for topic, value in asdict(report).items():
         if isinstance(value, Mapping):
             yield from ({"about": topic, "what": what, "figure": figure} for what, figure in value.items())
+        elif topic == "warnings":
+            yield from ({"about": "warning", "what": warning, "figure": None} for warning in value)
         else:
-            yield {"about": topic, "what": "", "figure": value}
+            yield {"about": topic, "what": "", "figure": _time(value) if topic in _TIMES else value}
+
+
+def _time(second: float | None) -> str | None:
+    """The second (UTC) as people write it."""
+    return None if second is None else datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S")

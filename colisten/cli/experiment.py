@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from colisten.cli.options import formatted, ids_in, opened, workdir_option
+from colisten.cli.options import formatted, opened, workdir_option
 from colisten.cli.output import show
+from colisten.cli.user_list import ids_in
 from colisten.errors import DataError
 
 

@@ -43,8 +43,3 @@ def opened(workdir: Path, overrides: Iterable[str] = (), *, create: bool = False
     """The working folder and the settings that hold for it."""
     folder = Workdir.open(workdir, create=create)
     return folder, Settings.load(overrides, kept=folder.settings)
-
-
-def ids_in(path: Path) -> list[str]:
-    """The user ids of a file, one a line."""
-    return [line.strip() for line in path.read_text().splitlines() if line.strip()]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colisten.cli.options import filtered, formatted, ids_in, opened, workdir_option
+from colisten.cli.options import filtered, formatted, opened, workdir_option
 from colisten.cli.output import for_people, show
+from colisten.cli.user_list import ids_in
 
 if TYPE_CHECKING:
     from colisten.listening.histories import UserHistories

@@ -1,6 +1,7 @@
 """Row-level validation in SQL: each table becomes `checked_<table>`, where `reason` says why a row is rejected.
 
 A row has at most one reason, the first that applies; `row` is the source row as JSON, kept only for rejected ones.
+An optional value that cannot be read is missing and costs nothing else: `unread` says what it was.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import duckdb
 
 from colisten.errors import DataError
 from colisten.listening.contract import (
-    INTERACTIONS,
     ITEMS,
     USERS,
     Column,
@@ -22,25 +22,39 @@ from colisten.listening.contract import (
     parse_sql,
     quoted,
 )  # fmt: skip
-from colisten.listening.raw import FILE, LINE, Raw, one_row
+from colisten.listening.files import FILE, LINE
+from colisten.listening.raw import Raw, one_row
 
 _YEAR_2100 = 4_102_444_800
 NO_ITEM = "item_id is not in the catalogue"
 OTHER_TYPE = "item_type contradicts the catalogue"
 OTHER_TYPE_BEFORE = "item_type is another than in an earlier import (a new type needs a new item_id)"
 REPEATED = "user_id was there before"
+SAME_ITEM = "the same row was there before"
+OTHER_ROW = "item_id was there before, with other values"
+LONGEST_ID = 8164
+"""Bytes that an id may have: Neo4j indexes no longer ones."""
 
-Rules = list[tuple[str, str]]
+_UNREAD = "STRUCT(what VARCHAR, value VARCHAR)[]"
+_SHOWN = 40
+"""Letters of an unread value that are shown."""
+
+Rules = Sequence[tuple[str, str]]
 """Pairs of a reason and the SQL condition under which it applies, in order."""
 
 
 def check_items(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
-    """Fill `checked_items`: the columns of the contract, then `file`, `line`, `reason`, `row`.
+    """Fill `checked_items`: the columns of the contract, then `file`, `line`, `unread`, `reason`, `row`.
 
-    Needs `earlier_items`: a row number belongs to a type for life, so an item that changes its type is rejected.
+    Needs `earlier_items`: a row number belongs to a type for life, so an item that changes its type is rejected. Of
+    several usable rows of one item the first is kept.
     """
+    of_item = f"OVER (PARTITION BY item_id, first_reason IS NULL ORDER BY {quoted(FILE)}, {quoted(LINE)})"
+    content = f"hash({', '.join(column.name for column in ITEMS.columns)})"
+    again = f"row_number() {of_item} > 1"
     _check(
         db, ITEMS, columns, [*_basic_rules(ITEMS, columns), (OTHER_TYPE_BEFORE, "earlier_type <> item_type")],
+        late=[(SAME_ITEM, f"{again} AND {content} = first_value({content}) {of_item}"), (OTHER_ROW, again)],
         join="LEFT JOIN (SELECT item_id AS earlier_id, item_type AS earlier_type FROM earlier_items) "
         "ON item_id = earlier_id",
     )  # fmt: skip
@@ -58,35 +72,42 @@ def check_users(db: duckdb.DuckDBPyConnection, raw: Raw) -> dict[str, str]:
     features = {name: kind for name, kind in raw.columns.items() if name.lower() not in USERS.column_names}
     if not raw.columns:
         db.execute("CREATE TABLE checked_users (user_id VARCHAR, taste FLOAT[], file VARCHAR, line BIGINT, "
-                   "reason VARCHAR, row VARCHAR)")  # fmt: skip
+                   f"unread {_UNREAD}, reason VARCHAR, row VARCHAR)")  # fmt: skip
         return {}
-    rules = _basic_rules(USERS, raw.columns)
-    rules.append((REPEATED, f"row_number() OVER (PARTITION BY user_id ORDER BY {quoted(FILE)}, {quoted(LINE)}) > 1"))
-    rules.append(("taste has another length than most", "len(taste) <> mode(len(taste)) OVER ()"))
+    again = f"row_number() OVER (PARTITION BY user_id ORDER BY {quoted(FILE)}, {quoted(LINE)}) > 1"
+    rules = [*_basic_rules(USERS, raw.columns), (REPEATED, again)]
     packed = ", ".join(f"{quoted(name)} := original.{quoted(name)}" for name in features)
     extra = [f"struct_pack({packed}) AS features"] if features else []
     _check(db, USERS, raw.columns, rules, extra=extra)
+    _leave_out_odd_tastes(db)
     return {name: _feature(db, name, kind, typed=raw.typed) for name, kind in features.items()}
 
 
 def check_interactions(
-    db: duckdb.DuckDBPyConnection, columns: Mapping[str, str], *, taste: Sequence[str], ignored: Sequence[str]
+    db: duckdb.DuckDBPyConnection,
+    table: Table,
+    columns: Mapping[str, str],
+    *,
+    taste: Sequence[str],
+    ignored: Sequence[str],
 ) -> None:
     """Fill `checked_interactions`; needs `numbered_items` (item, item_id, item_type, retired).
+
+    `table` is `INTERACTIONS`, with the unit of its times.
 
     `item` is null for items of a `taste` type, and `ignored` is true for rows with an ignored signal, which are not
     checked further.
     """
     is_taste, is_ignored = _is_one_of("item_type", taste), _is_one_of("signal", ignored)
-    rules = _basic_rules(INTERACTIONS, columns)
-    rules += [
+    rules = [
+        *_basic_rules(table, columns),
         ("timestamp is before 1970", "timestamp < 0"),
         ("timestamp is after 2100 (seconds are expected)", f"timestamp > {_YEAR_2100}"),
         (NO_ITEM, f"catalogue_type IS NULL AND NOT {is_taste}"),
         (OTHER_TYPE, "catalogue_type <> item_type"),
     ]
     _check(
-        db, INTERACTIONS, columns, [(reason, f"NOT {is_ignored} AND ({condition})") for reason, condition in rules],
+        db, table, columns, [(reason, f"NOT {is_ignored} AND ({condition})") for reason, condition in rules],
         extra=[f"{is_ignored} AS ignored"],
         join="LEFT JOIN (SELECT item, item_id AS known_id, item_type AS catalogue_type FROM numbered_items "
         "WHERE NOT retired UNION ALL SELECT NULL, item_id, item_type FROM checked_items "
@@ -97,40 +118,81 @@ def check_interactions(
 
 def _check(
     db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str], rules: Rules,
-    *, extra: Sequence[str] = (), join: str = "", joined: Sequence[str] = (),
+    *, extra: Sequence[str] = (), join: str = "", joined: Sequence[str] = (), late: Rules = (),
 ) -> None:  # fmt: skip
+    """`late`: rules for rows that no other rule applies to; they may look at the others' `first_reason`."""
     parsed = [f"{parse_sql(table, column, columns.get(column.name))} AS {column.name}" for column in table.columns]
     original = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in columns)
-    cases = " ".join(f"WHEN {condition} THEN {literal(reason)}" for reason, condition in rules)
     names = ", ".join([*(column.name for column in table.columns), *joined])
     db.execute(f"""
         CREATE TABLE checked_{table.name} AS
         SELECT {names}, {"".join(part + ", " for part in extra)}
-            {quoted(FILE)} AS file, {quoted(LINE)} AS line,
-            CASE {cases} END AS reason, CASE WHEN reason IS NOT NULL THEN to_json(original)::VARCHAR END AS row
+            {quoted(FILE)} AS file, {quoted(LINE)} AS line, {_unread(table, columns)} AS unread,
+            {_first_that_applies(rules)} AS first_reason,
+            coalesce(first_reason, {_first_that_applies(late)}) AS reason,
+            CASE WHEN reason IS NOT NULL THEN to_json(original)::VARCHAR END AS row
         FROM (SELECT {", ".join(parsed)}, struct_pack({original}) AS original, {quoted(FILE)}, {quoted(LINE)}
               FROM raw_{table.name}) {join}""")
+    db.execute(f"ALTER TABLE checked_{table.name} DROP first_reason")
     _refuse_unreadable_columns(db, table, columns)
 
 
+def _first_that_applies(rules: Rules) -> str:
+    cases = " ".join(f"WHEN {condition} THEN {literal(reason)}" for reason, condition in rules)
+    return f"CASE {cases} END" if rules else "NULL"
+
+
 def _basic_rules(table: Table, columns: Mapping[str, str]) -> Rules:
-    """A required value is missing, or a value is there and cannot be read."""
+    """A required value is missing, or there and not to be read, or an id is too long."""
     ids = [column.name for column in table.columns if column.required and column.name not in ("title", "timestamp")]
-    unread = [column for column in table.columns if column.name in columns and column.kind.fallible]
-    return [(f"{name} is missing", f"{name} IS NULL") for name in ids] + [
-        (_unreadable(column), f"{column.name} IS NULL AND {_source_value(column, columns)} IS NOT NULL")
-        for column in unread
-    ]
+    unread = [column for column in _fallible(table, columns) if column.required]
+    return (
+        [(f"{name} is missing", f"{name} IS NULL") for name in ids]
+        + [
+            (f"{name} is longer than {LONGEST_ID:,} bytes", f"strlen({name}) > {LONGEST_ID}")
+            for name in ids
+            if name.endswith("_id")
+        ]
+        + [(_unreadable(column), _is_unread(column, columns)) for column in unread]
+    )
+
+
+def _fallible(table: Table, columns: Mapping[str, str]) -> list[Column]:
+    return [column for column in table.columns if column.name in columns and column.kind.fallible]
 
 
 def _unreadable(column: Column) -> str:
     return f"{column.name} is not {column.kind.noun}"
 
 
-def _source_value(column: Column, columns: Mapping[str, str]) -> str:
+def _is_unread(column: Column, columns: Mapping[str, str]) -> str:
+    return f"{column.name} IS NULL AND {_source_value(column.name, columns)} IS NOT NULL"
+
+
+def _unread(table: Table, columns: Mapping[str, str]) -> str:
+    """SQL of the optional values of a row that cannot be read."""
+    found = [
+        f"CASE WHEN {_is_unread(column, columns)} THEN struct_pack(what := {literal(_unreadable(column))}, "
+        f"value := left(({_source_value(column.name, columns)})::VARCHAR, {_SHOWN})) END"
+        for column in _fallible(table, columns)
+        if not column.required
+    ]
+    if not found:
+        return f"NULL::{_UNREAD}"
+    return f"nullif(list_filter([{', '.join(found)}], lambda x: x IS NOT NULL), [])::{_UNREAD}"
+
+
+def _source_value(name: str, columns: Mapping[str, str]) -> str:
     """SQL of the value in the source row."""
-    sql = null_if_missing(column.name, columns[column.name])
-    return sql.replace(quoted(column.name), f"original.{quoted(column.name)}")
+    return null_if_missing(name, columns[name]).replace(quoted(name), f"original.{quoted(name)}")
+
+
+def _leave_out_odd_tastes(db: duckdb.DuckDBPyConnection) -> None:
+    """A taste of another length than most is one that cannot be read."""
+    db.execute(f"""
+        UPDATE checked_users SET taste = NULL, unread = list_append(coalesce(unread, []::{_UNREAD}), struct_pack(
+            what := 'taste has another length than most', value := left(taste::VARCHAR, {_SHOWN})))
+        WHERE len(taste) <> (SELECT mode(len(taste)) FROM checked_users WHERE reason IS NULL)""")
 
 
 def _is_one_of(column: str, names: Sequence[str]) -> str:
@@ -158,12 +220,12 @@ def _all_numbers(db: duckdb.DuckDBPyConnection, value: str, number: str) -> bool
 
 
 def _refuse_unreadable_columns(db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str]) -> None:
-    for column in table.columns:
-        if column.name not in columns or not column.kind.fallible:
-            continue
-        failing = f"count(*) FILTER (reason = {literal(_unreadable(column))})"
-        read, failed = one_row(db, f"SELECT count({column.name}), {failing} FROM checked_{table.name}")
-        if failed and not read:
+    """No value of a column can be read: of a required one, or of one that most rows have."""
+    for column in _fallible(table, columns):
+        what = literal(_unreadable(column))
+        failing = f"count(*) FILTER (reason = {what} OR list_contains([one.what FOR one IN unread], {what}))"
+        rows, read, failed = one_row(db, f"SELECT count(*), count({column.name}), {failing} FROM checked_{table.name}")
+        if failed and not read and (column.required or 2 * failed > rows):
             raise DataError(
                 f"No value of the column {column.name!r} of {table.name} is {column.kind.noun}: is it the right column?"
             )

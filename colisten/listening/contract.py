@@ -7,9 +7,10 @@ expression for each form, so that a Parquet file and a CSV file with the same co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from colisten.errors import DataError
+from colisten.listening import values
 
 _INTEGERS = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG", "HUGE")} | {
     "INTEGER",
@@ -22,13 +23,14 @@ class Kind:
     """How a column of some meaning is read.
 
     `noun` is what a value should be, in words, `sql_type` its DuckDB type, and `forms` has the SQL per form that it may
-    come in. `fallible`: a value may be there and yet not be readable.
+    come in. `fallible`: a value may be there and yet not be readable. `words`: text such as NULL or nan is no value.
     """
 
     noun: str
     sql_type: str
     forms: Mapping[str, str]
     fallible: bool = True
+    words: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,31 +57,34 @@ class Table:
 
 
 _FINITE = "CASE WHEN isnan({c}) THEN NULL ELSE {c} END"
-_LIST = "nullif(list_filter({c}::VARCHAR[], lambda x: x IS NOT NULL AND x <> ''), []::VARCHAR[])"
-_SPLIT = """nullif(list_filter(list_transform(
-    coalesce(CASE WHEN {c} LIKE '[%' THEN TRY(from_json({c}, '["VARCHAR"]')) END, string_split({c}, '|')),
-    lambda x: trim(x)), lambda x: x IS NOT NULL AND x <> ''), []::VARCHAR[])"""
-_MOMENT = "coalesce(TRY_CAST({c} AS BIGINT), TRY(CAST(epoch(TRY_CAST({c} AS TIMESTAMPTZ)) AS BIGINT)))"
-_DAY = "coalesce(TRY_CAST({c} AS DATE), TRY_CAST({c} || '-01' AS DATE), TRY_CAST({c} || '-01-01' AS DATE))"
-
+_EPOCH = "TRY(CAST(epoch(TRY_CAST({c} AS TIMESTAMPTZ)) AS BIGINT))"
+_MOMENT = f"coalesce(TRY_CAST({{c}} AS BIGINT), {_EPOCH})"
 _NUMBER = "CASE WHEN isfinite(TRY_CAST({c} AS FLOAT)) THEN TRY_CAST({c} AS FLOAT) END"
 _NUMBERS = """CASE
     WHEN len(list_filter(TRY_CAST({c} AS FLOAT[]), lambda x: isfinite(x))) = len(TRY_CAST({c} AS FLOAT[]))
     THEN TRY_CAST({c} AS FLOAT[]) END"""
 _WHOLE = "TRY_CAST({c} AS BIGINT)"
+_TRIMMED_ID = f"nullif({values.TRIMMED}, '')"
 
-IDENTIFIER = Kind("text", "VARCHAR", {"text": "{c}", "integer": "{c}"}, fallible=False)
-TEXT = Kind("text", "VARCHAR", {"text": "{c}", "integer": "{c}", "fraction": "{c}"}, fallible=False)
-TEXTS = Kind("a list of text", "VARCHAR[]", {"text": _SPLIT, "texts": _LIST, "numbers": _LIST}, fallible=False)
-TIME = Kind(
-    "seconds or a time",
-    "BIGINT",
-    {"integer": _WHOLE, "fraction": _WHOLE, "text": _MOMENT, "time": "TRY(CAST(epoch({c}) AS BIGINT))"},
+IDENTIFIER = Kind(
+    "text", "VARCHAR", {"text": _TRIMMED_ID, "integer": "{c}", "bytes": _TRIMMED_ID.format(c=values.BYTES)},
+    fallible=False, words=False,
+)  # fmt: skip
+TEXT = Kind(
+    "text", "VARCHAR", {"text": "{c}", "integer": "{c}", "fraction": "{c}", "bytes": values.BYTES}, fallible=False
 )
-NUMBER = Kind("a finite number", "FLOAT", {"integer": _NUMBER, "fraction": _NUMBER, "text": _NUMBER})
+TITLE = replace(TEXT, forms={**TEXT.forms, "text": values.COMPOSED, "bytes": values.COMPOSED.format(c=values.BYTES)})
+TEXTS = Kind(
+    "a list of text", "VARCHAR[]", {"text": values.SPLIT_LIST, "texts": values.LIST, "numbers": values.LIST},
+    fallible=False,
+)  # fmt: skip
+TIME = Kind("seconds or a time", "BIGINT", {"integer": _WHOLE, "fraction": _WHOLE, "text": _MOMENT, "time": _EPOCH})
+NUMBER = Kind("a finite number", "FLOAT", {"integer": _NUMBER, "fraction": _NUMBER, "text": _NUMBER, "truth": _NUMBER})
 DATE = Kind(
-    "a date", "DATE", {"time": "TRY_CAST({c} AS DATE)", "text": _DAY, "integer": _DAY.replace("{c}", "({c}::VARCHAR)")}
-)
+    "a date", "DATE",
+    {"time": values.DAY_OF_TIME, "text": values.DAY_OF_TEXT, "integer": values.DAY_OF_NUMBER,
+     "fraction": values.DAY_OF_NUMBER},
+)  # fmt: skip
 NUMBERS = Kind("a list of finite numbers", "FLOAT[]", {"text": _NUMBERS, "numbers": _NUMBERS})
 
 INTERACTIONS = Table(
@@ -98,7 +103,7 @@ ITEMS = Table(
     (
         Column("item_id", IDENTIFIER, required=True),
         Column("item_type", IDENTIFIER, required=True),
-        Column("title", TEXT, required=True),
+        Column("title", TITLE, required=True),
         Column("description", TEXT),
         Column("language", TEXT),
         Column("genres", TEXTS),
@@ -127,21 +132,22 @@ def form_of(sql_type: str) -> str:
     name = sql_type.upper().split("(")[0]
     if name.endswith("]"):
         inner = form_of(sql_type[: sql_type.rindex("[")])
-        return {"text": "texts", "integer": "numbers", "fraction": "numbers"}.get(inner, "other")
+        return {"text": "texts", "integer": "numbers", "fraction": "numbers", "null": "null"}.get(inner, "other")
     if name in _INTEGERS:
         return "integer"
     if name.startswith(("TIMESTAMP", "DATE")):
         return "time"
     forms = {"FLOAT": "fraction", "DOUBLE": "fraction", "DECIMAL": "fraction", '"NULL"': "null",
-             "VARCHAR": "text", "ENUM": "text", "UUID": "text", "BOOLEAN": "truth"}  # fmt: skip
+             "VARCHAR": "text", "ENUM": "text", "UUID": "text", "BOOLEAN": "truth", "BLOB": "bytes"}  # fmt: skip
     return forms.get(name, "other")
 
 
-def null_if_missing(name: str, sql_type: str) -> str:
-    """SQL of the column, NULL for empty text and NaN."""
+def null_if_missing(name: str, sql_type: str, *, words: bool = True) -> str:
+    """SQL of the column, NULL for empty text, NaN and, if `words`, for text such as NULL or nan."""
     column, form = quoted(name), form_of(sql_type)
     if form == "text":
-        return f"nullif({column}::VARCHAR, '')"
+        text = f"nullif({column}::VARCHAR, '')"
+        return values.PRESENT.format(c=text) if words else text
     return _FINITE.format(c=column) if form == "fraction" and sql_type in {"FLOAT", "DOUBLE"} else column
 
 
@@ -161,5 +167,5 @@ def parse_sql(table: Table, column: Column, sql_type: str | None) -> str:
             f"The column {column.name!r} of {table.name} should hold {column.kind.noun}, but its type is {sql_type}: "
             "write it with another type."
         )
-    sql = column.kind.forms[form].format(c=f"({null_if_missing(column.name, sql_type)})")
-    return f"({sql})::{column.kind.sql_type}"
+    value = null_if_missing(column.name, sql_type, words=column.kind.words)
+    return f"({column.kind.forms[form].format(c=f'({value})')})::{column.kind.sql_type}"

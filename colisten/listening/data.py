@@ -30,6 +30,7 @@ class ListeningData:
     - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
     - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
       `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors);
+      `unread` (optional values read as missing → how many), `warnings` (sentences);
       `lineage`: an id that changes when interactions of an earlier import are gone.
 
     Empty text, empty lists and NaN are null everywhere; a title may be null too. Features are float64 or text.
@@ -50,7 +51,7 @@ class ListeningData:
     @property
     def streams(self) -> pl.LazyFrame:
         """The strong interactions, lazily: columns and order of `interactions.parquet`."""
-        return pl.scan_parquet(self.interactions).filter(pl.col("signal") < self.strong)
+        return pl.scan_parquet(self.interactions, glob=False).filter(pl.col("signal") < self.strong)
 
     @property
     def listeners(self) -> pl.LazyFrame:
@@ -59,11 +60,11 @@ class ListeningData:
 
     @cached_property
     def items(self) -> pl.DataFrame:
-        return pl.read_parquet(self.root / "items.parquet")
+        return pl.read_parquet(self.root / "items.parquet", glob=False)
 
     @cached_property
     def users(self) -> pl.DataFrame:
-        return pl.read_parquet(self.root / "users.parquet")
+        return pl.read_parquet(self.root / "users.parquet", glob=False)
 
     @cached_property
     def item_types(self) -> tuple[str, ...]:

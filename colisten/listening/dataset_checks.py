@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import duckdb
 
 from colisten.errors import DataError
+from colisten.listening.checks import OTHER_ROW
+from colisten.listening.contract import literal
 from colisten.listening.raw import one_row
 from colisten.settings import Settings
 
@@ -19,19 +21,11 @@ def check_catalogue(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Validate `checked_items` as a whole.
 
     Raises:
-        DataError: no item is left, an item id occurs twice, or nothing is of the target type.
+        DataError: no item is left, too many rows contradict earlier ones of their item, or nothing is of the target
+            type.
     """
     _refuse_empty(db, "items")
-    duplicates = db.execute(
-        "SELECT item_id, count(*) AS times, count(*) OVER () AS ids FROM checked_items WHERE reason IS NULL "
-        "GROUP BY item_id HAVING times > 1 ORDER BY item_id LIMIT 1"
-    ).fetchall()
-    if duplicates:
-        name, times, ids = duplicates[0]
-        raise DataError(
-            f"The item_id {name!r} stands {times} times in items ({ids} ids are there more than once): "
-            "leave one row for each item, over all types."
-        )
+    _refuse_conflicts(db, settings.listening.conflicting_items)
     query = "SELECT DISTINCT item_type FROM checked_items WHERE reason IS NULL ORDER BY 1"
     types = [name for (name,) in db.execute(query).fetchall() if name not in settings.taste_types]
     if settings.target not in types:
@@ -39,6 +33,24 @@ def check_catalogue(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         hint = f"for example --set target={near[0]}" if near else "the catalogue has only taste types"
         listed = ", ".join(types[:12]) + (", …" if len(types) > 12 else "")
         raise DataError(f"No item is of the target type {settings.target!r}: the types are {listed}; {hint}.")
+
+
+def _refuse_conflicts(db: duckdb.DuckDBPyConnection, most: float) -> None:
+    """A few rows that contradict the first one of their item are set aside, many put the ids in doubt."""
+    other = literal(OTHER_ROW)
+    conflicts, ids, name, usable = one_row(db, f"""
+        SELECT count(*) FILTER (reason = {other}), count(DISTINCT item_id) FILTER (reason = {other}),
+            min(item_id) FILTER (reason = {other}), count(*) FILTER (reason IS NULL OR reason = {other})
+        FROM checked_items""")  # fmt: skip
+    if conflicts > most * usable:
+        times = one_row(db, f"""
+            SELECT count(*) FROM checked_items
+            WHERE item_id = {literal(str(name))} AND (reason IS NULL OR reason = {other})""")[0]  # fmt: skip
+        raise DataError(
+            f"The item_id {name!r} stands {times} times in items, each time with other values ({ids} ids do): leave "
+            "one row for each item, over all types, or allow a larger share than "
+            f"listening.conflicting_items={most:g} to be set aside."
+        )
 
 
 def check_type_count(types: Sequence[str]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from colisten.errors import DataError
+from colisten.listening.contract import literal
+
+FILE, LINE = "source file", "source line"
+"""Columns that every source table has beside its own; their blanks keep them apart from those of the data."""
+
+_ENDING = r"\.(parquet|csv|csv\.gz)"
 
 
 @dataclass(frozen=True)
@@ -45,40 +51,52 @@ class Source:
         return isinstance(self.system, LocalFileSystem)
 
     def files(self, table: str) -> list[str]:
-        """The files of a table as DuckDB names them, sorted; none where there is no such table.
+        """The files of a table, sorted; none where there is no such table.
 
         `interactions.parquet`, `interactions.csv`, `interactions-0001.parquet`, `interactions_2024.csv.gz` and
-        everything below `interactions/` belong to `interactions`.
+        everything below `interactions/`, `interactions.parquet/` or `interactions.csv/` belong to `interactions`.
+        Links are followed.
 
         Raises:
             DataError: the table is there both as Parquet and as CSV.
         """
-        pattern = re.compile(rf"{table}[^/]*\.(parquet|csv|csv\.gz)$|{table}/(?!(.*/)?[._]).*\.(parquet|csv|csv\.gz)$")
+        pattern = re.compile(rf"{table}[^/]*{_ENDING}$|{table}([^/]*{_ENDING})?/(?!(.*/)?[._]).*{_ENDING}$")
         prefix = self.root.rstrip("/") + "/"
-        found = sorted(path for path in self.system.find(self.root) if pattern.match(path.removeprefix(prefix)))
+        paths = _below(Path(self.root), table) if self.local else self.system.find(self.root)
+        found = sorted(path for path in paths if pattern.match(path.removeprefix(prefix)))
         if len({path.endswith(".parquet") for path in found}) > 1:
             raise DataError(f"{table} is in {self.url} both as Parquet and as CSV: leave one of them.")
         return found if self.local else [self.system.unstrip_protocol(path) for path in found]
 
-    def header(self, path: str) -> tuple[str, ...]:
-        """The column names in the first line of a CSV file.
+    def key(self, path: str, name: str) -> str:
+        """SQL that takes a column from the folder names of `path`, as Spark writes them: `…/name=value/part-0.csv`."""
+        value = f"url_decode(regexp_extract({path}, {literal(f'.*/{re.escape(name)}=([^/]*)/')}, 1))"
+        return f"nullif(nullif({value}, '__HIVE_DEFAULT_PARTITION__'), '')"
 
-        Raises:
-            DataError: the file is empty, is not UTF-8 text, or names a column twice.
-        """
-        try:
-            with self.system.open(path, "rt", compression="infer", encoding="utf-8-sig", newline="") as file:
-                names = next(csv.reader(file), [])
-        except (UnicodeDecodeError, csv.Error, OSError) as error:
-            raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
-        if not names:
-            raise DataError(f"{path} is empty: its first line should name the columns.")
-        duplicate = _duplicate(names)
-        if duplicate:
-            raise DataError(f"{path} names the column {duplicate!r} twice: rename one.")
-        return tuple(names)
+    def keys(self, path: str) -> tuple[str, ...]:
+        """The columns that stand in the folder names of a file."""
+        root = self.root if self.local else self.system.unstrip_protocol(self.root)
+        return tuple(re.findall(r"(?<=/)([^/=]+)=[^/]*(?=/)", "/" + path.removeprefix(root).lstrip("/")))
 
 
-def _duplicate(names: Sequence[str]) -> str | None:
-    lower = [name.lower() for name in names]
-    return next((name for name in names if lower.count(name.lower()) > 1), None)
+def listed(paths: list[str]) -> str:
+    """An SQL list of file names in which `[`, `*` and `?` stand for themselves."""
+    return "[" + ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", path)) for path in paths) + "]"
+
+
+def _below(root: Path, start: str) -> Iterator[str]:
+    """All files in the entries of a folder whose name begins with `start`."""
+    for entry in root.iterdir():
+        if entry.name.startswith(start):
+            yield from _walk(entry, frozenset())
+
+
+def _walk(path: Path, above: frozenset[Path]) -> Iterator[str]:
+    """The files below `path`, links followed, but none that leads back to where it is."""
+    if not path.is_dir():
+        yield str(path)
+        return
+    real = path.resolve()
+    if real not in above:
+        for entry in path.iterdir():
+            yield from _walk(entry, above | {real})

@@ -108,6 +108,8 @@ def _summary(checked: Staged, draft: Path, settings: Settings) -> dict[str, obje
         "strong": len(settings.signals.strong),
         "counts": rows,
         "rejected": checked.rejected,
+        "unread": checked.unread,
+        "warnings": list(checked.warnings),
     }
 
 
@@ -118,3 +120,7 @@ def _report(data: ListeningData, progress: Progress) -> None:
     )
     for reason, rows in data.summary["rejected"].items():
         progress.say(f"Set aside {rows:,} rows: {reason} (see {data.root / 'rejected.parquet'}).")
+    for value, times in data.summary["unread"].items():
+        progress.say(f"Read {times:,} values as missing: {value}.")
+    for warning in data.summary["warnings"]:
+        progress.say(f"Warning: {warning}")

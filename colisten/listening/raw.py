@@ -12,11 +12,13 @@ from typing import Any
 import duckdb
 
 from colisten.errors import DataError, OutOfSpaceError
-from colisten.listening.contract import Table, literal, quoted
-from colisten.listening.files import Source
+from colisten.listening.contract import Table, form_of, quoted
+from colisten.listening.csv_files import csv_scans
+from colisten.listening.files import FILE, LINE, Source
+from colisten.listening.parquet_files import parquet_scans
 
-FILE, LINE = "source file", "source line"
-"""Columns that every view has beside its own; their blanks keep them apart from those of the data."""
+_AS_TEXT = {"integer", "fraction", "text", "time", "null"}
+"""Forms of columns that may be mixed over the files of a table."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ def one_row(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     return row
 
 
-def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table) -> Raw:
-    """Make the view `raw_<table>`, unless there are no files of an optional table.
+def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scratch: Path) -> Raw:
+    """Make the view `raw_<table>`, unless there are no files of an optional table; repaired copies go to `scratch`.
 
     Raises:
-        DataError: a required table or column is missing.
+        DataError: a required table or column is missing, or a file cannot be read.
     """
     files = source.files(table.name)
     if not files:
@@ -78,10 +80,10 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table) -> R
             raise DataError(f"There is no {table.name}.parquet or {table.name}.csv in {source.url}.")
         return Raw({}, typed=True)
     typed = files[0].endswith(".parquet")
-    scan = _parquet(files) if typed else _csv(source, table, files)
-    db.execute(f"CREATE VIEW raw_{table.name} AS {scan}")
-    described = db.execute(f"DESCRIBE raw_{table.name}").fetchall()
-    columns = {name: sql_type for name, sql_type, *_ in described if name not in (FILE, LINE)}
+    found = parquet_scans(db, files) if typed else csv_scans(db, source, table, files, scratch)
+    scans = _of_one_type(db, [_with_keys(db, source, table, scan, paths) for scan, paths in found])
+    db.execute(f"CREATE VIEW raw_{table.name} AS {' UNION ALL BY NAME '.join(scans)}")
+    columns = _columns(db, f"FROM raw_{table.name}")
     missing = [column.name for column in table.columns if column.required and column.name not in columns]
     if missing:
         raise DataError(
@@ -90,29 +92,34 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table) -> R
     return Raw(columns, typed)
 
 
-def _parquet(files: list[str]) -> str:
-    names = ", ".join(map(literal, files))
-    return (
-        f"SELECT * EXCLUDE (filename, file_row_number), filename AS {quoted(FILE)}, file_row_number + 1 AS "
-        f"{quoted(LINE)} FROM read_parquet([{names}], filename = true, file_row_number = true, "
-        "union_by_name = true, hive_partitioning = false)"
-    )
+def _columns(db: duckdb.DuckDBPyConnection, scan: str) -> dict[str, str]:
+    """Its own columns with their types."""
+    described = db.execute(f"DESCRIBE {scan}").fetchall()
+    return {name: sql_type for name, sql_type, *_ in described if name not in (FILE, LINE)}
 
 
-def _csv(source: Source, table: Table, files: list[str]) -> str:
-    """Files with the same header are one scan; malformed rows go to `malformed_<table>_<n>`."""
-    headers: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for path in files:
-        headers[source.header(path)].append(path)
-    scans = []
-    for place, (header, paths) in enumerate(headers.items()):
-        names = ", ".join(map(literal, paths))
-        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
-        malformed = f"malformed_{table.name}_{place}"
-        scans.append(
-            f"SELECT * EXCLUDE (filename), filename AS {quoted(FILE)}, row_number() OVER () AS {quoted(LINE)} "
-            f"FROM read_csv([{names}], columns = {{{columns}}}, auto_detect = false, delim = ',', quote = '\"', "
-            f"escape = '\"', header = true, filename = true, hive_partitioning = false, store_rejects = true, "
-            f"rejects_table = '{malformed}', rejects_scan = '{malformed}_scan')"
-        )
-    return " UNION ALL BY NAME ".join(scans)
+def _with_keys(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scan: str, files: list[str]) -> str:
+    """The scan with the columns of the table that stand in the names of folders only; row indices are left out."""
+    columns = _columns(db, scan)
+    indices = ", ".join(quoted(name) for name in columns if name.startswith("__index_level_"))
+    own = f"SELECT * EXCLUDE ({indices}) FROM ({scan})" if indices else scan
+    names = {name for path in files for name in source.keys(path)}
+    keys = [name for name in sorted(names & table.column_names) if name not in columns]
+    added = "".join(f", {source.key(quoted(FILE), name)} AS {quoted(name)}" for name in keys)
+    return f"SELECT *{added} FROM ({own})" if added else own
+
+
+def _of_one_type(db: duckdb.DuckDBPyConnection, scans: list[str]) -> list[str]:
+    """The scans with every column as text that is, say, whole seconds in one of them and a time in another."""
+    types = [_columns(db, scan) for scan in scans] if len(scans) > 1 else []
+    forms: dict[str, set[str]] = defaultdict(set)
+    for columns in types:
+        for name, sql_type in columns.items():
+            forms[name].add(form_of(sql_type))
+    mixed = {name for name, found in forms.items() if len(found - {"null"}) > 1 and found <= _AS_TEXT}
+    return [
+        f"SELECT * REPLACE ({', '.join(f'{quoted(n)}::VARCHAR AS {quoted(n)}' for n in changed)}) FROM ({scan})"
+        if (changed := sorted(mixed & columns.keys()))
+        else scan
+        for scan, columns in zip(scans, types or [{}] * len(scans), strict=True)
+    ]

@@ -6,6 +6,8 @@ import duckdb
 
 from colisten.listening.contract import TABLES, literal
 
+OPEN_QUOTE = "a quote that is not closed on its line, or closed within a value"
+
 
 def collect_rejected(db: duckdb.DuckDBPyConnection) -> None:
     """Make `rejected` (table_name, file, line, reason, row, broken); `broken`: a line that is no CSV row."""
@@ -31,11 +33,14 @@ def _malformed(db: duckdb.DuckDBPyConnection, table: str) -> str:
     names = _scans(db, table)
     if not names:
         return "SELECT ''::VARCHAR AS file, 0::BIGINT AS line, ''::VARCHAR AS reason, ''::VARCHAR AS row LIMIT 0"
+    reason = f"coalesce(if(any_value(text) IS NULL, NULL, {literal(OPEN_QUOTE)}), lower(mode(error_type::VARCHAR)))"
     return " UNION ALL ".join(
-        f"SELECT file_path AS file, (line - 1)::BIGINT AS line, "
-        f"'no CSV row of these columns: ' || lower(mode(error_type::VARCHAR)) AS reason, "
-        f"to_json({{'text': any_value(csv_line)}})::VARCHAR AS row "
-        f"FROM {name} JOIN {name}_scan USING (scan_id, file_id) GROUP BY file_path, line"
+        f"SELECT coalesce(any_value(original), file_path) AS file, (line - 1 - any_value(skip_rows))::BIGINT AS line, "
+        f"'no CSV row of these columns: ' || {reason} AS reason, "
+        f"to_json({{'text': coalesce(any_value(text), any_value(csv_line))}})::VARCHAR AS row "
+        f"FROM {name} JOIN {name}_scan USING (scan_id, file_id) LEFT JOIN csv_copies ON csv_copies.copy = file_path "
+        f"LEFT JOIN broken_quotes ON broken_quotes.copy = file_path AND rtrim(csv_line, delimiter) = mark "
+        f"GROUP BY file_path, line"
         for name in names
     )
 

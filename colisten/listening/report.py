@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from colisten.progress import Progress
 from colisten.settings import Settings
 
 _USED = "FROM checked_interactions WHERE reason IS NULL AND NOT ignored"
+_GENRES = "SELECT unnest(list_distinct(genres)) AS genre FROM checked_items WHERE reason IS NULL"
+_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,16 @@ class DataReport:
     last: int | None
     health: Mapping[str, float]
     """Shares that limit how well models can do."""
+    languages: Mapping[str, int]
+    """Items of the most frequent languages."""
+    genres: Mapping[str, int]
+    """Items of the most frequent genres."""
+    listeners: Mapping[str, int]
+    """Usable interactions of the most active users."""
+    unread: Mapping[str, int]
+    """Optional values that cannot be read and would be missing, with one of them."""
+    warnings: Sequence[str]
+    """What is probably meant otherwise than it was read, one sentence each."""
 
 
 def check_data(source: str, settings: Settings, progress: Progress) -> DataReport:
@@ -68,11 +80,22 @@ def _report(checked: Staged) -> DataReport:
         first=first,
         last=last,
         health=_health(checked),
+        languages=_counts(checked, _most("language", "FROM checked_items WHERE reason IS NULL")),
+        genres=_counts(checked, _most("genre", f"FROM ({_GENRES})")),
+        listeners=_counts(checked, _most("user_id", _USED)),
+        unread=checked.unread,
+        warnings=checked.warnings,
     )
 
 
 def _counts(checked: Staged, sql: str) -> dict[str, int]:
     return dict(checked.db.execute(f"{sql} ORDER BY 2 DESC, 1").fetchall())
+
+
+def _most(name: str, rows: str) -> str:
+    """SQL of the most frequent values."""
+    counted = f"SELECT {name}, count(*) AS times {rows} GROUP BY {name} HAVING {name} IS NOT NULL"
+    return f"SELECT * FROM ({counted} ORDER BY times DESC, {name} LIMIT {_LISTED})"
 
 
 def _health(checked: Staged) -> dict[str, float]:

@@ -25,8 +25,10 @@ import polars as pl
 
 from colisten.errors import DataError
 from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS, literal, parse_sql, quoted
-from colisten.listening.files import Source
-from colisten.listening.raw import FILE, LINE, database, one_row, open_table
+from colisten.listening.files import FILE, LINE, Source
+from colisten.listening.raw import database, one_row, open_table
+from colisten.listening.time_units import with_unit
+from colisten.listening.times import usual_end
 from colisten.settings import Settings
 from colisten.workdir import replacing_folder
 
@@ -35,7 +37,10 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class ByDays:
-    """Time split: hold out the last `days` before the end of the data; rows without a time are left out."""
+    """Time split: hold out the last `days` before the end of the data; rows without a time are left out.
+
+    The end is that of the usual range of times: what a few wrong clocks put behind it is left out.
+    """
 
     days: float
 
@@ -85,26 +90,31 @@ def split_data(
         train = draft / "train"
         train.mkdir()
         with database(Path(scratch), opened, settings.listening.memory_mb) as db:
-            _open(db, opened, train, settings, also)
+            _open(db, opened, train, Path(scratch), settings, also)
             cut = _hold_out(db, how, settings.seed) if isinstance(how, HoldOut) else _cut(db, how)
             summary = _save(db, draft, cut, settings)
     return summary
 
 
-def _open(db: duckdb.DuckDBPyConnection, source: Source, train: Path, settings: Settings, also: Sequence[str]) -> None:
+def _open(
+    db: duckdb.DuckDBPyConnection, source: Source, train: Path, scratch: Path, settings: Settings, also: Sequence[str]
+) -> None:
     """Make `events` (with `testable`: a stream of a type that is tested) and copy items and users unchanged."""
-    columns = {table.name: open_table(db, source, table).columns for table in TABLES}
+    columns = {table.name: open_table(db, source, table, scratch).columns for table in TABLES}
     for table in (ITEMS, USERS):
         if columns[table.name]:
             own = f"SELECT * EXCLUDE ({quoted(FILE)}, {quoted(LINE)}) FROM raw_{table.name}"
             _copy(db, own, train / f"{table.name}.parquet")
     present = columns[INTERACTIONS.name]
+    interactions, _ = with_unit(db, INTERACTIONS, present)
     parsed = ", ".join(
-        f"{parse_sql(INTERACTIONS, column, present.get(column.name))} AS {column.name}"
-        for column in INTERACTIONS.columns
+        f"{parse_sql(interactions, column, present.get(column.name))} AS {column.name}"
+        for column in interactions.columns
     )
     strong = ", ".join(map(literal, settings.signals.strong))
     types = ", ".join(map(literal, [settings.target, *also]))
+    item_id = parse_sql(ITEMS, ITEMS.columns[0], columns[ITEMS.name]["item_id"])
+    db.execute(f"CREATE VIEW catalogue AS SELECT {item_id} AS item_id FROM raw_items")
     db.execute(f"""
         CREATE TABLE events AS
         SELECT
@@ -125,7 +135,9 @@ def _cut(db: duckdb.DuckDBPyConnection, how: ByDays | ByQuantile) -> float:
     if not timed or (untimed and isinstance(how, ByQuantile)):
         raise DataError(f"{untimed:,} interactions have no time, so no time can cut them: use a hold-out instead.")
     if isinstance(how, ByDays):
-        cut = float(_number(db, "SELECT max(timestamp) FROM events") - how.days * _SECONDS_A_DAY)
+        end = usual_end(db, "events")
+        cut = float(end - how.days * _SECONDS_A_DAY)
+        db.execute(f"DELETE FROM events WHERE timestamp > {end}")
     else:
         times = db.execute("SELECT timestamp FROM events WHERE testable AND of_target").fetchnumpy()["timestamp"]
         cut = float(pl.Series(np.asarray(times)).quantile(how.quantile) or 0)
@@ -167,7 +179,7 @@ def _save(db: duckdb.DuckDBPyConnection, draft: Path, cut: float, settings: Sett
         SELECT DISTINCT user_id, item_id FROM later
         ANTI JOIN (SELECT user_id, item_id FROM seen WHERE testable) USING (user_id, item_id)
         SEMI JOIN (SELECT user_id FROM seen) USING (user_id)
-        SEMI JOIN (SELECT item_id::VARCHAR AS item_id FROM raw_items) USING (item_id)
+        SEMI JOIN catalogue USING (item_id)
         WHERE testable ORDER BY user_id, item_id""")
     _copy(db, "SELECT * EXCLUDE (rowid, of_target, testable) FROM seen ORDER BY rowid",
           draft / "train" / "interactions.parquet")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,10 @@ import duckdb
 from colisten.listening import checks, dataset_checks, numbering
 from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS
 from colisten.listening.files import Source
+from colisten.listening.oddities import oddities
 from colisten.listening.raw import database, one_row, open_table
 from colisten.listening.rejected import collect_rejected
+from colisten.listening.time_units import with_unit
 from colisten.progress import Progress
 from colisten.settings import Settings
 
@@ -29,6 +31,8 @@ class Staged:
     db: duckdb.DuckDBPyConnection
     features: Mapping[str, str]
     """Feature columns of users: name and SQL on `checked_users`."""
+    warnings: Sequence[str]
+    """What is probably meant otherwise than it was read, one sentence each."""
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -37,6 +41,17 @@ class Staged:
             "SELECT reason, count(*) AS rows FROM rejected GROUP BY reason ORDER BY rows DESC, reason"
         )
         return dict(found.fetchall())
+
+    @property
+    def unread(self) -> dict[str, int]:
+        """Optional values of kept rows that cannot be read and are missing now, with one of them, most first."""
+        kept = " UNION ALL ".join(
+            f"SELECT unnest(unread) AS one FROM checked_{table.name} WHERE reason IS NULL" for table in TABLES
+        )
+        found = self.db.execute(
+            f"SELECT one.what, min(one.value), count(*) AS times FROM ({kept}) GROUP BY 1 ORDER BY times DESC, 1"
+        )
+        return {f"{what}: {value!r}": times for what, value, times in found.fetchall()}
 
     def number(self, sql: str) -> int:
         """The single number of a query's result."""
@@ -54,7 +69,7 @@ def staged(
     """
     opened = Source.open(source)
     with database(scratch, opened, settings.listening.memory_mb) as db, progress.task("checking", len(TABLES)) as task:
-        raw = {table.name: open_table(db, opened, table) for table in TABLES}
+        raw = {table.name: open_table(db, opened, table, scratch) for table in TABLES}
         numbering.read_earlier(db, earlier)
         checks.check_items(db, raw[ITEMS.name].columns)
         dataset_checks.check_catalogue(db, settings)
@@ -63,10 +78,15 @@ def staged(
         task.advance(note="items")
         features = checks.check_users(db, raw[USERS.name])
         task.advance(note="users")
+        interactions, unit = with_unit(db, INTERACTIONS, raw[INTERACTIONS.name].columns)
         checks.check_interactions(
-            db, raw[INTERACTIONS.name].columns, taste=settings.taste_types, ignored=settings.signals.ignored
+            db,
+            interactions,
+            raw[INTERACTIONS.name].columns,
+            taste=settings.taste_types,
+            ignored=settings.signals.ignored,
         )
         dataset_checks.check_signals(db, settings)
         task.advance(note="interactions")
         collect_rejected(db)
-        yield Staged(db, features)
+        yield Staged(db, features, [*([unit] if unit else []), *oddities(db, raw)])

@@ -24,7 +24,7 @@ STAGE = Stage(
     "listening",
     "Reading listening data",
     depends_on=(),
-    settings=("signals.*", "taste_types", "target"),
+    settings=("signals.*", "taste_types", "target", "listening.conflicting_items"),
     ignores=("listening.memory_mb",),
     other_inputs=_source_files,
     run=_run,

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Workdir:
     source.mkdir()
     items = [(f"{kind}{i}", kind, f"Title {i}") for kind, n in (("book", 10), ("podcast", 5)) for i in range(n)]
     rows = [
-        (f"u{user}", item, kind, "stream", 1000 + user)
+        (f"u{user}", item, kind, "stream", 1_700_000_000 + user)
         for user in range(20) for item, kind, _ in items if int(item[-1]) % 2 == user % 2
     ]  # fmt: skip
     pl.DataFrame(items, ["item_id", "item_type", "title"], orient="row").write_parquet(source / "items.parquet")
@@ -66,6 +66,11 @@ def many_rejected(root: Path) -> None:
     write_json(path, about | {"counts": about["counts"] | {"rejected": 900}, "rejected": {"timestamp is no time": 900}})
 
 
+def many_warnings(root: Path) -> None:
+    path = root / "listening/summary.json"
+    write_json(path, json.loads(path.read_text()) | {"warnings": ["9 times lie after today."]})
+
+
 def test_healthy_data_has_nothing_to_do(folder: Workdir) -> None:
     findings = list(check_data(folder))
     assert {finding.state for finding in findings} == {"ok"}
@@ -77,6 +82,7 @@ def test_healthy_data_has_nothing_to_do(folder: Workdir) -> None:
 
 FAULTS = {
     "data": many_rejected,
+    "values": many_warnings,
     "ids": rewrite("listening/interactions.parquet", lambda rows: rows.with_columns(item=pl.col("item") + 9)),
     "texts": rewrite("listening/items.parquet", lambda rows: rows.with_columns(title=pl.lit(None, pl.String))),
     "times": rewrite(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,45 @@ def test_duplicate_item_ids(importer: Importer) -> None:
         importer.write(items=[*ITEMS, ITEMS[0] | {"item_type": "podcast"}]),
         "The item_id 'book' stands 2 times in items",
     )
+
+
+def test_the_same_item_twice_is_one(importer: Importer) -> None:
+    data = importer.write(items=[*ITEMS, *ITEMS[:2]]).run()
+    assert data.items["item_id"].to_list() == ["book", "other", "show"]
+    assert data.summary["rejected"] == {"the same row was there before": 2}
+
+
+def test_of_rows_that_contradict_the_first_is_kept(importer: Importer) -> None:
+    many = [{"item_id": f"b{place}", "item_type": "audiobook", "title": "x"} for place in range(200)]
+    broken = {"item_id": "show", "item_type": None, "title": "Not this one, it has no type"}
+    other = ITEMS[0] | {"title": "Another title"}
+    data = importer.write(items=[broken, *ITEMS, *many, other, other, ITEMS[0]]).run()
+    assert data.items.filter(pl.col("item_id") == "book")["title"].to_list() == ["A book"]
+    assert data.summary["counts"]["items"] == 203
+    assert data.summary["rejected"] == {
+        "item_id was there before, with other values": 2, "item_type is missing": 1, "the same row was there before": 1
+    }  # fmt: skip
+    rejected = pl.read_parquet(data.root / "rejected.parquet")
+    assert rejected.sort("line")["line"].to_list() == [1, 205, 206, 207]
+    assert json.loads(rejected.sort("line")["row"][1])["title"] == "Another title"
+
+
+def test_the_share_that_may_contradict_is_a_setting(importer: Importer) -> None:
+    importer.write(items=[*ITEMS, ITEMS[0] | {"title": "Another title"}])
+    refused(importer, r"'book' stands 2 times in items, .* listening.conflicting_items=0\.01")
+    assert importer.run("listening.conflicting_items=.25").summary["counts"]["items"] == 3
+
+
+def test_an_id_that_no_index_holds_is_set_aside(importer: Importer) -> None:
+    rows = [{"item_id": "é" * length, "item_type": "audiobook", "title": "x"} for length in (4082, 4083)]
+    data = importer.write(items=[*ITEMS, *rows]).run()
+    assert data.items["item_id"].str.len_bytes().max() == 8164
+    assert data.summary["rejected"] == {"item_id is longer than 8,164 bytes": 1}
+
+
+def test_titles_are_composed(importer: Importer) -> None:
+    importer.write(items=[ITEMS[0] | {"title": "Cafe\u0301 Noir"}, *ITEMS[1:]])
+    assert importer.run().items["title"][0] == "Caf\u00e9 Noir"
 
 
 def test_unknown_signal_names_the_setting_that_helps(importer: Importer) -> None:

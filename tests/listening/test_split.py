@@ -164,3 +164,31 @@ def test_held_out_streams_have_their_values(world: Path, tmp_path: Path) -> None
     seconds = later.group_by("user_id", "item_id").agg(pl.col("value").cast(pl.Float64).sum().alias("seconds"))
     both = values.join(seconds, on=["user_id", "item_id"], how="left")
     assert both["value"].to_numpy() == pytest.approx(both["seconds"].to_numpy())
+
+
+@pytest.mark.parametrize("wrong", ["2096-10-02", "2031-01-01", "1970-01-01"])
+def test_a_wrong_clock_does_not_move_the_cut(world: Path, tmp_path: Path, wrong: str) -> None:
+    events = pl.read_parquet(world / "interactions.parquet")
+    second = pl.lit(wrong).str.to_date().dt.epoch("s").cast(events["timestamp"].dtype)
+    odd = events.sort("timestamp").head(1).with_columns(timestamp=second)
+    source = tmp_path / "source"
+    source.mkdir()
+    pl.concat([events, odd]).write_parquet(source / "interactions.parquet")
+    (source / "items.parquet").symlink_to(world / "items.parquet")
+    for name, place in (("plain", world), ("odd", source)):
+        split_data(str(place), tmp_path / name, Settings.load(), ByDays(14))
+    plain, found = (json.loads((tmp_path / name / "split.json").read_text()) for name in ("plain", "odd"))
+    assert found["cut"] == plain["cut"]
+    test = [pl.read_parquet(tmp_path / name / "test.parquet") for name in ("plain", "odd")]
+    assert test[0].equals(test[1])
+
+
+def test_milliseconds_are_split_like_seconds(world: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    events = pl.read_parquet(world / "interactions.parquet").with_columns(pl.col("timestamp") * 1000)
+    events.write_parquet(source / "interactions.parquet")
+    (source / "items.parquet").symlink_to(world / "items.parquet")
+    for name, place in (("plain", world), ("odd", source)):
+        split_data(str(place), tmp_path / name, Settings.load(), ByDays(14))
+    assert_frame_equal(*(pl.read_parquet(tmp_path / name / "train/interactions.parquet") for name in ("plain", "odd")))

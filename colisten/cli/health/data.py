@@ -25,6 +25,7 @@ def check_data(folder: Workdir) -> Iterator[Finding]:
         return
     data = ListeningData(folder.listening)
     yield from _rejected(data)
+    yield from _oddities(data)
     yield from _dangling_events(data)
     yield from _texts(data)
     yield from _times(data)
@@ -42,6 +43,14 @@ def _rejected(data: ListeningData) -> Iterator[Finding]:
     if share > _MANY:
         found += f"; {share:.0%} of the rows were set aside, most often because {next(iter(reasons))}"
     yield _unless(share > _MANY, "data", found, f"look at {data.root / 'rejected.parquet'}")
+
+
+def _oddities(data: ListeningData) -> Iterator[Finding]:
+    """What the last import warned of, and which values it could not read."""
+    for warning in data.summary.get("warnings", ()):
+        yield Finding("warn", "values", warning, "change the data or leave it, and `colisten data import`")
+    for value, times in data.summary.get("unread", {}).items():
+        yield Finding("warn", "values", f"{times:,} values are read as missing: {value}", "write them as the docs say")
 
 
 def _dangling_events(data: ListeningData) -> Iterator[Finding]:

@@ -1,0 +1,74 @@
+"""Warnings of what is probably meant otherwise than it was read: values that stand for nothing, packed lists, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import duckdb
+
+from colisten.listening.contract import ITEMS, TEXT, TEXTS, TITLE, form_of, literal, quoted
+from colisten.listening.raw import Raw, one_row
+from colisten.listening.times import time_warnings
+from colisten.listening.values import MISSING_WORDS
+
+_USED = "checked_interactions WHERE reason IS NULL AND NOT ignored"
+_WORDS = "(" + ", ".join(map(literal, MISSING_WORDS)) + ")"
+_NOBODY = "(" + ", ".join(map(literal, (*map(str.lower, MISSING_WORDS), "undefined", "unknown", "anonymous"))) + ")"
+_PACKED = r"[\[\]{};|]|\S, ?\S"
+
+
+def oddities(db: duckdb.DuckDBPyConnection, raw: Mapping[str, Raw]) -> list[str]:
+    """Warnings about the checked tables, one sentence each."""
+    return [
+        *_nobodies(db),
+        *_missing_words(db, raw[ITEMS.name].columns),
+        *_packed_lists(db),
+        *time_warnings(db),
+        *_no_pairs(db),
+    ]
+
+
+def _nobodies(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Ids that are what a missing id becomes as text: one listener, or item, of everything."""
+    for name in ("user_id", "item_id"):
+        found = db.execute(
+            f"SELECT {name}, count(*) AS rows FROM {_USED} AND lower({name}) IN {_NOBODY} "
+            f"GROUP BY {name} ORDER BY rows DESC, {name}"
+        ).fetchall()
+        for value, rows in found:
+            yield f"{rows:,} interactions have the {name} {value!r}: leave out those whose {name} is missing."
+
+
+def _missing_words(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> Iterator[str]:
+    """Texts of items that say there is none: they were read as missing."""
+    for column in ITEMS.columns:
+        if column.kind not in (TEXT, TITLE, TEXTS) or form_of(columns.get(column.name, "other")) != "text":
+            continue
+        word = f"{quoted(column.name)}::VARCHAR"
+        rows, first = one_row(db, f"SELECT count(*), min({word}) FROM raw_items WHERE {word} IN {_WORDS}")
+        if rows:
+            yield f"{rows:,} items have a {column.name} such as {first!r}: it is read as missing."
+
+
+def _packed_lists(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for name in ("genres", "creators", "language"):
+        values = f"unnest({name})" if name != "language" else name
+        pattern = _PACKED if name == "genres" else r"[\[\]{};|]"
+        rows, first = one_row(
+            db,
+            f"SELECT count(*), min(value) FROM (SELECT {values} AS value FROM checked_items WHERE reason IS NULL) "
+            f"WHERE regexp_matches(value, {literal(pattern)})",
+        )
+        if rows:
+            yield f"{rows:,} values of {name} look like packed lists, such as {first!r}: part its values by |."
+
+
+def _no_pairs(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Without a user of two items there is no edge."""
+    users, of_two = one_row(
+        db,
+        "SELECT count(*), count(*) FILTER (least <> most) FROM "
+        f"(SELECT min(item_id) AS least, max(item_id) AS most FROM {_USED} GROUP BY user_id)",
+    )
+    if users and not of_two:
+        yield "No user has two items: there is nothing to relate items by, so the graph would have no edge."
