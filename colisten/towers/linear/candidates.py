@@ -18,7 +18,7 @@ TEXT_WEIGHT = 0.3
 """What full likeness of text counts beside a cosine of 1, when candidates are chosen."""
 FEW = 3.0
 """An item with so many listeners leans on its text one and a half times as much as a popular one; a new one twice."""
-POOL = 400
+POOL = 800
 """Candidates that options choose among: so many of the target type, and as many of the others."""
 _CELLS = 1 << 24
 """Numbers in the largest dense block: 64 MB."""

@@ -18,7 +18,7 @@ from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights
 from colisten.towers.parts import COLD, WARM, LinearPart
 
 _COLUMNS_AT_ONCE = 1 << 14
-"""Items whose candidate pools are held at once: 160 MB."""
+"""Items whose candidate pools are held at once: 310 MB."""
 
 
 @dataclass(frozen=True)

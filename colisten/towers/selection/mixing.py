@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 import numpy as np
 
 from colisten.arrays import Floats
-from colisten.towers.selection.ranking_task import RankingTask, Scorer
+from colisten.towers.selection.ranking_task import OptionResult, RankingTask, Scorer
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The linear part's share against the tower's."""
@@ -29,39 +29,64 @@ def choose_weights(
         task: asked users, candidates and held-out pairs.
         parts: the scores of each (`towers`, `linear`, `popular`, `weak_signals`, or some of them).
     """
-    grid = _grid(parts)
-    results = task.judge(lambda users: mixed(parts, grid, users))
-    if "weak_signals" in parts:
-        best = [grid[task.best(results, segment)] for segment in (True, False)]
-        further = [mix | {"weak_signals": weight} for mix in best for weight in WEAK_SIGNALS[1:]]
-        further.append(_alone("weak_signals", parts))  # shown, but not to be chosen: it says nothing of most items
-        results += task.judge(lambda users: mixed(parts, further, users))
-        grid += further
-    eligible = results[:-1] if "weak_signals" in parts else results
-    chosen: list[Weights] = []
+    mixes = Mixes(task, parts)
+    mixes.judge(_grid(parts))
+    if "weak_signals" in parts:  # beside the best so far, which are then adjusted to it, one weight after the other
+        mixes.judge(mix | {"weak_signals": weight} for mix in mixes.best() for weight in WEAK_SIGNALS)
+        mixes.judge(mix | _only(parts, towers=1 - share, linear=share) for mix in mixes.best() for share in SHARES)
+        mixes.judge(mix | _only(parts, popular=weight) for mix in mixes.best() for weight in POPULARITY)
+        mixes.judge(mix | {"weak_signals": weight} for mix in mixes.best() for weight in WEAK_SIGNALS)
+    warm, cold = mixes.best()
+    mixes.judge([{each: float(each == part) for each in parts} for part in parts])
     found: dict[str, dict[str, float]] = {}
-    for name, segment in (("warm", True), ("cold", False)):
-        place = task.best(eligible, segment)
-        chosen.append(grid[place])
+    for name, segment, chosen in (("warm", True, warm), ("cold", False, cold)):
         asked = task.warm == segment
         if asked.any():
-            alone = {part: grid.index(_alone(part, parts)) for part in parts}
-            options = alone | {"mix": place}
-            found[name] = {part: float(results[option].ndcg[asked].mean()) for part, option in options.items()}
-    return chosen[0], chosen[1], found
+            options = {part: {each: float(each == part) for each in parts} for part in parts} | {"mix": chosen}
+            found[name] = {part: float(mixes.result(weights).ndcg[asked].mean()) for part, weights in options.items()}
+    return warm, cold, found
 
 
-def _alone(part: str, parts: Mapping[str, Scorer]) -> Weights:
-    return {each: float(each == part) for each in parts}
+class Mixes:
+    """Mixes that were judged on validation, each once."""
+
+    def __init__(self, task: RankingTask, parts: Mapping[str, Scorer]) -> None:
+        self._task = task
+        self._parts = parts
+        self._results: dict[tuple[float, ...], OptionResult] = {}
+
+    def judge(self, options: Iterable[Weights]) -> None:
+        """Judge those that were not yet; of a mix of nothing there is no result."""
+        keys = dict.fromkeys(tuple(option[part] for part in self._parts) for option in options)
+        new = [key for key in keys if key not in self._results and any(key)]
+        weights = [dict(zip(self._parts, key, strict=True)) for key in new]
+        if new:
+            results = self._task.judge(lambda users: mixed(self._parts, weights, users))
+            self._results |= dict(zip(new, results, strict=True))
+
+    def best(self) -> tuple[Weights, Weights]:
+        """For warm and for cold users; weak signals alone say nothing of most items, and are not eligible."""
+        dense = [place for place, part in enumerate(self._parts) if part != "weak_signals"]
+        eligible = [key for key in self._results if any(key[place] for place in dense)]
+        results = [self._results[key] for key in eligible]
+        warm, cold = (eligible[self._task.best(results, segment)] for segment in (True, False))
+        return dict(zip(self._parts, warm, strict=True)), dict(zip(self._parts, cold, strict=True))
+
+    def result(self, weights: Weights) -> OptionResult:
+        """Of a mix that was judged."""
+        return self._results[tuple(weights[part] for part in self._parts)]
 
 
-def _grid(parts: Mapping[str, Scorer]) -> list[Weights]:
-    """Distinct options over the parts there are, not all of them nothing; weak signals count nothing yet."""
-    options = [(1 - share, share, popular) for share, popular in product(SHARES, POPULARITY)]
-    options.append((0.0, 0.0, 1.0))
-    named = [dict(zip(("towers", "linear", "popular"), option, strict=True)) for option in options]
-    kept = [tuple((part, weights.get(part, 0.0)) for part in parts) for weights in named]
-    return [dict(option) for option in dict.fromkeys(kept) if any(weight for _, weight in option)]
+def _grid(parts: Mapping[str, Scorer]) -> Iterator[Weights]:
+    """Options over the parts there are; weak signals count nothing yet."""
+    for share, popular in product(SHARES, POPULARITY):
+        yield dict.fromkeys(parts, 0.0) | _only(parts, towers=1 - share, linear=share, popular=popular)
+    yield dict.fromkeys(parts, 0.0) | _only(parts, popular=1.0)
+
+
+def _only(parts: Mapping[str, Scorer], **weights: float) -> Weights:
+    """The weights of those parts that there are."""
+    return {part: weight for part, weight in weights.items() if part in parts}
 
 
 def mixed(parts: Mapping[str, Scorer], grid: list[Weights], users: slice) -> Iterator[Floats]:
