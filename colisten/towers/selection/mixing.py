@@ -10,8 +10,9 @@ import numpy as np
 from colisten.arrays import Floats
 from colisten.towers.selection.ranking_task import OptionResult, RankingTask, Scorer
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""The linear part's share against the tower's."""
+SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""The linear part's share against the tower's. In a large catalogue few items have weights from a history, and their
+scores are many times the spread over all."""
 POPULARITY = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """What popularity counts beside them."""
 WEAK_SIGNALS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
