@@ -22,6 +22,8 @@ from colisten.listening.csv_dialect import Dialect, reading
 from colisten.listening.files import Source, listed
 
 _CHUNK = 1 << 24
+_ROWS = 1000
+"""Matched at once: what the expression engine keeps grows with them."""
 MARK = "\x1a"
 """Begins a line that stands for one with a broken quote; its number follows."""
 
@@ -147,14 +149,17 @@ def _mark(draft: Path, out: Path, dialect: Dialect) -> list[str]:
     ):
         place = _copy(text, 0, _after_lines(text, dialect.before), target)
         while place < len(text):
-            place = _copy(text, place, _end(rows.match(text, place)), target)
-            after = text.find(b"\n", place) + 1
-            if place < after and plain.match(text, place):
+            found = rows.match(text, place)
+            if found:
+                place = _copy(text, place, found.end(), target)
+                continue
+            after = text.find(b"\n", place) + 1 or len(text)
+            if plain.match(text, place):
                 place = _copy(text, place, after, target)
-            elif place < after:
-                target.write(_a_mark(len(marked), dialect))
-                marked.append(text[place : after - 1].decode(errors="replace"))
-                place = after
+                continue
+            target.write(_a_mark(len(marked), dialect))
+            marked.append(text[place : after - 1].decode(errors="replace"))
+            place = after
     return marked
 
 
@@ -164,23 +169,20 @@ def _a_mark(number: int, dialect: Dialect) -> bytes:
 
 
 def _rows(dialect: Dialect) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """What matches as many rows as follow one another, and what matches one line without a broken quote.
+    """What matches many rows that follow one another, and what matches one line without a broken quote.
 
-    A line break in quotes must not be followed by what looks like a row. Possessive: nothing is tried twice.
+    A line break in quotes must not be followed by what looks like a row. Atomic groups: nothing is tried twice. (Python
+    before 3.11.5 has wrong matches of possessive quantifiers over groups, so these stand on single characters alone.)
     """
     comma = _escaped(dialect)
-    quotes = rf'"(?:[^"\n]|""|\n(?!{_shape(dialect)}(?:\n|"|\Z)))*+"'
-    bare = rf'(?:[^"{comma}\n][^{comma}\n]*+)?+'
+    quotes = rf'"(?>(?:[^"\n]|""|\n(?!{_shape(dialect)}(?:\n|"|\Z)))*)"'
+    bare = rf'(?>(?:[^"{comma}\n][^{comma}\n]*+)?)'
     value = f"(?:{quotes}(?=[{comma}\n])|{bare})"
-    on_a_line = rf'(?:"(?:[^"\n]|"")*+"|{bare})'
+    on_a_line = rf'(?:"(?>(?:[^"\n]|"")*)"|{bare})'
     return (
-        re.compile(rf"(?:{value}(?:{comma}{value}){{{len(dialect.columns) - 1}}}\n)*+".encode()),
-        re.compile(rf"{on_a_line}(?:{comma}{on_a_line})*+\n".encode()),
+        re.compile(rf"(?>(?:{value}(?:{comma}{value}){{{len(dialect.columns) - 1}}}\n){{1,{_ROWS}}})".encode()),
+        re.compile(rf"(?>{on_a_line}(?:{comma}{on_a_line})*)\n".encode()),
     )
-
-
-def _end(found: re.Match[bytes] | None) -> int:
-    return found.end() if found else 0
 
 
 def _after_lines(text: mmap.mmap, lines: int) -> int:

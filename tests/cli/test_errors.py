@@ -35,7 +35,10 @@ SPOILT = {
     "wrong type": (rewrite("interactions", lambda rows: rows.with_columns(timestamp=pl.lit("noon"))), "timestamp"),
     "no rows": (rewrite("interactions", lambda rows: rows.clear()), "interactions"),
     "empty file": (emptied, "interactions"),
-    "duplicate item ids": (rewrite("items", lambda rows: pl.concat([rows, rows.head(1)])), "item_id"),
+    "conflicting items": (
+        rewrite("items", lambda rows: pl.concat([rows, rows.with_columns(title=pl.lit("another"))])),
+        "item_id",
+    ),
     "unknown signal": (rewrite("interactions", lambda rows: rows.with_columns(signal=pl.lit("hum"))), "'hum'"),
     "no items": (lambda folder: (folder / "items.parquet").unlink(), "items"),
 }
