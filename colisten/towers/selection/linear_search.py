@@ -22,7 +22,7 @@ from colisten.towers.selection.validation_split import ValidationSplit
 
 PENALTIES, TEXTS = (2000.0, 600.0, 200.0, 60.0, 30.0), (0.0, 0.05, 0.15)
 """The grid of ridges to begin with. It grows by a third of the least or thrice the largest value where that is best."""
-_GROWTH = 2
+_GROWTH = 5
 """At most so many times."""
 FACTORS = (0.3, 0.0)
 """What items of another type may count as predictors, instead of 1."""
