@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from colisten.arrays import Int32s, Int64s
+from colisten.arrays import Bools, Int32s, Int64s
 
 
 def offsets(lengths: Int64s | Int32s) -> Int64s:
@@ -38,3 +38,14 @@ def distinct(keys: Int64s) -> Int64s:
     ordered = np.sort(keys)
     once: Int64s = ordered[np.diff(ordered, prepend=-1) != 0]
     return once
+
+
+def contains(ordered: Int64s | Int32s, keys: Int64s | Int32s) -> Bools:
+    """Whether each key is among the `ordered` ones, ascending; both of one dtype, or the ordered ones are copied.
+
+    >>> contains(np.array([1, 3, 7]), np.array([3, 2, 9])).tolist()
+    [True, False, False]
+    """
+    if not len(ordered):
+        return np.zeros(len(keys), np.bool_)
+    return np.asarray(ordered[np.searchsorted(ordered, keys).clip(max=len(ordered) - 1)] == keys)

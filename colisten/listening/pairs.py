@@ -46,3 +46,8 @@ def latest_pairs(histories: UserHistories, signals: int) -> UserItemPairs:
     counted = histories.keep(histories.signals < signals)
     back = counted.indptr[counted.owners + 1] - np.arange(len(counted.items))
     return pairs_of(counted.keep(back <= LATEST), signals)
+
+
+def given_pairs(histories: UserHistories, code: int) -> UserItemPairs:
+    """Distinct (user, item) with this signal, ordered."""
+    return pairs_of(histories.keep(histories.signals == code), ANY)

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from colisten.arrays import Bools, Int32s, Int64s
+from colisten.ragged import contains
 from colisten.serving.index.collection import Conditions
 from colisten.towers.tensors import mapped
 
@@ -44,10 +45,8 @@ class PayloadIndex:
     def _any_of(self, names: list[str], items: Int32s) -> Bools:
         found = np.zeros(len(items), bool)
         for name in names:
-            members = self.lists.get(name)
-            if members is not None and len(members):
-                places = np.searchsorted(members, items).clip(max=len(members) - 1)
-                found |= members[places] == items
+            if name in self.lists:
+                found |= contains(self.lists[name], items)
         return found
 
 

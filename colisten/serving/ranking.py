@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from colisten.arrays import Bools, Floats, Int32s, Int64s
-from colisten.ragged import spans
+from colisten.ragged import contains, spans
 from colisten.serving.index.collection import Collection, Conditions, Hits
 from colisten.serving.index.layout import TOWERS
 from colisten.serving.payload_index import PayloadIndex
@@ -94,11 +94,11 @@ def _best(
     """The `k` best items of each user, [users, k], by the sum of dense and sparse scores; `excluded` are keys."""
     owners, places = np.nonzero(hits.items >= 0)
     keys = owners << 32 | hits.items[owners, places]
-    kept = ~_contains(excluded, keys)
+    kept = ~contains(excluded, keys)
     keys, dense = keys[kept], hits.scores[owners[kept], places[kept]]
     totals = dense + users.sparse.of(keys)
     further = _further(source, hits, users, keys, totals, k, conditions)
-    further = further[~_contains(excluded, further)]
+    further = further[~contains(excluded, further)]
     whole = users.dot(source.item_vectors, further >> 32, further & _ITEM) + users.sparse.of(further)
     return _first(np.concatenate([keys, further]), np.concatenate([totals, whole]), len(users), k)
 
@@ -117,7 +117,7 @@ def _further(
     enough = np.where(found_some, best[:, -1] - highest - _ROUNDING * (1 + np.abs(highest)), np.inf)
     sparse = users.sparse
     found = sparse.keys[sparse.values > enough[sparse.owners]]
-    found = found[~_contains(np.sort(keys), found)]
+    found = found[~contains(np.sort(keys), found)]
     return found[source.payload_index.satisfying(found & _ITEM, conditions)]
 
 
@@ -132,13 +132,6 @@ def _first(keys: Int64s, scores: Floats, users: int, k: int) -> tuple[Int64s, Fl
     items[owners[kept], place[kept]] = keys[order[kept]] & _ITEM
     best[owners[kept], place[kept]] = scores[order[kept]]
     return items, best
-
-
-def _contains(ordered: Int64s, keys: Int64s) -> Bools:
-    """Whether each key is among the `ordered` ones."""
-    if not len(ordered):
-        return np.zeros(len(keys), bool)
-    return np.asarray(ordered[np.searchsorted(ordered, keys).clip(max=len(ordered) - 1)] == keys)
 
 
 def _batches(limits: Int64s) -> Iterator[Int64s]:

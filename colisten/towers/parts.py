@@ -16,9 +16,8 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import UserItemPairs, latest_pairs
+from colisten.listening.pairs import UserItemPairs, given_pairs, latest_pairs
 from colisten.towers.features.user_features import UserFeatures
-from colisten.towers.weak_signals import given_pairs
 
 WARM, COLD = "linear", "linear_cold"
 """Names of the matrices of item–item weights, for users who know the target type and for the others."""

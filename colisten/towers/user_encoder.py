@@ -104,18 +104,19 @@ class UserEncoder:
     def encode_part(self, name: str, histories: UserHistories) -> UserVectors:
         """One part alone, scaled to scores of variance 1 over the target's items."""
         vectors = self._part(name, self._learned(histories))
-        return vectors.times(self.spreads[name].scale(vectors, self.columns[name]))
+        return vectors.times(self._scale(name, vectors))
 
     def sparse_queries(self, history: UserHistories) -> dict[str, tuple[Int64s, Floats]]:
         """Indices and values, by the name of a sparse vector of the index, whose dot products with those of the items
         add up to the sparse scores of the one user in `history`."""
-        history, found = self._learned(history), {}
+        history = self._learned(history)
+        warm = history.touching(self.is_target)
+        found: dict[str, tuple[Int64s, Floats]] = {}
         for name, part in self.parts.items():
-            scale = self.spreads[name].scale(self._part(name, history), self.columns[name])
-            factor = scale * self._weights(name, history)
-            for matrix, pairs in part.lookups(history).items():
-                if len(pairs):
-                    found[matrix] = (pairs.items, np.repeat(factor, len(pairs)))
+            looked_up = {matrix: pairs for matrix, pairs in part.lookups(history).items() if len(pairs)}
+            if looked_up:
+                factor = self._scale(name, self._part(name, history)) * self._weights(name, warm)
+                found |= {matrix: (pairs.items, np.repeat(factor, len(pairs))) for matrix, pairs in looked_up.items()}
         return found
 
     def left_out(self, signals: Codes, strong: int) -> Bools:
@@ -126,11 +127,10 @@ class UserEncoder:
         return histories.keep((histories.items < len(self.is_target)) & (histories.signals < self.signals))
 
     def _encode(self, histories: UserHistories) -> UserVectors:
-        parts = []
+        warm, parts = histories.touching(self.is_target), []
         for name in self.parts:
             vectors = self._part(name, histories)
-            scale = self.spreads[name].scale(vectors, self.columns[name])
-            parts.append(vectors.times(scale * self._weights(name, histories)))
+            parts.append(vectors.times(self._scale(name, vectors) * self._weights(name, warm)))
         return side_by_side(parts)
 
     def _part(self, name: str, histories: UserHistories) -> UserVectors:
@@ -138,9 +138,12 @@ class UserEncoder:
         lookups = [(self.matrices[matrix], pairs) for matrix, pairs in part.lookups(histories).items()]
         return UserVectors(part.encode(histories), summed_rows(len(histories), lookups))
 
-    def _weights(self, name: str, histories: UserHistories) -> Floats:
+    def _scale(self, name: str, vectors: UserVectors) -> Floats:
+        """[users] what the scores of a part are multiplied by to have variance 1."""
+        return self.spreads[name].scale(vectors, self.columns[name])
+
+    def _weights(self, name: str, warm: Bools) -> Floats:
         """[users] of a part."""
-        warm = histories.touching(self.is_target)
         return np.where(warm, self.warm[name], self.cold[name]).astype(np.float32)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from colisten.arrays import Floats, Int64s
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
+from colisten.listening.pairs import given_pairs, pairs_of
 from colisten.towers.item_matrix import ItemMatrix
 
 _SHRINK = 100.0
@@ -34,11 +34,6 @@ def conversion_rates(
         if both and code not in negative_signals:
             rates[code] = both / (len(given) + _SHRINK)
     return {code: rate / max(rates.values()) for code, rate in rates.items()}
-
-
-def given_pairs(histories: UserHistories, code: int) -> UserItemPairs:
-    """Distinct (user, item) with this signal, ordered."""
-    return pairs_of(histories.keep(histories.signals == code), ANY)
 
 
 def diagonal(items: int, rate: float) -> ItemMatrix:

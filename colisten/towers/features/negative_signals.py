@@ -11,7 +11,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Codes
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
+from colisten.listening.pairs import UserItemPairs, given_pairs, pairs_of
 
 MIN_EXPECTED = 30
 """Pairs that chance must explain before a signal is judged."""
@@ -31,7 +31,7 @@ def left_out(signals: Codes, strong: int, negative_signals: tuple[int, ...]) -> 
 
 
 def _near_zero_lift(histories: UserHistories, streams: UserItemPairs, code: int, items: int) -> bool:
-    given = pairs_of(histories.keep(histories.signals == code), ANY)
+    given = given_pairs(histories, code)
     if not len(given) or not len(streams):
         return False
     listens = np.bincount(streams.users, minlength=len(histories))[given.users]

@@ -38,12 +38,13 @@ def choose_weights(
         mixes.judge(mix | _only(parts, popular=weight) for mix in mixes.best() for weight in POPULARITY)
         mixes.judge(mix | {"weak_signals": weight} for mix in mixes.best() for weight in WEAK_SIGNALS)
     warm, cold = mixes.best()
-    mixes.judge([{each: float(each == part) for each in parts} for part in parts])
+    alone = {part: {each: float(each == part) for each in parts} for part in parts}
+    mixes.judge(alone.values())
     found: dict[str, dict[str, float]] = {}
     for name, segment, chosen in (("warm", True, warm), ("cold", False, cold)):
         asked = task.warm == segment
         if asked.any():
-            options = {part: {each: float(each == part) for each in parts} for part in parts} | {"mix": chosen}
+            options = alone | {"mix": chosen}
             found[name] = {part: float(mixes.result(weights).ndcg[asked].mean()) for part, weights in options.items()}
     return warm, cold, found
 
@@ -102,6 +103,6 @@ def mixed(parts: Mapping[str, Scorer], grid: list[Weights], users: slice) -> Ite
 
 
 def _standardised(scores: Floats) -> Floats:
-    """Each user's scores with variance 1, as `parts.scaled` makes them; all zero where they do not vary."""
+    """Each user's scores with variance 1, as `Spread.scale` makes them; all zero where they do not vary."""
     spread = scores.std(axis=1, keepdims=True)
     return np.where(spread > 1e-5, scores / np.maximum(spread, 1e-6), 0).astype(np.float32)
