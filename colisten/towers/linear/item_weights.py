@@ -9,7 +9,7 @@ and F w is what is kept: F holds a factor for each predictor, 1 for the target's
 which so need more evidence for the same weight.
 
 On all other items, with no constant and no text, it would be EASE (Steck, WWW 2019); on few of them it is SLIM (Ning
-and Karypis, ICDM 2011) without its L1 term. Keeping to candidates costs k² an item and sweep, whatever the catalogue, and ranks
+and Karypis, ICDM 2011) without its L1 term. Keeping to candidates costs k² an item and sweep, and ranks
 better too. The constant is what an item gets from everybody: with a large λ nothing but popularity is left. The text
 gives weights to an item without any listener yet.
 """
