@@ -50,7 +50,7 @@ QUIET = Progress(quiet=True)
 def some_vectors(rng: np.random.Generator, count: int, width: int) -> Floats:
     found = rng.standard_normal((count, width), dtype=np.float32)
     found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return found
+    return found.astype(np.float16).astype(np.float32)
 
 
 def some_weights(rng: np.random.Generator, items: int, predictors: int, popular: Floats) -> ItemMatrix:
@@ -127,7 +127,7 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
     with tempfile.TemporaryDirectory() as scratch:
         collection, whole = published(Path(scratch) / "a", count, vectors)
         wide, _ = published(Path(scratch) / "b", count, some_vectors(rng, count, cut_width))
-        source = ItemSource(collection, vectors, PayloadIndex(whole.inverted_lists()))
+        source = ItemSource(collection, vectors.astype(np.float16), PayloadIndex(whole.inverted_lists()))
 
         def encoded(user: int) -> UserVectors:
             pairs = UserItemPairs(np.zeros(len(heard[user]), np.int64), heard[user])
@@ -144,7 +144,7 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
         }
         rank_of_cut = some_vectors(rng, 2 * count, cut_width - WIDTH + 2)
         save_file({"from_items": rank_of_cut}, Path(scratch) / "b/files.safetensors")
-        arrays = {"vectors": vectors, **vars(matrix), **whole.inverted_lists()}
+        arrays = {"vectors": vectors.astype(np.float16), **vars(matrix), **whole.inverted_lists()}
         save_file(arrays, Path(scratch) / "a/files.safetensors")
         with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
             memory = {

@@ -59,7 +59,7 @@ def _recall(
 
     A hit counts if its exact score reaches that of the worst of the true best, so ties count; duplicates do not.
     """
-    vectors = published.vectors[name]
+    vectors = published.vectors[name].astype(np.float32)
     queries = _queries(vectors)
     chosen = _mask(published, condition)
     top = min(TOP, int(chosen.sum()))
@@ -79,12 +79,13 @@ def _recall(
 
 
 def _queries(vectors: Floats) -> Floats:
-    """Query vectors: those of some items, and as many random directions of the same length."""
+    """Query vectors: those of some items, and as many random directions of the same length, in half precision: what
+    the engine makes of them may not cost recall."""
     rng = np.random.default_rng(0)
     own = vectors[rng.integers(0, len(vectors), _QUERIES)]
     drawn = rng.standard_normal(own.shape, dtype=np.float32)
     length = np.linalg.norm(own, axis=1, keepdims=True) / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return np.concatenate([own, drawn * length])
+    return np.concatenate([own, drawn * length]).astype(np.float16).astype(np.float32)
 
 
 def _mask(published: PublishedItems, condition: Conditions) -> Bools:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Floats, Int32s, Int64s
+from colisten.arrays import Floats, Halves, Int32s, Int64s
 from colisten.errors import IndexStoreError
 from colisten.listening.data import ListeningData
 from colisten.serving.index.layout import FILTERED_FIELDS, HGNN, TEXT, TOWERS
@@ -25,8 +25,8 @@ class PublishedItems:
 
     items: Int64s
     """[n] item numbers."""
-    vectors: Mapping[str, Floats]
-    """By name, as in `layout.VECTORS`: float32 [n, width]."""
+    vectors: Mapping[str, Floats | Halves]
+    """By name, as in `layout.VECTORS`: [n, width]."""
     sparse: Mapping[str, ItemMatrix]
     """By name: row j says what each item of a history adds to the score of the j-th published item."""
     table: pl.DataFrame
@@ -54,13 +54,13 @@ class PublishedItems:
 
 
 def published_items(
-    data: ListeningData, towers: Floats, hgnn: Floats, text: Floats, matrices: Mapping[str, ItemMatrix]
+    data: ListeningData, towers: Halves, hgnn: Floats, text: Floats, matrices: Mapping[str, ItemMatrix]
 ) -> PublishedItems:
     """Collect the items that are not retired, their vectors and payloads.
 
     Args:
         data: the listening data that the vectors were trained on.
-        towers: float32 [items, dim], from the item tower.
+        towers: float16 [items, width], from the user encoder.
         hgnn: float32 [items, dim], from the graph network.
         text: float32 [items, width], from the sentence encoder; zeros for an item without any text.
         matrices: sparse item–item matrices [items, items] of the user encoder.
@@ -68,7 +68,7 @@ def published_items(
     Raises:
         IndexStoreError: the vectors are of other items than the data or not all finite, or there is nothing to publish.
     """
-    vectors = {TOWERS: towers, HGNN: hgnn, TEXT: text}
+    vectors: dict[str, Floats | Halves] = {TOWERS: towers, HGNN: hgnn, TEXT: text}
     for name, rows in vectors.items():
         if len(rows) != len(data.items):
             raise IndexStoreError(
@@ -89,6 +89,6 @@ def published_items(
     return PublishedItems(items, kept, sparse, payload.with_columns(pl.col(pl.Date).dt.to_string("%Y-%m-%d")))
 
 
-def _rows(rows: Floats, items: Int64s) -> Floats:
+def _rows(rows: Floats | Halves, items: Int64s) -> Floats | Halves:
     """The rows of these items; where no item is left out they are not copied and stay memory-mapped."""
-    return np.ascontiguousarray(rows if len(items) == len(rows) else rows[items], np.float32)
+    return rows if len(items) == len(rows) else rows[items]

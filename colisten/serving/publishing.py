@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 
+import numpy as np
 from safetensors.numpy import save_file
 
 from colisten.errors import IndexStoreError
@@ -81,7 +82,7 @@ def publish_items(
         with progress.task("publishing", len(published)) as task:
             for start in range(0, len(published), _UPLOAD_BATCH):
                 rows = slice(start, start + _UPLOAD_BATCH)
-                vectors = {vector: values[rows] for vector, values in published.vectors.items()}
+                vectors = {vector: values[rows].astype(np.float32) for vector, values in published.vectors.items()}
                 sparse = {vector: matrix.rows(rows) for vector, matrix in published.sparse.items()}
                 draft.upload(published.items[rows], vectors, sparse, published.payloads(start, start + _UPLOAD_BATCH))
                 task.advance(len(published.items[rows]))

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colisten.arrays import Bools, Floats, Int32s, Int64s
+from colisten.arrays import Bools, Floats, Halves, Int32s, Int64s
 from colisten.ragged import contains, spans
 from colisten.serving.index.collection import Collection, Conditions, Hits
 from colisten.serving.index.layout import TOWERS
 from colisten.serving.payload_index import PayloadIndex
+from colisten.towers.item_matrix import SparseScores
 from colisten.towers.user_vectors import UserVectors
 
 _QUERIES_AT_ONCE = 256
 _HITS_AT_ONCE = 200_000
 _ITEM = 0xFFFFFFFF
-_ROUNDING = 1e-4
+_FURTHER = 16
+"""Hits beyond those needed, since the engine rounds queries to half precision and may order near scores otherwise."""
+_ROUNDING = 1e-3
 """Relative difference between the engine's and NumPy's sums that no item may be lost by."""
 
 
@@ -56,8 +59,8 @@ class ItemSource:
     """What a ranking is made from."""
 
     collection: Collection
-    item_vectors: Floats
-    """[items, dim] the vectors of the collection, for items that a sparse part adds to."""
+    item_vectors: Halves
+    """[items, dim] the vectors of the collection, for exact scores."""
     payload_index: PayloadIndex
 
 
@@ -70,7 +73,7 @@ def rank(source: ItemSource, users: UserVectors, excluded: ExcludedItems, k: int
     The search asks for k + excluded items and drops the excluded ones afterwards. That is exact, and four times as
     fast as excluding them in the query: the engine scores together only queries that differ in nothing but the vector.
     """
-    limits = k + np.bincount(excluded.users, minlength=len(users))
+    limits = k + _FURTHER + np.bincount(excluded.users, minlength=len(users))
     items = np.full((len(users), k), -1, np.int64)
     scores = np.full((len(users), k), -np.inf, np.float32)
     for rows in _batches(limits):
@@ -93,45 +96,61 @@ def _best(
 ) -> tuple[Int64s, Floats]:
     """The `k` best items of each user, [users, k], by the sum of dense and sparse scores; `excluded` are keys."""
     owners, places = np.nonzero(hits.items >= 0)
-    keys = owners << 32 | hits.items[owners, places]
-    kept = ~contains(excluded, keys)
-    keys, dense = keys[kept], hits.scores[owners[kept], places[kept]]
-    totals = dense + users.sparse.of(keys)
-    further = _further(source, hits, users, keys, totals, k, conditions)
-    further = further[~contains(excluded, further)]
-    whole = users.dot(source.item_vectors, further >> 32, further & _ITEM) + users.sparse.of(further)
-    return _first(np.concatenate([keys, further]), np.concatenate([totals, whole]), len(users), k)
+    listed = owners << 32 | hits.items[owners, places]
+    keys = listed[~contains(excluded, listed)]
+    scores = _scores(source, users, keys, users.sparse.of(keys))
+    further = users.sparse.where(_may_be_best(users.sparse, hits, keys, scores, k))
+    further = further.where(~contains(np.sort(listed), further.keys) & ~contains(excluded, further.keys))
+    further = further.where(source.payload_index.satisfying(further.items, conditions))
+    promising = np.zeros(len(further.keys), bool)
+    promising[_order(further.keys, further.values, k)] = True
+    keys, scores = _joined(source, users, keys, scores, further.where(promising))  # raises what the others must reach
+    rest = further.where(~promising & _may_be_best(further, hits, keys, scores, k))
+    return _first(*_joined(source, users, keys, scores, rest), len(users), k)
 
 
-def _further(
-    source: ItemSource, hits: Hits, users: UserVectors, keys: Int64s, totals: Floats, k: int, conditions: Conditions
-) -> Int64s:
-    """Keys of items with a sparse score, besides those found, that may be among the best `k`.
+def _scores(source: ItemSource, users: UserVectors, keys: Int64s, sparse: Floats) -> Floats:
+    """[n] the whole score of each of these (user, item), whose sparse scores are given."""
+    return users.dot(source.item_vectors, keys >> 32, keys & _ITEM) + sparse
 
-    The dense score of an item is at most that of the first hit: with too small a sparse score it cannot reach the
+
+def _joined(
+    source: ItemSource, users: UserVectors, keys: Int64s, scores: Floats, further: SparseScores
+) -> tuple[Int64s, Floats]:
+    more = _scores(source, users, further.keys, further.values)
+    return np.concatenate([keys, further.keys]), np.concatenate([scores, more])
+
+
+def _may_be_best(further: SparseScores, hits: Hits, keys: Int64s, scores: Floats, k: int) -> Bools:
+    """[n] which of these items may be among the best `k`, beside those found, if they are not among the hits.
+
+    The dense score of such an item is at most that of the first hit: with too small a sparse score it cannot reach the
     `k`-th best of those found, however its dense score is.
     """
-    _, best = _first(keys, totals, len(users), k)
+    _, best = _first(keys, scores, len(hits.items), k)
     found_some = hits.items[:, 0] >= 0
     highest = np.where(found_some, hits.scores[:, 0], 0)
     enough = np.where(found_some, best[:, -1] - highest - _ROUNDING * (1 + np.abs(highest)), np.inf)
-    sparse = users.sparse
-    found = sparse.keys[sparse.values > enough[sparse.owners]]
-    found = found[~contains(np.sort(keys), found)]
-    return found[source.payload_index.satisfying(found & _ITEM, conditions)]
+    return np.asarray(further.values > enough[further.owners])
 
 
 def _first(keys: Int64s, scores: Floats, users: int, k: int) -> tuple[Int64s, Floats]:
     """The first `k` items of each user [users, k] by score, equal ones by number; -1 and −inf where there are fewer."""
-    order = np.lexsort((keys & _ITEM, -scores, keys >> 32))
+    order = _order(keys, scores, k)
     owners = keys[order] >> 32
     place = np.arange(len(order)) - np.searchsorted(owners, owners)
-    kept = place < k
     items = np.full((users, k), -1, np.int64)
     best = np.full((users, k), -np.inf, np.float32)
-    items[owners[kept], place[kept]] = keys[order[kept]] & _ITEM
-    best[owners[kept], place[kept]] = scores[order[kept]]
+    items[owners, place] = keys[order] & _ITEM
+    best[owners, place] = scores[order]
     return items, best
+
+
+def _order(keys: Int64s, scores: Floats, k: int) -> Int64s:
+    """Places of the `k` best of each user, best first, equal ones by number; users in their order."""
+    order = np.lexsort((keys & _ITEM, -scores, keys >> 32))
+    owners = keys[order] >> 32
+    return order[np.arange(len(order)) - np.searchsorted(owners, owners) < k]
 
 
 def _batches(limits: Int64s) -> Iterator[Int64s]:

@@ -12,6 +12,7 @@ import polars as pl
 from safetensors.numpy import save_file
 
 from colisten.arrays import Floats
+from colisten.towers.half_precision import halved, rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import LinearModel
@@ -56,10 +57,11 @@ def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
     A part of weight zero for all users is left out of the vectors.
     """
     counting = [name for name in chosen["warm"] if chosen["warm"][name] or chosen["cold"][name]]
-    parts = {name: fitted.item_vectors(name).astype(np.float32) for name in counting}
+    parts = {name: rounded(fitted.item_vectors(name).astype(np.float32)) for name in counting}
+    vectors, scale = halved(np.concatenate(list(parts.values()), axis=1))
     with replacing_folder(out) as draft:
-        save_file(_tensors(fitted, parts), draft / "towers.safetensors")
-        save_file({"vectors": np.concatenate(list(parts.values()), axis=1)}, draft / "items.safetensors")
+        save_file(_tensors(fitted, parts) | {"scale": scale}, draft / "towers.safetensors")
+        save_file({"vectors": vectors}, draft / "items.safetensors")
         save_file(_arrays(fitted.matrices()), draft / "sparse.safetensors")
         _edges(fitted.linear).write_parquet(draft / "weights.parquet")
         write_json(draft / "spec.json", _spec(fitted, parts, chosen))
@@ -71,7 +73,8 @@ def _tensors(fitted: FittedTowers, parts: Mapping[str, Floats]) -> dict[str, Any
     among = inputs.is_target if inputs.is_target.any() else np.ones_like(inputs.is_target)
     for name, vectors in parts.items():
         spread = Spread.of(vectors, among)
-        tensors |= {f"covariance.{name}": spread.covariance, f"mean.{name}": spread.mean}
+        tensors |= {f"{field}.{name}": getattr(spread, field) for field in ("covariance", "mean")}
+        tensors[f"item_vectors.{name}"] = vectors if name != "towers" else vectors[:0]  # which no sparse scores go with
     if "towers" in parts:
         layers = {name: value.numpy() for name, value in fitted.run.model.state_dict().items()}
         tensors |= layers | {"content": features.content}

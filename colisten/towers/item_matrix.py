@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from colisten.arrays import Floats, Floats64, Int32s, Int64s
+from colisten.arrays import Bools, Floats, Floats64, Int32s, Int64s
 from colisten.listening.pairs import UserItemPairs
 from colisten.ragged import offsets, spans
 
@@ -56,11 +56,14 @@ class SparseScores:
         owners = np.repeat(np.arange(len(users)), ends - starts)
         return SparseScores(owners << 32 | self.items[places], self.values[places])
 
+    def where(self, chosen: Bools) -> SparseScores:
+        """Some of the scores."""
+        return SparseScores(self.keys[chosen], self.values[chosen])
+
     def times(self, factors: Floats) -> SparseScores:
         """Each user's scores by that user's factor [users] ≥ 0; what becomes zero is dropped."""
         values = self.values * factors[self.owners]
-        kept = values > 0
-        return SparseScores(self.keys[kept], values[kept])
+        return SparseScores(self.keys, values).where(values > 0)
 
 
 NO_SCORES = SparseScores(np.empty(0, np.int64), np.empty(0, np.float32))
@@ -145,18 +148,19 @@ def _sum(
         rows, owners = pairs.items[chosen], pairs.users[chosen] - first
         lengths = matrix.indptr[rows + 1] - matrix.indptr[rows]
         places = spans(matrix.indptr[rows], lengths)
-        keys.append(np.repeat(owners * catalogue, lengths) + matrix.items[places])
+        columns = matrix.items[places]
+        keys.append(columns if last - first == 1 else np.repeat(owners * catalogue, lengths) + columns)
         values.append(matrix.weights[places])
     key, value = np.concatenate(keys), np.concatenate(values)
     cells = (last - first) * catalogue
     if cells <= _TABLE * len(key):
         table = np.bincount(key, value, minlength=cells)
-        found = np.flatnonzero(table)
+        found = np.flatnonzero(table > 0)
         total = table[found].astype(np.float32)
     else:
-        summed = _sorted_sum(key, value)
+        summed = _sorted_sum(key.astype(np.int64), value)
         found, total = summed.keys, summed.values
-    owner, item = np.divmod(found, max(catalogue, 1))
+    owner, item = np.divmod(found, max(catalogue, 1)) if last - first > 1 else (0, found)
     return SparseScores((owner + first) << 32 | item, total)
 
 

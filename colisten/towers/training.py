@@ -17,6 +17,7 @@ from colisten.settings import Settings
 from colisten.towers.export import FittedTowers, export
 from colisten.towers.features.item_features import content_of
 from colisten.towers.features.popularity import HALF_LIVES, log_popularity
+from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.model import LinearOptions, fit_linear
 from colisten.towers.selection.greedy_search import GreedySearch
@@ -84,7 +85,7 @@ def train_towers(
         embeddings: float32 [items, width ≥ 0], item embeddings of the graph network.
         embed_histories: gives the embeddings that validation works with: its hidden pairs are in no edge of theirs.
         settings: what to train, and from which seed.
-        out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float32 [items, dim]).
+        out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float16 [items, width]).
         progress: advanced by every epoch.
     """
     inputs = TowerInputs.of(data, text, embeddings, settings)
@@ -162,8 +163,9 @@ def _choose_half_life(inputs: TowerInputs, split: ValidationSplit, task: Ranking
 
 
 def for_everybody(popular: Floats, task: RankingTask) -> Scorer:
-    """The same scores `popular` [items] for all users."""
-    return lambda some: np.tile(popular[task.candidates], (len(task.warm[some]), 1))
+    """The same scores `popular` [items] for all users, as they are served: rounded to half precision."""
+    scores = rounded(popular[task.candidates, None])[:, 0]
+    return lambda some: np.tile(scores, (len(task.warm[some]), 1))
 
 
 def _finish(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from colisten.arrays import Bools, Codes, Floats, Int64s
+from colisten.arrays import Bools, Codes, Floats, Halves, Int64s
 from colisten.errors import WorkdirError
 from colisten.listening.histories import UserHistories
 from colisten.towers.features.bags import BagLayout
@@ -22,7 +22,7 @@ from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart, Weak
 from colisten.towers.tensors import mapped
 from colisten.towers.user_vectors import Spread, UserVectors, one_after_the_other, side_by_side
 
-FORMAT = 4
+FORMAT = 5
 _USERS_AT_ONCE = 4096
 
 
@@ -34,13 +34,13 @@ class UserEncoder:
     parts: Mapping[str, Part]
     """In the order in which they lie in the vectors."""
     spreads: Mapping[str, Spread]
-    columns: Mapping[str, Floats]
-    """[items, width of the part] its columns of `item_vectors`."""
     warm: Mapping[str, float]
     """Weight of each part for users with some event of the target type."""
     cold: Mapping[str, float]
-    item_vectors: Floats
+    item_vectors: Halves
     """[items, width] memory-mapped."""
+    scale: Floats
+    """[width] what the columns of `item_vectors` were divided by."""
     matrices: Mapping[str, ItemMatrix]
     """Sparse item–item matrices, memory-mapped, by name; empty where no part is sparse."""
     is_target: Bools
@@ -61,25 +61,20 @@ class UserEncoder:
         if spec.get("format") != FORMAT:
             raise WorkdirError(f"Another version of Colisten trained the towers in {folder}: run `colisten run` again.")
         tensors = mapped(folder / "towers.safetensors")
-        item_vectors = mapped(folder / "items.safetensors")["vectors"]
         sparse = mapped(folder / "sparse.safetensors")
         is_target = tensors["group_of"] == 0 if spec["has_target"] else np.zeros(len(tensors["group_of"]), bool)
         among = is_target if spec["has_target"] else ~is_target
-        ends = np.cumsum(list(spec["widths"].values())).tolist()
-        columns = {
-            name: item_vectors[:, end - width : end]
-            for (name, width), end in zip(spec["widths"].items(), ends, strict=True)
-        }
+        parts = {name: _part(name, spec, tensors, is_target) for name in spec["widths"]}
         matrices = {
             name: ItemMatrix(*(sparse[f"{name}.{field}"] for field in ("indptr", "items", "weights")))
             for name in dict.fromkeys(key.rpartition(".")[0] for key in sparse)
         }
         return cls(
-            {name: _part(name, spec, tensors, is_target) for name in columns},
-            {name: Spread(tensors[f"covariance.{name}"], tensors[f"mean.{name}"], among) for name in columns},
-            columns,
+            parts,
+            {name: _spread(name, tensors, among) for name in parts},
             **spec["weights"],
-            item_vectors=item_vectors,
+            item_vectors=mapped(folder / "items.safetensors")["vectors"],
+            scale=tensors["scale"],
             matrices=matrices,
             is_target=is_target,
             signals=spec["bags"]["signals"],
@@ -100,11 +95,6 @@ class UserEncoder:
             return self._encode(histories)
         everyone = np.arange(len(histories))
         return one_after_the_other([self._encode(histories.take(everyone[i : i + _USERS_AT_ONCE])) for i in starts])
-
-    def encode_part(self, name: str, histories: UserHistories) -> UserVectors:
-        """One part alone, scaled to scores of variance 1 over the target's items."""
-        vectors = self._part(name, self._learned(histories))
-        return vectors.times(self._scale(name, vectors))
 
     def sparse_queries(self, history: UserHistories) -> dict[str, tuple[Int64s, Floats]]:
         """Indices and values, by the name of a sparse vector of the index, whose dot products with those of the items
@@ -131,7 +121,7 @@ class UserEncoder:
         for name in self.parts:
             vectors = self._part(name, histories)
             parts.append(vectors.times(self._scale(name, vectors) * self._weights(name, warm)))
-        return side_by_side(parts)
+        return side_by_side(parts, self.scale)
 
     def _part(self, name: str, histories: UserHistories) -> UserVectors:
         part = self.parts[name]
@@ -140,11 +130,16 @@ class UserEncoder:
 
     def _scale(self, name: str, vectors: UserVectors) -> Floats:
         """[users] what the scores of a part are multiplied by to have variance 1."""
-        return self.spreads[name].scale(vectors, self.columns[name])
+        return self.spreads[name].scale(vectors)
 
     def _weights(self, name: str, warm: Bools) -> Floats:
         """[users] of a part."""
         return np.where(warm, self.warm[name], self.cold[name]).astype(np.float32)
+
+
+def _spread(name: str, tensors: Mapping[str, Any], among: Bools) -> Spread:
+    covariance, mean, item_vectors = (tensors[f"{field}.{name}"] for field in ("covariance", "mean", "item_vectors"))
+    return Spread(covariance, mean, item_vectors, among)
 
 
 def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_target: Bools) -> Part:

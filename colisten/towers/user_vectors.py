@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colisten.arrays import Bools, Floats, Floats64, Int64s
+from colisten.arrays import Bools, Floats, Floats64, Halves, Int64s
 from colisten.ragged import offsets
 from colisten.towers.item_matrix import NO_SCORES, SparseScores, merged
 
@@ -28,15 +28,17 @@ class UserVectors:
 
     def take(self, users: Int64s) -> UserVectors:
         """Some of the users, in the order given."""
+        if len(self) == len(users) == 1:
+            return self
         return UserVectors(self.dense[users], self.sparse.take(users))
 
     def times(self, factors: Floats) -> UserVectors:
         """Each user's scores by that user's factor [users] ≥ 0."""
         return UserVectors(self.dense * factors[:, None], self.sparse.times(factors))
 
-    def scores(self, item_vectors: Floats, items: Int64s) -> Floats:
+    def scores(self, item_vectors: Floats | Halves, items: Int64s) -> Floats:
         """[users, n] of each of these items, `item_vectors` [items, width] being those of all."""
-        scores: Floats = self.dense @ item_vectors[items].T
+        scores: Floats = self.dense @ item_vectors[items].astype(np.float32).T
         place = np.full(len(item_vectors), -1)
         place[items] = np.arange(len(items))
         column = place[self.sparse.items]
@@ -44,19 +46,20 @@ class UserVectors:
         scores[self.sparse.owners[here], column[here]] += self.sparse.values[here]
         return scores
 
-    def dot(self, item_vectors: Floats, owners: Int64s, items: Int64s) -> Floats:
+    def dot(self, item_vectors: Floats | Halves, owners: Int64s, items: Int64s) -> Floats:
         """[n] dense part of the score of each of these (user, item)."""
         found = np.empty(len(items), np.float32)
         for start in range(0, len(items), _ROWS_AT_ONCE):
             some = slice(start, start + _ROWS_AT_ONCE)
-            np.einsum("ij,ij->i", item_vectors[items[some]], self.dense[owners[some]], out=found[some])
+            rows = item_vectors[items[some]].astype(np.float32, copy=False)
+            np.einsum("ij,ij->i", rows, self.dense[owners[some]], out=found[some])
         return found
 
 
-def side_by_side(parts: Sequence[UserVectors]) -> UserVectors:
-    """The sum of the parts' scores."""
+def side_by_side(parts: Sequence[UserVectors], scale: Floats) -> UserVectors:
+    """The sum of the parts' scores, for item vectors that were divided by `scale` [width]."""
     dense = np.concatenate([part.dense for part in parts], axis=1)
-    return UserVectors(dense, merged([part.sparse for part in parts]))
+    return UserVectors(dense * scale, merged([part.sparse for part in parts]))
 
 
 def one_after_the_other(users: Sequence[UserVectors]) -> UserVectors:
@@ -75,6 +78,8 @@ class Spread:
     """[width, width] of the vectors of those items: u covariance uᵀ is the variance of the dense scores of u."""
     mean: Floats
     """[width]"""
+    item_vectors: Floats
+    """[items, width] of all items; none is needed for users without sparse scores."""
     among: Bools
     """[items] those items."""
 
@@ -85,9 +90,9 @@ class Spread:
         mean = chosen.mean(axis=0)
         chosen -= mean
         covariance = chosen.T @ chosen / len(chosen)
-        return cls(covariance.astype(np.float32), mean.astype(np.float32), among)
+        return cls(covariance.astype(np.float32), mean.astype(np.float32), item_vectors, among)
 
-    def variance(self, vectors: UserVectors, item_vectors: Floats) -> Floats64:
+    def variance(self, vectors: UserVectors) -> Floats64:
         """[users] variance of their scores over the items."""
         dense = vectors.dense.astype(np.float64)
         variance: Floats64 = np.einsum("ij,ij->i", dense @ self.covariance, dense)
@@ -96,15 +101,15 @@ class Spread:
             return variance
         owners, items = vectors.sparse.owners[counted], vectors.sparse.items[counted]
         values, items_in_all = vectors.sparse.values[counted].astype(np.float64), int(self.among.sum())
-        dot = vectors.dot(item_vectors, owners, items) - (dense @ self.mean)[owners]
+        dot = vectors.dot(self.item_vectors, owners, items) - (dense @ self.mean)[owners]
         first, second, crossed = (
             np.bincount(owners, weights, minlength=len(dense)) / items_in_all
             for weights in (values, values**2, values * dot)
         )
         return variance + second - first**2 + 2 * crossed
 
-    def scale(self, vectors: UserVectors, item_vectors: Floats) -> Floats:
+    def scale(self, vectors: UserVectors) -> Floats:
         """[users] what scores are multiplied by to have variance 1 over the items; zero for a user without any."""
-        variance = self.variance(vectors, item_vectors)
+        variance = self.variance(vectors)
         scale = np.where(variance > 1e-10, 1 / np.sqrt(np.maximum(variance, 1e-12)), 0)
         return scale.astype(np.float32)

@@ -21,11 +21,11 @@ from colisten.towers.item_matrix import summed_rows
 from colisten.towers.user_vectors import UserVectors
 from tests.serving.index.numpy_index import NumpyIndex
 from tests.serving.index.test_searching import fulfils
-from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, random_items, random_matrix, vectors
+from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, random_items, random_matrix
 
 ITEMS = 90
 WHAT = random_items(ITEMS, width=4)
-ALL = np.zeros((ITEMS, 4), np.float32)
+ALL = np.zeros((ITEMS, 4), np.float16)
 ALL[WHAT.items] = WHAT.vectors["towers"]
 MATRIX = random_matrix(ITEMS, 11)
 
@@ -59,7 +59,7 @@ conditions = st.builds(
 def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
     source: ItemSource, heard: list[set[int]], k: int, wanted: Conditions, hits: int, share: float, seed: int
 ) -> None:
-    dense = vectors(len(heard), 4, seed)
+    dense = np.random.default_rng(seed).standard_normal((len(heard), 4), dtype=np.float32)
     pairs = np.array([(user, item) for user, items in enumerate(heard) for item in sorted(items)], np.int64)
     owned = ExcludedItems(*pairs.reshape(-1, 2).T)
     sparse = summed_rows(len(heard), [(MATRIX, UserItemPairs(owned.users, owned.items))])
@@ -72,7 +72,9 @@ def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
     for user, items in enumerate(heard):
         mine = found.users == user
         fresh = allowed & ~np.isin(WHAT.items, sorted(items))
-        summed = ALL[WHAT.items] @ dense[user] + share * weights[sorted(items)].sum(axis=0)[WHAT.items]
+        summed = (
+            ALL[WHAT.items].astype(np.float32) @ dense[user] + share * weights[sorted(items)].sum(axis=0)[WHAT.items]
+        )
         scores = np.where(fresh, summed, -np.inf)
         best = np.sort(scores)[::-1][: min(k, int(fresh.sum()))]
         assert found.ranks[mine].tolist() == list(range(1, len(best) + 1))

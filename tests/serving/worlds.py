@@ -30,7 +30,9 @@ SIGNALS = ("stream", "follow", "preview")
 
 
 def vectors(count: int, width: int, seed: int) -> Floats:
-    return np.random.default_rng(seed).standard_normal((count, width), dtype=np.float32)
+    """Random, and such that half precision keeps them as they are."""
+    drawn = np.random.default_rng(seed).standard_normal((count, width))
+    return drawn.astype(np.float16).astype(np.float32)
 
 
 def texts(count: int, seed: int) -> Floats:

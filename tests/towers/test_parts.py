@@ -141,8 +141,8 @@ def test_scaled_scores_have_variance_one_and_no_score_stays_none() -> None:
     users = UserVectors(dense, sparse)
     spread = Spread.of(item_vectors, among)
     whole = users.scores(item_vectors, np.flatnonzero(among))
-    np.testing.assert_allclose(spread.variance(users, item_vectors), whole.var(axis=1), rtol=1e-4, atol=1e-8)
-    equal = users.times(spread.scale(users, item_vectors))
+    np.testing.assert_allclose(spread.variance(users), whole.var(axis=1), rtol=1e-4, atol=1e-8)
+    equal = users.times(spread.scale(users))
     found = equal.scores(item_vectors, np.flatnonzero(among)).std(axis=1)
     assert found == pytest.approx([1, 1, 1, 0, 1, 1], abs=1e-4)
 

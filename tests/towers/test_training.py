@@ -22,7 +22,7 @@ from colisten.settings import Settings, TowersSettings
 from colisten.towers.parts import TowerPart
 from colisten.towers.training import TowerSelection, train_towers
 from colisten.towers.two_tower.trainer import TrainingOptions
-from colisten.towers.user_encoder import UserEncoder
+from colisten.towers.user_encoder import FORMAT, UserEncoder
 from colisten.towers.user_vectors import UserVectors
 from tests.worlds import Event, plain_users
 
@@ -121,7 +121,7 @@ def test_encoding_needs_numpy_alone(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data")
     train(data, text, tmp_path / "towers")
     code = (
-        "import sys; from pathlib import Path; from colisten.towers.user_encoder import UserEncoder;"
+        "import sys; from pathlib import Path; from colisten.towers.user_encoder import FORMAT, UserEncoder;"
         f"UserEncoder.load(Path({str(tmp_path / 'towers')!r}));"
         "sys.exit(' '.join({'torch', 'polars', 'scipy', 'safetensors', 'pydantic'} & set(sys.modules)) or None)"
     )
@@ -133,7 +133,7 @@ def test_towers_of_another_version_are_told(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", users=30)
     train(data, text, tmp_path / "towers")
     spec = tmp_path / "towers/spec.json"
-    spec.write_text(spec.read_text().replace('"format": 4', '"format": 1'))
+    spec.write_text(spec.read_text().replace(f'"format": {FORMAT}', '"format": 1'))
     with pytest.raises(WorkdirError, match="run `colisten run`"):
         UserEncoder.load(tmp_path / "towers")
 

@@ -218,7 +218,10 @@ def _config(layout: Layout) -> edge.EdgeConfig:
 def _vector_params(name: str, width: int) -> edge.EdgeVectorParams:
     vector = VECTORS[name]
     distance = getattr(edge.Distance, DISTANCES[vector.metric])
-    return edge.EdgeVectorParams(width, distance, memory=edge.Memory.Cold if vector.on_disk else None)
+    datatype = edge.VectorStorageDatatype.Float16 if vector.half else None
+    return edge.EdgeVectorParams(
+        width, distance, datatype=datatype, memory=edge.Memory.Cold if vector.on_disk else None
+    )
 
 
 def _number(record: edge.Record) -> int:

@@ -26,10 +26,12 @@ class NamedVector:
     metric: Metric
     on_disk: bool = False
     """Read from disk when it is searched, not held in memory."""
+    half: bool = False
+    """Kept in half precision (float16); the engine rounds queries to it as well."""
 
 
 VECTORS: Mapping[str, NamedVector] = {
-    TOWERS: NamedVector("dot"),
+    TOWERS: NamedVector("dot", half=True),
     HGNN: NamedVector("cosine"),
     TEXT: NamedVector("cosine", on_disk=True),  # the widest, and most queries never search it
 }

@@ -207,7 +207,9 @@ class ServerIndex:
 
 def _vector_params(name: str, width: int) -> models.VectorParams:
     vector = VECTORS[name]
-    return models.VectorParams(size=width, distance=models.Distance(DISTANCES[vector.metric]), on_disk=vector.on_disk)
+    distance = models.Distance(DISTANCES[vector.metric])
+    datatype = models.Datatype.FLOAT16 if vector.half else None
+    return models.VectorParams(size=width, distance=distance, datatype=datatype, on_disk=vector.on_disk)
 
 
 def _filter(conditions: Conditions) -> models.Filter | None:

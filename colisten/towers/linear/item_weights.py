@@ -25,6 +25,7 @@ from scipy.sparse import csc_array, csr_array, hstack
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.progress import Progress
+from colisten.towers.half_precision import rounded
 from colisten.towers.linear.candidates import Candidates
 from colisten.towers.linear.coordinate_descent import non_negative_ridge
 
@@ -124,8 +125,9 @@ def item_weights(counts: CoCounts, given: Candidates, ridges: Sequence[Ridge], p
 
 def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64) -> csc_array:
     constants = share[given.columns] - (weights * share[given.near]).sum(axis=1)
+    constants = rounded(constants[:, None].astype(np.float32))
     rows = np.concatenate([given.near, np.full((len(given.columns), 1), items)], axis=1)
-    values = np.concatenate([weights, constants[:, None]], axis=1, dtype=np.float32)
+    values = np.concatenate([weights, constants], axis=1, dtype=np.float32)
     places = np.repeat(given.columns, rows.shape[1])
     whole = csc_array((values.ravel(), (rows.ravel(), places)), shape=(items + 1, items))
     whole.eliminate_zeros()

@@ -17,6 +17,7 @@ from colisten.progress import Progress
 from colisten.settings import TowersSettings
 from colisten.towers.features.popularity import freshness
 from colisten.towers.features.user_features import UserFeatures
+from colisten.towers.half_precision import rounded
 from colisten.towers.two_tower.examples import UserExamples
 from colisten.towers.two_tower.model import TwoTowers, in_batch_loss
 
@@ -175,10 +176,10 @@ class TwoTowerTrainer:
 
     @torch.inference_mode()
     def item_vectors(self, items: Int64s) -> Floats:
+        """As they are served: rounded to half precision."""
         self.model.eval()
         parts = [
             self.model.item(self.data.item_inputs(chunk, own=0))
             for chunk in np.array_split(items, len(items) // 65536 + 1)
         ]
-        vectors: Floats = torch.cat(parts).numpy()
-        return vectors
+        return rounded(torch.cat(parts).numpy())

@@ -78,7 +78,7 @@ def test_missing_points_fail_the_probe(index: Index) -> None:
         fewer = slice(0, len(what) - 1)
         draft.upload(
             what.items[fewer],
-            {name: rows[fewer] for name, rows in what.vectors.items()},
+            {name: rows[fewer].astype(np.float32) for name, rows in what.vectors.items()},
             {name: matrix.rows(fewer) for name, matrix in what.sparse.items()},
             what.payloads(0, len(what) - 1),
         )
@@ -99,7 +99,7 @@ def test_an_unfinished_draft_is_never_seen(index: Index) -> None:
 @pytest.mark.slow
 def test_identical_vectors_pass_the_probe_and_tie_by_number(index: Index) -> None:
     alike = random_items(300)
-    same = {name: np.ones_like(rows) for name, rows in alike.vectors.items()}
+    same = {name: np.ones_like(rows, np.float32) for name, rows in alike.vectors.items()}
     publish(index, replace(alike, vectors=same))
     collection = index.open()
     hits = collection.search("towers", same["towers"][:2], 10, EVERYTHING, collection.ef)

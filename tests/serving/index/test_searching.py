@@ -22,6 +22,10 @@ SOME = (
 )
 
 
+HALF = 2e-2
+"""What qdrant-client's own in-memory engine loses by adding in half precision."""
+
+
 def fulfils(what: PublishedItems, conditions: Conditions) -> Bools:
     """Row by row in Python: an oracle that shares nothing with the engine."""
     return np.array(
@@ -34,11 +38,15 @@ def fulfils(what: PublishedItems, conditions: Conditions) -> Bools:
     )
 
 
-def check(what: PublishedItems, scores: Floats, chosen: Bools, hits: Hits) -> None:
+def check(what: PublishedItems, scores: Floats, chosen: Bools, hits: Hits, rounding: float = 1e-5) -> None:
+    """The best by score, in order; items whose scores differ by less than `rounding` may change places."""
     for row, found, given in zip(np.where(chosen, scores, -np.inf), hits.items, hits.scores, strict=True):
         best = np.argsort(-row, kind="stable")[: min(len(found), int(chosen.sum()))]
-        assert found[: len(best)].tolist() == what.items[best].tolist()
-        np.testing.assert_allclose(given[: len(best)], row[best], rtol=1e-4, atol=1e-5)
+        listed = found[: len(best)]
+        assert len(set(listed.tolist())) == len(best)
+        reached = row[np.searchsorted(what.items, listed)]
+        np.testing.assert_allclose(reached, row[best], atol=rounding)
+        np.testing.assert_allclose(given[: len(best)], reached, rtol=1e-4, atol=rounding)
         assert (found[len(best) :] == -1).all()
         assert np.isneginf(given[len(best) :]).all()
 
@@ -52,16 +60,17 @@ def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
     users = vectors(5, 16, 9)
     cosine = what.vectors["hgnn"] / np.linalg.norm(what.vectors["hgnn"], axis=1, keepdims=True)
     taste = users[:, :8] / np.linalg.norm(users[:, :8], axis=1, keepdims=True)
+    texts = what.vectors["text"].astype(np.float32)
     for kinds, languages, genres in product(*SOME):
         conditions = Conditions(kinds, languages, genres)
         chosen = fulfils(what, conditions)
         assert collection.count(conditions) == chosen.sum()
         hits = collection.search("towers", users, 40, conditions, collection.ef)
-        check(what, users @ what.vectors["towers"].T, chosen, hits)
+        check(what, users @ what.vectors["towers"].T, chosen, hits, HALF)
         nearest = collection.search("hgnn", users[:, :8], 12, conditions, collection.ef)
         check(what, taste @ cosine.T, chosen, nearest)
-        read = collection.search("text", what.vectors["text"][3:5], 12, conditions, collection.ef)
-        check(what, what.vectors["text"][3:5] @ what.vectors["text"].T, chosen, read)
+        read = collection.search("text", texts[3:5], 12, conditions, collection.ef)
+        check(what, texts[3:5] @ texts.T, chosen, read)
 
 
 @pytest.mark.slow

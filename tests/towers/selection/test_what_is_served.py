@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,12 +87,17 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     assert encoder.item_vectors.shape[1] == SETTINGS.towers.dim + 3
     for part in PARTS:
         alone = next(mixed(seen, [{name: float(name == part) for name in PARTS}], slice(None)))
-        same(encoder.encode_part(part, asked).scores(encoder.columns[part], task.candidates), alone)
+        same(only(encoder, part).encode(asked).scores(encoder.item_vectors, task.candidates), alone)
     of_warm, of_cold = mixed(seen, [weights["warm"], weights["cold"]], slice(None))
     wanted = np.where(task.warm[:, None], of_warm, of_cold)
     same(encoder.encode(asked).scores(encoder.item_vectors, task.candidates), wanted)
     assert rates
     assert validation["warm"]["linear"] > 0
+
+
+def only(encoder: UserEncoder, part: str) -> UserEncoder:
+    weights = {name: float(name == part) for name in PARTS}
+    return replace(encoder, warm=weights, cold=weights)
 
 
 def same(served: Floats, seen: Floats) -> None:
