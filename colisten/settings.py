@@ -11,13 +11,24 @@ import difflib
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from colisten.errors import SettingsError
 from colisten.layers import Layer, merged, read_layers
 from colisten.recipes import PRESETS, Recipe
+from colisten.relations import BUILT_IN, CO_LISTENED, SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT, check_relations
 
 
 def _split(value: object) -> object:
@@ -70,8 +81,74 @@ class ListeningSettings(_Section):
     """Share of the catalogue's rows that may contradict an earlier row of the same item: they are set aside."""
 
 
+class RelationSettings(_Section):
+    """A relation between items beside `co_listened`, written as its name and options: `editors_list:5:graph_only`."""
+
+    name: str
+    cap: int = Field(10, ge=1)
+    """Edges kept of an item, relation and neighbour's type, strongest first."""
+    directed: bool = False
+    """Source and destination mean something, as in "is the sequel of"."""
+    graph_only: bool = False
+    """It lies in Neo4j for curators and reasons, and enters neither the model nor the score."""
+
+    @property
+    def built_in(self) -> bool:
+        """Whether its edges are computed, not brought by the platform."""
+        return self.name in BUILT_IN
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.name == CO_LISTENED:
+            raise SettingsError("graph.relations lists what there is beside co_listened, whose cap is graph.top_k.")
+        if self.directed and self.built_in:
+            raise SettingsError(f"The relation {self.name} is the same both ways: leave out its option 'directed'.")
+        return self
+
+    @classmethod
+    def parse(cls, word: str) -> RelationSettings:
+        """Read a relation as it is written.
+
+        Raises:
+            SettingsError: an option is unknown or there twice.
+        """
+        name, *words = (part.strip() for part in word.split(":"))
+        options: dict[str, int | bool] = {}
+        for option in words:
+            key = "cap" if option.isdecimal() else option
+            if key not in ("cap", "directed", "graph_only") or key in options or option == "cap":
+                raise SettingsError(
+                    f"The relation {word!r} cannot be read at {option!r}: behind its name come, parted by ':', a whole "
+                    "number (edges kept of an item), 'directed' and 'graph_only', each at most once."
+                )
+            options[key] = int(option) if key == "cap" else True
+        return cls.model_validate({"name": name, **options})
+
+    def __str__(self) -> str:
+        usual = RelationSettings.model_fields
+        cap = [str(self.cap)] if self.cap != usual["cap"].default else []
+        return ":".join([self.name, *cap, *(name for name in ("directed", "graph_only") if getattr(self, name))])
+
+
+def _parsed(value: object) -> object:
+    return RelationSettings.parse(value) if isinstance(value, str) else value
+
+
+def _told_apart(relations: tuple[RelationSettings, ...]) -> tuple[RelationSettings, ...]:
+    names = [relation.name for relation in relations]
+    check_relations([*names, *(name for name in BUILT_IN if name not in names)])
+    return relations
+
+
+Relations = Annotated[
+    tuple[Annotated[RelationSettings, BeforeValidator(_parsed), PlainSerializer(str)], ...],
+    BeforeValidator(_split),
+    AfterValidator(_told_apart),
+]
+
+
 class GraphSettings(_Section):
-    """How listening becomes edges."""
+    """How listening, the catalogue and a platform's own relations become edges."""
 
     min_listeners: int = Field(1, ge=1)
     """Shared listeners that an edge needs (1 in the paper)."""
@@ -80,6 +157,10 @@ class GraphSettings(_Section):
     top_k: int | None = Field(None, ge=0)
     """Edges kept per item and edge type, strongest first; 0 keeps all (the paper); none: 10 or
     5, selected on validation."""
+    relations: Relations = tuple(RelationSettings(name=name) for name in (SAME_SERIES, SAME_CREATOR, SIMILAR_TEXT))
+    """Relations beside `co_listened`: built-in ones (leave one out to do without) and those of the table `relations`.
+    Behind a name, parted by `:` in any order: edges kept of an item, relation and neighbour's type (10); `directed`,
+    of a relation of your own; `graph_only`, for curators and reasons, never in the model or the score."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What computes the edges."""
     memory_mb: int = Field(2048, ge=128)

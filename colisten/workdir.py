@@ -2,7 +2,7 @@
 
 W/colisten.json      format number: a folder of another version is refused, never half-read
 W/settings.json      the settings of the last run, without secrets
-W/listening/         checked interactions, items, users; rejected rows
+W/listening/         checked interactions, items, users, relations; rejected rows
 W/edges/             the co-listening edges as Parquet
 W/neo4j/             the managed server: data, logs, password (0600)
 W/features/          text vectors, cached by content
@@ -30,7 +30,7 @@ from typing import Any, Self
 
 from colisten.errors import WorkdirError
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the layout changes so that an older or newer Colisten would misread it."""
 
 

@@ -19,7 +19,7 @@ TOWERS = ("features", "two_tower", "linear", "selection")
 """The rooms within `towers`; its own files put them together and are imported by none of them but `selection`."""
 FOUNDATION = {
     "arrays", "compiled", "cores", "errors", "extras", "figures", "layers", "progress", "ragged", "recipes",
-    "settings", "workdir",
+    "relations", "settings", "workdir",
 }  # fmt: skip
 """Files beside the rooms that import no room."""
 

@@ -1,9 +1,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from colisten.errors import SettingsError
-from colisten.settings import Settings, keys
+from colisten.relations import BUILT_IN
+from colisten.settings import RelationSettings, Settings, keys
 from colisten.workdir import write_json
 
 
@@ -41,6 +44,49 @@ def test_names_are_given_with_commas() -> None:
 def test_a_wrong_setting_is_one_sentence(word: str, said: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.load([word])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_relations_are_words_with_options() -> None:
+    words = "same_series, same_creator:20,sequel_of:directed,editors_list:graph_only:5"
+    relations = Settings.load([f"graph.relations={words}"]).graph.relations
+    assert relations == (
+        RelationSettings(name="same_series"), RelationSettings(name="same_creator", cap=20),
+        RelationSettings(name="sequel_of", directed=True),
+        RelationSettings(name="editors_list", cap=5, graph_only=True),
+    )  # fmt: skip
+    assert [relation.built_in for relation in relations] == [True, True, False, False]
+    assert Settings.load(["graph.relations="]).graph.relations == ()
+    assert [str(relation) for relation in Settings().graph.relations] == [*BUILT_IN[1:]]
+    assert Settings.usual("paper").graph.relations == ()
+
+
+names = st.lists(st.sampled_from(["same_series", "similar_text", "sequel_of", "list_a", "b2"]), unique=True)
+
+
+@given(names=names, cap=st.integers(1, 99), directed=st.booleans(), graph_only=st.booleans())
+def test_relations_are_kept_as_they_are_written(names: list[str], cap: int, directed: bool, graph_only: bool) -> None:
+    relations = tuple(
+        RelationSettings(name=name, cap=cap, directed=directed and name not in BUILT_IN, graph_only=graph_only)
+        for name in names
+    )
+    words = ",".join(map(str, relations))
+    settings = Settings.load([f"graph.relations={words}"])
+    assert settings.graph.relations == relations
+    assert settings.to_keep() == {"graph": {"relations": [str(relation) for relation in relations]}}
+    assert Settings.model_validate(settings.to_keep()) == settings
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("sequel_of:direct", "cannot be read at 'direct'"), ("a:1:2", "'2'"), ("a:directed:directed", "'directed'"),
+     ("a:-1", "'-1'"), ("a:0", "greater than or equal to 1"), ("Sequel", "small letters"), ("a,a", "told apart"),
+     ("same", "told apart"), ("same_series:directed", "same both ways"), ("co_listened", "graph.top_k")],
+)  # fmt: skip
+def test_a_relation_that_cannot_be_is_one_sentence(words: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load([f"graph.relations={words}"])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 

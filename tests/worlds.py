@@ -14,21 +14,25 @@ from colisten.workdir import write_json
 
 Event = tuple[int, int, int, int | None]
 """(user, item, signal code, timestamp)"""
+Relation = tuple[int, int, str, float]
+"""(source item, destination item, relation, weight)"""
 Columns = Mapping[str, Sequence[object] | pl.Series]
 ITEMS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "item": pl.Int32, "item_id": pl.String, "item_type": pl.String, "row": pl.Int32, "title": pl.String,
     "description": pl.String, "language": pl.String, "genres": pl.List(pl.String), "creators": pl.List(pl.String),
-    "published": pl.Date, "retired": pl.Boolean,
+    "published": pl.Date, "series": pl.String, "series_position": pl.Float32, "retired": pl.Boolean,
 }  # fmt: skip
 INTERACTIONS = {
     "user": pl.Int32, "item": pl.Int32, "signal": pl.UInt8, "timestamp": pl.Int64, "value": pl.Float32,
 }  # fmt: skip
+RELATIONS = {"src": pl.Int32, "dst": pl.Int32, "relation": pl.String, "weight": pl.Float32}
 REJECTED = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
 
 
 def write_listening(
     folder: Path, item_types: Sequence[str], events: Sequence[Event], *, items: Columns | None = None,
-    users: pl.DataFrame | None = None, signals: Sequence[str] = ("stream", "follow"), strong: int = 1,
+    users: pl.DataFrame | None = None, relations: Sequence[Relation] = (),
+    signals: Sequence[str] = ("stream", "follow"), strong: int = 1,
 ) -> ListeningData:  # fmt: skip
     """Write `folder` and open it.
 
@@ -38,6 +42,7 @@ def write_listening(
         events: the interactions, in any order; of equal ones, one is kept.
         items: item columns in place of the defaults: an id, a title, nothing else known, still in the catalogue.
         users: columns `user`, `user_id`, `taste`, features; None: those of the events and before them, with an id only.
+        relations: the platform's own, in any order.
         signals: names of the signals, strong ones first.
         strong: how many of them are strong.
     """
@@ -48,8 +53,11 @@ def write_listening(
     catalogue.write_parquet(folder / "items.parquet")
     table.write_parquet(folder / "users.parquet")
     interactions.sort("user", "timestamp", "item", "signal").write_parquet(folder / "interactions.parquet")
+    related = pl.DataFrame(relations, RELATIONS, orient="row").sort("relation", "src", "dst")
+    related.write_parquet(folder / "relations.parquet")
     pl.DataFrame(schema=REJECTED).write_parquet(folder / "rejected.parquet")
     counts = {"interactions": len(interactions), "items": len(catalogue), "users": len(table), "rejected": 0}
+    counts["relations"] = len(related)
     absent = {"retired": int(catalogue["retired"].sum()), "duplicates": len(events) - len(interactions)}
     summary = {
         "item_types": catalogue["item_type"].unique(maintain_order=True).to_list(),

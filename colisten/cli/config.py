@@ -34,16 +34,17 @@ def config(workdir: Path | None, overrides: tuple[str, ...], style: str | None) 
 
 def _rows(section: BaseModel, usual: BaseModel, layers: Sequence[Layer], prefix: str) -> Iterator[dict[str, object]]:
     for name, field in type(section).model_fields.items():
-        key, value, recipe = prefix + name, getattr(section, name), getattr(usual, name)
+        key, value = prefix + name, getattr(section, name)
         if isinstance(value, BaseModel):
-            yield from _rows(value, recipe, layers, f"{key}.")
+            yield from _rows(value, getattr(usual, name), layers, f"{key}.")
         else:
             source = next((layer.source for layer in layers if layer.has(key)), "default")
             yield {
-                "key": key, "value": _plain(value), "from": source, "default": _plain(recipe),
+                "key": key, "value": _plain(section, name), "from": source, "default": _plain(usual, name),
                 "means": field.description,
             }  # fmt: skip
 
 
-def _plain(value: object) -> object:
-    return "set" if isinstance(value, SecretStr) else value
+def _plain(section: BaseModel, name: str) -> object:
+    """The value as it would be written, of a secret only whether it is set."""
+    return "set" if isinstance(getattr(section, name), SecretStr) else section.model_dump(mode="json")[name]

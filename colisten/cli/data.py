@@ -69,16 +69,25 @@ def import_(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
     "--per-user", type=float, metavar="ITEMS",
     help="Mean number of different items that a user streams; by default what comes of the item types, about 19.",
 )  # fmt: skip
-def synth(out: Path, users: int, audiobooks: int, podcasts: int, seed: int, per_user: float | None) -> None:
+@click.option(
+    "--followers", type=click.FloatRange(0, 1), default=0, show_default=True, metavar="SHARE",
+    help="Share of the users who go on with series and creators.",
+)  # fmt: skip
+def synth(
+    out: Path, users: int, audiobooks: int, podcasts: int, seed: int, per_user: float | None, followers: float
+) -> None:
     """Write synthetic listening data to OUT, with the true preferences behind it in OUT/truth.
 
     \b
     colisten data synth world/ --users 5000
     colisten data synth sparse/ --users 15000 --audiobooks 30000 --podcasts 30000 --per-user 11
+    colisten data synth series/ --followers 0.5
     """
     from colisten.listening.synth.world import make_world
 
-    make_world(out, users=users, audiobooks=audiobooks, podcasts=podcasts, seed=seed, per_user=per_user)
+    make_world(
+        out, users=users, audiobooks=audiobooks, podcasts=podcasts, seed=seed, per_user=per_user, followers=followers
+    )
 
 
 @data.command()

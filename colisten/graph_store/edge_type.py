@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import product
 from typing import NamedTuple
 
-from colisten.errors import SettingsError
+from colisten.relations import CO_LISTENED as CO_LISTENED
 
-CO_LISTENED = "co_listened"
-"""The relation of two items with listeners in common: what supervision is drawn from."""
 RELATIONS = (CO_LISTENED,)
 """Every relation that the graph may hold."""
-
-
-def check_relations(relations: Sequence[str]) -> None:
-    """Relationship types begin with the relation's name, so no name may be the beginning of another.
-
-    Raises:
-        SettingsError: a name is no word of small letters, digits and underscores, or cannot be told from another one.
-    """
-    for name in relations:
-        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-            raise SettingsError(f"The relation {name!r} is not written in small letters, digits and underscores.")
-        longer = [other for other in relations if other.startswith(f"{name}_")]
-        if longer or list(relations).count(name) > 1:
-            other = longer[0] if longer else name
-            raise SettingsError(f"The relations {name!r} and {other!r} cannot be told apart: rename one of them.")
 
 
 class EdgeType(NamedTuple):

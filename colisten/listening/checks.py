@@ -13,6 +13,7 @@ import duckdb
 from colisten.errors import DataError
 from colisten.listening.contract import (
     ITEMS,
+    RELATIONS,
     USERS,
     Column,
     Table,
@@ -24,6 +25,7 @@ from colisten.listening.contract import (
 )  # fmt: skip
 from colisten.listening.files import FILE, LINE
 from colisten.listening.raw import Raw, one_row
+from colisten.relations import BUILT_IN, NAME
 
 _YEAR_2100 = 4_102_444_800
 NO_ITEM = "item_id is not in the catalogue"
@@ -32,6 +34,8 @@ OTHER_TYPE_BEFORE = "item_type is another than in an earlier import (a new type 
 REPEATED = "user_id was there before"
 SAME_ITEM = "the same row was there before"
 OTHER_ROW = "item_id was there before, with other values"
+UNDECLARED = "relation is not declared in graph.relations"
+SAME_RELATION = "the same relation of the same items is there with at least this weight"
 LONGEST_ID = 8164
 """Bytes that an id may have: Neo4j indexes no longer ones."""
 
@@ -71,8 +75,7 @@ def check_users(db: duckdb.DuckDBPyConnection, raw: Raw) -> dict[str, str]:
     """
     features = {name: kind for name, kind in raw.columns.items() if name.lower() not in USERS.column_names}
     if not raw.columns:
-        db.execute("CREATE TABLE checked_users (user_id VARCHAR, taste FLOAT[], file VARCHAR, line BIGINT, "
-                   f"unread {_UNREAD}, reason VARCHAR, row VARCHAR)")  # fmt: skip
+        _without_rows(db, USERS)
         return {}
     again = f"row_number() OVER (PARTITION BY user_id ORDER BY {quoted(FILE)}, {quoted(LINE)}) > 1"
     rules = [*_basic_rules(USERS, raw.columns), (REPEATED, again)]
@@ -81,6 +84,47 @@ def check_users(db: duckdb.DuckDBPyConnection, raw: Raw) -> dict[str, str]:
     _check(db, USERS, raw.columns, rules, extra=extra)
     _leave_out_odd_tastes(db)
     return {name: _feature(db, name, kind, typed=raw.typed) for name, kind in features.items()}
+
+
+def check_related_items(
+    db: duckdb.DuckDBPyConnection, raw: Raw, *, declared: Sequence[str], taste: Sequence[str]
+) -> None:
+    """Fill `checked_relations`, with the items `src` and `dst`; needs `numbered_items`.
+
+    Of rows with the same items and relation, the first with the greatest weight is kept; no weight is 1.
+    """
+    if not raw.columns:
+        _without_rows(db, RELATIONS, ("src", "dst"))
+        return
+    weight = RELATIONS.columns[-1]
+    unread = [(_unreadable(weight), _is_unread(weight, raw.columns))] if weight.name in raw.columns else []
+    ends = [
+        rule
+        for end in ("src", "dst")
+        for rule in (
+            (f"{end}_item_id is not in the catalogue", f"{end}_id IS NULL"),
+            (f"{end}_item_id is of a taste type, which is not in the graph", f"{end} IS NULL"),
+        )
+    ]
+    of_pair = (
+        f"OVER (PARTITION BY src, dst, relation, first_reason IS NULL ORDER BY coalesce(weight, 1) DESC, "
+        f"{quoted(FILE)}, {quoted(LINE)})"
+    )
+    known = _catalogue(taste)
+    _check(
+        db, RELATIONS, raw.columns,
+        [*_basic_rules(RELATIONS, raw.columns), *unread,
+         ("weight is not above 0 and at most 1", "weight <= 0 OR weight > 1"),
+         ("relation has the name of a built-in one", _is_one_of("relation", BUILT_IN)),
+         ("relation is not a word of small letters, digits and underscores",
+          f"NOT regexp_full_match(relation, {literal(NAME)})"),
+         (UNDECLARED, f"NOT {_is_one_of('relation', declared)}"), *ends,
+         ("an item is related to itself", "src = dst")],
+        late=[(SAME_RELATION, f"row_number() {of_pair} > 1")],
+        join=f"LEFT JOIN (SELECT item AS src, item_id AS src_id FROM ({known})) ON src_item_id = src_id "
+        f"LEFT JOIN (SELECT item AS dst, item_id AS dst_id FROM ({known})) ON dst_item_id = dst_id",
+        joined=("src", "dst"),
+    )  # fmt: skip
 
 
 def check_interactions(
@@ -109,11 +153,28 @@ def check_interactions(
     _check(
         db, table, columns, [(reason, f"NOT {is_ignored} AND ({condition})") for reason, condition in rules],
         extra=[f"{is_ignored} AS ignored"],
-        join="LEFT JOIN (SELECT item, item_id AS known_id, item_type AS catalogue_type FROM numbered_items "
-        "WHERE NOT retired UNION ALL SELECT NULL, item_id, item_type FROM checked_items "
-        f"WHERE reason IS NULL AND {is_taste}) ON item_id = known_id",
+        join="LEFT JOIN (SELECT item, item_id AS known_id, item_type AS catalogue_type "
+        f"FROM ({_catalogue(taste)})) ON item_id = known_id",
         joined=("item",),
     )  # fmt: skip
+
+
+def _catalogue(taste: Sequence[str]) -> str:
+    """SQL of today's items (item, item_id, item_type); `item` is null for those of a `taste` type."""
+    return (
+        "SELECT item, item_id, item_type FROM numbered_items WHERE NOT retired UNION ALL "
+        f"SELECT NULL, item_id, item_type FROM checked_items WHERE reason IS NULL AND {_is_one_of('item_type', taste)}"
+    )
+
+
+def _without_rows(db: duckdb.DuckDBPyConnection, table: Table, items: Sequence[str] = ()) -> None:
+    """Fill `checked_<table>` for a table that is not there; `items`: columns of item numbers."""
+    own = [f"{column.name} {column.kind.sql_type}" for column in table.columns]
+    numbers = [f"{name} INTEGER" for name in items]
+    db.execute(
+        f"CREATE TABLE checked_{table.name} ({', '.join([*own, *numbers])}, file VARCHAR, line BIGINT, "
+        f"unread {_UNREAD}, reason VARCHAR, row VARCHAR)"
+    )
 
 
 def _check(

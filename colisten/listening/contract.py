@@ -74,6 +74,8 @@ TEXT = Kind(
     "text", "VARCHAR", {"text": "{c}", "integer": "{c}", "fraction": "{c}", "bytes": values.BYTES}, fallible=False
 )
 TITLE = replace(TEXT, forms={**TEXT.forms, "text": values.COMPOSED, "bytes": values.COMPOSED.format(c=values.BYTES)})
+_NAME = f"nullif({values.COMPOSED.format(c=values.TRIMMED)}, '')"
+NAME = replace(TEXT, forms={**TEXT.forms, "text": _NAME, "bytes": _NAME.format(c=values.BYTES)})
 TEXTS = Kind(
     "a list of text", "VARCHAR[]", {"text": values.SPLIT_LIST, "texts": values.LIST, "numbers": values.LIST},
     fallible=False,
@@ -109,12 +111,24 @@ ITEMS = Table(
         Column("genres", TEXTS),
         Column("creators", TEXTS),
         Column("published", DATE),
+        Column("series", NAME),
+        Column("series_position", NUMBER),
     ),
 )
 USERS = Table(
     "users", (Column("user_id", IDENTIFIER, required=True), Column("taste", NUMBERS)), required=False, extra=True
 )
-TABLES = (ITEMS, USERS, INTERACTIONS)
+RELATIONS = Table(
+    "relations",
+    (
+        Column("src_item_id", IDENTIFIER, required=True),
+        Column("dst_item_id", IDENTIFIER, required=True),
+        Column("relation", IDENTIFIER, required=True),
+        Column("weight", NUMBER),
+    ),
+    required=False,
+)
+TABLES = (ITEMS, USERS, RELATIONS, INTERACTIONS)
 
 
 def quoted(name: str) -> str:

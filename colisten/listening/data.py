@@ -24,9 +24,12 @@ class ListeningData:
       null, `value` float32 or null; ordered by user, then time.
     - `items.parquet`: `item` int32 (= its place in the file; over all types, kept for life), `item_id`, `item_type`,
       `row` int32 (dense within its type, kept for life), `title`, `description`, `language`, `genres`, `creators`,
-      `published`, `retired` (no longer in the catalogue: keeps its rows, is never recommended).
+      `published`, `series`, `series_position` float32, `retired` (no longer in the catalogue: keeps its rows, is never
+      recommended).
     - `users.parquet`: `user` int32 (= its place in the file), `user_id`, `taste` list[float32] or null, then one column
       per feature of the users table, numeric or text. All users with an interaction or a row in that table.
+    - `relations.parquet`: `src` int32, `dst` int32 (two different items of today's catalogue), `relation` (declared in
+      `graph.relations`, not built in), `weight` float32 in (0, 1]; ordered by relation, src, dst; no row twice.
     - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
     - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
       `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors);
@@ -67,6 +70,10 @@ class ListeningData:
         return pl.read_parquet(self.root / "users.parquet", glob=False)
 
     @cached_property
+    def relations(self) -> pl.DataFrame:
+        return pl.read_parquet(self.root / "relations.parquet", glob=False)
+
+    @cached_property
     def item_types(self) -> tuple[str, ...]:
         """All item types, in the order of their codes."""
         return tuple(self.summary["item_types"])
@@ -102,6 +109,7 @@ class ListeningData:
         return int(self.summary["strong"])
 
     def digest(self) -> str:
-        """A short hash of the three tables and of the meaning of signal codes; all files are read for it."""
-        tables = file_digest(*(self.root / f"{name}.parquet" for name in ("interactions", "items", "users")))
+        """A short hash of the four tables and of the meaning of signal codes; all files are read for it."""
+        names = ("interactions", "items", "users", "relations")
+        tables = file_digest(*(self.root / f"{name}.parquet" for name in names))
         return hashlib.sha256(json.dumps([tables, self.signals, self.strong]).encode()).hexdigest()[:16]

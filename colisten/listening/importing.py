@@ -38,7 +38,7 @@ def import_data(source: str, out: Path, settings: Settings, progress: Progress) 
 
 
 def _write(checked: Staged, draft: Path, earlier: Path, settings: Settings, progress: Progress) -> None:
-    with progress.task("writing", 4) as task:
+    with progress.task("writing", 5) as task:
         _save(checked, "FROM numbered_items ORDER BY item", draft / "items.parquet")
         task.advance(note="items")
         _number_users(checked)
@@ -52,6 +52,13 @@ def _write(checked: Staged, draft: Path, earlier: Path, settings: Settings, prog
             draft / "users.parquet",
         )
         task.advance(note="users")
+        _save(
+            checked,
+            "SELECT src, dst, relation, coalesce(weight, 1)::FLOAT AS weight FROM checked_relations "
+            "WHERE reason IS NULL ORDER BY relation, src, dst",
+            draft / "relations.parquet",
+        )
+        task.advance(note="relations")
         _save(checked, _interactions(settings), draft / "interactions.parquet")
         task.advance(note="interactions")
         _save(
@@ -90,7 +97,7 @@ def _interactions(settings: Settings) -> str:
 
 def _summary(checked: Staged, draft: Path, settings: Settings) -> dict[str, object]:
     rows = {name: checked.number(f"SELECT count(*) FROM read_parquet({literal(str(draft / f'{name}.parquet'))})")
-            for name in ("interactions", "items", "users", "rejected")}  # fmt: skip
+            for name in ("interactions", "items", "users", "relations", "rejected")}  # fmt: skip
     kept = checked.number(
         "SELECT count(*) FROM checked_interactions WHERE reason IS NULL AND NOT ignored AND item IS NOT NULL"
     )
@@ -118,6 +125,8 @@ def _report(data: ListeningData, progress: Progress) -> None:
     progress.say(
         f"{counts['interactions']:,} interactions of {counts['users']:,} users with {counts['items']:,} items."
     )
+    if counts["relations"]:
+        progress.say(f"{counts['relations']:,} relations between items.")
     for reason, rows in data.summary["rejected"].items():
         progress.say(f"Set aside {rows:,} rows: {reason} (see {data.root / 'rejected.parquet'}).")
     for value, times in data.summary["unread"].items():

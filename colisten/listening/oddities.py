@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 
-from colisten.listening.contract import ITEMS, TEXT, TEXTS, TITLE, form_of, literal, quoted
+from colisten.listening.checks import UNDECLARED
+from colisten.listening.contract import ITEMS, NAME, TEXT, TEXTS, TITLE, form_of, literal, quoted
 from colisten.listening.raw import Raw, one_row
 from colisten.listening.times import time_warnings
 from colisten.listening.values import MISSING_WORDS
+from colisten.settings import RelationSettings
 
 _USED = "checked_interactions WHERE reason IS NULL AND NOT ignored"
 _WORDS = "(" + ", ".join(map(literal, MISSING_WORDS)) + ")"
 _NOBODY = "(" + ", ".join(map(literal, (*map(str.lower, MISSING_WORDS), "undefined", "unknown", "anonymous"))) + ")"
+_LISTED = 5
 _PACKED = r"[\[\]{};|]|\S, ?\S"
 
 
-def oddities(db: duckdb.DuckDBPyConnection, raw: Mapping[str, Raw]) -> list[str]:
+def oddities(db: duckdb.DuckDBPyConnection, raw: Mapping[str, Raw], relations: Sequence[RelationSettings]) -> list[str]:
     """Warnings about the checked tables, one sentence each."""
     return [
         *_nobodies(db),
         *_missing_words(db, raw[ITEMS.name].columns),
         *_packed_lists(db),
+        *_undeclared(db, relations),
         *time_warnings(db),
         *_no_pairs(db),
     ]
@@ -42,7 +46,7 @@ def _nobodies(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
 def _missing_words(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> Iterator[str]:
     """Texts of items that say there is none: they were read as missing."""
     for column in ITEMS.columns:
-        if column.kind not in (TEXT, TITLE, TEXTS) or form_of(columns.get(column.name, "other")) != "text":
+        if column.kind not in (TEXT, TITLE, NAME, TEXTS) or form_of(columns.get(column.name, "other")) != "text":
             continue
         word = f"{quoted(column.name)}::VARCHAR"
         rows, first = one_row(db, f"SELECT count(*), min({word}) FROM raw_items WHERE {word} IN {_WORDS}")
@@ -61,6 +65,21 @@ def _packed_lists(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
         )
         if rows:
             yield f"{rows:,} values of {name} look like packed lists, such as {first!r}: part its values by |."
+
+
+def _undeclared(db: duckdb.DuckDBPyConnection, declared: Sequence[RelationSettings]) -> Iterator[str]:
+    found = db.execute(
+        f"SELECT relation, count(*) AS rows FROM checked_relations WHERE reason = {literal(UNDECLARED)} "
+        "GROUP BY relation ORDER BY rows DESC, relation"
+    ).fetchall()
+    if found:
+        counted = ", ".join(f"{name!r} ({rows:,} rows)" for name, rows in found[:_LISTED])
+        more = f" and {len(found) - _LISTED:,} more" if len(found) > _LISTED else ""
+        names = ",".join([*map(str, declared), *(name for name, _ in found[:_LISTED])])
+        yield (
+            f"relations has {counted}{more}, which no setting declares, so they are left out: declare what you want to "
+            f"use, for example --set graph.relations={names}."
+        )
 
 
 def _no_pairs(db: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -12,7 +12,7 @@ from colisten.listening.data import ListeningData
 
 def with_interactions(data: ListeningData, interactions: pl.LazyFrame, folder: Path) -> ListeningData:
     """Write `interactions` (columns as in `ListeningData`) into the existing `folder`, with all else as in `data`."""
-    for name in ("items.parquet", "users.parquet", "summary.json"):
+    for name in ("items.parquet", "users.parquet", "relations.parquet", "summary.json"):
         copyfile(data.root / name, folder / name)
     interactions.sink_parquet(folder / "interactions.parquet")
     return ListeningData(folder)

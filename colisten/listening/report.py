@@ -31,6 +31,8 @@ class DataReport:
     """Usable interactions per item type."""
     signals: Mapping[str, int]
     """Usable interactions per signal; ignored signals are not among them."""
+    relations: Mapping[str, int]
+    """Usable rows per relation."""
     ignored: int
     rejected: Mapping[str, int]
     """Rows set aside per reason, most first."""
@@ -64,7 +66,7 @@ def check_data(source: str, settings: Settings, progress: Progress) -> DataRepor
 def _report(checked: Staged) -> DataReport:
     read = {name: checked.number(f"SELECT count(*) FROM checked_{name}") + checked.number(
         f"SELECT count(*) FROM rejected WHERE table_name = '{name}' AND broken"
-    ) for name in ("interactions", "items", "users")}  # fmt: skip
+    ) for name in ("interactions", "items", "users", "relations")}  # fmt: skip
     first, last = one_row(checked.db, f"SELECT min(timestamp), max(timestamp) {_USED}")
     return DataReport(
         rows=read,
@@ -75,6 +77,9 @@ def _report(checked: Staged) -> DataReport:
         items=_counts(checked, "SELECT item_type, count(*) FROM numbered_items GROUP BY item_type"),
         interactions=_counts(checked, f"SELECT item_type, count(*) {_USED} GROUP BY item_type"),
         signals=_counts(checked, f"SELECT signal, count(*) {_USED} GROUP BY signal"),
+        relations=_counts(
+            checked, "SELECT relation, count(*) FROM checked_relations WHERE reason IS NULL GROUP BY relation"
+        ),
         ignored=checked.number("SELECT count(*) FROM checked_interactions WHERE ignored"),
         rejected=checked.rejected,
         first=first,

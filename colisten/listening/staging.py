@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from colisten.listening import checks, dataset_checks, numbering
-from colisten.listening.contract import INTERACTIONS, ITEMS, TABLES, USERS
+from colisten.listening.contract import INTERACTIONS, ITEMS, RELATIONS, TABLES, USERS
 from colisten.listening.files import Source
 from colisten.listening.oddities import oddities
 from colisten.listening.raw import database, one_row, open_table
@@ -24,8 +24,9 @@ from colisten.settings import Settings
 class Staged:
     """A checked source.
 
-    `db` holds `checked_items`, `checked_users`, `checked_interactions` (all rows, with `reason`), `numbered_items`
-    (what items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: the line is no CSV row).
+    `db` holds `checked_items`, `checked_users`, `checked_relations`, `checked_interactions` (all rows, with `reason`),
+    `numbered_items` (what items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: the line
+    is no CSV row).
     """
 
     db: duckdb.DuckDBPyConnection
@@ -78,6 +79,9 @@ def staged(
         task.advance(note="items")
         features = checks.check_users(db, raw[USERS.name])
         task.advance(note="users")
+        declared = [relation.name for relation in settings.graph.relations if not relation.built_in]
+        checks.check_related_items(db, raw[RELATIONS.name], declared=declared, taste=settings.taste_types)
+        task.advance(note="relations")
         interactions, unit = with_unit(db, INTERACTIONS, raw[INTERACTIONS.name].columns)
         checks.check_interactions(
             db,
@@ -89,4 +93,4 @@ def staged(
         dataset_checks.check_signals(db, settings)
         task.advance(note="interactions")
         collect_rejected(db)
-        yield Staged(db, features, [*([unit] if unit else []), *oddities(db, raw)])
+        yield Staged(db, features, [*([unit] if unit else []), *oddities(db, raw, settings.graph.relations)])

@@ -13,10 +13,11 @@ def _run(context: Context) -> str:
 
 def _source_files(context: Context) -> object:
     """Every file of the source with its version (size, time, etag)."""
+    from colisten.listening.contract import TABLES
     from colisten.listening.files import Source
 
     source = Source.open(context.source)
-    files = [path for table in ("interactions", "items", "users") for path in source.files(table)]
+    files = [path for table in TABLES for path in source.files(table.name)]
     return [(path, source.system.ukey(path)) for path in files]
 
 
@@ -24,7 +25,7 @@ STAGE = Stage(
     "listening",
     "Reading listening data",
     depends_on=(),
-    settings=("signals.*", "taste_types", "target", "listening.conflicting_items"),
+    settings=("signals.*", "taste_types", "target", "listening.conflicting_items", "graph.relations"),
     ignores=("listening.memory_mb",),
     other_inputs=_source_files,
     run=_run,

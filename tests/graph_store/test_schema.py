@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from neo4j import Driver
 
 from colisten.errors import SettingsError
-from colisten.graph_store.edge_type import CO_LISTENED, RELATIONS, EdgeType, check_relations
+from colisten.graph_store.edge_type import CO_LISTENED, RELATIONS, EdgeType
 from colisten.graph_store.schema import ITEM, ensure_schema, label_of, quoted, relationship_of
+from colisten.relations import check_relations
 
 ODD = ["a_b", "c", "a", "b_c", "A_B", "a b", "ab", "item", "co_listening_graph", "", "`", "``", "a__b", "книга", "a1",
        "a_1", "Item", 'x"y', "x'y", "x}) DETACH DELETE n //"]  # fmt: skip

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tests.listening.sources import Importer, event
-from tests.worlds import Columns, Event, plain_users, write_listening
+from tests.worlds import Columns, Event, Relation, plain_users, write_listening
 
 TYPES = ["audiobook", "audiobook", "podcast"]
 EVENTS: list[Event] = [(0, 0, 0, 5), (0, 1, 1, 6), (1, 0, 2, None), (1, 2, 1, 3), (2, 0, 0, 9), (2, 0, 0, 11)]
@@ -22,6 +22,7 @@ class Changes(TypedDict, total=False):
     events: Sequence[Event]
     items: Columns
     users: pl.DataFrame
+    relations: Sequence[Relation]
     signals: Sequence[str]
     strong: int
 
@@ -40,6 +41,7 @@ def test_streams_are_the_strong_interactions(tmp_path: Path) -> None:
         {"events": [*EVENTS, (2, 2, 0, 12)]},
         {"items": {"title": ["other", "Title 1", "Title 2"]}},
         {"users": plain_users(4)},
+        {"relations": [(0, 1, "sequel_of", 0.5)]},
         {"strong": 1},
         {"signals": ("stream", "play", "preview")},
     ],

@@ -40,7 +40,7 @@ def test_a_listener_called_nothing(importer: Importer, word: str) -> None:
     assert found.listeners == {word: 2, "u": 2}
 
 
-@pytest.mark.parametrize("column", ["title", "description", "language", "genres", "creators"])
+@pytest.mark.parametrize("column", ["title", "description", "language", "genres", "creators", "series"])
 @pytest.mark.parametrize("word", MISSING_WORDS)
 def test_words_for_nothing_are_missing(importer: Importer, column: str, word: str) -> None:
     importer.write(pairs(), items=[row | {column: word} for row in ITEMS])

@@ -178,6 +178,60 @@ def test_worlds_stay_what_they_are(tmp_path: Path) -> None:
     assert digest == "50d630bed334deabb99b3df2cd2c4ada56789dc49a9d7f34d672e97c568ef3ee"
 
 
+def test_series_are_those_that_titles_name(world: Path) -> None:
+    items = pl.read_parquet(world / "items.parquet")
+    named = items["title"].str.extract_groups(r"\((?<series>The .+ Series), Book (?<series_position>\d+)\)$").struct
+    assert items["series"].equals(named.field("series"))
+    assert items["series_position"].equals(named.field("series_position").cast(pl.Float32))
+    assert 0.15 < items.filter(pl.col("item_type") == "audiobook")["series"].is_not_null().to_numpy().mean() < 0.35
+    assert items.filter(pl.col("item_type") == "podcast")["series"].is_null().all()
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A world in which half of the people follow."""
+    out = tmp_path_factory.mktemp("followed") / "world"
+    make_world(out, followers=0.5)
+    return out
+
+
+def test_followers_go_on_to_the_next_volume(followed: Path) -> None:
+    """Of the volumes streamed in the first half, to which a next one belongs, how many did the next one come after?"""
+    truth, key = true_preferences(followed), ["series", "creators", "series_position"]
+    assert truth.follows.mean() == pytest.approx(0.5, abs=0.05)
+    volumes = pl.read_parquet(followed / "items.parquet", columns=["item_id", *key]).drop_nulls("series")
+    following = volumes.with_columns(pl.col("series_position") - 1).rename({"item_id": "next"})
+    events = pl.read_parquet(followed / "interactions.parquet").filter(pl.col("signal") == "stream")
+    first = events.group_by("user_id", "item_id").agg(start=pl.col("timestamp").min())
+    early = first.filter(pl.col("start") < events["timestamp"].to_numpy().min() + DAYS / 2 * SECONDS)
+    pairs = early.join(volumes, on="item_id").join(following, on=key)
+    later = first.select("user_id", next="item_id", then="start")
+    went_on = pairs.join(later, on=["user_id", "next"], how="left").with_columns(
+        goes_on=(pl.col("then") > pl.col("start")).fill_null(value=False)
+    )
+    people = pl.DataFrame({"user_id": truth.user_ids, "follows": truth.follows})
+    rates = dict(went_on.join(people, on="user_id").group_by("follows").agg(pl.col("goes_on").mean()).iter_rows())
+    assert rates[True] > 2.5 * rates[False]
+
+
+def test_followers_stay_with_creators(followed: Path) -> None:
+    truth = true_preferences(followed)
+    creators = pl.read_parquet(followed / "items.parquet", columns=["item_id", "item_type", "creators"])
+    podcasts = creators.filter(pl.col("item_type") == "podcast").with_columns(pl.col("creators").list.first())
+    events = pl.read_parquet(followed / "interactions.parquet").filter(pl.col("signal") == "stream")
+    heard = events.unique(["user_id", "item_id"]).join(podcasts, on="item_id")
+    people = pl.DataFrame({"user_id": truth.user_ids, "follows": truth.follows})
+    each = heard.group_by("user_id", "creators").len().join(people, on="user_id")
+    of_one = dict(each.group_by("follows").agg(pl.col("len").mean()).iter_rows())
+    assert of_one[True] - 1 > 1.5 * (of_one[False] - 1)
+
+
+def test_following_changes_neither_the_catalogue_nor_the_people(world: Path, followed: Path) -> None:
+    for name in ("items", "users"):
+        assert (world / f"{name}.parquet").read_bytes() == (followed / f"{name}.parquet").read_bytes()
+    assert not true_preferences(world).follows.any()
+
+
 @pytest.fixture(scope="module")
 def sparse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small world that is made as those are that have many items."""

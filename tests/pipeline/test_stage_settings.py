@@ -23,7 +23,7 @@ SMALL = (
     "towers.minutes=.05",
 )  # fmt: skip
 OTHER = {
-    "listening.conflicting_items": ".2",
+    "listening.conflicting_items": ".2", "graph.relations": "same_series,sequel_of:directed",
     "signals.ignored": "skip", "signals.strong": "stream,finish", "signals.weak": "follow,preview",
     "taste_types": "music", "graph.top_k": "3", "graph.engine": "spark", "neo4j.uri": "bolt://elsewhere:7687",
     "neo4j.password": "secret", "gnn.model": "models:HGT", "gnn.aggregate": "max", "gnn.loss": "margin",

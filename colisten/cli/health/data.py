@@ -39,7 +39,8 @@ def check_data(folder: Workdir) -> Iterator[Finding]:
 def _rejected(data: ListeningData) -> Iterator[Finding]:
     counts, reasons = data.summary["counts"], data.summary["rejected"]
     found = f"{counts['interactions']:,} interactions of {counts['users']:,} users with {counts['items']:,} items"
-    share = counts["rejected"] / max(1, counts["rejected"] + counts["interactions"])
+    kept = counts["interactions"] + counts["relations"]
+    share = counts["rejected"] / max(1, counts["rejected"] + kept)
     if share > _MANY:
         found += f"; {share:.0%} of the rows were set aside, most often because {next(iter(reasons))}"
     yield _unless(share > _MANY, "data", found, f"look at {data.root / 'rejected.parquet'}")

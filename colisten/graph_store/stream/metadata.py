@@ -8,9 +8,10 @@ import numpy as np
 
 from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import RELATIONS, check_relations
+from colisten.graph_store.edge_type import RELATIONS
 from colisten.graph_store.schema import GRAPH, ITEM, prefix_of, quoted
 from colisten.graph_store.stream.bolt import Reader, ranges
+from colisten.relations import check_relations
 
 _AT_ONCE = 5_000
 

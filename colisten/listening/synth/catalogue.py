@@ -62,6 +62,10 @@ class Catalogue:
     """[items] log popularity."""
     day: Floats
     """[items] day of publication; 0 or less: there from the start."""
+    creator: Int64s
+    """[items] a number for each creator; creators stay with one type."""
+    next_volume: Int64s
+    """[items] the next volume of the item's series, −1 where there is none."""
     table: pl.DataFrame
     """The items file."""
 
@@ -90,8 +94,9 @@ def make_catalogue(types: Sequence[ItemType], themes: Floats, days: int, rng: np
     language = rng.choice(len(LANGUAGES), size=count, p=[0.64, 0.14, 0.12, 0.10])
     table = _table(types, type_of, theme, author, language, day, rng)
     return Catalogue(
-        tuple(types), type_of, position, language, popularity.astype(np.float32), day.astype(np.float32), table
-    )
+        tuple(types), type_of, position, language, popularity.astype(np.float32), day.astype(np.float32), author,
+        _next_volumes(author, table), table,
+    )  # fmt: skip
 
 
 def _authors(type_of: Int64s, theme: Int64s, rng: np.random.Generator) -> Int64s:
@@ -104,6 +109,16 @@ def _authors(type_of: Int64s, theme: Int64s, rng: np.random.Generator) -> Int64s
     return author
 
 
+def _next_volumes(author: Int64s, table: pl.DataFrame) -> Int64s:
+    """Volumes of a creator's series are numbered in the order of the items."""
+    volumes = np.flatnonzero(table["series_position"].is_not_null().to_numpy())
+    volumes = volumes[np.argsort(author[volumes], kind="stable")]
+    following = np.full(len(author), -1)
+    same = author[volumes[1:]] == author[volumes[:-1]]
+    following[volumes[:-1][same]] = volumes[1:][same]
+    return following
+
+
 def _table(
     types: Sequence[ItemType], type_of: Int64s, theme: Int64s, author: Int64s, language: Int64s,
     day: Floats64, rng: np.random.Generator,
@@ -114,20 +129,23 @@ def _table(
     series = [series_name(THEMES[about], rng) if rng.random() < 0.25 else None for about in theme[first_item]]
     volumes = [0] * len(names)
     writer = _Writer(len(author), rng)
-    titles, descriptions = [], []
+    titles, descriptions, positions = [], [], []
     for kind, about, by in zip(type_of.tolist(), theme.tolist(), author.tolist(), strict=True):
         show = types[kind].show
         volumes[by] += 1
-        part = f"{series[by]}, Book {volumes[by]}" if series[by] and not show else None
+        positions.append(volumes[by] if series[by] and not show else None)
+        part = f"{series[by]}, Book {volumes[by]}" if positions[-1] else None
         blurb = writer.write(about, names[by], part, show)
         titles.append(blurb.title)
         descriptions.append(blurb.description)
     kinds = [types[kind].name for kind in type_of.tolist()]
+    named = [series[by] if position else None for by, position in zip(author.tolist(), positions, strict=True)]
     return pl.DataFrame({
         "item_id": [f"{kind}-{place:06d}" for place, kind in enumerate(kinds)], "item_type": kinds, "title": titles,
         "description": descriptions, "language": [LANGUAGES[place] for place in language.tolist()],
         "genres": [THEMES[about].genre for about in theme.tolist()], "creators": [names[by] for by in author.tolist()],
         "published": np.datetime64(BEGIN, "D") + np.floor(day).astype("timedelta64[D]"),
+        "series": pl.Series(named, dtype=pl.String), "series_position": pl.Series(positions, dtype=pl.Float32),
     }).with_columns(pl.concat_list("genres"), pl.concat_list("creators"))  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from colisten.arrays import Bools, Floats, Int64s
 from colisten.errors import SettingsError
 from colisten.listening.synth.catalogue import Catalogue
 from colisten.listening.synth.drawing import draw
+from colisten.listening.synth.following import Following
 from colisten.listening.synth.people import People
 
 PERIODS = 4
@@ -86,22 +87,28 @@ def choose(
     by_period = [preferences(catalogue, people, days, period) for period in range(PERIODS)]
     for kind in range(len(catalogue.types)):
         items = np.flatnonzero(catalogue.type_of == kind)
+        following = Following.among(catalogue, items)
         listeners = users[people.adopted[:, kind] < days]
         at_once = max(1, min(_USERS_AT_ONCE, _CELLS_AT_ONCE // len(items)))
         for start in range(0, len(listeners), at_once):
             block = listeners[start : start + at_once]
             taken: list[tuple[Int64s, Int64s]] = []
+            followed = np.zeros((2, 0), np.int64)
             for preferred, span in zip(by_period, _spans(days), strict=True):
                 streamed, considered = _counts(people, span, kind, block, float(considered_only[kind]), rng)
                 scores = preferred.of(block, kind, items)
+                following.add(scores, *followed)
                 scores[:, catalogue.day[items] >= span[1]] = -np.inf
                 for earlier in taken:
                     scores[earlier] = -np.inf
                 row, place, rank = draw(scores, considered, rng)
                 taken.append((row, place))
+                is_streamed = rank < streamed[row]
+                led_on = is_streamed & people.follows[block[row]]
+                followed = np.concatenate([followed, (row[led_on], place[led_on])], axis=1)
                 earliest = np.maximum(people.adopted[block[row], kind], catalogue.day[items[place]])
                 latest = np.full(len(row), span[1], np.float32)
-                yield Choices(block[row], items[place], rank < streamed[row], np.maximum(span[0], earliest), latest)
+                yield Choices(block[row], items[place], is_streamed, np.maximum(span[0], earliest), latest)
 
 
 def _spans(days: int) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from colisten.arrays import Floats, Floats64, Int64s
+from colisten.arrays import Bools, Floats, Floats64, Int64s
 from colisten.listening.synth.catalogue import DIM, LANGUAGES, ItemType
 from colisten.listening.synth.phrases import THEMES
 
@@ -33,12 +33,20 @@ class People:
     """[users, types] day of the first stream of the type; the number of days or more: never."""
     rate: Floats
     """[users, types] mean number of different items streamed in all days."""
+    follows: Bools
+    """[users] who follow series and creators."""
     table: pl.DataFrame
     """The users file."""
 
 
-def make_people(users: int, types: Sequence[ItemType], themes: Floats, days: int, rng: np.random.Generator) -> People:
-    """Make all users: tastes depend on age, and are nearly the same for every item type and for music."""
+def make_people(
+    users: int, types: Sequence[ItemType], themes: Floats, days: int, rng: np.random.Generator, *, followers: float = 0
+) -> People:
+    """Make all users: tastes depend on age, and are nearly the same for every item type and for music.
+
+    Who follows is drawn by a generator of its own, so that a share of `followers` changes nothing else about them.
+    """
+    follows = rng.spawn(1)[0].random(users) < followers
     age = np.clip(rng.gamma(7.0, 5.6, users), 14, 90)
     country = rng.choice(len(_COUNTRIES), size=users, p=_SHARES)
     core = _mixed_tastes(age, themes, rng)
@@ -47,7 +55,7 @@ def make_people(users: int, types: Sequence[ItemType], themes: Floats, days: int
     tastes = (tastes / np.linalg.norm(tastes, axis=2, keepdims=True)).astype(np.float32)
     return People(
         tastes, _mixed_tastes(age, themes, rng), _languages(country), _adopted(users, types, days, rng),
-        _rates(users, types, days, rng), _table(age, country, core, rng),
+        _rates(users, types, days, rng), follows, _table(age, country, core, rng),
     )  # fmt: skip
 
 

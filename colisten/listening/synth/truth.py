@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from colisten.arrays import Floats, Int64s
-from colisten.listening.synth.catalogue import Catalogue
+from colisten.arrays import Bools, Floats, Int64s
 from colisten.listening.synth.choices import Preferences
 
 
@@ -24,6 +23,9 @@ class Truth:
     """The item types, in the order of the codes in `type_of`."""
     type_of: Int64s
     preferences: Preferences
+    """Without what following adds, which depends on what was streamed."""
+    follows: Bools
+    """[users] who follow series and creators."""
 
     def scores(self, users: Int64s) -> Floats:
         """Log preference of some users for every item, float32 [users, items].
@@ -38,10 +40,11 @@ class Truth:
         return scores
 
 
-def write_truth(folder: Path, catalogue: Catalogue, preferences: Preferences, considered: pl.DataFrame) -> None:
+def write_truth(folder: Path, preferences: Preferences, follows: Bools, considered: pl.DataFrame) -> None:
     """Write truth.safetensors and considered.parquet (whether each choice was streamed, and its weak signals)."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {"users": preferences.users, "items": preferences.items, "bias": preferences.bias}
+    tensors = {"users": preferences.users, "items": preferences.items, "bias": preferences.bias,
+               "follows": follows}  # fmt: skip
     save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / "truth.safetensors")
     considered.write_parquet(folder / "considered.parquet")
 
@@ -54,4 +57,4 @@ def true_preferences(out: Path) -> Truth:
     users = pl.read_parquet(out / "users.parquet", columns=["user_id"])["user_id"]
     type_of = items["item_type"].cast(pl.Enum(types)).to_physical().to_numpy().astype(np.int64)
     preferences = Preferences(tensors["users"], tensors["items"], tensors["bias"])
-    return Truth(tuple(users), tuple(items["item_id"]), types, type_of, preferences)
+    return Truth(tuple(users), tuple(items["item_id"]), types, type_of, preferences, tensors["follows"])
