@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import product
 from typing import NamedTuple
 
-from colisten.relations import CO_LISTENED as CO_LISTENED
+from colisten.relations import CO_LISTENED as CO_LISTENED  # edge types are imported with it
 
 RELATIONS = (CO_LISTENED,)
 """Every relation that the graph may hold."""

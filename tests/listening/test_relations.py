@@ -191,6 +191,14 @@ def test_undeclared_relations_are_counted_and_the_check_says_how_to_declare_them
     assert not [sentence for sentence in followed.warnings if "relations" in sentence]
 
 
+def test_of_many_undeclared_relations_the_most_frequent_are_named(importer: Importer) -> None:
+    write(importer, related(relation="r9"), *(related(relation=f"r{place}") for place in range(10)))
+    warning = next(sentence for sentence in importer.run().summary["warnings"] if "relations" in sentence)
+    assert "has 'r9' (2 rows), 'r0' (1 rows)" in warning
+    assert "'r3' (1 rows) and 5 more, which" in warning
+    assert warning.endswith("=same_series,same_creator,similar_text,r9,r0,r1,r2,r3.")
+
+
 def test_a_declared_relation_needs_no_row(importer: Importer) -> None:
     assert importer.write().run(DECLARED).summary["rejected"] == {}
 

@@ -52,8 +52,8 @@ def make_world(
     about 80 % of the hours, a quarter of their listeners about 75 %; most listeners had podcasts first, of the same
     tastes; follow, preview and intent precede streams with odds ratios 2.18, 1.18 and 1.13. With `per_user`, a user
     streams that many different items on average; else what comes of the rates of the item types. A share of `followers`
-    goes on with series and creators: after a quarter of the days, the next volume has 6 more log odds for them, and
-    what is by the same creator 2 more.
+    goes on with series and creators: in later quarters of the days, the volume after one that they streamed has 6 more
+    log odds, and what is by the same creator 2 more.
 
     Takes about 35 µs of a core per user and thousand items, and 60 µs per item. Memory: twice 4 bytes for each of 2048
     users and the items of a type, twice 256 MiB at most.
