@@ -1,0 +1,1 @@
+"""Relations beside co-listening: what the catalogue and the platform say of how items belong together."""

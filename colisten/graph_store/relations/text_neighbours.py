@@ -1,0 +1,68 @@
+"""Nearest neighbours by text vector: exact in catalogues where that is quick, by an HNSW graph beyond."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from colisten.arrays import Floats, Int64s
+from colisten.progress import Progress
+
+EXACT_UP_TO = 10_000
+"""Items that every query is compared with, one by one (3 s of CPU for as many queries)."""
+_QUERIES_AT_ONCE = 512
+_CONNECTIVITY, _EXPANSION = 16, 64
+"""Of the HNSW graph: recall@10 of .99 on 30,000 made-up titles, in a quarter of the time of comparing all."""
+
+
+class Neighbours(NamedTuple):
+    """The nearest items of each query, best first."""
+
+    items: Int64s
+    """[queries, k] places among the items searched."""
+    cosine: Floats
+    """[queries, k]"""
+
+
+def text_neighbours(queries: Floats, among: Floats, k: int, progress: Progress) -> Neighbours:
+    """The `k` items whose vectors have the greatest cosine with each query.
+
+    Args:
+        queries: float32 [queries, width], unit vectors.
+        among: float32 [items, width], unit vectors.
+        k: how many.
+        progress: advanced by every query answered.
+    """
+    k = min(k, len(among))
+    with progress.task("comparing texts", len(queries)) as task:
+        if len(among) > EXACT_UP_TO:
+            found = _by_graph(queries, among, k)
+            task.advance(len(queries))
+            return found
+        items, cosine = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
+        for first in range(0, len(queries), _QUERIES_AT_ONCE):
+            rows = slice(first, first + _QUERIES_AT_ONCE)
+            scores = queries[rows] @ among.T
+            near = np.argpartition(-scores, k - 1, axis=1)[:, :k] if k < len(among) else np.argsort(-scores, axis=1)
+            values = np.take_along_axis(scores, near, axis=1)
+            order = np.lexsort((near, -values), axis=1)
+            items[rows], cosine[rows] = (np.take_along_axis(each, order, axis=1) for each in (near, values))
+            task.advance(len(scores))
+    return Neighbours(items, cosine)
+
+
+def _by_graph(queries: Floats, among: Floats, k: int) -> Neighbours:
+    from usearch.index import Index
+
+    index = Index(
+        ndim=among.shape[1], metric="ip", dtype="f16", connectivity=_CONNECTIVITY, expansion_add=_EXPANSION,
+        expansion_search=max(_EXPANSION, 2 * k),
+    )  # fmt: skip
+    index.add(np.arange(len(among)), among, threads=1)  # side by side, the graph would differ from run to run
+    items = index.search(queries, k, threads=0).keys.astype(np.int64)
+    cosine = np.empty(items.shape, np.float32)
+    for first in range(0, len(queries), _QUERIES_AT_ONCE):
+        rows = slice(first, first + _QUERIES_AT_ONCE)
+        cosine[rows] = np.einsum("qw,qkw->qk", queries[rows], among[items[rows]])
+    return Neighbours(items, cosine)
