@@ -38,7 +38,7 @@ def _split(value: object) -> object:
 
 
 def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
-    if not set(parts) - {"weak_signals"}:
+    if not set(parts) - {"relations", "weak_signals"}:
         raise ValueError("towers, linear or popular must be among them")
     return parts
 
@@ -46,7 +46,7 @@ def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
 Parts = Annotated[
-    tuple[Literal["towers", "linear", "popular", "weak_signals"], ...],
+    tuple[Literal["towers", "linear", "popular", "relations", "weak_signals"], ...],
     BeforeValidator(_split),
     AfterValidator(_with_vectors),
 ]
@@ -166,6 +166,11 @@ class GraphSettings(_Section):
     memory_mb: int = Field(2048, ge=128)
     """Memory of that engine; what does not fit spills to disk."""
 
+    @property
+    def model_relations(self) -> tuple[str, ...]:
+        """The relations that pass messages in the graph model."""
+        return (CO_LISTENED, *(relation.name for relation in self.relations if not relation.graph_only))
+
 
 class Neo4jSettings(_Section):
     """The graph database."""
@@ -244,9 +249,9 @@ class GnnSettings(_Section):
 class TowersSettings(_Section):
     """The user vector's parts, the two towers and their training."""
 
-    parts: Parts = ("towers", "linear", "popular", "weak_signals")
-    """What user vectors are made of: the two towers, item–item weights, popularity, and the user's own weak
-    signals on an item; validation weighs them."""
+    parts: Parts = ("towers", "linear", "popular", "relations", "weak_signals")
+    """What user vectors are made of: the two towers, item–item weights, popularity, the graph's other relations, and
+    the user's own weak signals on an item; validation weighs them."""
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)

@@ -70,6 +70,11 @@ class Workdir:
         return self.root / "edges"
 
     @property
+    def co_listened(self) -> Path:
+        """Edges of co-listening alone."""
+        return self.edges / "co_listened"
+
+    @property
     def neo4j(self) -> Path:
         return self.root / "neo4j"
 

@@ -38,7 +38,7 @@ def build(workdir: Path, replace: bool, overrides: tuple[str, ...]) -> None:
     """
     from colisten.cli.partial import run_only
 
-    run_only(["edges", "graph"], workdir, overrides, replace=replace)
+    run_only(["edges", "text", "relations", "graph"], workdir, overrides, replace=replace)
 
 
 @graph.command()

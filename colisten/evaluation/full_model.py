@@ -11,14 +11,16 @@ from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.gnn.embedding import embed_items
 from colisten.gnn.held_out_embeddings import embed_held_out
-from colisten.gnn.in_memory import graph_in_memory
+from colisten.gnn.in_memory import NO_EDGES, graph_in_memory
 from colisten.gnn.node_types import group_types
 from colisten.gnn.training import train_gnn
+from colisten.graph_store.relations.edges import relation_edges
 from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.listening.history_reading import interactions_of, read_histories
 from colisten.progress import Progress
 from colisten.settings import GraphSettings, Settings
+from colisten.towers.relations import relation_matrices
 from colisten.towers.selection.top_k import choose_top_k
 from colisten.towers.training import train_towers
 from colisten.towers.user_encoder import UserEncoder
@@ -41,6 +43,8 @@ class FullModel(Baseline):
     """With a graph network; without one, the towers see text and columns alone."""
 
     def _fit(self, data: ListeningData) -> None:
+        relations = self.settings.graph.relations
+        self._others = relation_edges(data, self.text, relations, self.progress) if self.graph else NO_EDGES
         if self.graph:
             options = choose_top_k(data, self.settings, self.folder, self.progress).options
             embeddings = self._embed(data, options)
@@ -49,6 +53,7 @@ class FullModel(Baseline):
         train_towers(
             data, self.text, embeddings, lambda histories: self._embed_held_out(data, histories, options),
             self.settings, self.folder / "towers", self.progress,
+            relation_matrices(self._others, len(data.items), options.relations),
         )  # fmt: skip
         self._histories = read_histories(data)
         self._encoder = UserEncoder.load(self.folder / "towers")
@@ -59,7 +64,7 @@ class FullModel(Baseline):
     def _embed(self, data: ListeningData, options: GraphSettings) -> Floats:
         settings, folder = self.settings, self.folder / "gnn"
         types = group_types(data, settings.target, settings.gnn.node_types)
-        with graph_in_memory(data, types, options, self.folder / "edges", self.progress) as adjacency:
+        with graph_in_memory(data, types, options, self.folder / "edges", self.progress, self._others) as adjacency:
             train_gnn(adjacency, self.text, settings.gnn, seed=settings.seed, folder=folder, progress=self.progress)
             return embed_items(adjacency, self.text, folder, self.progress)
 
@@ -68,7 +73,9 @@ class FullModel(Baseline):
         if not self.graph:
             return _no_embeddings(data)
         settings = self.settings.model_copy(update={"graph": options})
-        return embed_held_out(data, interactions_of(histories), self.text, settings, self.folder / "gnn", self.progress)
+        return embed_held_out(
+            data, interactions_of(histories), self.text, settings, self.folder / "gnn", self.progress, self._others
+        )
 
 
 def _no_embeddings(data: ListeningData) -> Floats:

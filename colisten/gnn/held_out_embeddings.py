@@ -13,7 +13,7 @@ import polars as pl
 
 from colisten.arrays import Floats
 from colisten.gnn.embedding import embed
-from colisten.gnn.in_memory import graph_in_memory
+from colisten.gnn.in_memory import NO_EDGES, graph_in_memory
 from colisten.gnn.node_types import group_types
 from colisten.listening.data import ListeningData
 from colisten.listening.other_interactions import with_interactions
@@ -22,8 +22,9 @@ from colisten.settings import Settings
 
 
 def embed_held_out(
-    data: ListeningData, interactions: pl.DataFrame, text: Floats, settings: Settings, folder: Path, progress: Progress
-) -> Floats:
+    data: ListeningData, interactions: pl.DataFrame, text: Floats, settings: Settings, folder: Path,
+    progress: Progress, others: pl.DataFrame = NO_EDGES,
+) -> Floats:  # fmt: skip
     """Embed all items by the model in `folder` over the graph of `interactions` alone: float32 [items, dim].
 
     Args:
@@ -33,10 +34,11 @@ def embed_held_out(
         settings: those of the graph and of the model.
         folder: where the trained model lies; the graph is made beside it, outside Neo4j, and removed again.
         progress: shows the embedding.
+        others: edges of the relations that no listening is needed to know.
     """
     types = group_types(data, settings.target, settings.gnn.node_types)
     with TemporaryDirectory(dir=folder.parent, prefix=".held-out.") as scratch:
         known = with_interactions(data, interactions.lazy(), Path(scratch))
-        graph = graph_in_memory(known, types, settings.graph, known.root, progress)
+        graph = graph_in_memory(known, types, settings.graph, known.root, progress, others)
     with graph as adjacency:
         return embed(adjacency, text, folder, progress)

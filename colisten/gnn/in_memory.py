@@ -1,4 +1,4 @@
-"""The co-listening graph as an in-memory snapshot, without Neo4j: it gives the same batches."""
+"""The graph as an in-memory snapshot, without Neo4j: it gives the same batches."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ from pathlib import Path
 import polars as pl
 
 from colisten.gnn.node_types import NodeTypes
-from colisten.graph_store.edge_type import RELATIONS
 from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.relations.edges import SCHEMA
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import GraphSettings
 
+NO_EDGES = pl.DataFrame(schema=SCHEMA)
+_COLUMNS = ("src", "dst", "relation", "weight")
+
 
 def graph_in_memory(
-    data: ListeningData, types: NodeTypes, options: GraphSettings, folder: Path, progress: Progress
-) -> SnapshotAdjacency:
-    """Build the edges of `data` into `folder` and give their adjacency."""
+    data: ListeningData, types: NodeTypes, options: GraphSettings, folder: Path, progress: Progress,
+    others: pl.DataFrame = NO_EDGES,
+) -> SnapshotAdjacency:  # fmt: skip
+    """Build the co-listening edges of `data` into `folder` and give their adjacency, with the edges of `others`.
+
+    `others` are of the relations in `options`, which no listening is needed to know.
+    """
     build_edges(data, options, folder, progress)
-    edges = pl.read_parquet(folder / FILE)
-    codes = edges["relation"].replace_strict(list(RELATIONS), range(len(RELATIONS)), return_dtype=pl.UInt8)
+    names = options.model_relations
+    both = [each.select(*_COLUMNS) for each in (pl.read_parquet(folder / FILE), others)]
+    edges = pl.concat(both).filter(pl.col("relation").is_in(names))
+    codes = edges["relation"].replace_strict(list(names), range(len(names)), return_dtype=pl.UInt8)
     src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))
     return SnapshotAdjacency.from_edges(
-        src, dst, weight, node_type=types.of_item, node_types=types.names, relation=codes.to_numpy()
+        src, dst, weight, node_type=types.of_item, node_types=types.names, relation=codes.to_numpy(), relations=names
     )

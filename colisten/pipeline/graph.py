@@ -23,7 +23,7 @@ def _output_exists(context: Context) -> bool:
 STAGE = Stage(
     "graph",
     "Loading the graph into Neo4j",
-    depends_on=("listening", "edges"),
+    depends_on=("listening", "relations"),
     settings=("neo4j.uri", "neo4j.database"),
     ignores=("neo4j.*_port", "neo4j.memory_mb", "neo4j.connections", "neo4j.batch"),
     run=_run,

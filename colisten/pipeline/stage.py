@@ -166,7 +166,14 @@ def exclusive(workdir: Workdir) -> Iterator[None]:
     """
     try:
         with FileLock(workdir.root / ".lock", timeout=0):
-            for room in (workdir.root, workdir.edges, workdir.features, workdir.gnn, workdir.stages):
+            for room in (
+                workdir.root,
+                workdir.edges,
+                workdir.co_listened,
+                workdir.features,
+                workdir.gnn,
+                workdir.stages,
+            ):
                 remove_drafts(room)
             yield
     except Timeout:

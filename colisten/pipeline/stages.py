@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from colisten.pipeline import edges, embed, gnn, graph, index, item_weights, listening, profiles, text, towers
+from colisten.pipeline import (
+    edges,
+    embed,
+    gnn,
+    graph,
+    index,
+    item_weights,
+    listening,
+    profiles,
+    relations,
+    text,
+    towers,
+)
 
 STAGES = (
     listening.STAGE,
     edges.STAGE,
-    graph.STAGE,
     text.STAGE,
+    relations.STAGE,
+    graph.STAGE,
     gnn.STAGE,
     embed.STAGE,
     towers.STAGE,

@@ -16,21 +16,31 @@ if TYPE_CHECKING:
 
 
 def _run(context: Context) -> str:
+    import polars as pl
+
     from colisten.gnn.embedding import load_embeddings
     from colisten.gnn.held_out_embeddings import embed_held_out
+    from colisten.graph_store.edges import FILE
     from colisten.listening.history_reading import interactions_of
+    from colisten.relations import CO_LISTENED
     from colisten.text.encoding import load_text
+    from colisten.towers.relations import relation_matrices
     from colisten.towers.training import train_towers
 
     workdir, progress = context.workdir, context.progress
     data, text = ListeningData(workdir.listening), load_text(workdir.features)
     settings = context.settings.model_copy(update={"graph": built_with(context)})
 
+    others = pl.read_parquet(workdir.edges / FILE).filter(pl.col("relation") != CO_LISTENED)
+
     def embed_histories(histories: UserHistories) -> Floats:
-        return embed_held_out(data, interactions_of(histories), text, settings, workdir.gnn, progress)
+        return embed_held_out(data, interactions_of(histories), text, settings, workdir.gnn, progress, others)
 
     folder = workdir.towers
-    train_towers(data, text, load_embeddings(workdir.gnn), embed_histories, context.settings, folder, progress)
+    relations = relation_matrices(others, len(data.items), settings.graph.relations)
+    train_towers(
+        data, text, load_embeddings(workdir.gnn), embed_histories, context.settings, folder, progress, relations
+    )
     return file_digest(folder / "towers.safetensors", folder / "items.safetensors")
 
 
@@ -45,7 +55,7 @@ def _output_exists(context: Context) -> bool:
 STAGE = Stage(
     "towers",
     "Training the two towers",
-    depends_on=("listening", "text", "embed"),
+    depends_on=("listening", "text", "relations", "embed"),
     settings=("towers.*", "gnn.node_types", "target", "seed", *UPSTREAM),
     ignores=("graph.engine", "graph.memory_mb"),
     other_inputs=upstream,

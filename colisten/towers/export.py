@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,16 @@ class FittedTowers:
         """[items, width of the part]"""
         if part == "towers":
             return self.run.item_vectors(np.arange(len(self.popular)))
-        if part == "weak_signals":
-            return np.empty((len(self.popular), 0), np.float32)
-        return self.linear.intercepts if self.linear and part == "linear" else self.popular[:, None]
+        if part == "popular":
+            return self.popular[:, None]
+        no_columns = np.empty((len(self.popular), 0), np.float32)
+        return self.linear.intercepts if self.linear and part == "linear" else no_columns
 
-    def matrices(self) -> dict[str, ItemMatrix]:
-        """The sparse matrices of all parts, by name."""
+    def matrices(self, counting: Sequence[str]) -> dict[str, ItemMatrix]:
+        """The sparse matrices of the parts that count, by name."""
         of_signals = {weak_matrix(code): diagonal(len(self.popular), rate) for code, rate in self.rates.items()}
-        return (self.linear.matrices if self.linear else {}) | of_signals
+        relations = {name: matrix for name, matrix in self.inputs.relations.items() if name in counting}
+        return (self.linear.matrices if self.linear else {}) | of_signals | relations
 
 
 def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
@@ -62,7 +64,7 @@ def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
     with replacing_folder(out) as draft:
         save_file(_tensors(fitted, parts) | {"scale": scale}, draft / "towers.safetensors")
         save_file({"vectors": vectors}, draft / "items.safetensors")
-        save_file(_arrays(fitted.matrices()), draft / "sparse.safetensors")
+        save_file(_arrays(fitted.matrices(counting)), draft / "sparse.safetensors")
         _edges(fitted.linear).write_parquet(draft / "weights.parquet")
         write_json(draft / "spec.json", _spec(fitted, parts, chosen))
 
@@ -95,6 +97,7 @@ def _spec(fitted: FittedTowers, parts: Mapping[str, Floats], chosen: Mapping[str
         "weights": {segment: {name: chosen[segment][name] for name in parts} for segment in ("warm", "cold")},
         "linear": {"signals": fitted.linear.options.signals if fitted.linear else features.bags.strong},
         "weak_signals": {code: weak_matrix(code) for code in fitted.rates},
+        "relations": [name for name in parts if name in fitted.inputs.relations],
         "has_target": bool(fitted.inputs.is_target.any()),
         "negative_signals": list(fitted.inputs.negative_signals),
         "chosen": dict(chosen),

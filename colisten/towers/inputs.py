@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from colisten.arrays import Bools, Codes, Floats
@@ -15,7 +16,9 @@ from colisten.towers.features.columns import fit_columns
 from colisten.towers.features.item_features import centred, content_of, item_features
 from colisten.towers.features.negative_signals import negative_signals
 from colisten.towers.features.user_features import UserFeatures
+from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import ItemInputs
+from colisten.towers.relations import NO_RELATIONS
 from colisten.towers.two_tower.trainer import TrainingOptions, TrainingSet
 
 
@@ -35,6 +38,8 @@ class TowerInputs:
     """[items] item type."""
     signals: int
     negative_signals: tuple[int, ...]
+    relations: Mapping[str, ItemMatrix]
+    """By name of a relation of the graph: what having an item adds to the score of others."""
 
     @property
     def strong(self) -> int:
@@ -46,7 +51,10 @@ class TowerInputs:
         return ItemInputs(self.text, self.is_target, self.type_of)
 
     @classmethod
-    def of(cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings) -> TowerInputs:
+    def of(
+        cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings,
+        relations: Mapping[str, ItemMatrix] = NO_RELATIONS,
+    ) -> TowerInputs:  # fmt: skip
         """Read the listening data and lay out the features."""
         everybody = read_histories(data, values=settings.towers.value_weighted)
         groups = group_types(data, settings.target, settings.gnn.node_types).of_item
@@ -63,6 +71,7 @@ class TowerInputs:
             data.type_of,
             len(data.signals),
             negative_signals(everybody, data.strong, len(data.signals), len(data.items)),
+            relations,
         )
 
     def with_content(self, data: ListeningData, content: Floats) -> TowerInputs:

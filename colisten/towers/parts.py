@@ -1,4 +1,4 @@
-"""The parts of a user vector, NumPy alone: the tower, the item–item weights, weak signals, popularity.
+"""The parts of a user vector, NumPy alone: the tower, the item–item weights, relations, weak signals, popularity.
 
 A score is the sum of its parts. Dense parts lie side by side in one vector, so that one dot product adds them; a sparse
 part adds scores of its own to the items that its matrix joins to the history. How far a part's scores spread over the
@@ -93,6 +93,22 @@ class PopularPart(DensePart):
 
     def encode(self, histories: UserHistories) -> Floats:
         return np.ones((len(histories), 1), np.float32)
+
+
+@dataclass(frozen=True)
+class RelationPart:
+    """A relation of the graph: the sum over the items that were streamed."""
+
+    matrix: str
+    """Its name."""
+    strong: int
+    """Events with signal codes below this count."""
+
+    def encode(self, histories: UserHistories) -> Floats:
+        return np.empty((len(histories), 0), np.float32)
+
+    def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
+        return {self.matrix: latest_pairs(histories, self.strong)}
 
 
 @dataclass(frozen=True)

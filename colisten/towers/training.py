@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from colisten.towers.features.item_features import content_of
 from colisten.towers.features.popularity import HALF_LIVES, log_popularity
 from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
+from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import LinearOptions, fit_linear
+from colisten.towers.relations import NO_RELATIONS, relation_scores
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch, users_judged
 from colisten.towers.selection.mixing import Weights, choose_weights
@@ -76,6 +78,7 @@ def train_towers(
     settings: Settings,
     out: Path,
     progress: Progress,
+    relations: Mapping[str, ItemMatrix] = NO_RELATIONS,
 ) -> TowerSelection:
     """Train both towers and write `out` (`W/towers/`) in one step.
 
@@ -87,8 +90,9 @@ def train_towers(
         settings: what to train, and from which seed.
         out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float16 [items, width]).
         progress: advanced by every epoch.
+        relations: of the graph, each a part of the score if validation likes it.
     """
-    inputs = TowerInputs.of(data, text, embeddings, settings)
+    inputs = TowerInputs.of(data, text, embeddings, settings, relations)
     rng = np.random.default_rng(settings.seed)
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, rng)
     with half_the_cores():
@@ -132,6 +136,9 @@ def _choose(
         scores["weak_signals"] = lambda some: weak_signal_scores(
             asked.take(np.arange(len(asked))[some]), rates, task.candidates, len(inputs.is_target)
         )
+    if "relations" in settings.towers.parts:
+        asked = split.train.take(split.users)
+        scores |= {name: _relation(asked, matrix, inputs, task) for name, matrix in inputs.relations.items()}
     for line in search.summary():
         progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
@@ -160,6 +167,11 @@ def _choose_half_life(inputs: TowerInputs, split: ValidationSplit, task: Ranking
     ndcg = [task.ndcg(for_everybody(popular, task)) for popular in tried.values()]
     best = list(tried)[int(within_one_standard_error(np.stack(ndcg)).argmax())]
     return best, tried[best]
+
+
+def _relation(asked: UserHistories, matrix: ItemMatrix, inputs: TowerInputs, task: RankingTask) -> Scorer:
+    everyone = np.arange(len(asked))
+    return lambda some: relation_scores(asked.take(everyone[some]), matrix, inputs.strong, task.candidates)
 
 
 def for_everybody(popular: Floats, task: RankingTask) -> Scorer:

@@ -18,7 +18,7 @@ from colisten.towers.features.columns import from_json, to_json
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.item_matrix import ItemMatrix, summed_rows
-from colisten.towers.parts import LinearPart, Part, PopularPart, TowerPart, WeakSignalsPart
+from colisten.towers.parts import LinearPart, Part, PopularPart, RelationPart, TowerPart, WeakSignalsPart
 from colisten.towers.tensors import mapped
 from colisten.towers.user_vectors import Spread, UserVectors, one_after_the_other, side_by_side
 
@@ -145,6 +145,8 @@ def _spread(name: str, tensors: Mapping[str, Any], among: Bools) -> Spread:
 def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_target: Bools) -> Part:
     if name == "popular":
         return PopularPart()
+    if name in spec["relations"]:
+        return RelationPart(name, spec["bags"]["strong"])
     if name == "weak_signals":
         return WeakSignalsPart({int(code): matrix for code, matrix in spec["weak_signals"].items()})
     if name == "linear":

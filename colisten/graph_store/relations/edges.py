@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
 from colisten.arrays import Floats
+from colisten.graph_store.edge_summary import EdgeSummary, summarise
+from colisten.graph_store.edges import FILE
 from colisten.graph_store.relations.catalogue import same_creator, same_series
 from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.relations import SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT
 from colisten.settings import RelationSettings
+from colisten.workdir import replacing_file
 
 LEAST_COSINE = 0.4
 """Of two texts that count as similar: unrelated ones have .0 to .2."""
@@ -23,24 +28,45 @@ SCHEMA = {
 _PAIRS = {"a": pl.Int64, "b": pl.Int64, "weight": pl.Float32}
 
 
+def add_relations(
+    co_listened: Path, data: ListeningData, text: Floats, relations: tuple[RelationSettings, ...], out: Path,
+    progress: Progress,
+) -> EdgeSummary:  # fmt: skip
+    """Write the co-listening edges with those of these relations to `out/edges.parquet`, with the columns of `SCHEMA`.
+
+    Args:
+        co_listened: a file of `build_edges`.
+        data: the catalogue, and the relations that the platform brings.
+        text: float32 [items, width ≥ 0], text vectors; zeros for an item without any text.
+        relations: what to add.
+        out: the folder.
+        progress: advanced while texts are compared.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
+    """
+    edges = pl.scan_parquet(co_listened)
+    missing = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in edges.collect_schema()]
+    others = relation_edges(data, text, relations, progress)
+    whole = pl.concat([edges.with_columns(missing).select(*SCHEMA), others.lazy()])
+    with replacing_file(out / FILE) as draft:
+        whole.sink_parquet(draft)
+    return summarise(pl.scan_parquet(out / FILE), data)
+
+
 def relation_edges(
     data: ListeningData, text: Floats, relations: tuple[RelationSettings, ...], progress: Progress
 ) -> pl.DataFrame:
-    """The edges of these relations, ordered by edge type, src and dst, with the columns of `SCHEMA`.
+    """The edges of these relations, relation by relation in the order of their names, with the columns of `SCHEMA`.
 
     Each item keeps its `cap` strongest edges of a relation to each item type, of equal ones those to the items of the
     first ids; an edge stays if either end keeps it. Retired items have none.
 
-    Args:
-        data: the catalogue, and the relations that the platform brings.
-        text: float32 [items, width ≥ 0], text vectors; zeros for an item without any text.
-        relations: what to build.
-        progress: advanced while texts are compared.
     """
     items = data.items.filter(~pl.col("retired")).sort("item_type", "item_id").with_row_index("place")
     found = [_edges(data, items, text, relation, progress) for relation in relations]
     edges = pl.concat([pl.DataFrame(schema=SCHEMA), *found])
-    return edges.sort("src_type", "relation", "dst_type", "src", "dst")
+    return edges.sort("relation", "src_type", "dst_type", "src", "dst")
 
 
 def _edges(

@@ -15,9 +15,12 @@ SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 
 scores are many times the spread over all."""
 POPULARITY = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """What popularity counts beside them."""
-WEAK_SIGNALS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""What the user's own weak signals count beside all of them. Few items have any, so that one's score is many times its
-spread over all."""
+FURTHER = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""What a relation of the graph or the user's own weak signals count beside all of them. Few items have any, so that
+one's score is many times its spread over all."""
+GRID = ("towers", "linear", "popular")
+"""Parts that say something of every item, weighed together; the others are added one after the other."""
+_ROUNDS = 2
 Weights = dict[str, float]
 
 
@@ -28,15 +31,17 @@ def choose_weights(
 
     Args:
         task: asked users, candidates and held-out pairs.
-        parts: the scores of each (`towers`, `linear`, `popular`, `weak_signals`, or some of them).
+        parts: the scores of each: some of `GRID`, and further ones.
     """
     mixes = Mixes(task, parts)
     mixes.judge(_grid(parts))
-    if "weak_signals" in parts:  # beside the best so far, which are then adjusted to it, one weight after the other
-        mixes.judge(mix | {"weak_signals": weight} for mix in mixes.best() for weight in WEAK_SIGNALS)
-        mixes.judge(mix | _only(parts, towers=1 - share, linear=share) for mix in mixes.best() for share in SHARES)
-        mixes.judge(mix | _only(parts, popular=weight) for mix in mixes.best() for weight in POPULARITY)
-        mixes.judge(mix | {"weak_signals": weight} for mix in mixes.best() for weight in WEAK_SIGNALS)
+    further = [part for part in parts if part not in GRID]
+    for place in range(_ROUNDS if further else 0):  # beside the best so far, which are then adjusted to them
+        for part in further:
+            mixes.judge(mix | {part: weight} for mix in mixes.best() for weight in FURTHER)
+        if place < _ROUNDS - 1:
+            mixes.judge(mix | _only(parts, towers=1 - share, linear=share) for mix in mixes.best() for share in SHARES)
+            mixes.judge(mix | _only(parts, popular=weight) for mix in mixes.best() for weight in POPULARITY)
     warm, cold = mixes.best()
     alone = {part: {each: float(each == part) for each in parts} for part in parts}
     mixes.judge(alone.values())
@@ -67,8 +72,8 @@ class Mixes:
             self._results |= dict(zip(new, results, strict=True))
 
     def best(self) -> tuple[Weights, Weights]:
-        """For warm and for cold users; weak signals alone say nothing of most items, and are not eligible."""
-        dense = [place for place, part in enumerate(self._parts) if part != "weak_signals"]
+        """For warm and for cold users; further parts alone say nothing of most items, and are not eligible."""
+        dense = [place for place, part in enumerate(self._parts) if part in GRID]
         eligible = [key for key in self._results if any(key[place] for place in dense)]
         results = [self._results[key] for key in eligible]
         warm, cold = (eligible[self._task.best(results, segment)] for segment in (True, False))
@@ -80,7 +85,7 @@ class Mixes:
 
 
 def _grid(parts: Mapping[str, Scorer]) -> Iterator[Weights]:
-    """Options over the parts there are; weak signals count nothing yet."""
+    """Options over the parts there are; further ones count nothing yet."""
     for share, popular in product(SHARES, POPULARITY):
         yield dict.fromkeys(parts, 0.0) | _only(parts, towers=1 - share, linear=share, popular=popular)
     yield dict.fromkeys(parts, 0.0) | _only(parts, popular=1.0)
