@@ -8,7 +8,9 @@ last run with, the `recipe`, the default below.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,9 +23,22 @@ from colisten.recipes import PRESETS, Recipe
 
 
 def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        with suppress(ValueError):
+            return tuple(json.loads(value))
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def as_word(names: Sequence[object]) -> str:
+    """A list as it is written in `--set key=…`: with commas, or as JSON where commas could be misread.
+
+    >>> as_word(["follow", "preview"]), as_word(["play, full"])
+    ('follow,preview', '["play, full"]')
+    """
+    plain = ",".join(map(str, names))
+    return plain if _split(plain) == tuple(map(str, names)) else json.dumps(list(names), ensure_ascii=False)
 
 
 def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,7 +61,7 @@ class _Section(BaseModel):
 
 
 class SignalsSettings(_Section):
-    """Which signals mean listening, which mean interest."""
+    """Which signals mean listening, which mean interest; names with commas as JSON: `["play, full"]`."""
 
     strong: Names = ("stream",)
     """Signals that count as listening: edges and labels are made of them."""

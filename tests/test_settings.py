@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from colisten.errors import SettingsError
-from colisten.settings import Settings, keys
+from colisten.settings import Settings, as_word, keys
 from colisten.workdir import write_json
 
 
@@ -24,6 +26,13 @@ def test_names_are_given_with_commas() -> None:
     settings = Settings.load(["signals.strong=purchase", "signals.weak=coupon, campaign", "gnn.fan_out=5,3"])
     assert settings.signals.used == ("purchase", "coupon", "campaign")
     assert settings.gnn.fan_out == (5, 3)
+
+
+@given(st.lists(st.text(), min_size=1))
+@example(["play, full"])
+@example(["[1]"])
+def test_any_names_can_be_given_in_one_word(names: list[str]) -> None:
+    assert Settings.load([f"signals.strong={as_word(names)}"]).signals.strong == tuple(names)
 
 
 @pytest.mark.parametrize(

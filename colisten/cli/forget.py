@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from colisten.cli.options import formatted, opened, workdir_option
-from colisten.cli.output import show
+from colisten.cli.output import say, show
 from colisten.workdir import Workdir
 
 _LEFT = (
@@ -38,8 +38,8 @@ def forget(user: str, workdir: Path, style: str | None) -> None:
         removed = _removed(folder, user)
     show([{"where": where, "rows": rows} for where, rows in removed.items() if rows], style)
     if not any(removed.values()):
-        click.echo(f"Nothing was known of {user!r}.", err=True)
-    click.echo(_LEFT.format(user=user), err=True)
+        say(f"Nothing was known of {user!r}.")
+    say(_LEFT.format(user=user))
 
 
 def _removed(folder: Workdir, user: str) -> dict[str, int]:

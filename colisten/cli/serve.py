@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from colisten.cli.options import opened, set_option, workdir_option
+from colisten.cli.output import say
 from colisten.errors import SettingsError
 from colisten.extras import require
 
@@ -53,12 +54,12 @@ def serve(workdir: Path, overrides: tuple[str, ...]) -> None:
     app = create_app(folder, settings)
     server = uvicorn.Server(uvicorn.Config(app, **_OPTIONS))
     host, port = listening.getsockname()[:2]
-    click.echo(f"Loading the text encoder; then answering at http://{host}:{port} until Ctrl-C.", err=True)
+    say(f"Loading the text encoder; then answering at http://{host}:{port} until Ctrl-C.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn ends in good order, then passes the signal on
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
+        say("Stopped.")
 
 
 def _listen(options: ServeSettings) -> socket.socket:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Codes, Int64s
+from colisten.letters import folded
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.serving.popular import popular_items
@@ -27,9 +28,9 @@ CREATE TABLE users (
 );
 CREATE TABLE items (
     item INTEGER PRIMARY KEY, item_id TEXT NOT NULL UNIQUE, item_type TEXT NOT NULL, title TEXT,
-    retired INTEGER NOT NULL, listeners INTEGER NOT NULL
+    folded TEXT, retired INTEGER NOT NULL, listeners INTEGER NOT NULL
 );
-CREATE INDEX items_by_title ON items (title COLLATE NOCASE);
+CREATE INDEX items_by_title ON items (folded);
 CREATE TABLE vocabulary (field TEXT NOT NULL, value TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (field, value));
 CREATE TABLE popular (
     country TEXT NOT NULL, item INTEGER NOT NULL, place INTEGER NOT NULL, listeners INTEGER NOT NULL,
@@ -52,7 +53,7 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
             with progress.task("writing profiles", len(data.users)) as task:
                 for rows in _user_rows(data, task):
                     connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", _item_rows(data))
+            connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", _item_rows(data))
             connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", _vocabulary(data.items))
             connection.executemany("INSERT INTO popular VALUES (?, ?, ?, ?)", popular_items(data))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
@@ -113,7 +114,8 @@ def _rows_of(users: pl.DataFrame, events: pl.DataFrame, ends: Int64s) -> Iterato
 def _item_rows(data: ListeningData) -> Iterator[tuple[Any, ...]]:
     table = data.items.join(data.listeners.collect(engine="streaming"), on="item", how="left", maintain_order="left")
     columns = pl.col("item", "item_id", "item_type", "title", "retired")
-    return table.select(columns, pl.col("listeners").fill_null(0)).iter_rows()
+    for *row, title, retired, listeners in table.select(columns, pl.col("listeners").fill_null(0)).iter_rows():
+        yield *row, title, None if title is None else folded(title), retired, listeners
 
 
 def _vocabulary(items: pl.DataFrame) -> Iterator[tuple[str, str, int]]:

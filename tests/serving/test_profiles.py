@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -86,6 +87,21 @@ def test_facts_items_and_vocabulary(data: ListeningData, path: Path) -> None:
         assert profiles.find("tItLe 12") == found
         assert profiles.find("Title 9999") is None
         assert set(profiles.vocabulary("genres")) == set(GENRES)
+
+
+def test_a_title_is_found_however_it_is_written(tmp_path: Path) -> None:
+    data = listening(tmp_path / "listening")
+    titles = {0: normalize("NFD", "Café Noir"), 1: normalize("NFC", "ÉTÉ 42")}
+    renamed = pl.col("item").replace_strict(titles, default=pl.col("title"))
+    data.items.with_columns(title=renamed).write_parquet(data.root / "items.parquet")
+    write_profiles(ListeningData(data.root), tmp_path / "p.sqlite", QUIET)
+    with Profiles.open(tmp_path / "p.sqlite") as profiles:
+        for item, title in titles.items():
+            for form in ("NFC", "NFD"):
+                found = profiles.find(normalize(form, title.lower()))
+                assert found is not None
+                assert (found.item, found.title) == (item, title)
+                assert item in [one.item for one in profiles.titled(normalize(form, normalize("NFC", title)[:4]), 5)]
 
 
 def test_forgotten_is_gone_from_the_bytes(path: Path) -> None:
