@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from colisten.errors import DataError
 from colisten.listening.data import ListeningData
 from colisten.pipeline.stage import Context, Stage
 from colisten.settings import GraphSettings
@@ -15,6 +16,7 @@ _LISTED = 10
 
 
 def _run(context: Context) -> str:
+    from colisten.graph_store.edge_type import CO_LISTENED
     from colisten.graph_store.edges import FILE, build_edges
     from colisten.towers.selection.top_k import choose_top_k
 
@@ -24,6 +26,12 @@ def _run(context: Context) -> str:
         found = ", ".join(f"{top_k}: {ndcg:.3f}" for top_k, ndcg in sorted(choice.ndcg.items()))
         say(f"  {choice.options.top_k} edges per item and edge type (validation NDCG {found})")
     summary = build_edges(data, choice.options, folder, context.progress)
+    if not any(edge_type.relation == CO_LISTENED for edge_type in summary.edges):
+        (folder / FILE).unlink()  # it took the place of one that may be asked for again
+        raise DataError(
+            f"No two items share {choice.options.min_listeners} listeners or more (graph.min_listeners), so the graph "
+            "would have no edge: bring more listening, or name the signals that mean it (signals.strong)."
+        )
     write_json(folder / _PRUNING, {"top_k": choice.options.top_k, "validation": choice.ndcg})
     ranked = sorted(summary.edges.items(), key=lambda entry: -entry[1])
     for edge_type, count in ranked[:_LISTED]:
