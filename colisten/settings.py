@@ -47,6 +47,13 @@ def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
     return parts
 
 
+def _unless_blank(value: object) -> object:
+    """An empty variable is none: as a key it would let everybody in."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Secret = Annotated[SecretStr | None, BeforeValidator(_unless_blank)]
+Address = Annotated[str | None, BeforeValidator(_unless_blank)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
 Parts = Annotated[
@@ -104,10 +111,10 @@ class GraphSettings(_Section):
 class Neo4jSettings(_Section):
     """The graph database."""
 
-    uri: str | None = None
+    uri: Address = None
     """A running server (`neo4j://…`, `bolt://…`); none: the managed local one."""
     user: str = "neo4j"
-    password: SecretStr | None = None
+    password: Secret = None
     database: str = "neo4j"
     bolt_port: int = Field(0, ge=0, le=65535)
     """Port of the managed server; 0 finds a free one."""
@@ -224,9 +231,9 @@ class CadenceSettings(_Section):
 class QdrantSettings(_Section):
     """The vector database."""
 
-    url: str | None = None
+    url: Address = None
     """A running server; none: the embedded engine in the working folder."""
-    api_key: SecretStr | None = None
+    api_key: Secret = None
     alias: str = "colisten"
     """The name that readers use; each publish makes a new collection behind it."""
     keep: int = Field(2, ge=1)
@@ -242,7 +249,7 @@ class ServeSettings(_Section):
     """Where it listens; an address that others can reach needs a key."""
     port: int = Field(8000, ge=0, le=65535)
     """0 finds a free one."""
-    api_key: SecretStr | None = None
+    api_key: Secret = None
     """What callers send as `Authorization: Bearer KEY`; none: everybody who can reach it may ask."""
     waiting: int = Field(100, ge=1)
     """Questions that may wait for their answer; further ones are refused at once."""

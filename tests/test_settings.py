@@ -63,6 +63,14 @@ def test_secrets_and_addresses_are_never_kept() -> None:
     assert kept["seed"] == 9
 
 
+def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("NEO4J_PASSWORD", "NEO4J_URI", "QDRANT_API_KEY", "QDRANT_URL", "SERVE_API_KEY"):
+        monkeypatch.setenv(f"COLISTEN_{key}", " ")
+    settings = Settings.load()
+    assert (settings.neo4j.password, settings.qdrant.api_key, settings.serve.api_key) == (None, None, None)
+    assert (settings.neo4j.uri, settings.qdrant.url) == (None, None)
+
+
 def test_every_key_has_a_place() -> None:
     assert {"target", "signals.strong", "gnn.fan_out", "neo4j.uri", "qdrant.url"} <= set(keys())
 

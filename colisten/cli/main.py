@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -111,7 +112,7 @@ def main() -> None:
     """Run the command; what goes wrong on purpose is one sentence on stderr and an exit code."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell each other's authors is no talk for users
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123: closed by the caller
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # where the caller has closed it
     sys.stderr = sys.stderr or sys.stdout
     escape_unknown_letters()
     with _ends_with_its_reader():

@@ -4,7 +4,8 @@ Tables of `W/profiles.sqlite`:
 
 - `users`: one row per user: events as blobs (items int32, signals uint8, timestamps int64), features as JSON,
   taste as float32.
-- `items`: id ↔ number, type, title and folded title of every item ever seen; `vocabulary`: values that filters may name.
+- `items`: id ↔ number, type, title and folded title of every item ever seen; `vocabulary`: values that filters may
+  name.
 - `popular`: the most popular items of each type, overall and by country.
 - `facts`: signals, item types, the type of each feature, the newest timestamp.
 
@@ -150,10 +151,8 @@ class Profiles:
         return [item_id for (item_id,) in self._all("SELECT item_id FROM items ORDER BY item")]
 
     def find(self, id_or_title: str) -> Item | None:
-        """The item with this id, else the most popular one with this title, however it is written (`letters.folded`)."""
-        where = (
-            "item_id = :name OR folded = :folded ORDER BY item_id = :name DESC, retired, listeners DESC LIMIT 1"
-        )
+        """The item with this id, else the most popular one with this title, however that is written."""
+        where = "item_id = :name OR folded = :folded ORDER BY item_id = :name DESC, retired, listeners DESC LIMIT 1"
         return next(iter(self._items(where, name=id_or_title, folded=folded(id_or_title))), None)
 
     def titled(self, part: str, limit: int) -> list[Item]:
