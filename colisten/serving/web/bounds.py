@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_CONNECTIONS = 1000
+MOST_CONNECTIONS = 400
 SECONDS = 10.0
 """For a whole request, headers and body, to arrive; and for an answer to be taken."""
 _LINES, _SECONDS_OF_LINES = 20, 60.0
-_OTHER_FILES = 200
-"""File descriptors left to the index, the graph and the connections that are being closed."""
+_OTHER_FILES = 600
+"""File descriptors left to the index, the graph, and the connections that are being taken or hung up on."""
 
 
 class BoundedProtocol(H11Protocol):
@@ -33,7 +33,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
-            next(iter(self._waiting), self).transport.abort()
+            next(iter(self._waiting), self)._hang_up()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -65,7 +65,11 @@ class BoundedProtocol(H11Protocol):
             self._no_longer_waiting()
         elif self not in self._waiting:
             self._waiting[self] = None
-            self._deadline = self.loop.call_later(SECONDS, self.transport.abort)
+            self._deadline = self.loop.call_later(SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._no_longer_waiting()
+        self.transport.abort()
 
     def _no_longer_waiting(self) -> None:
         self._waiting.pop(self, None)
