@@ -115,6 +115,7 @@ def main() -> None:
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # where the caller has closed it
     sys.stderr = sys.stderr or sys.stdout
     escape_unknown_letters()
+    os.environ["PYTHONSAFEPATH"] = "1"  # no child takes what lies in the current folder for a module
     with _ends_with_its_reader():
         _run()
 
