@@ -1,10 +1,11 @@
-"""Write `W/profiles.sqlite` from listening data: user by user in bounded memory, replaced atomically."""
+"""Write `W/profiles.sqlite` from listening data, or without a user: in bounded memory, replaced atomically."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,38 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
             raise sqlite_error(path, error) from error
         finally:
             connection.close()
+        _drop_journal(path)
+
+
+def forget_profile(path: Path, user_id: str) -> bool:
+    """Write the file anew without this user; returns whether there was such a user.
+
+    Whoever reads it goes on with the file of before, and a kill leaves that whole.
+
+    Raises:
+        WorkdirError: it is damaged.
+        OutOfSpaceError: the disk is full; the file is left as it was.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # and what a kill began is undone
+            if not connection.execute("SELECT 1 FROM users WHERE user_id = ?", (user_id,)).fetchall():
+                return False
+            with replacing_file(path) as draft:
+                connection.execute("VACUUM INTO ?", (str(draft),))
+                with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+                    copy.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
+                    copy.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
+    except sqlite3.Error as error:
+        raise sqlite_error(path, error) from error
+    return True
+
+
+def _drop_journal(path: Path) -> None:
+    """What a killed writer left beside the file would be replayed into the one that takes its place."""
+    for journal in (path.with_name(f"{path.name}{ending}") for ending in ("-journal", "-wal", "-shm")):
+        if journal.exists():
+            path.unlink(missing_ok=True)  # first: without its journal it may be half of something
+            journal.unlink()
 
 
 def _user_rows(data: ListeningData, task: Task) -> Iterator[Iterator[tuple[Any, ...]]]:

@@ -131,16 +131,6 @@ class Profiles:
         rows = [found.get(user_id, _NO_EVENTS) for user_id in user_ids]
         return self._histories(rows), [user_id for user_id in user_ids if user_id not in found]
 
-    def forget(self, user_id: str) -> bool:
-        """Delete a user and overwrite the bytes on disk; returns whether there was such a user."""
-        with _sqlite(self._path), self._connection:
-            self._connection.execute("PRAGMA secure_delete = ON")
-            removed = self._connection.execute("DELETE FROM users WHERE user_id = ?", (user_id,)).rowcount
-        if removed:
-            with _sqlite(self._path):
-                self._connection.execute("VACUUM")
-        return removed > 0
-
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
         """Items by number."""
         found = self._items("item IN (SELECT value FROM json_each(:numbers))", numbers=_json(numbers))

@@ -11,7 +11,7 @@ import pytest
 from colisten.errors import WorkdirError
 from colisten.listening.data import ListeningData
 from colisten.serving import profile_writing
-from colisten.serving.profile_writing import write_profiles
+from colisten.serving.profile_writing import forget_profile, write_profiles
 from colisten.serving.profiles import RETIRED, Profiles
 from tests.serving.worlds import GENRES, QUIET, TYPES, listening
 
@@ -111,8 +111,9 @@ def test_forgotten_is_gone_from_the_bytes(path: Path) -> None:
         assert name.encode() in path.read_bytes()
         assert len(blob) > 0
         assert blob in path.read_bytes()
-        assert profiles.forget(name)
-        assert not profiles.forget(name)
+    assert forget_profile(path, name)
+    assert not forget_profile(path, name)
+    with Profiles.open(path) as profiles:
         assert profiles.read([name, "u3"])[1] == [name]
     assert name.encode() not in path.read_bytes()
     assert blob not in path.read_bytes()
