@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colisten.progress import Progress
-from colisten.settings import Settings
+from colisten.settings import Settings, as_word
 from colisten.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -93,4 +93,4 @@ def open_workdir(workdir: str | Path, settings: Given = _NONE, *, create: bool =
 
 
 def _word(value: object) -> object:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return as_word(value) if isinstance(value, list | tuple) else value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from colisten.errors import SettingsError
 from colisten.extras import require
+from colisten.letters import printable
 from colisten.workdir import replacing_file
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def check_picture(path: Path, endings: Iterable[str]) -> None:
 
 def html_page(title: str, parts: Iterable[str]) -> str:
     """A whole page around `parts`, which are HTML already."""
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>{escape(printable(title))}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
@@ -62,7 +63,7 @@ def html_table(columns: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _cell(value: object) -> str:
     if not isinstance(value, int | float):
-        return f"<td>{escape('' if value is None else str(value))}</td>"
+        return f"<td>{escape('' if value is None else printable(value))}</td>"
     return f'<td class="number">{value:,.3f}</td>' if isinstance(value, float) else f'<td class="number">{value:,}</td>'
 
 

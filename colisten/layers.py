@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from colisten.errors import SettingsError
+from colisten.letters import decoded
 from colisten.recipes import PRESETS
 
 _PREFIX = "COLISTEN_"
@@ -78,6 +79,7 @@ def _environment(sections: Collection[str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for variable, value in os.environ.items():
         if variable.startswith(_PREFIX) and variable not in _NO_SETTINGS:
+            value = decoded(value, f"The variable {variable}:")
             section, _, name = variable.removeprefix(_PREFIX).lower().partition("_")
             _put(tree, f"{section}.{name}" if name and section in sections else f"{section}_{name}".rstrip("_"), value)
     return tree

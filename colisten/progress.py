@@ -16,6 +16,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
+
+from colisten.letters import printable
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -52,7 +55,7 @@ class Progress:
         self._bars: Bars | None = None
         if self._console.is_terminal and not quiet:
             self._bars = Bars(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                 console=self._console, transient=True,
             )  # fmt: skip
 
@@ -69,7 +72,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self._console.print(line, markup=False)
+        self._console.print(Text(printable(line)))
 
     @contextmanager
     def task(self, title: str, total: float | None = None) -> Iterator[Task]:
@@ -82,8 +85,8 @@ class Progress:
                 self._bars.remove_task(task._bar)
 
     def _add(self, title: str, total: float | None) -> TaskID | None:
-        return self._bars.add_task(title, total=total) if self._bars else None
+        return self._bars.add_task(printable(title), total=total) if self._bars else None
 
     def _move(self, bar: TaskID, amount: float, text: str) -> None:
         assert self._bars is not None
-        self._bars.update(bar, advance=amount, description=text)
+        self._bars.update(bar, advance=amount, description=printable(text))

@@ -8,7 +8,9 @@ last run with, the `recipe`, the default below.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -32,9 +34,22 @@ from colisten.relations import BUILT_IN, CO_LISTENED, SAME_CREATOR, SAME_SERIES,
 
 
 def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        with suppress(ValueError):
+            return tuple(json.loads(value))
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def as_word(names: Sequence[object]) -> str:
+    """A list as it is written in `--set key=…`: with commas, or as JSON where commas could be misread.
+
+    >>> as_word(["follow", "preview"]), as_word(["play, full"])
+    ('follow,preview', '["play, full"]')
+    """
+    plain = ",".join(map(str, names))
+    return plain if _split(plain) == tuple(map(str, names)) else json.dumps(list(names), ensure_ascii=False)
 
 
 def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,6 +58,13 @@ def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
     return parts
 
 
+def _unless_blank(value: object) -> object:
+    """An empty variable is none: as a key it would let everybody in."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Secret = Annotated[SecretStr | None, BeforeValidator(_unless_blank)]
+Address = Annotated[str | None, BeforeValidator(_unless_blank)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
 Parts = Annotated[
@@ -57,7 +79,7 @@ class _Section(BaseModel):
 
 
 class SignalsSettings(_Section):
-    """Which signals mean listening, which mean interest."""
+    """Which signals mean listening, which mean interest; names with commas as JSON: `["play, full"]`."""
 
     strong: Names = ("stream",)
     """Signals that count as listening: edges and labels are made of them."""
@@ -175,10 +197,10 @@ class GraphSettings(_Section):
 class Neo4jSettings(_Section):
     """The graph database."""
 
-    uri: str | None = None
+    uri: Address = None
     """A running server (`neo4j://…`, `bolt://…`); none: the managed local one."""
     user: str = "neo4j"
-    password: SecretStr | None = None
+    password: Secret = None
     database: str = "neo4j"
     bolt_port: int = Field(0, ge=0, le=65535)
     """Port of the managed server; 0 finds a free one."""
@@ -295,9 +317,9 @@ class CadenceSettings(_Section):
 class QdrantSettings(_Section):
     """The vector database."""
 
-    url: str | None = None
+    url: Address = None
     """A running server; none: the embedded engine in the working folder."""
-    api_key: SecretStr | None = None
+    api_key: Secret = None
     alias: str = "colisten"
     """The name that readers use; each publish makes a new collection behind it."""
     keep: int = Field(2, ge=1)
@@ -313,7 +335,7 @@ class ServeSettings(_Section):
     """Where it listens; an address that others can reach needs a key."""
     port: int = Field(8000, ge=0, le=65535)
     """0 finds a free one."""
-    api_key: SecretStr | None = None
+    api_key: Secret = None
     """What callers send as `Authorization: Bearer KEY`; none: everybody who can reach it may ask."""
     waiting: int = Field(100, ge=1)
     """Questions that may wait for their answer; further ones are refused at once."""

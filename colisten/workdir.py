@@ -17,19 +17,22 @@ W/stages/            one JSON per finished stage: the fingerprint of what it was
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from colisten.errors import WorkdirError
 
+_OLD = ".old"
 FORMAT = 3
 """Raised whenever the layout changes so that an older or newer Colisten would misread it."""
 
@@ -139,9 +142,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
     os.close(handle)
     draft = Path(name)
     try:
-        yield draft
-        draft.chmod(0o600)
-        draft.replace(path)
+        with _in_use(draft):
+            yield draft
+            draft.chmod(0o600)
+            draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -150,28 +154,88 @@ def replacing_file(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Like `replacing_file`, for a folder that is written whole.
 
-    The old folder steps aside under a hidden name; a kill between the two renames is repaired by the next call.
+    The old folder steps aside under a hidden name; a kill between the two renames is repaired by the next call, or
+    by `remove_drafts`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    old = path.with_name(f".{path.name}.old")
-    if old.exists() and not path.exists():
-        old.replace(path)
-    shutil.rmtree(old, ignore_errors=True)
-    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    old = path.with_name(f".{path.name}{_OLD}")
+    _put_back(old)
+    with draft_folder(path.parent, path.name) as draft:
         yield draft
         if path.exists():
             path.replace(old)
         draft.replace(path)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def draft_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A folder `.NAME.XXXXXXXX` in `parent` for the time of the block, which nobody else may read."""
+    parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}."))
+    try:
+        with _in_use(draft):
+            yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A draft folder outside any working folder; what killed commands left there is removed first.
+
+    Raises:
+        WorkdirError: somebody else made a folder of its parent's name.
+    """
+    parent = _scratch()
+    parent.mkdir(mode=0o700, exist_ok=True)
+    found = parent.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise WorkdirError(f"{parent} is not a folder of yours alone: remove it, or set TMPDIR to another folder.")
+    remove_drafts(parent)
+    with draft_folder(parent, "scratch") as folder:
+        yield folder
+
+
+def remove_scratch() -> None:
+    """Remove what killed commands left outside working folders."""
+    if _scratch().is_dir():
+        remove_drafts(_scratch())
+
+
+def _scratch() -> Path:
+    return Path(tempfile.gettempdir()) / f"colisten-{os.getuid()}"
+
+
 def remove_drafts(folder: Path) -> None:
-    """Remove what `replacing_file` and `replacing_folder` left in `folder` when they were killed."""
+    """Remove what killed processes left in `folder`: drafts that nobody writes any more, and folders stepped aside."""
+    for old in folder.glob(f".*{_OLD}"):
+        _put_back(old)
     for draft in folder.glob(".*.????????"):
-        shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+        with suppress(BlockingIOError, FileNotFoundError), _in_use(draft):
+            shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+
+
+def _put_back(old: Path) -> None:
+    """Let a folder that stepped aside take its place again, or remove it where another one has taken that."""
+    path = old.with_name(old.name.removeprefix(".").removesuffix(_OLD))
+    if old.exists() and not path.exists():
+        old.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _in_use(draft: Path) -> Iterator[None]:
+    """Hold the lock of a draft, which the system takes from a process that is killed.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    handle = os.open(draft, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def file_digest(*paths: Path) -> str:

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from colisten.errors import SettingsError
 from colisten.relations import BUILT_IN
-from colisten.settings import RelationSettings, Settings, keys
+from colisten.settings import RelationSettings, Settings, as_word, keys
 from colisten.workdir import write_json
 
 
@@ -27,6 +27,13 @@ def test_names_are_given_with_commas() -> None:
     settings = Settings.load(["signals.strong=purchase", "signals.weak=coupon, campaign", "gnn.fan_out=5,3"])
     assert settings.signals.used == ("purchase", "coupon", "campaign")
     assert settings.gnn.fan_out == (5, 3)
+
+
+@given(st.lists(st.text(), min_size=1))
+@example(["play, full"])
+@example(["[1]"])
+def test_any_names_can_be_given_in_one_word(names: list[str]) -> None:
+    assert Settings.load([f"signals.strong={as_word(names)}"]).signals.strong == tuple(names)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +105,14 @@ def test_secrets_and_addresses_are_never_kept() -> None:
     assert "hush" not in str(kept)
     assert "bolt" not in str(kept)
     assert kept["seed"] == 9
+
+
+def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("NEO4J_PASSWORD", "NEO4J_URI", "QDRANT_API_KEY", "QDRANT_URL", "SERVE_API_KEY"):
+        monkeypatch.setenv(f"COLISTEN_{key}", " ")
+    settings = Settings.load()
+    assert (settings.neo4j.password, settings.qdrant.api_key, settings.serve.api_key) == (None, None, None)
+    assert (settings.neo4j.uri, settings.qdrant.url) == (None, None)
 
 
 def test_every_key_has_a_place() -> None:

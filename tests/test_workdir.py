@@ -1,10 +1,22 @@
 import json
+import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from colisten.errors import WorkdirError
-from colisten.workdir import FORMAT, Workdir, remove_drafts, replacing_file, replacing_folder, write_json
+from colisten.workdir import (
+    FORMAT,
+    Workdir,
+    remove_drafts,
+    replacing_file,
+    replacing_folder,
+    scratch_folder,
+    write_json,
+)
 
 
 def test_a_new_folder_is_stamped_and_found_again(tmp_path: Path) -> None:
@@ -47,13 +59,52 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from colisten.workdir import draft_folder, replacing_file, replacing_folder
+folder = Path(sys.argv[1])
+drafts = replacing_file(folder / "kept.json"), replacing_folder(folder / "made"), draft_folder(folder, "trial")
+for draft in drafts:
+    draft.__enter__()
+os._exit(1)
+"""
+
+
 def test_drafts_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Path) -> None:
     ours = {".lock", "kept.json"}
     for name in ours:
         (tmp_path / name).touch()
-    drafts = replacing_file(tmp_path / "kept.json"), replacing_folder(tmp_path / "made")
-    for draft in drafts:
-        draft.__enter__()  # and never left: as after a kill
-    assert len(list(tmp_path.iterdir())) == len(ours) + len(drafts)
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == len(ours) + 3
+    with replacing_file(tmp_path / "kept.json") as draft, replacing_folder(tmp_path / "made") as folder:
+        remove_drafts(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == ours | {draft.name, folder.name}, "others are at work"
+    assert {path.name for path in tmp_path.iterdir()} == ours | {"made"}
+
+
+def test_a_folder_that_stepped_aside_comes_back_or_goes(tmp_path: Path) -> None:
+    for name in (".gone.old", ".made.old", "made"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
     remove_drafts(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == ours
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
+        "gone", "gone/.gone.old", "made", "made/made",
+    }  # fmt: skip
+
+
+def test_scratch_is_private_and_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch_folder() as first, scratch_folder() as second:
+        assert first.exists()
+        assert first != second
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (first, second, first.parent)} == {0o700}
+        left = first.parent / ".scratch.a1b2c3d4"
+        left.mkdir()
+        with scratch_folder():
+            assert not left.exists()
+    assert list(first.parent.iterdir()) == []
+    first.parent.chmod(0o755)
+    with pytest.raises(WorkdirError, match="TMPDIR"), scratch_folder():
+        pass

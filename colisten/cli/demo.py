@@ -123,9 +123,10 @@ def _history(data: ListeningData, user: str) -> str:
 
 def _print_beside(title: str, answer: Recommendations, popular: Sequence[str]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("", "Colisten recommends", "popularity", title=title, title_justify="left")
+    from colisten.evaluation.table import add_row, plain_table
+
+    table = plain_table(("", "Colisten recommends", "popularity"), title=title)
     for rank, (item, popular_title) in enumerate(zip(answer.items, popular, strict=True), start=1):
-        table.add_row(str(rank), item.title or item.item_id, popular_title)
-    Console().print(table)
+        add_row(table, str(rank), item.title or item.item_id, popular_title)
+    Console().print(table, end="\n\n")

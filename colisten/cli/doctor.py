@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from colisten.cli.options import formatted, opened, set_option, workdir_option
-from colisten.cli.output import show
+from colisten.cli.output import say, show
 
 if TYPE_CHECKING:
     from colisten.cli.health.finding import Finding
@@ -35,7 +35,7 @@ def doctor(workdir: Path, overrides: tuple[str, ...], style: str | None) -> None
     show(map(asdict, findings), style)
     bad = sum(finding.state == "bad" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
-    click.echo(f"{bad} bad, {warned} warnings, {len(findings) - bad - warned} well.", err=True)
+    say(f"{bad} bad, {warned} warnings, {len(findings) - bad - warned} well.")
     sys.exit(bool(bad))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from colisten.cli.options import opened, set_option, workdir_option
+from colisten.cli.output import say
 from colisten.cli.suite import compare_paper, print_comparison
 from colisten.extras import require
 from colisten.workdir import write_json
@@ -86,7 +87,7 @@ def evaluate(
 def _draw(reports: Sequence[Report], workdir: Path, overrides: Sequence[str], folder: Path) -> None:
     from colisten.evaluation.page import write_report
 
-    click.echo(f"The page is {write_report(reports, *opened(workdir, overrides), folder)}.", err=True)
+    say(f"The page is {write_report(reports, *opened(workdir, overrides), folder)}.")
 
 
 def _compare(
@@ -111,4 +112,4 @@ def print_reports(reports: Sequence[Report]) -> None:
         console.print(accuracy_table(report))
         if len(report.scores) > 1:
             console.print(differences_table(report))
-        console.print(lists_table(report))
+        console.print(lists_table(report), end="\n\n")

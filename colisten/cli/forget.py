@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import click
 
 from colisten.cli.options import formatted, opened, workdir_option
-from colisten.cli.output import show
+from colisten.cli.output import say, show
 from colisten.workdir import Workdir
 
 _LEFT = (
@@ -25,8 +26,9 @@ _LEFT = (
 def forget(user: str, workdir: Path, style: str | None) -> None:
     """Remove USER from the imported data, the profiles, the logs of experiments, and print what was removed.
 
-    The graph and the index hold items only. In the profiles, bytes are overwritten in place; other files are written
-    anew without the user, and what a disk keeps of the old ones is up to the disk.
+    The graph and the index hold items only. Files are written anew without the user, and what a disk keeps of the old
+    ones is up to the disk. What killed commands left, here or in the system's temporary folder, goes too. Whoever is
+    answering meanwhile goes on.
 
     \b
     colisten forget u17 --workdir W
@@ -38,33 +40,38 @@ def forget(user: str, workdir: Path, style: str | None) -> None:
         removed = _removed(folder, user)
     show([{"where": where, "rows": rows} for where, rows in removed.items() if rows], style)
     if not any(removed.values()):
-        click.echo(f"Nothing was known of {user!r}.", err=True)
-    click.echo(_LEFT.format(user=user), err=True)
+        say(f"Nothing was known of {user!r}.")
+    say(_LEFT.format(user=user))
 
 
 def _removed(folder: Workdir, user: str) -> dict[str, int]:
     """Rows removed by place, as far as the folder has such files."""
     from colisten.evaluation.experiment.exposures import forget_exposures
-    from colisten.serving.profiles import Profiles
+    from colisten.serving.profile_writing import forget_profile
 
     removed = _from_suite(folder, user) | _from_listening(folder, user)
     if folder.profiles.exists():
-        with Profiles.open(folder.profiles) as profiles:
-            removed["profiles.sqlite"] = int(profiles.forget(user))
+        removed["profiles.sqlite"] = int(forget_profile(folder.profiles, user))
     for experiment in sorted(folder.experiments.glob("*/")):
         removed[f"experiments/{experiment.name}"] = forget_exposures(experiment, user)
     return removed
 
 
 def _from_suite(folder: Workdir, user: str) -> dict[str, int]:
-    """Remove the whole suite: it was measured on this user too, and can be computed again."""
+    """Remove the whole suite if it was measured on this user too: it can be computed again."""
+    files = [path for path in folder.suite.rglob("*") if path.is_file()]
+    name = json.dumps(user).encode()
+    named = any(name in path.read_bytes() for path in files if path.suffix == ".json")
+    if not files or not (named or _is_known(folder, user)):
+        return {}
+    shutil.rmtree(folder.suite)
+    return {"suite": len(files)}
+
+
+def _is_known(folder: Workdir, user: str) -> bool:
     from colisten.listening.data import ListeningData
 
-    if not folder.suite.exists() or user not in ListeningData(folder.listening).users["user_id"]:
-        return {}
-    files = sum(1 for path in folder.suite.rglob("*") if path.is_file())
-    shutil.rmtree(folder.suite)
-    return {"suite": files}
+    return (folder.listening / "summary.json").exists() and user in ListeningData(folder.listening).users["user_id"]
 
 
 def _from_listening(folder: Workdir, user: str) -> dict[str, int]:

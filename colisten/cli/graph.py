@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from colisten.cli.options import formatted, opened, set_option, workdir_option
+from colisten.cli.output import say
 from colisten.cli.output import show as show_rows
 from colisten.errors import SettingsError
+from colisten.letters import folded, printable
 
 if TYPE_CHECKING:
     from neo4j import Driver
@@ -56,7 +58,7 @@ def stats(workdir: Path, style: str | None) -> None:
         found = read_stats(driver, database)
     show_rows(_figures(found), style)
     for warning in found.warnings:
-        click.echo(warning, err=True)
+        say(warning)
 
 
 @graph.command()
@@ -111,7 +113,7 @@ def path(user: str, item: str, workdir: Path, count: int, style: str | None) -> 
     reason = paths_to(*opened(workdir), user, item, count)
     show_rows(path_rows(reason.paths, style), style)
     if not reason.paths:
-        click.echo(f"No path of one or two steps leads from what {user!r} heard to it: {reason.words}.", err=True)
+        say(f"No path of one or two steps leads from what {user!r} heard to it: {reason.words}.")
 
 
 @graph.command()
@@ -162,7 +164,7 @@ def _find(driver: Driver, database: str, item: str, count: int) -> ItemView:
     if view := show_item(driver, database, item, k=count):
         return view
     near = find_titles(driver, database, item)
-    named = [match for match in near if match.title.casefold() == item.casefold()]
+    named = [match for match in near if folded(match.title) == folded(item)]
     if named and (view := show_item(driver, database, named[0].id, k=count)):
         return view
     hint = ": did you mean " + " or ".join(f"{match.title!r} ({match.id})" for match in near[:3]) + "?" if near else "."
@@ -185,14 +187,15 @@ def _figures(stats: GraphStats) -> Iterator[dict[str, object]]:
 
 def _print_tree(view: ItemView) -> None:
     from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
     from rich.tree import Tree
 
     found = view.properties
-    tree = Tree(f"[bold]{escape(str(found.get('title') or found['id']))}[/] ({view.item_type}, {escape(found['id'])})")
+    name, about = found.get("title") or found["id"], f" ({view.item_type}, {found['id']})"
+    tree = Tree(Text.assemble((printable(name), "bold"), printable(about)))
     for kind, near in view.neighbours.items():
-        branch = tree.add(f"{kind}: {view.degrees[kind]:,}")
+        branch = tree.add(Text(printable(f"{kind}: {view.degrees[kind]:,}")))
         for item in near:
-            strength = f"{item.listeners:,} listeners, weight {item.weight:.2f}"
-            branch.add(f"{escape(item.title or item.id)} [dim]{escape(item.id)} · {strength}[/]")
+            strength = f" {item.id} · {item.listeners:,} listeners, weight {item.weight:.2f}"
+            branch.add(Text.assemble(printable(item.title or item.id), (printable(strength), "dim")))
     Console().print(tree)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
 from colisten.errors import ColistenError, OutOfSpaceError
+from colisten.letters import decoded, escape_unknown_letters, printable
 
 _COMMANDS = {
     "demo": "The whole path on data it makes: graph, training, index, recommendations.",
@@ -38,7 +44,38 @@ _QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
 
 
+_SIGPIPE = 128 + 13
+"""The exit code of a program whose reader has gone, as shells know it."""
+
+
+@contextmanager
+def _ends_with_its_reader() -> Iterator[None]:
+    """`| head` closes the pipe when it has enough: no error, and nothing more to say.
+
+    Rich turns the error into an end of its own, and click would too.
+    """
+    try:
+        yield
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())  # for what is left in buffers
+        sys.exit(_SIGPIPE)
+
+
 class _LazyGroup(click.Group):
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _ends_with_its_reader():  # --help and --version are printed here
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _ends_with_its_reader():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -75,17 +112,24 @@ def main() -> None:
     """Run the command; what goes wrong on purpose is one sentence on stderr and an exit code."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell each other's authors is no talk for users
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # where the caller has closed it
+    sys.stderr = sys.stderr or sys.stdout
+    escape_unknown_letters()
+    os.environ["PYTHONSAFEPATH"] = "1"  # no child takes what lies in the current folder for a module
+    with _ends_with_its_reader():
+        _run()
+
+
+def _run() -> None:
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        words = [decoded(word, "The argument") for word in sys.argv[1:]]
+        sys.exit(cli.main(words, standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped; run the same command again to go on.", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         _end_with(_named(error))
 
@@ -100,6 +144,13 @@ def _named(error: Exception) -> ColistenError:
     raise error
 
 
+def _show(error: click.ClickException) -> None:
+    shown = io.StringIO()
+    error.show(shown)
+    for line in shown.getvalue().splitlines():
+        click.echo(printable(line), err=True)
+
+
 def _end_with(error: ColistenError) -> None:
-    click.echo(f"Error: {error}", err=True)
+    click.echo(printable(f"Error: {error}"), err=True)
     sys.exit(error.exit_code)

@@ -1,4 +1,4 @@
-"""Rows on stdout: a table for people, JSON lines or CSV for programs."""
+"""Rows on stdout: a table for people, JSON lines or CSV for programs; sentences on stderr."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping
+
+import click
+
+from colisten.letters import printable
 
 
 def for_people(style: str | None) -> bool:
@@ -30,16 +34,22 @@ def show(rows: Iterable[Mapping[str, object]], style: str | None) -> None:
         _show_table(listed, columns)
 
 
+def say(sentence: str) -> None:
+    """Print one line on stderr."""
+    click.echo(printable(sentence), err=True)
+
+
 def _show_table(rows: list[Mapping[str, object]], columns: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     numeric = {name for name in columns if all(isinstance(row.get(name, 0), int | float) for row in rows)}
     table = Table(box=None, header_style="bold")
     for name in columns:
-        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if name in numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in columns))
+        table.add_row(*(Text(printable(_cell(row.get(name)))) for name in columns))
     Console().print(table)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from colisten.cli.options import filtered, formatted, opened, workdir_option
-from colisten.cli.output import for_people, show
+from colisten.cli.output import for_people, say, show
 from colisten.cli.user_list import ids_in
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _check_experiment(experiment: str | None, group: str | None, out: Path | Non
 def _say_unknown(unknown: Sequence[str]) -> None:
     if unknown:
         named = ", ".join(repr(user) for user in unknown[:3]) + (", …" if len(unknown) > 3 else "")
-        click.echo(f"Never seen before, so answered without a history: {named} ({len(unknown):,}).", err=True)
+        say(f"Never seen before, so answered without a history: {named} ({len(unknown):,}).")
 
 
 def _reasons(
@@ -160,7 +160,7 @@ def _reasons(
         explainer = Explainer(recommender.profiles, recommender.collection, path_finder)
         reasons = explainer.explain(history, [item.item for item in answer.items])
     if path_finder.unavailable:
-        click.echo(f"Reasons are without paths of shared listeners. {path_finder.unavailable}", err=True)
+        say(f"Reasons are without paths of shared listeners. {path_finder.unavailable}")
     return reasons
 
 

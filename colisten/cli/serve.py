@@ -5,26 +5,17 @@ from __future__ import annotations
 import signal
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from colisten.cli.options import opened, set_option, workdir_option
+from colisten.cli.output import say
 from colisten.errors import SettingsError
 from colisten.extras import require
 
 if TYPE_CHECKING:
     from colisten.settings import ServeSettings
-
-_OPTIONS: dict[str, Any] = {
-    "http": "h11",  # which bounds the request line and the headers
-    "ws": "none",
-    "lifespan": "on",
-    "access_log": False,  # it would tell who asked for what
-    "log_level": "warning",
-    "server_header": False,
-    "timeout_graceful_shutdown": 10,
-}
 
 
 @click.command()
@@ -49,16 +40,18 @@ def serve(workdir: Path, overrides: tuple[str, ...]) -> None:
     import uvicorn
 
     from colisten.serving.web.app import create_app
+    from colisten.serving.web.bounds import OPTIONS, bound_process
 
     app = create_app(folder, settings)
-    server = uvicorn.Server(uvicorn.Config(app, **_OPTIONS))
+    server = uvicorn.Server(uvicorn.Config(app, **OPTIONS))
+    bound_process()  # after uvicorn has set up its log
     host, port = listening.getsockname()[:2]
-    click.echo(f"Loading the text encoder; then answering at http://{host}:{port} until Ctrl-C.", err=True)
+    say(f"Loading the text encoder; then answering at http://{host}:{port} until Ctrl-C.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn ends in good order, then passes the signal on
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
+        say("Stopped.")
 
 
 def _listen(options: ServeSettings) -> socket.socket:

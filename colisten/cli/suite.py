@@ -42,11 +42,11 @@ def print_comparison(comparison: Comparison) -> None:
     """Print the comparison as tables."""
     from rich.console import Console
 
-    from colisten.evaluation.suite.table import suite_table
+    from colisten.evaluation.suite.table import change_table, suite_table
 
     console = Console()
     for segment in comparison.rows:
-        console.print(suite_table(comparison, segment))
+        console.print(suite_table(comparison, segment), change_table(comparison, segment), sep="\n\n", end="\n\n")
 
 
 def _prepare(folder: Workdir, split: Path, settings: Settings, progress: Progress) -> None:

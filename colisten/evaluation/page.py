@@ -15,6 +15,7 @@ from colisten.figures import html_figure, html_table, write_page
 from colisten.graph_store.edge_summary import EDGE_TYPE
 from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.edges import FILE
+from colisten.letters import printable
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
@@ -32,7 +33,7 @@ def write_report(reports: Sequence[Report], workdir: Workdir, settings: Settings
 
 def _of_type(report: Report) -> Iterator[str]:
     counts, k = report.counts, report.k
-    yield f"<h2>{escape(report.item_type)}</h2>"
+    yield f"<h2>{escape(printable(report.item_type))}</h2>"
     yield (
         f"<p>{counts['users']:,} test users with {counts['pairs']:,} held-out streams; a catalogue of "
         f"{counts['catalogue']:,} items. Lines on the bars are 95 % bootstrap intervals over users.</p>"

@@ -13,6 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from colisten.evaluation.report import LISTENING, Report
 from colisten.figures import COLOURS
 from colisten.graph_store.edge_type import EdgeType
+from colisten.letters import printable
 
 _MAIN = ("all", "warm", "cold", "tail items", "unseen items")
 
@@ -91,7 +92,8 @@ def plot_balance(edges: Mapping[EdgeType, int], *, balanced: bool) -> Figure:
     axes.barh(np.arange(len(kinds)), shares, 0.36, color=COLOURS[0], label="of the graph's edges")
     drawn = [100 / len(edges) if balanced else share for share in shares]
     axes.barh(np.arange(len(kinds)) + 0.38, drawn, 0.36, color=COLOURS[1], label="of the edges drawn in training")
-    axes.set_yticks(np.arange(len(kinds)) + 0.19, [f"{kind.src} – {kind.dst}, {kind.relation}" for kind in kinds])
+    names = [printable(f"{kind.src} – {kind.dst}, {kind.relation}") for kind in kinds]
+    axes.set_yticks(np.arange(len(kinds)) + 0.19, names, parse_math=False)
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter())
     axes.legend(frameon=False, fontsize=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
 from colisten.settings import Settings
 from colisten.text.encoding import load_text
-from colisten.workdir import Workdir
+from colisten.workdir import Workdir, scratch_folder
 
 
 def evaluate_workdir(
@@ -62,8 +61,8 @@ def _batch(recommender: Recommender, progress: Progress) -> RecommendFunction:
     """Recommendations as `colisten recommend --users` writes them."""
 
     def recommend(users: Sequence[str], k: int, item_type: str) -> pl.DataFrame:
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / "recommendations.parquet"
+        with scratch_folder() as scratch:
+            path = scratch / "recommendations.parquet"
             recommend_to(path, recommender, users, Query(k, item_type), progress)
             return pl.read_parquet(path)
 

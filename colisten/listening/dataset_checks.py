@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Sequence
 
 import duckdb
@@ -11,7 +12,7 @@ from colisten.errors import DataError
 from colisten.listening.checks import OTHER_ROW
 from colisten.listening.contract import literal
 from colisten.listening.raw import one_row
-from colisten.settings import Settings
+from colisten.settings import Settings, as_word
 
 MOST_ITEM_TYPES = 255
 """Type codes are uint8."""
@@ -30,7 +31,7 @@ def check_catalogue(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     types = [name for (name,) in db.execute(query).fetchall() if name not in settings.taste_types]
     if settings.target not in types:
         near = difflib.get_close_matches(settings.target, types, n=1, cutoff=0.5) or types[:1]
-        hint = f"for example --set target={near[0]}" if near else "the catalogue has only taste types"
+        hint = f"for example --set {shlex.quote(f'target={near[0]}')}" if near else "the catalogue has only taste types"
         listed = ", ".join(types[:12]) + (", …" if len(types) > 12 else "")
         raise DataError(f"No item is of the target type {settings.target!r}: the types are {listed}; {hint}.")
 
@@ -76,15 +77,19 @@ def check_signals(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         name, rows = unknown
         raise DataError(
             f"The signal {name!r} ({rows:,} rows) is neither strong, weak nor ignored: say which, for example "
-            f"--set signals.weak={','.join((*signals.weak, name))} or --set signals.ignored="
-            f"{','.join((*signals.ignored, name))}."
+            f"--set {_chosen('weak', *signals.weak, name)} or --set {_chosen('ignored', *signals.ignored, name)}."
         )
     if not any(name in signals.strong for name, _ in found):
         have = ", ".join(name for name, _ in found) or "none"
         raise DataError(
             f"No interaction has a strong signal ({', '.join(signals.strong)}; there is {have}): name the signal that "
-            f"means listening, for example --set signals.strong={found[0][0] if found else 'stream'}."
+            f"means listening, for example --set {_chosen('strong', found[0][0] if found else 'stream')}."
         )
+
+
+def _chosen(kind: str, *names: str) -> str:
+    """The setting as one word that can be pasted into a shell."""
+    return shlex.quote(f"signals.{kind}={as_word(names)}")
 
 
 def _refuse_empty(db: duckdb.DuckDBPyConnection, table: str) -> None:

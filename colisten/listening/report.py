@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from colisten.listening.raw import one_row
 from colisten.listening.staging import Staged, staged
 from colisten.progress import Progress
 from colisten.settings import Settings
+from colisten.workdir import scratch_folder
 
 _USED = "FROM checked_interactions WHERE reason IS NULL AND NOT ignored"
 _GENRES = "SELECT unnest(list_distinct(genres)) AS genre FROM checked_items WHERE reason IS NULL"
@@ -59,7 +58,7 @@ def check_data(source: str, settings: Settings, progress: Progress) -> DataRepor
     Raises:
         DataError: the data cannot be used as a whole.
     """
-    with tempfile.TemporaryDirectory() as scratch, staged(source, Path(scratch), settings, progress) as checked:
+    with scratch_folder() as scratch, staged(source, scratch, settings, progress) as checked:
         return _report(checked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from colisten.errors import DataError
 from colisten.listening.data import ListeningData
 from colisten.pipeline.stage import Context, Stage
 from colisten.settings import GraphSettings
@@ -21,7 +22,13 @@ def _run(context: Context) -> str:
     if choice.ndcg:
         found = ", ".join(f"{top_k}: {ndcg:.3f}" for top_k, ndcg in sorted(choice.ndcg.items()))
         say(f"  {choice.options.top_k} edges per item and edge type (validation NDCG {found})")
-    build_edges(data, choice.options, folder, context.progress)
+    summary = build_edges(data, choice.options, folder, context.progress)
+    if not summary.total:
+        (folder / FILE).unlink()  # it took the place of one that may be asked for again
+        raise DataError(
+            f"No two items share {choice.options.min_listeners} listeners or more (graph.min_listeners), so the graph "
+            "would have no edge: bring more listening, or name the signals that mean it (signals.strong)."
+        )
     write_json(folder / _PRUNING, {"top_k": choice.options.top_k, "validation": choice.ndcg})
     return file_digest(folder / FILE)
 

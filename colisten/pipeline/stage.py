@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from colisten.errors import WorkdirError
 from colisten.progress import Progress
 from colisten.settings import Settings, keys
-from colisten.workdir import Workdir, remove_drafts, write_json
+from colisten.workdir import Workdir, remove_drafts, remove_scratch, write_json
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,11 @@ def exclusive(workdir: Workdir) -> Iterator[None]:
     """
     try:
         with FileLock(workdir.root / ".lock", timeout=0):
-            for room in (
-                workdir.root,
-                workdir.edges,
-                workdir.co_listened,
-                workdir.features,
-                workdir.gnn,
-                workdir.stages,
-            ):
+            graph = (workdir.edges, workdir.co_listened)
+            rooms = (*graph, workdir.features, workdir.gnn, workdir.towers, workdir.stages, workdir.tune)
+            logs = workdir.experiments.glob("*/exposures")
+            remove_scratch()
+            for room in (workdir.root, *rooms, *logs, *workdir.suite.glob("**/")):
                 remove_drafts(room)
             yield
     except Timeout:

@@ -1,10 +1,11 @@
-"""Write `W/profiles.sqlite` from listening data: user by user in bounded memory, replaced atomically."""
+"""Write `W/profiles.sqlite` from listening data, or without a user: in bounded memory, replaced atomically."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Codes, Int64s
+from colisten.letters import folded
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.serving.popular import popular_items
@@ -27,9 +29,9 @@ CREATE TABLE users (
 );
 CREATE TABLE items (
     item INTEGER PRIMARY KEY, item_id TEXT NOT NULL UNIQUE, item_type TEXT NOT NULL, title TEXT,
-    retired INTEGER NOT NULL, listeners INTEGER NOT NULL
+    folded TEXT, retired INTEGER NOT NULL, listeners INTEGER NOT NULL
 );
-CREATE INDEX items_by_title ON items (title COLLATE NOCASE);
+CREATE INDEX items_by_title ON items (folded);
 CREATE TABLE vocabulary (field TEXT NOT NULL, value TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (field, value));
 CREATE TABLE popular (
     country TEXT NOT NULL, item INTEGER NOT NULL, place INTEGER NOT NULL, listeners INTEGER NOT NULL,
@@ -52,7 +54,7 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
             with progress.task("writing profiles", len(data.users)) as task:
                 for rows in _user_rows(data, task):
                     connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", _item_rows(data))
+            connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", _item_rows(data))
             connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", _vocabulary(data.items))
             connection.executemany("INSERT INTO popular VALUES (?, ?, ?, ?)", popular_items(data))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
@@ -61,6 +63,38 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
             raise sqlite_error(path, error) from error
         finally:
             connection.close()
+        _drop_journal(path)
+
+
+def forget_profile(path: Path, user_id: str) -> bool:
+    """Write the file anew without this user; returns whether there was such a user.
+
+    Whoever reads it goes on with the file of before, and a kill leaves that whole.
+
+    Raises:
+        WorkdirError: it is damaged.
+        OutOfSpaceError: the disk is full; the file is left as it was.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # and what a kill began is undone
+            if not connection.execute("SELECT 1 FROM users WHERE user_id = ?", (user_id,)).fetchall():
+                return False
+            with replacing_file(path) as draft:
+                connection.execute("VACUUM INTO ?", (str(draft),))
+                with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+                    copy.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
+                    copy.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
+    except sqlite3.Error as error:
+        raise sqlite_error(path, error) from error
+    return True
+
+
+def _drop_journal(path: Path) -> None:
+    """What a killed writer left beside the file would be replayed into the one that takes its place."""
+    for journal in (path.with_name(f"{path.name}{ending}") for ending in ("-journal", "-wal", "-shm")):
+        if journal.exists():
+            path.unlink(missing_ok=True)  # first: without its journal it may be half of something
+            journal.unlink()
 
 
 def _user_rows(data: ListeningData, task: Task) -> Iterator[Iterator[tuple[Any, ...]]]:
@@ -113,7 +147,8 @@ def _rows_of(users: pl.DataFrame, events: pl.DataFrame, ends: Int64s) -> Iterato
 def _item_rows(data: ListeningData) -> Iterator[tuple[Any, ...]]:
     table = data.items.join(data.listeners.collect(engine="streaming"), on="item", how="left", maintain_order="left")
     columns = pl.col("item", "item_id", "item_type", "title", "retired")
-    return table.select(columns, pl.col("listeners").fill_null(0)).iter_rows()
+    for *row, title, retired, listeners in table.select(columns, pl.col("listeners").fill_null(0)).iter_rows():
+        yield *row, title, None if title is None else folded(title), retired, listeners
 
 
 def _vocabulary(items: pl.DataFrame) -> Iterator[tuple[str, str, int]]:

@@ -4,7 +4,8 @@ Tables of `W/profiles.sqlite`:
 
 - `users`: one row per user: events as blobs (items int32, signals uint8, timestamps int64), features as JSON,
   taste as float32.
-- `items`: id ↔ number, type and title of every item ever seen; `vocabulary`: values that filters may name.
+- `items`: id ↔ number, type, title and folded title of every item ever seen; `vocabulary`: values that filters may
+  name.
 - `popular`: the most popular items of each type, overall and by country.
 - `facts`: signals, item types, the type of each feature, the newest timestamp.
 
@@ -26,10 +27,11 @@ import numpy as np
 
 from colisten.arrays import Codes
 from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
+from colisten.letters import folded
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the tables: raised whenever they change, so that `colisten run` rewrites the file."""
 RETIRED = 255
 """Type code of an item that is no longer in the catalogue."""
@@ -129,16 +131,6 @@ class Profiles:
         rows = [found.get(user_id, _NO_EVENTS) for user_id in user_ids]
         return self._histories(rows), [user_id for user_id in user_ids if user_id not in found]
 
-    def forget(self, user_id: str) -> bool:
-        """Delete a user and overwrite the bytes on disk; returns whether there was such a user."""
-        with _sqlite(self._path), self._connection:
-            self._connection.execute("PRAGMA secure_delete = ON")
-            removed = self._connection.execute("DELETE FROM users WHERE user_id = ?", (user_id,)).rowcount
-        if removed:
-            with _sqlite(self._path):
-                self._connection.execute("VACUUM")
-        return removed > 0
-
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
         """Items by number."""
         found = self._items("item IN (SELECT value FROM json_each(:numbers))", numbers=_json(numbers))
@@ -149,17 +141,14 @@ class Profiles:
         return [item_id for (item_id,) in self._all("SELECT item_id FROM items ORDER BY item")]
 
     def find(self, id_or_title: str) -> Item | None:
-        """The item with this id, else the most popular one with this title (case-insensitive)."""
-        where = (
-            "item_id = :name OR title = :name COLLATE NOCASE "
-            "ORDER BY item_id = :name DESC, retired, listeners DESC LIMIT 1"
-        )
-        return next(iter(self._items(where, name=id_or_title)), None)
+        """The item with this id, else the most popular one with this title, however that is written."""
+        where = "item_id = :name OR folded = :folded ORDER BY item_id = :name DESC, retired, listeners DESC LIMIT 1"
+        return next(iter(self._items(where, name=id_or_title, folded=folded(id_or_title))), None)
 
     def titled(self, part: str, limit: int) -> list[Item]:
-        """Items in the catalogue with this in their title (case-insensitive), most popular first."""
-        where = "NOT retired AND instr(lower(title), lower(:part)) ORDER BY listeners DESC, item LIMIT :limit"
-        return self._items(where, part=part, limit=limit)
+        """Items in the catalogue with this in their title, however it is written, most popular first."""
+        where = "NOT retired AND instr(folded, :part) ORDER BY listeners DESC, item LIMIT :limit"
+        return self._items(where, part=folded(part), limit=limit)
 
     def titles(self) -> list[str]:
         """Every title, for suggestions."""

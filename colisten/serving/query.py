@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from colisten.errors import SettingsError
+from colisten.letters import folded
 from colisten.serving.index.collection import Conditions
 from colisten.serving.profiles import Item, Profiles
 
@@ -35,17 +37,21 @@ def conditions_of(query: Query, default_type: str | None, profiles: Profiles) ->
         SettingsError: a type, language or genre that no item has.
     """
     item_type = query.item_type or default_type
-    item_types = (item_type,) if item_type else ()
-    for title, field, values in (
-        ("item of the type", "item_type", item_types),
-        ("item in the language", "language", query.languages),
-        ("item of the genre", "genres", query.genres),
-    ):
-        known = profiles.vocabulary(field) if values else []
-        for value in values:
-            if value not in known:
-                raise SettingsError(f"There is no {title} {value!r}{_suggestion(value, known)}")
-    return Conditions(item_types, tuple(query.languages), tuple(query.genres))
+    return Conditions(
+        _known("item of the type", "item_type", (item_type,) if item_type else (), profiles),
+        _known("item in the language", "language", query.languages, profiles),
+        _known("item of the genre", "genres", query.genres, profiles),
+    )
+
+
+def _known(title: str, field: str, values: Sequence[str], profiles: Profiles) -> tuple[str, ...]:
+    """The values as the items have them: decomposed letters may be typed composed, and the other way round."""
+    known = profiles.vocabulary(field) if values else []
+    composed = {normalize("NFC", value): value for value in reversed(known)}
+    for value in values:
+        if value not in known and normalize("NFC", value) not in composed:
+            raise SettingsError(f"There is no {title} {value!r}{_suggestion(value, known)}")
+    return tuple(value if value in known else composed[normalize("NFC", value)] for value in values)
 
 
 def item_named(id_or_title: str, profiles: Profiles) -> Item:
@@ -87,10 +93,10 @@ def _listed(columns: Mapping[str, str]) -> str:
 
 
 def _suggestion(word: str, known: Sequence[str], *, listed: bool = True) -> str:
-    folded = {value.casefold(): value for value in known}
-    near = difflib.get_close_matches(word.casefold(), list(folded), n=3)
+    by_folded = {folded(value): value for value in known}
+    near = difflib.get_close_matches(folded(word), list(by_folded), n=3)
     if near:
-        return ": did you mean " + " or ".join(repr(folded[value]) for value in near) + "?"
+        return ": did you mean " + " or ".join(repr(by_folded[value]) for value in near) + "?"
     if listed and known:
         return ": there are " + ", ".join(known[:_MAX_LISTED]) + (" and others" if len(known) > _MAX_LISTED else "")
     return ""

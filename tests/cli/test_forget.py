@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +25,10 @@ from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.progress import Progress
 from colisten.serving.profile_writing import write_profiles
+from colisten.serving.profiles import Profiles
 from colisten.settings import Settings
 from colisten.workdir import Workdir, write_json
+from tests.cli.conftest import command
 
 PERSON = "person-4711@example.org"
 QUIET = Progress(quiet=True)
@@ -129,3 +137,78 @@ def test_somebody_unknown_changes_nothing(workdir: Workdir) -> None:
     assert "Nothing was known of 'person'" in answer.stderr
     assert workdir.suite.exists()
     assert state == {path: path.read_bytes() for path in workdir.listening.iterdir()}
+
+
+def test_copies_that_kills_left_go_too(workdir: Workdir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders stepped aside, drafts, a journal that SQLite would replay, scratch in the system's temporary folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(workdir.root.parent))
+    scratch = workdir.root.parent / f"colisten-{os.getuid()}/.scratch.abcdefgh"
+    scratch.mkdir(parents=True)
+    shutil.copytree(workdir.listening, workdir.root / ".listening.old")
+    shutil.copytree(workdir.listening, workdir.root / ".listening.a1b2c3d4")
+    shutil.copy(workdir.listening / "users.parquet", scratch / "users.parquet")
+    shutil.copy(workdir.profiles, workdir.root / ".profiles.sqlite.a1b2c3d4")
+    for log in list((workdir.experiments / "shelf/exposures").iterdir()):
+        shutil.copy(log, log.with_name(f".{log.name}.a1b2c3d4"))
+    _killed_while_writing(workdir.profiles)
+    forget(workdir, PERSON)
+    assert holding(workdir.root, PERSON) == set()
+    assert not scratch.exists()
+    assert _whole(workdir.profiles)
+
+
+def test_a_journal_of_a_kill_does_not_reach_new_profiles(workdir: Workdir) -> None:
+    fresh = workdir.root / "fresh.sqlite"
+    data = ListeningData(workdir.listening)
+    write_profiles(data, fresh, QUIET)
+    _killed_while_writing(workdir.profiles)
+    write_profiles(data, workdir.profiles, QUIET)
+    assert _whole(workdir.profiles)
+    assert _dump(workdir.profiles) == _dump(fresh)
+
+
+def test_a_kill_at_any_moment_breaks_nothing(workdir: Workdir) -> None:
+    for wait in (0.6, 0.9, 1.2, 1.5):
+        with subprocess.Popen(command("forget", "a1", "-w", str(workdir.root)), stderr=subprocess.DEVNULL) as process:
+            time.sleep(wait)
+            process.kill()
+        assert _whole(workdir.profiles)
+    forget(workdir, "a1")
+    assert holding(workdir.root, '"a1"') == set()
+    data = ListeningData(workdir.listening)
+    assert data.users["user"].to_list() == list(range(10))
+    with Profiles.open(workdir.profiles) as profiles:
+        assert profiles.read(["a1", "a2"])[1] == ["a1"]
+
+
+def test_readers_go_on_meanwhile(workdir: Workdir) -> None:
+    with Profiles.open(workdir.profiles) as reading:
+        reading._connection.execute("BEGIN")
+        assert reading.read([PERSON])[1] == []
+        forget(workdir, PERSON)
+        assert reading.read(["a1"])[1] == []
+    with Profiles.open(workdir.profiles) as reading:
+        assert reading.read([PERSON])[1] == [PERSON]
+
+
+def _killed_while_writing(path: Path) -> None:
+    program = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.executescript("PRAGMA cache_size = 1; BEGIN IMMEDIATE")
+connection.execute("DELETE FROM users")
+connection.execute("CREATE TABLE ballast AS SELECT randomblob(1000000)")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+    assert path.with_name(f"{path.name}-journal").exists()
+
+
+def _dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return sorted(connection.iterdump())
+
+
+def _whole(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,13 +91,35 @@ def test_json_holds_everything(report: Report) -> None:
 
 
 def test_tables_print_every_recommender(report: Report) -> None:
-    console = Console(width=200, file=io.StringIO())
-    console.print(accuracy_table(report), lists_table(report), differences_table(report))
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
+    text = printed(report)
     assert all(name in text for name in report.scores)
     assert "paired differences to oracle" in text
     assert " *" in text, "the oracle is beyond the interval of some baseline"
+
+
+def test_tables_fit_80_columns_whole(report: Report) -> None:
+    text = printed(report, width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    shown = set(re.split(r"[^\w@. +-]+|\s+", text))
+    means = [found[name]["mrr@100"]["mean"] for found in report.segments.values() for name in report.scores]
+    assert {f"{mean:.3f}" for mean in means} <= shown
+    lists = [figure for found in report.scores.values() for figure in found.lists.values()]
+    assert {f"{figure:.3f}" for figure in lists} <= shown
+
+
+def test_tables_show_texts_as_they_are(report: Report) -> None:
+    odd = replace(report, item_type="[/r/books] \x1b[31m", segments={"[red]": report.segments["all"]} | report.segments)
+    text = printed(odd)
+    assert "[/r/books] �[31m: " in text
+    assert "[red]" in text
+
+
+def printed(report: Report, width: int = 200) -> str:
+    console = Console(width=width, file=io.StringIO())
+    console.print(accuracy_table(report), lists_table(report), differences_table(report))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
 
 
 def test_baselines_are_called_by_name() -> None:

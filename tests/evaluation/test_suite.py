@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 from safetensors.numpy import save_file
 
 from colisten.errors import SettingsError
@@ -18,7 +20,7 @@ from colisten.evaluation.suite.plot import plot_suite
 from colisten.evaluation.suite.run import paper_suite
 from colisten.evaluation.suite.run_results import RunResult
 from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
-from colisten.evaluation.suite.table import suite_table
+from colisten.evaluation.suite.table import change_table, suite_table
 from colisten.evaluation.suite.variants import VARIANTS, GraphVariant
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.listening.data import ListeningData
@@ -180,7 +182,13 @@ def test_users_are_the_mean_of_their_items() -> None:
 
 
 def test_tables_and_picture(comparison: Comparison, tmp_path: Path) -> None:
-    assert suite_table(comparison, "warm").row_count == len(VARIANTS)
+    console = Console(width=80, file=io.StringIO())
+    for table in (suite_table(comparison, "warm"), change_table(comparison, "warm")):
+        assert table.row_count == len(VARIANTS)
+        console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    assert max(map(len, console.file.getvalue().splitlines())) <= 80
+    assert "…" not in console.file.getvalue()
     for ending in ("png", "svg"):
         plot_suite(comparison, tmp_path / f"suite.{ending}")
     assert (tmp_path / "suite.png").read_bytes().startswith(b"\x89PNG")

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 from neo4j import Driver
 
-from colisten.errors import WorkdirError
+from colisten.errors import DataError, WorkdirError
 from colisten.graph_store.edges import build_edges
 from colisten.pipeline.stage import Context, Stage, run_stages
 from colisten.pipeline.stages import STAGES
@@ -20,6 +20,7 @@ from colisten.progress import Progress
 from colisten.settings import CadenceSettings, Settings
 from colisten.workdir import Workdir, write_json
 from tests.conftest import wipe
+from tests.listening.sources import Importer, event
 from tests.serving.worlds import trained
 
 
@@ -110,6 +111,20 @@ def test_what_a_killed_stage_left_is_removed(context: Context) -> None:
         path.touch()
     run_stages([], context)
     assert [path for path in (*left, *kept) if path.exists()] == kept
+
+
+def test_a_graph_without_edges_is_told_before_anything_is_built_on_it(context: Context, tmp_path: Path) -> None:
+    importer = Importer(tmp_path)
+    alone = [event(user_id=user, item_id=item) for user, item in (("a", "book"), ("b", "other"))]
+    shared = [event(user_id=user, item_id=item) for user in ("a", "b") for item in ("book", "other")]
+    stages = [stage for stage in STAGES if stage.name in ("listening", "edges")]
+    fed = replace(context, settings=Settings(), source=str(importer.write(shared).source))
+    assert run_stages(stages, fed) == ["listening", "edges"]
+    importer.write(alone)
+    with pytest.raises(DataError, match="would have no edge"):
+        run_stages(stages, fed)
+    importer.write(shared)
+    assert "edges" in run_stages(stages, fed), "the edges of before are not taken for those that were there last"
 
 
 def test_a_cadence_lets_new_data_wait_but_not_new_settings(context: Context) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from colisten.errors import WorkdirError
 from colisten.listening.data import ListeningData
 from colisten.serving import profile_writing
-from colisten.serving.profile_writing import write_profiles
+from colisten.serving.profile_writing import forget_profile, write_profiles
 from colisten.serving.profiles import RETIRED, Profiles
 from tests.serving.worlds import GENRES, QUIET, TYPES, listening
 
@@ -88,6 +89,21 @@ def test_facts_items_and_vocabulary(data: ListeningData, path: Path) -> None:
         assert set(profiles.vocabulary("genres")) == set(GENRES)
 
 
+def test_a_title_is_found_however_it_is_written(tmp_path: Path) -> None:
+    data = listening(tmp_path / "listening")
+    titles = {0: normalize("NFD", "Café Noir"), 1: normalize("NFC", "ÉTÉ 42")}
+    renamed = pl.col("item").replace_strict(titles, default=pl.col("title"))
+    data.items.with_columns(title=renamed).write_parquet(data.root / "items.parquet")
+    write_profiles(ListeningData(data.root), tmp_path / "p.sqlite", QUIET)
+    with Profiles.open(tmp_path / "p.sqlite") as profiles:
+        for item, title in titles.items():
+            for form in ("NFC", "NFD"):
+                found = profiles.find(normalize(form, title.lower()))
+                assert found is not None
+                assert (found.item, found.title) == (item, title)
+                assert item in [one.item for one in profiles.titled(normalize(form, normalize("NFC", title)[:4]), 5)]
+
+
 def test_forgotten_is_gone_from_the_bytes(path: Path) -> None:
     name = "o'brien\"; DROP TABLE users"
     with Profiles.open(path) as profiles:
@@ -95,8 +111,9 @@ def test_forgotten_is_gone_from_the_bytes(path: Path) -> None:
         assert name.encode() in path.read_bytes()
         assert len(blob) > 0
         assert blob in path.read_bytes()
-        assert profiles.forget(name)
-        assert not profiles.forget(name)
+    assert forget_profile(path, name)
+    assert not forget_profile(path, name)
+    with Profiles.open(path) as profiles:
         assert profiles.read([name, "u3"])[1] == [name]
     assert name.encode() not in path.read_bytes()
     assert blob not in path.read_bytes()

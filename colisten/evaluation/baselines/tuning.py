@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.towers.selection.ranking_task import RankingTask
 from colisten.towers.selection.validation_split import MAX_USERS, split_validation
+from colisten.workdir import draft_folder
 
 GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "recent": {"days": (14, 30, 90, 365)},
@@ -61,9 +60,9 @@ def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Valida
     if not len(split.users):
         yield None
         return
-    with TemporaryDirectory(dir=data.root.parent, prefix=".validation.") as scratch:
+    with draft_folder(data.root.parent, "validation") as scratch:
         events = interactions_of(split.train).with_columns(value=split.train.values)
-        train = with_interactions(data, events.lazy(), Path(scratch))
+        train = with_interactions(data, events.lazy(), scratch)
         yield ValidationSlice(train, split.users, RankingTask.of(split, is_target, data.strong, ()))
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import optuna
@@ -26,7 +25,7 @@ from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.towers.selection.ranking_task import within_one_standard_error
-from colisten.workdir import replacing_file
+from colisten.workdir import draft_folder, replacing_file
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,12 @@ class TrialRunner:
         """
         path = self.folder / f"{name}.npy"
         if not path.exists():
-            with validation_slice(self.data, settings) as validation, TemporaryDirectory(dir=self.folder) as scratch:
+            with validation_slice(self.data, settings) as validation, draft_folder(self.folder, name) as scratch:
                 if validation is None:
                     raise DataError(
                         "There is too little listening of the target type to hide some of it from a search."
                     )
-                found = validation.ndcg(FullModel(self.text, settings, Path(scratch), Progress(quiet=True)))
+                found = validation.ndcg(FullModel(self.text, settings, scratch, Progress(quiet=True)))
             with replacing_file(path) as draft, draft.open("wb") as file:
                 np.save(file, found)
         ndcg: Floats = np.load(path)

@@ -15,6 +15,7 @@ from neo4j.time import Date, DateTime, Duration, Time
 
 from colisten.errors import GraphError
 from colisten.graph_store.failures import as_graph_error
+from colisten.graph_store.inspection.guard import check_reads_the_graph_only
 
 _WRITES = "Neo.ClientError.Statement.AccessMode"
 
@@ -28,14 +29,16 @@ class Answer:
 
 
 def run_cypher(driver: Driver, database: str, query: str, parameters: Mapping[str, Any] | None = None) -> Answer:
-    """Ask `query` with `parameters` in a read transaction: the server refuses whatever would write.
+    """Ask `query` with `parameters` in a read transaction: the server refuses whatever would write, and what would
+    read more than the graph is not even sent (see `guard`).
 
     Nodes become `{"labels", "properties"}`, relationships `{"type", "properties"}`, paths
     `{"nodes", "relationships"}`, times ISO 8601 texts.
 
     Raises:
-        GraphError: the query would write, is not understood, or fails.
+        GraphError: the query would write or read more than the graph, is not understood, or fails.
     """
+    check_reads_the_graph_only(query)
     with as_graph_error("the query ran"), driver.session(database=database, default_access_mode=READ_ACCESS) as session:
         try:
             return session.execute_read(_ask, query, dict(parameters or {}))

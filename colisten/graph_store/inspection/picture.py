@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from colisten.figures import COLOURS, html_figure, html_table, write_page
 from colisten.graph_store.inspection.show import ItemView, Neighbour
+from colisten.letters import printable
 from colisten.workdir import replacing_file
 
 _LETTERS = 34
@@ -46,7 +47,7 @@ def draw_item(view: ItemView) -> Figure:
     for angle, neighbour in zip(np.linspace(0.5, -1.5, len(near), endpoint=False) * np.pi, near, strict=True):
         _spoke(axes, float(angle), neighbour, neighbour.weight / strongest, colours[neighbour.item_type])
     axes.scatter([0], [0], s=260, color="#222", zorder=3)
-    axes.set_title(f"{shorten(_title(view), 80)}\n{view.item_type}", parse_math=False, fontsize=12)
+    axes.set_title(f"{shorten(_title(view), 80)}\n{printable(view.item_type)}", parse_math=False, fontsize=12)
     _legend(axes, view, Counter(neighbour.item_type for neighbour in near), colours)
     return figure
 
@@ -63,13 +64,13 @@ def _spoke(axes: Axes, angle: float, neighbour: Neighbour, share: float, colour:
     axes.plot([0, x], [0, y], color=colour, linewidth=0.8 + 6 * share, alpha=0.35 + 0.5 * share, zorder=1)
     axes.scatter([x], [y], s=60, color=colour, zorder=2)
     side = "left" if x > 0.05 else "right" if x < -0.05 else "center"
-    text = f"{shorten(neighbour.title or neighbour.id, _LETTERS, placeholder='…')} ({neighbour.listeners:,})"
+    text = f"{shorten(printable(neighbour.title or neighbour.id), _LETTERS, placeholder='…')} ({neighbour.listeners:,})"
     axes.text(1.06 * x, 1.08 * y, text, parse_math=False, ha=side, va="center", fontsize=8)
 
 
 def _legend(axes: Axes, view: ItemView, drawn: Counter[str], colours: dict[str, str]) -> None:
     marks = [
-        Line2D([], [], color=colours[kind], marker="o", label=f"{kind}: {drawn[kind]} of {degree:,}")
+        Line2D([], [], color=colours[kind], marker="o", label=f"{printable(kind)}: {drawn[kind]} of {degree:,}")
         for kind, degree in view.degrees.items()
         if drawn[kind]
     ]
@@ -80,4 +81,4 @@ def _legend(axes: Axes, view: ItemView, drawn: Counter[str], colours: dict[str, 
 
 
 def _title(view: ItemView) -> str:
-    return str(view.properties.get("title") or view.properties["id"])
+    return printable(view.properties.get("title") or view.properties["id"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 from neo4j import Driver, Record
 
@@ -85,7 +86,8 @@ def find_titles(driver: Driver, database: str, words: str, *, limit: int = 5) ->
         CALL db.index.fulltext.queryNodes('{TITLES}', $search, {{limit: $limit}}) YIELD node, score
         RETURN node.id AS id, labels(node) AS labels, node.title AS title, score ORDER BY score DESC, node.item
     """
-    terms = _LUCENE.sub(r"\\\1", words).lower().split()
+    written = {normalize(form, words) for form in ("NFC", "NFD")}  # the index knows no equivalence
+    terms = [term for one in sorted(written) for term in _LUCENE.sub(r"\\\1", one).lower().split()]
     search = " ".join(f"{term}^2 {term}~" for term in terms)
     if not search:
         return []

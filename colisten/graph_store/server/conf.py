@@ -1,4 +1,4 @@
-"""The managed server's `neo4j.conf`: loopback, Bolt and HTTP only, no usage reports."""
+"""The managed server's `neo4j.conf`: loopback, Bolt and HTTP only, no usage reports, nothing read but its data."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ def write_conf(file: Path, options: Neo4jSettings) -> Ports:
         "server.http.advertised_address": f"{LOOPBACK}:{http}",
         "server.https.enabled": "false",
         "dbms.usage_report.enabled": "false",
+        # No query reads a file or an address, whoever sends it: the password lies beside the data.
+        "dbms.security.allow_csv_import_from_file_urls": "false",
+        "internal.dbms.cypher_ip_blocklist": "0.0.0.0/0,::/0",
         "server.memory.pagecache.size": f"{options.memory_mb // 2}m",
         "db.logs.query.enabled": "OFF",
         # The graph can be built again from its edges: keep no logs for replay, and no 256 MB of each in advance.

@@ -111,7 +111,8 @@ class EmbeddedDraft:
         with _engine_errors():
             self._shard.flush()
             self._shard.close()
-        command = [sys.executable, "-m", "colisten.serving.index.optimise", str(self._folder / "shard")]
+        # -P: what lies in the current folder under the name of a module is not run
+        command = [sys.executable, "-P", "-m", "colisten.serving.index.optimise", str(self._folder / "shard")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise _error_of(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])

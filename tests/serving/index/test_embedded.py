@@ -124,3 +124,41 @@ def test_a_damaged_collection_is_one_sentence(tmp_path: Path) -> None:
         segment.write_text("{")
     with pytest.raises(IndexStoreError, match="publish again"):
         EmbeddedIndex(tmp_path, "colisten").open()
+
+
+TRAP = "import pathlib; pathlib.Path(r'{marker}').touch(); raise SystemExit('a file of the current folder was run')"
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder whose files are called like modules, and what is there once one of them was run."""
+    folder, marker = tmp_path / "here", tmp_path / "was run"
+    folder.mkdir()
+    for name in ("qdrant_edge", "colisten", "json", "runpy", "multiprocessing", "site", "sitecustomize"):
+        (folder / f"{name}.py").write_text(TRAP.format(marker=marker))
+    return folder, marker
+
+
+def test_nothing_of_the_current_folder_is_run(
+    trap: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trap[0])
+    index = EmbeddedIndex(tmp_path / "index", "colisten")
+    name = new_name("colisten", [])
+    publish_items(index, name, random_items(100), QUIET, exact_up_to=1000, keep=1)
+    assert not trap[1].exists()
+    assert index.ready() == [name]
+
+
+def test_no_child_of_the_command_runs_what_is_in_the_current_folder(trap: tuple[Path, Path]) -> None:
+    program = """
+import subprocess, sys
+sys.argv = ["colisten", "--version"]
+from colisten.cli.main import main
+try:
+    main()
+finally:
+    subprocess.run([sys.executable, "-c", "import json, multiprocessing"], check=True)
+"""
+    subprocess.run([sys.executable, "-P", "-c", program], cwd=trap[0], check=True, capture_output=True)
+    assert not trap[1].exists()

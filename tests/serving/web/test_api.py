@@ -168,10 +168,11 @@ def test_search_says_why_it_cannot(world: World) -> None:
         assert ask.get("/recommend").status_code == 200
 
 
-def test_a_public_address_needs_a_key() -> None:
+@pytest.mark.parametrize("key", [None, "", " \t"])
+def test_a_public_address_needs_a_key(key: str | None) -> None:
     from colisten.cli.serve import _listen
 
     with pytest.raises(SettingsError, match="COLISTEN_SERVE_API_KEY"):
-        _listen(ServeSettings(host="192.0.2.1", port=0))
+        _listen(ServeSettings.model_validate({"host": "192.0.2.1", "port": 0, "api_key": key}))
     with _listen(ServeSettings(port=0)) as taken, pytest.raises(SettingsError, match=r"serve\.port"):
         _listen(ServeSettings(port=taken.getsockname()[1]))

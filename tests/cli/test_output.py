@@ -1,0 +1,118 @@
+"""What commands print: data as it is, on any terminal, into any pipe."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from colisten.cli.output import show
+from colisten.letters import escape_unknown_letters
+from colisten.progress import Progress
+from tests.cli.conftest import command
+
+ODD = ("[/x]", "[unabridged] Talk", "\x1b[31mred", "a\rb", "\x9b2J", "café", "播客 :heart:", "[link=https://x]y[/link]")
+PIPES = [["--help"], ["config", "--json"], ["config", "--csv"], ["config", "--table"], ["config", "--wrong"]]
+
+
+def ended(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "200"} | variables
+    done = subprocess.run(command(*words), env=environment, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_table_shows_every_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show([{"title": text} for text in ODD], "table")
+    for text in ODD:
+        show([{text: "a title"}], "table")
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    assert "\r" not in shown
+    for text in ("[/x]", "[unabridged] Talk", "�[31mred", "a b", ":heart:", "[link=https://x]y[/link]"):
+        assert shown.count(text) == 2, text
+
+
+def test_progress_shows_every_text_as_it_is() -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=300)
+    with Progress() as progress:
+        progress._console = terminal
+        for text in ODD:
+            progress.say(text)
+    assert isinstance(terminal.file, io.StringIO)
+    shown = terminal.file.getvalue()
+    assert "\x1b[31mred" not in shown
+    for text in ("[/x]", "[unabridged] Talk", ":heart:", "[link=https://x]y[/link]"):
+        assert text in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_any_encoding_of_stdout_will_do(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for style in ("json", "csv", "table"):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr("sys.stdout", stdout)
+        escape_unknown_letters()
+        show([{"播客": text} for text in ODD], style)
+        stdout.seek(0)
+        if style == "json":
+            assert [json.loads(line) for line in stdout] == [{"播客": text} for text in ODD]
+        assert stdout.seek(0, io.SEEK_END) > 0
+
+
+def test_a_letter_that_cannot_be_written_is_one_in_json() -> None:
+    done = ended("config", "--json", PYTHONIOENCODING="ascii", COLISTEN_TARGET="é播😀")
+    values = {row["key"]: row["value"] for row in map(json.loads, done.stdout.splitlines())}
+    assert values["target"] == "é播😀"
+
+
+@pytest.mark.parametrize("words", PIPES, ids=" ".join)
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+def test_a_reader_that_goes_is_no_error(words: list[str], both: bool) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            command(*words), stdout=writing, stderr=writing if both else subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    usage = "--wrong" in words and not both
+    assert done.returncode == (2 if usage else 141)
+    assert both or usage or done.stderr == ""
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command("config"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 7
+    assert done.stderr.count("\n") == 1
+
+
+def test_arguments_and_variables_that_are_no_utf8(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    calls: list[tuple[list[str], dict[str, Any]]] = [
+        (["search", odd, "-w", str(tmp_path)], {}),
+        (["recommend", "--likes", odd], {}),
+        (["config", "--set", f"target={odd}"], {}),
+        (["config"], {"COLISTEN_TARGET": odd}),
+    ]
+    for words, variables in calls:
+        done = ended(*words, **variables)
+        assert done.returncode == 2
+        assert "is not valid UTF-8" in done.stderr
+        assert done.stdout == ""
+
+
+def test_an_error_sentence_steers_no_terminal() -> None:
+    done = ended("config", "--set", "\x1b[31m=3")
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
