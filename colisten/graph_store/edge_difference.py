@@ -7,7 +7,7 @@ neighbouring relationships share (measured: deadlocks, and no gain on four cores
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 from neo4j import Driver, ManagedTransaction
 
+from colisten.graph_store.edge_properties import PROPERTIES, assigned, collected, decoded, scan_edges
 from colisten.graph_store.edge_summary import EDGE_TYPE
 from colisten.graph_store.edge_type import EdgeType
-from colisten.graph_store.schema import ITEM, PREDICTS, is_edge, quoted, relationship_of
+from colisten.graph_store.schema import ITEM, PREDICTS, alternatives, quoted, relationship_of
 from colisten.progress import Progress
 
 STRONGEST = 10
@@ -25,7 +26,6 @@ STRONGEST = 10
 _EDGES_COMPARED = 1_000_000
 _LAST = 2**31 - 1
 _PAIR = ("kind", "src", "dst")
-_TYPES = {"listeners": pl.Int32(), "weight": pl.Float32()}
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Relationships:
     edges: pl.LazyFrame
     """`kind` (the relationship type), `src`, `dst` (items) and the properties."""
     properties: tuple[str, ...]
-    is_one: str
-    """A Cypher predicate on `r`: is it one of these relationship types?"""
+    stored: Sequence[str]
+    """Relationship types that may be in the database already; what is not among `edges` is deleted."""
 
     def write(self, driver: Driver, database: str, *, batch: int, progress: Progress) -> EdgeChanges:
         """Make the relationships in the database these."""
@@ -65,39 +65,39 @@ class Relationships:
     def _stored(self, driver: Driver, database: str, first: int, last: int) -> pl.DataFrame:
         """The edges that the database holds of a range of source items."""
         # One record per item and type rather than per edge: records are what the driver is slow at.
-        collected = "".join(f", collect(r.{name})" for name in self.properties)
+        values = ", ".join(collected("r", name) for name in self.properties)
         query = f"""
-            MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE $first <= a.item <= $last AND {self.is_one}
-            RETURN type(r), a.item, collect(b.item){collected}
+            MATCH (a:{ITEM})-[r:{alternatives(self.stored)}]->(b:{ITEM}) WHERE $first <= a.item <= $last
+            RETURN type(r), a.item, collect(b.item), {values}
         """
         with driver.session(database=database) as session:
             rows = session.run(query, first=first, last=last).values()
-        lists = {name: pl.List(_TYPES[name]) for name in self.properties}
+        lists = {name: pl.List(PROPERTIES[name]) for name in self.properties}
         schema = {"kind": pl.String(), "src": pl.Int32(), "dst": pl.List(pl.Int32), **lists}
         found = pl.DataFrame(rows, schema, orient="row")
-        return found.explode("dst", *self.properties)
+        return found.explode("dst", *self.properties).with_columns(map(decoded, self.properties))
 
     def _write_range(
         self, driver: Driver, database: str, wanted: pl.DataFrame, stored: pl.DataFrame, batch: int
     ) -> EdgeChanges:
-        changed = wanted.join(stored, on=(*_PAIR, *self.properties), how="anti")
+        changed = wanted.join(stored, on=(*_PAIR, *self.properties), how="anti", nulls_equal=True)
         vanished = stored.join(wanted, on=_PAIR, how="anti")
         match = f"""
             UNWIND range(0, size($src) - 1) AS i
             MATCH (a:{ITEM} {{item: $src[i]}}) MATCH (b:{ITEM} {{item: $dst[i]}})
         """
         _write(driver, database, match + "MATCH (a)-[r:{kind}]->(b) DELETE r", vanished, batch)
-        properties = "SET " + ", ".join(f"r.{name} = ${name}[i]" for name in self.properties)
-        _write(driver, database, match + "MERGE (a)-[r:{kind}]->(b) " + properties, changed, batch)
+        values = ", ".join(assigned("r", name, f"${name}[i]") for name in self.properties)
+        _write(driver, database, match + "MERGE (a)-[r:{kind}]->(b) SET " + values, changed, batch)
         return EdgeChanges(changed.height, vanished.height)
 
 
-def edge_relationships(edges: Path) -> Relationships:
-    """The relationships of an edges file: one relationship type per edge type."""
-    scan = pl.scan_parquet(edges)
+def edge_relationships(edges: Path, stored: Sequence[str]) -> Relationships:
+    """The relationships of an edges file: one relationship type per pair of item types and relation."""
+    scan = scan_edges(pl.scan_parquet(edges))
     found = scan.select(EDGE_TYPE).unique().collect(engine="streaming").rows()
     named = scan.join(relationship_names([EdgeType(*names) for names in found], "kind"), on=EDGE_TYPE)
-    return Relationships(named.select(*_PAIR, *_TYPES), tuple(_TYPES), is_edge("r"))
+    return Relationships(named.select(*_PAIR, *PROPERTIES), tuple(PROPERTIES), stored)
 
 
 def relationship_names(edge_types: Iterable[EdgeType], column: str) -> pl.LazyFrame:
@@ -111,7 +111,7 @@ def item_weight_relationships(weights: Path) -> Relationships:
     scan = pl.scan_parquet(weights).select(pl.lit(PREDICTS).alias("kind"), "src", "dst", "weight")
     strongest = scan.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST)
     ranked = strongest.collect(engine="streaming")  # once, not for every range
-    return Relationships(ranked.lazy(), ("weight",), f"type(r) = '{PREDICTS}'")
+    return Relationships(ranked.lazy(), ("weight",), (PREDICTS,))
 
 
 def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:

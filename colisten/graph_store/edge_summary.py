@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from colisten.graph_store import fingerprint
+from colisten.graph_store.edge_properties import scan_edges
 from colisten.graph_store.edge_type import EdgeType
 from colisten.listening.data import ListeningData
 
@@ -24,7 +26,10 @@ class EdgeSummary:
     fingerprints: Mapping[EdgeType, int]
     """Order-independent hash of each edge type's edges, see `fingerprint.of_frame`."""
     degree: Mapping[EdgeType, float]
-    """Edge type, in both directions → mean number of such neighbours over the items of its source type."""
+    """Edge type, in both directions → mean number of such neighbours over the items of its source type.
+
+    Messages pass both ways along an edge, so a directed one counts at either end.
+    """
     items: Mapping[str, int]
     """Items in the catalogue (not retired) of each type."""
     isolated: Mapping[str, int]
@@ -42,6 +47,7 @@ class EdgeSummary:
 
 def summarise(edges: pl.LazyFrame, data: ListeningData) -> EdgeSummary:
     """Read the figures off an edges file; memory is that of one row per item."""
+    edges = scan_edges(edges)
     kinds = edges.group_by(EDGE_TYPE).agg(n=pl.len(), fingerprint=fingerprint.of_frame()).collect(engine="streaming")
     catalogue = data.items.lazy().filter(~pl.col("retired")).select("item", "item_type")
     touched = pl.concat([edges.select(item=end) for end in ("src", "dst")]).unique()
@@ -51,11 +57,10 @@ def summarise(edges: pl.LazyFrame, data: ListeningData) -> EdgeSummary:
     )
     rows = {EdgeType(*names): (count, hashed) for *names, count, hashed in sorted(kinds.rows())}
     counts = {edge_type: count for edge_type, (count, _) in rows.items()}
-    ends = {
-        direction: count * (1 if len(edge_type.directions) == 2 else 2)
-        for edge_type, count in counts.items()
-        for direction in edge_type.directions
-    }
+    ends: Counter[EdgeType] = Counter()
+    for edge_type, count in counts.items():
+        for direction in (edge_type, edge_type.reverse):
+            ends[direction] += count
     return EdgeSummary(
         edges=counts,
         fingerprints={edge_type: hashed for edge_type, (_, hashed) in rows.items()},

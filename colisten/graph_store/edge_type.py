@@ -8,9 +8,6 @@ from typing import NamedTuple
 
 from colisten.relations import CO_LISTENED as CO_LISTENED  # edge types are imported with it
 
-RELATIONS = (CO_LISTENED,)
-"""Every relation that the graph may hold."""
-
 
 class EdgeType(NamedTuple):
     """(source type, relation, destination type): equal to the plain tuple that PyG uses as a key.
@@ -30,7 +27,10 @@ class EdgeType(NamedTuple):
 
     @property
     def stored(self) -> EdgeType:
-        """The direction that an undirected edge is stored in: types in alphabetical order; messages pass both ways."""
+        """The direction that an undirected edge is stored in: types in alphabetical order; messages pass both ways.
+
+        Edges of a directed relation may be stored in either direction.
+        """
         return min(self, self.reverse)
 
     @property

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from colisten.graph_store.edge_difference import relationship_names
+from colisten.graph_store.edge_properties import scan_edges
 from colisten.graph_store.edge_summary import EDGE_TYPE
 from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.marker import NAME
@@ -86,9 +87,12 @@ def _write_files(folder: Path, nodes: pl.DataFrame, edges: Path, edge_types: tup
     """The importer's CSV files; returns the arguments that name them."""
     _node_columns(nodes).write_csv(folder / "items.csv")
     pl.DataFrame({"name": [NAME], "complete:boolean": [False]}).write_csv(folder / "graph.csv")
-    pl.scan_parquet(edges).join(relationship_names(edge_types, ":TYPE"), on=EDGE_TYPE).select(
+    named = scan_edges(pl.scan_parquet(edges)).join(relationship_names(edge_types, ":TYPE"), on=EDGE_TYPE)
+    named.select(
         pl.col("src").alias(":START_ID"), pl.col("dst").alias(":END_ID"), ":TYPE",
         pl.col("listeners").alias("listeners:long"), pl.col("weight").cast(pl.Float64).alias("weight:double"),
+        pl.from_epoch("last").dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias("last:datetime"),
+        pl.col("step").cast(pl.Float64).alias("step:double"),
     ).sink_csv(folder / "edges.csv")  # fmt: skip
     return [
         f"--nodes={folder / 'items.csv'}", f"--nodes={GRAPH}={folder / 'graph.csv'}",
@@ -105,6 +109,7 @@ def _node_columns(nodes: pl.DataFrame) -> pl.DataFrame:
         pl.col("genres").list.join(LIST_SEPARATOR).alias("genres:string[]"),
         pl.col("creators").list.join(LIST_SEPARATOR).alias("creators:string[]"),
         pl.col("published").alias("published:date"),
+        "series", pl.col("series_position").alias("series_position:double"),
         pl.col("retired").alias("retired:boolean"),
         pl.col("listeners").alias("listeners:long"),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from colisten.graph_store.marker import (
 )
 from colisten.graph_store.node_difference import is_same_catalogue, write_nodes
 from colisten.graph_store.nodes import digest, graph_version, nodes_of
-from colisten.graph_store.schema import ensure_schema
+from colisten.graph_store.schema import ensure_schema, stored_relationships
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.verifying import has_counts, verify
 from colisten.listening.data import ListeningData
@@ -83,12 +84,12 @@ def load_graph(
         with open_driver(settings, workdir, progress) as driver:
             if not imported and _is_loaded(driver, settings.neo4j.database, wanted.marker):
                 return LoadSummary("unchanged", wanted.marker, 0, EdgeChanges(), time.monotonic() - started)
-            _make_room(driver, settings.neo4j.database, wanted, replace=replace or managed)
+            relations = _make_room(driver, settings.neo4j.database, wanted, replace=replace or managed)
             if imported:
                 items, changes = wanted.nodes.height, EdgeChanges(upserted=wanted.summary.total)
             else:
-                items, changes = _write_difference(driver, settings.neo4j, wanted, progress)
-            _finish(driver, settings.neo4j, wanted, progress)
+                items, changes = _write_difference(driver, settings.neo4j, wanted, relations, progress)
+            _finish(driver, settings.neo4j, wanted, relations, progress)
     method: Literal["import", "transactions"] = "import" if imported else "transactions"
     return LoadSummary(method, wanted.marker, items, changes, time.monotonic() - started)
 
@@ -140,9 +141,9 @@ def _is_loaded(driver: Driver, database: str, marker: Marker) -> bool:
     return bool(same) and has_counts(driver, database, marker)
 
 
-def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool) -> None:
-    """Claim the database for this catalogue, before anything is written."""
-    claim(driver, database)
+def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool) -> tuple[str, ...]:
+    """Claim the database for this catalogue, before anything is written; returns the relations that it may hold."""
+    relations = claim(driver, database, wanted.marker.relations)
     remove_former_types(driver, database)
     if not is_same_catalogue(driver, database, wanted.nodes):
         if not replace:
@@ -151,18 +152,24 @@ def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool)
                 "neo4j.database to another one, or load with --replace to put this graph in its place."
             )
         remove_graph(driver, database)
-        claim(driver, database)
+        claim(driver, database, wanted.marker.relations)
     ensure_schema(driver, database, wanted.marker.items)
+    return relations
 
 
 def _write_difference(
-    driver: Driver, options: Neo4jSettings, wanted: _Wanted, progress: Progress
+    driver: Driver, options: Neo4jSettings, wanted: _Wanted, relations: Sequence[str], progress: Progress
 ) -> tuple[int, EdgeChanges]:
     items = write_nodes(driver, options.database, wanted.nodes, batch=options.batch, progress=progress)
-    edges = edge_relationships(wanted.edges)
+    edges = edge_relationships(wanted.edges, stored_relationships(driver, options.database, relations))
     return items, edges.write(driver, options.database, batch=options.batch, progress=progress)
 
 
-def _finish(driver: Driver, options: Neo4jSettings, wanted: _Wanted, progress: Progress) -> None:
-    verify(driver, options.database, wanted.marker, wanted.summary, connections=options.connections, progress=progress)
+def _finish(
+    driver: Driver, options: Neo4jSettings, wanted: _Wanted, relations: Sequence[str], progress: Progress
+) -> None:
+    verify(
+        driver, options.database, wanted.marker, wanted.summary, relations,
+        connections=options.connections, progress=progress,
+    )  # fmt: skip
     complete(driver, options.database, wanted.marker)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +10,8 @@ from neo4j import Driver
 
 from colisten.errors import GraphError
 from colisten.graph_store.edge_type import EdgeType
-from colisten.graph_store.schema import FORMER_TYPES, GRAPH, ITEM, PREDICTS, is_edge
+from colisten.graph_store.schema import FORMER_TYPES, GRAPH, ITEM, PREDICTS, alternatives, stored_relationships
+from colisten.relations import BUILT_IN, CO_LISTENED
 
 NAME = "co-listening"
 
@@ -31,13 +32,23 @@ class Marker:
     fingerprint: int
     """Hash of all edges; see `fingerprint`."""
 
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """Those that have edges: co-listening first, then by name."""
+        return ordered_relations(edge_type.relation for edge_type in self.edges)
+
+
+def ordered_relations(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, co-listening first, then by name."""
+    return tuple(sorted(set(names), key=lambda name: (name != CO_LISTENED, name)))
+
 
 def read_marker(driver: Driver, database: str) -> Marker | None:
     """The marker of the graph in the database; None while there is none, or one that was not loaded to its end.
 
-    A graph that an earlier version wrote, without relations, counts as not loaded: the next load moves it.
+    A graph that an earlier version wrote, of co-listening alone, counts as not loaded: the next load moves it.
     """
-    query = f"MATCH (g:{GRAPH} {{name: $name, complete: true}}) WHERE g.edge_relations IS NOT NULL RETURN g"
+    query = f"MATCH (g:{GRAPH} {{name: $name, complete: true}}) WHERE g.relations IS NOT NULL RETURN g"
     found = driver.execute_query(query, name=NAME, database_=database).records
     if not found:
         return None
@@ -65,13 +76,16 @@ def require_marker(driver: Driver, database: str) -> Marker:
     return marker
 
 
-def claim(driver: Driver, database: str) -> None:
+def claim(driver: Driver, database: str, relations: Iterable[str]) -> tuple[str, ...]:
     """Mark the graph as ours and as being loaded; nothing else may be trusted until `complete` has run.
+
+    Returns the relations that it may hold: those that are built in, those about to be loaded (`relations`), and those
+    of earlier loads, whole or not. They are recorded before anything is written, so that what a killed load leaves of
+    a relation is found when nobody speaks of that relation any more.
 
     Raises:
         GraphError: the database holds nodes of another program.
     """
-    query = f"MERGE (g:{GRAPH} {{name: $name}}) SET g.complete = false"
     if not _is_ours(driver, database):
         nodes = driver.execute_query("MATCH (n) RETURN count(n) AS nodes", database_=database).records[0]["nodes"]
         if nodes:
@@ -79,7 +93,17 @@ def claim(driver: Driver, database: str) -> None:
                 f"The Neo4j database {database!r} holds {nodes:,} nodes that Colisten did not write, and they stay as "
                 "they are: set neo4j.database or neo4j.uri to an empty database."
             )
-    driver.execute_query(query, name=NAME, database_=database)
+    recorded = _recorded_relations(driver, database)
+    names = ordered_relations([*BUILT_IN, *relations, *recorded])
+    query = f"MERGE (g:{GRAPH} {{name: $name}}) SET g.complete = false, g.relations = $relations"
+    driver.execute_query(query, name=NAME, relations=list(names), database_=database)
+    return names
+
+
+def _recorded_relations(driver: Driver, database: str) -> list[str]:
+    query = f"MATCH (g:{GRAPH} {{name: $name}}) RETURN coalesce(g.relations, [])"
+    found = driver.execute_query(query, name=NAME, database_=database).records
+    return [relation for (names,) in found for relation in names]
 
 
 def remove_former_types(driver: Driver, database: str) -> None:
@@ -103,7 +127,7 @@ def complete(driver: Driver, database: str, marker: Marker) -> None:
         "version": marker.version, "catalogue": marker.catalogue, "built_at": marker.built_at.astimezone(UTC),
         "item_types": list(marker.items), "item_counts": list(marker.items.values()),
         "edge_sources": sources, "edge_relations": relations, "edge_destinations": destinations,
-        "edge_counts": list(marker.edges.values()),
+        "edge_counts": list(marker.edges.values()), "relations": list(marker.relations),
         "fingerprint": marker.fingerprint, "complete": True,
     }  # fmt: skip
     query = f"MATCH (g:{GRAPH} {{name: $name}}) SET g += $about"
@@ -120,9 +144,10 @@ def remove_graph(driver: Driver, database: str) -> None:
     """
     with driver.session(database=database) as session:
         session.run(f"MATCH (g:{GRAPH} {{name: $name}}) SET g.complete = false", name=NAME).consume()
-        ours = f"{is_edge('r')} OR type(r) IN {[PREDICTS, *FORMER_TYPES]}"
+        relations = {*BUILT_IN, *_recorded_relations(driver, database)}
+        ours = alternatives([PREDICTS, *FORMER_TYPES, *stored_relationships(driver, database, relations)])
         for query in (
-            f"MATCH (:{ITEM})-[r]->(:{ITEM}) WHERE {ours} CALL (r) {{ DELETE r }}",
+            f"MATCH (:{ITEM})-[r:{ours}]->(:{ITEM}) CALL (r) {{ DELETE r }}",
             f"MATCH (n:{ITEM}) WHERE n.item IS NOT NULL CALL (n) {{ DELETE n }}",
             f"MATCH (n:{GRAPH} {{name: '{NAME}'}}) CALL (n) {{ DELETE n }}",
         ):

@@ -10,14 +10,15 @@ from colisten.listening.data import ListeningData
 
 LIST_SEPARATOR = "\x1f"
 """Separates the elements of a list in the importer's files; it is taken out of them."""
-_TEXTS = ("title", "language")
+_TEXTS = ("title", "language", "series")
 _LISTS = ("genres", "creators")
 _ROWS_AT_ONCE = 100_000
 
 
 def nodes_of(data: ListeningData) -> pl.DataFrame:
-    """`item`, `id`, `item_type`, `row`, `title`, `language`, `genres`, `creators`, `published`, `retired`, `listeners`.
+    """One row per item: `item`, `id`, `item_type`, `row` and what a curator looks at.
 
+    That is `title`, `language`, `genres`, `creators`, `published`, `series`, `series_position`, `retired`, `listeners`.
     `listeners` counts the distinct users of strong signals. Empty texts and lists become null, which Neo4j does
     not store.
     """
@@ -27,6 +28,8 @@ def nodes_of(data: ListeningData) -> pl.DataFrame:
     return items.select(
         "item", pl.col("item_id").alias("id"), "item_type", "row",
         pl.col(*_TEXTS).replace("", None),
+        # Through text: a double of the shortest decimal, 1.1, rather than that of the float32, 1.100000023841858.
+        pl.col("series_position").cast(pl.String).cast(pl.Float64),
         pl.when(lists.list.len() > 0).then(lists).name.keep(),
         "published", "retired", pl.col("listeners").fill_null(0),
     ).collect(engine="streaming")  # fmt: skip

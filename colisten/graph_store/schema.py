@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from neo4j import Driver
 
-from colisten.graph_store.edge_type import RELATIONS, EdgeType
+from colisten.graph_store.edge_type import EdgeType
 
 ITEM = "Item"
 """Label of every item, beside that of its type."""
@@ -52,14 +52,20 @@ def prefix_of(relation: str) -> str:
 
 
 def pattern_of(edge_types: Iterable[EdgeType]) -> str:
-    """The relationship types of some edge types as Cypher alternatives; one that no graph has if there are none."""
-    return "|".join(quoted(relationship_of(edge_type)) for edge_type in edge_types) or quoted("-")
+    """The relationship types of some edge types as Cypher alternatives."""
+    return alternatives(map(relationship_of, edge_types))
 
 
-def is_edge(relationship: str) -> str:
-    """A Cypher predicate: is this variable an edge of the graph, of whatever type?"""
-    tests = (f"type({relationship}) STARTS WITH '{prefix_of(relation)}'" for relation in RELATIONS)
-    return f"({' OR '.join(tests)})"
+def alternatives(relationships: Iterable[str]) -> str:
+    """Relationship types as Cypher alternatives; one that no graph has if there are none."""
+    return "|".join(map(quoted, dict.fromkeys(relationships))) or quoted("-")
+
+
+def stored_relationships(driver: Driver, database: str, relations: Iterable[str]) -> list[str]:
+    """The relationship types that the database holds of these relations."""
+    found = driver.execute_query("CALL db.relationshipTypes()", database_=database).records
+    prefixes = tuple(map(prefix_of, relations))
+    return [name for (name,) in found if name.startswith(prefixes)]
 
 
 def quoted(name: str) -> str:

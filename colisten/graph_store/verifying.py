@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from neo4j import Driver, Record
@@ -11,7 +12,15 @@ from colisten.errors import GraphError
 from colisten.graph_store import fingerprint
 from colisten.graph_store.edge_summary import EdgeSummary
 from colisten.graph_store.marker import Marker
-from colisten.graph_store.schema import ITEM, is_edge, label_of, pattern_of, quoted, relationship_of
+from colisten.graph_store.schema import (
+    ITEM,
+    alternatives,
+    label_of,
+    pattern_of,
+    quoted,
+    relationship_of,
+    stored_relationships,
+)
 from colisten.progress import Progress
 
 
@@ -23,11 +32,14 @@ def has_counts(driver: Driver, database: str, marker: Marker) -> bool:
     return found == [sum(marker.items.values()), sum(marker.edges.values())]
 
 
-def stored_fingerprints(driver: Driver, database: str, *, connections: int, progress: Progress) -> dict[str, int]:
+def stored_fingerprints(
+    driver: Driver, database: str, relations: Iterable[str], *, connections: int, progress: Progress
+) -> Counter[str]:
     """Relationship type → hash of the edges that the database holds of it, computed by the server."""
     parts = 4 * connections
+    pattern = alternatives(stored_relationships(driver, database, relations))
     query = f"""
-        MATCH (a:{ITEM})-[r]->(b:{ITEM}) WHERE a.item % $parts = $part AND {is_edge("r")}
+        MATCH (a:{ITEM})-[r:{pattern}]->(b:{ITEM}) WHERE a.item % $parts = $part
         {fingerprint.in_cypher("a", "r", "b")}
     """
 
@@ -39,13 +51,16 @@ def stored_fingerprints(driver: Driver, database: str, *, connections: int, prog
         for records in pool.map(part, range(parts)):
             total.update({record["kind"]: record["fingerprint"] for record in records})
             task.advance()
-    return dict(total)
+    return total
 
 
 def verify(
-    driver: Driver, database: str, marker: Marker, summary: EdgeSummary, *, connections: int, progress: Progress
-) -> None:
+    driver: Driver, database: str, marker: Marker, summary: EdgeSummary, relations: Iterable[str], *,
+    connections: int, progress: Progress,
+) -> None:  # fmt: skip
     """Compare the database with what was to be loaded, edge by edge through the hash.
+
+    `relations`: all that may be in the database, to be loaded or not.
 
     Raises:
         GraphError: they differ.
@@ -55,8 +70,10 @@ def verify(
         found = driver.execute_query(query, database_=database).records[0]["found"]
         if found != wanted:
             raise _differs(f"{found:,} items of the type {item_type!r} instead of {wanted:,}")
-    wanted_edges = {relationship_of(edge_type): hashed for edge_type, hashed in summary.fingerprints.items()}
-    stored = stored_fingerprints(driver, database, connections=connections, progress=progress)
+    wanted_edges: Counter[str] = Counter()
+    for edge_type, hashed in summary.fingerprints.items():
+        wanted_edges[relationship_of(edge_type)] += hashed
+    stored = stored_fingerprints(driver, database, relations, connections=connections, progress=progress)
     if stored != wanted_edges or not has_counts(driver, database, marker):
         raise _differs("other edges than were computed")
 

@@ -27,6 +27,7 @@ from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.verifying import verify
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.relations import BUILT_IN
 from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
@@ -100,7 +101,7 @@ def test_a_graph_of_an_earlier_version_is_moved(tmp_path: Path, neo4j_driver: Dr
     before = dump(neo4j_driver)
     for query in (
         "MATCH (a:Item {item: 0}), (b:Item {item: 1}) CREATE (a)-[:SPEAKS_FOR {weight: .5}]->(b)",
-        "MATCH (g:CoListeningGraph) REMOVE g.edge_relations",
+        "MATCH (g:CoListeningGraph) REMOVE g.relations",
     ):
         neo4j_driver.execute_query(query)
     assert read_marker(neo4j_driver, "neo4j") is None
@@ -170,6 +171,7 @@ from colisten.graph_store import edge_difference
 from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.relations import BUILT_IN
 from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 data, edges, workdir = map(Path, sys.argv[1:4])
@@ -221,7 +223,7 @@ def test_edges_lost_or_changed_by_hand_are_found_and_repaired(tmp_path: Path, ne
     neo4j_driver.execute_query("MATCH ()-[r]->() WITH r LIMIT 1 SET r.weight = r.weight + 1e-7")
     summary = build_edges(data, settings.GraphSettings(top_k=3), tmp_path / "edges", QUIET)
     with pytest.raises(GraphError, match="other edges"):
-        verify(neo4j_driver, "neo4j", loaded.marker, summary, connections=2, progress=QUIET)
+        verify(neo4j_driver, "neo4j", loaded.marker, summary, BUILT_IN, connections=2, progress=QUIET)
 
 
 def test_a_database_of_somebody_else_is_refused(tmp_path: Path, neo4j_driver: Driver, load: Load) -> None:
@@ -326,6 +328,7 @@ from pathlib import Path
 from colisten.graph_store import loading
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.relations import BUILT_IN
 from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 loading.IMPORT_FROM = 1

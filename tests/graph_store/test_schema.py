@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from neo4j import Driver
 
 from colisten.errors import SettingsError
-from colisten.graph_store.edge_type import CO_LISTENED, RELATIONS, EdgeType
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.schema import ITEM, ensure_schema, label_of, quoted, relationship_of
-from colisten.relations import check_relations
+from colisten.relations import BUILT_IN, check_relations
 
 ODD = ["a_b", "c", "a", "b_c", "A_B", "a b", "ab", "item", "co_listening_graph", "", "`", "``", "a__b", "книга", "a1",
        "a_1", "Item", 'x"y', "x'y", "x}) DETACH DELETE n //"]  # fmt: skip
@@ -34,7 +34,7 @@ def test_splitting_words_differently_does_not_merge_edge_types() -> None:
 
 
 def test_relations_can_be_told_apart() -> None:
-    check_relations(RELATIONS)
+    check_relations(BUILT_IN)
     check_relations(("co_listened", "co_listenedby", "same_series"))
     for odd in (("co_listened", "co_listened_by"), ("same", "same"), ("Same",), ("a b",), ("a`",), ("_a",), ("",)):
         with pytest.raises(SettingsError, match="relation"):

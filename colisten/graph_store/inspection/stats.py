@@ -13,7 +13,7 @@ from neo4j import Driver, Record
 from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import Marker, require_marker
-from colisten.graph_store.schema import ITEM, is_edge, label_of, pattern_of, quoted, relationship_of
+from colisten.graph_store.schema import ITEM, label_of, pattern_of, quoted, relationship_of
 
 _PERCENTILES = (0, 10, 50, 90, 99, 100)
 _MOSTLY = 0.9
@@ -47,11 +47,14 @@ class GraphStats:
     @property
     def warnings(self) -> list[str]:
         """What a curator should look at, one sentence each."""
-        edges, items = sum(self.marker.edges.values()), sum(self.catalogue.values())
+        joined: Counter[EdgeType] = Counter()
+        for edge_type, count in self.marker.edges.items():
+            joined[edge_type.stored] += count
+        edges, items = joined.total(), sum(self.catalogue.values())
         found = [
-            f"{count / edges:.0%} of all edges join {edge_type.src} and {edge_type.dst}: the other types barely count."
-            for edge_type, count in self.marker.edges.items()
-            if len(self.marker.edges) > 1 and count > _MOSTLY * edges
+            f"{count / edges:.0%} of all edges are {relation!r} of {src} and {dst}: the others barely count."
+            for (src, relation, dst), count in joined.items()
+            if len(joined) > 1 and count > _MOSTLY * edges
         ]
         isolated = sum(self.isolated.values())
         if items and isolated > _LONELY * items:
@@ -77,7 +80,7 @@ def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int
             """
             record = driver.execute_query(query, database_=database).records[0]
             catalogue[item_type], isolated[item_type] = record["items"], record["isolated"]
-        histograms = _histograms(driver, database, connections)
+        histograms = _histograms(driver, database, pattern, connections)
         found = driver.execute_query(
             f"MATCH (n:{ITEM}) WITH n, COUNT {{ (n)-[:{pattern}]-(:{ITEM}) }} AS degree "
             "RETURN n.id AS id, n.title AS title, degree ORDER BY degree DESC, n.item LIMIT $hubs",
@@ -94,11 +97,11 @@ def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int
     return GraphStats(marker, catalogue, isolated, degrees, tuple(Hub(**record.data()) for record in found))
 
 
-def _histograms(driver: Driver, database: str, connections: int) -> dict[tuple[str, str], Counter[int]]:
+def _histograms(driver: Driver, database: str, pattern: str, connections: int) -> dict[tuple[str, str], Counter[int]]:
     """(label, relationship type) → degree → number of items; items of degree 0 are not in it."""
     parts = _PARTS_PER_CONNECTION * connections
     query = f"""
-        MATCH (n:{ITEM})-[r]-(:{ITEM}) WHERE n.item % $parts = $part AND {is_edge("r")}
+        MATCH (n:{ITEM})-[r:{pattern}]-(:{ITEM}) WHERE n.item % $parts = $part
         WITH n, type(r) AS kind, count(*) AS degree
         UNWIND labels(n) AS label
         WITH label, kind, degree, count(*) AS items WHERE label <> '{ITEM}'

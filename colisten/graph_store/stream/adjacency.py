@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
-from colisten.graph_store.edge_type import RELATIONS, EdgeType, directed_edge_types
+from colisten.graph_store.edge_type import CO_LISTENED, EdgeType, directed_edge_types
 from colisten.ragged import offsets, spans
 
 
@@ -51,7 +51,7 @@ class Adjacency(ABC):
     node_types: tuple[str, ...]
     node_type: Codes
     """[items] place in `node_types`: the model's node types (item types, rare ones grouped)."""
-    relations: tuple[str, ...] = RELATIONS
+    relations: tuple[str, ...] = (CO_LISTENED,)
     degrees: Int32s
     """[items, relations × node types] how many neighbours in each group."""
     together: int = 1

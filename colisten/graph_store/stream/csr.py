@@ -118,7 +118,10 @@ def by_relation(degrees: Int32s, node_types: int) -> Int64s:
 def order_rows(
     indptr: Int64s, degrees: Int32s, node_types: int, node_type: Codes, items: Int32s, weights: Floats
 ) -> None:
-    """Order each row, whose relations already follow one another, by node type, then item, within each relation."""
+    """Order each row, whose relations already follow one another, by node type, then item, within each relation.
+
+    Two items may have two edges of a directed relation, one each way: then by weight.
+    """
     for row in range(len(indptr) - 1):
         low = indptr[row]
         for first in range(0, degrees.shape[1], node_types):
@@ -128,4 +131,7 @@ def order_rows(
             order = np.argsort((node_type[items[low:high]].astype(np.int64) << 32) | items[low:high])
             items[low:high] = items[low:high][order]
             weights[low:high] = weights[low:high][order]
+            for i in range(low + 1, high):
+                if items[i] == items[i - 1] and weights[i] < weights[i - 1]:
+                    weights[i - 1], weights[i] = weights[i], weights[i - 1]
             low = high

@@ -9,28 +9,30 @@ import numpy as np
 
 from colisten.arrays import Codes
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import RELATIONS
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.edge_reading import count_edges, read_edges
-from colisten.graph_store.stream.metadata import GraphMetadata, read_degrees, read_metadata, read_version
+from colisten.graph_store.stream.metadata import GraphMetadata, read_degrees, read_metadata, read_relations, read_version
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency, write_snapshot
 from colisten.progress import Progress, Task
 
 
 def export_snapshot(
     endpoint: Endpoint, folder: Path, progress: Progress, *, node_type: Codes | None = None,
-    node_types: tuple[str, ...] = (), relations: tuple[str, ...] = RELATIONS, connections: int = 4,
+    node_types: tuple[str, ...] = (), relations: tuple[str, ...] | None = None, connections: int = 4,
     database: str = "neo4j",
 ) -> SnapshotAdjacency:  # fmt: skip
     """The snapshot in `folder`, exported anew only if it is not of the graph's version, these node types and relations.
+
+    `relations`: None for all that the graph has.
 
     Raises:
         GraphError: the graph is not there (see `read_metadata`) or changed meanwhile.
     """
     reader = Reader(endpoint, database=database, connections=connections)
     try:
+        relations = read_relations(reader) if relations is None else relations
         found = _current(folder, reader, node_type, node_types, relations)
         if found is not None:
             return found

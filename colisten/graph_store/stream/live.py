@@ -10,7 +10,6 @@ import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import RELATIONS
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows
 from colisten.graph_store.stream.bolt import Reader
@@ -59,12 +58,12 @@ class LiveAdjacency(Adjacency):
     @classmethod
     def open(
         cls, endpoint: Endpoint, *, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
-        relations: tuple[str, ...] = RELATIONS, cache_mb: int = 512, connections: int = 4,
+        relations: tuple[str, ...] | None = None, cache_mb: int = 512, connections: int = 4,
         database: str = "neo4j",
     ) -> Self:  # fmt: skip
         """Read what there is (versions, degrees: no edges). Without `node_type` [items], labels tell the node types.
 
-        `relations`: those whose edges are streamed.
+        `relations`: those whose edges are streamed; None: all that the graph has.
 
         Raises:
             GraphError: see `read_metadata`.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import RELATIONS
+from colisten.graph_store.edge_type import CO_LISTENED
+from colisten.graph_store.marker import ordered_relations
 from colisten.graph_store.schema import GRAPH, ITEM, prefix_of, quoted
 from colisten.graph_store.stream.bolt import Reader, ranges
 from colisten.relations import check_relations
@@ -61,19 +63,26 @@ def read_version(reader: Reader) -> str | None:
     return rows[0][0] if rows else None
 
 
+def read_relations(reader: Reader) -> tuple[str, ...]:
+    """The relations that the graph's marker names; co-listening where it names none."""
+    rows = reader.read(f"MATCH (g:{GRAPH}) RETURN g.relations")
+    return ordered_relations(rows[0][0] or [CO_LISTENED]) if rows else (CO_LISTENED,)
+
+
 def read_metadata(
     reader: Reader, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
-    relations: tuple[str, ...] = RELATIONS,
+    relations: tuple[str, ...] | None = None,
 ) -> GraphMetadata:  # fmt: skip
     """Read it over all connections. Without `node_type`, an item's type is its label beside `Item`.
 
-    `relations`: those that are looked at; there need not be an edge of each.
+    `relations`: those that are looked at; there need not be an edge of each. None: all that there are.
 
     Raises:
         GraphError: there is no graph, its items are not numbered 0 … n - 1, or it has other items than `node_type`.
         SettingsError: `relations` are no names of relations that can be told apart.
         ValueError: `node_type` has a code that `node_types` has no name for.
     """
+    relations = read_relations(reader) if relations is None else relations
     check_relations(relations)
     version = read_version(reader)
     items = int(reader.read(f"MATCH (n:{ITEM}) RETURN count(n)")[0][0])
@@ -93,7 +102,8 @@ def read_metadata(
         raise GraphError("The items in Neo4j are not numbered without gaps: run `colisten graph build` again.")
     item_of = np.full(int(node_id.max()) + 1, -1, np.int32)
     item_of[node_id] = np.arange(items)
-    found = tuple(_relationships(reader, relation) for relation in relations)
+    names = sorted(row[0] for row in reader.read("CALL db.relationshipTypes()"))
+    found = tuple(_relationships(reader, relation, names) for relation in relations)
     return GraphMetadata(version, relations, found, node_types, node_type, node_id, item_of)
 
 
@@ -128,9 +138,10 @@ def _count_neighbours(
             degrees[piece, other] += np.array(count, np.int32)
 
 
-def _relationships(reader: Reader, relation: str) -> tuple[str, ...]:
-    names = [row[0] for row in reader.read("CALL db.relationshipTypes()") if row[0].startswith(prefix_of(relation))]
-    return tuple(sorted(name for name in names if reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN 1 LIMIT 1")))
+def _relationships(reader: Reader, relation: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the relationship types `names` that are of this relation and have an edge."""
+    mine = [name for name in names if name.startswith(prefix_of(relation))]
+    return tuple(name for name in mine if reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN 1 LIMIT 1"))
 
 
 def _ends(reader: Reader, name: str, metadata: GraphMetadata) -> tuple[int, int]:

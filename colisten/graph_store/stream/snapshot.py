@@ -12,7 +12,7 @@ import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
-from colisten.graph_store.edge_type import RELATIONS
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.stream.adjacency import Adjacency, RowPieces, Rows
 from colisten.graph_store.stream.csr import EdgeArrays, count_ends, put_edges
 from colisten.ragged import offsets
@@ -40,7 +40,7 @@ class SnapshotAdjacency(Adjacency):
     @classmethod
     def from_edges(
         cls, src: Int32s, dst: Int32s, weight: Floats, *, node_type: Codes, node_types: tuple[str, ...],
-        relation: Codes | None = None, relations: tuple[str, ...] = RELATIONS, version: str = "",
+        relation: Codes | None = None, relations: tuple[str, ...] = (CO_LISTENED,), version: str = "",
     ) -> Self:  # fmt: skip
         """A snapshot in memory, from arrays of edges, each edge once per relation.
 
