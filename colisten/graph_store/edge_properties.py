@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from colisten.graph_store.relations.edges import SCHEMA
-
+SCHEMA = {
+    "src": pl.Int32, "dst": pl.Int32, "src_type": pl.String, "relation": pl.String, "dst_type": pl.String,
+    "listeners": pl.Int32, "weight": pl.Float32, "last": pl.Int64, "step": pl.Float32,
+}  # fmt: skip
+"""The columns of an edges file."""
 PROPERTIES = {name: SCHEMA[name]() for name in ("listeners", "weight", "last", "step")}
 """Name and type of each."""
 _ABSENT = {"listeners": "-1", "last": "-1", "step": "0.0 / 0.0"}

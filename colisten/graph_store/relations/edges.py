@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from colisten.arrays import Floats
+from colisten.graph_store.edge_properties import SCHEMA, scan_edges
 from colisten.graph_store.edge_summary import EdgeSummary, summarise
 from colisten.graph_store.edges import FILE
 from colisten.graph_store.relations.catalogue import same_creator, same_series
@@ -20,11 +21,6 @@ from colisten.workdir import replacing_file
 
 LEAST_COSINE = 0.4
 """Of two texts that count as similar: unrelated ones have .0 to .2."""
-SCHEMA = {
-    "src": pl.Int32, "dst": pl.Int32, "src_type": pl.String, "relation": pl.String, "dst_type": pl.String,
-    "listeners": pl.Int32, "weight": pl.Float32, "last": pl.Int64, "step": pl.Float32,
-}  # fmt: skip
-"""The columns of an edges file."""
 _PAIRS = {"a": pl.Int64, "b": pl.Int64, "weight": pl.Float32}
 
 
@@ -45,10 +41,8 @@ def add_relations(
     Raises:
         OutOfSpaceError: the disk is full.
     """
-    edges = pl.scan_parquet(co_listened)
-    missing = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in edges.collect_schema()]
     others = relation_edges(data, text, relations, progress)
-    whole = pl.concat([edges.with_columns(missing).select(*SCHEMA), others.lazy()])
+    whole = pl.concat([scan_edges(pl.scan_parquet(co_listened)).select(*SCHEMA), others.lazy()])
     with replacing_file(out / FILE) as draft:
         whole.sink_parquet(draft)
     return summarise(pl.scan_parquet(out / FILE), data)
