@@ -81,7 +81,7 @@ def test_weights_are_the_centred_non_negative_ridge_solution(heard: csr_array, c
 
 def test_a_large_penalty_leaves_popularity(heard: csr_array) -> None:
     (weights,) = fit(heard, near(heard, 4), Ridge(1e9, 0.0))
-    np.testing.assert_allclose(weights[ITEMS], heard.toarray().mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(weights[ITEMS], heard.toarray().mean(axis=0), rtol=1e-3)
     assert np.abs(weights[:ITEMS]).max() < 1e-4
 
 
