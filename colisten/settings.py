@@ -80,10 +80,13 @@ class GraphSettings(_Section):
     top_k: int | None = Field(None, ge=0)
     """Edges kept per item and edge type, strongest first; 0 keeps all (the paper); none: 10 or
     5, selected on validation."""
-    engine: Literal["duckdb", "spark"] = "duckdb"
-    """What computes the edges."""
+    shrinkage: float | None = Field(None, ge=0)
+    """Listeners at which an edge counts half its cosine: one listener in common is no strong tie. 0 shrinks none (the
+    paper); none: selected on validation."""
+    engine: Literal["local", "spark"] = "local"
+    """What computes the edges: this machine, or a Spark cluster."""
     memory_mb: int = Field(2048, ge=128)
-    """Memory of that engine; what does not fit spills to disk."""
+    """Memory that computing the edges may take; what does not fit spills to disk."""
 
 
 class Neo4jSettings(_Section):

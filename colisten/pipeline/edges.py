@@ -16,15 +16,18 @@ _LISTED = 10
 
 def _run(context: Context) -> str:
     from colisten.graph_store.edges import FILE, build_edges
-    from colisten.towers.selection.top_k import choose_top_k
+    from colisten.towers.selection.pruning import choose_pruning
 
     data, folder, say = ListeningData(context.workdir.listening), context.workdir.edges, context.progress.say
-    choice = choose_top_k(data, context.settings, folder, context.progress)
+    choice = choose_pruning(data, context.settings, folder, context.progress)
+    pruning = choice.options.model_dump(include={"top_k", "shrinkage"})
     if choice.ndcg:
-        found = ", ".join(f"{top_k}: {ndcg:.3f}" for top_k, ndcg in sorted(choice.ndcg.items()))
-        say(f"  {choice.options.top_k} edges per item and edge type (validation NDCG {found})")
+        found = ", ".join(f"{top_k} by {shrinkage:g}: {ndcg:.3f}" for (top_k, shrinkage), ndcg in choice.ndcg.items())
+        say(f"  {choice.options.top_k} edges per item and edge type, weights shrunk by {choice.options.shrinkage:g} "
+            f"listeners (validation NDCG {found})")  # fmt: skip
     summary = build_edges(data, choice.options, folder, context.progress)
-    write_json(folder / _PRUNING, {"top_k": choice.options.top_k, "validation": choice.ndcg})
+    tried = [tried._asdict() | {"ndcg": ndcg} for tried, ndcg in choice.ndcg.items()]
+    write_json(folder / _PRUNING, pruning | {"validation": tried})
     ranked = sorted(summary.edges.items(), key=lambda entry: -entry[1])
     for edge_type, count in ranked[:_LISTED]:
         say(f"  {edge_type.src} – {edge_type.dst}, {edge_type.relation}: {count:,} edges")
@@ -35,9 +38,9 @@ def _run(context: Context) -> str:
 
 
 def built_with(context: Context) -> GraphSettings:
-    """The graph's settings with the `top_k` that the edges were built with."""
-    top_k = json.loads((context.workdir.edges / _PRUNING).read_text())["top_k"]
-    return context.settings.graph.model_copy(update={"top_k": top_k})
+    """The graph's settings with the `top_k` and the `shrinkage` that the edges were built with."""
+    found = json.loads((context.workdir.edges / _PRUNING).read_text())
+    return context.settings.graph.model_copy(update={name: found[name] for name in ("top_k", "shrinkage")})
 
 
 def _output_exists(context: Context) -> bool:

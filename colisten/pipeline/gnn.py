@@ -64,7 +64,9 @@ def _other_inputs(context: Context) -> object:
     return [upstream(context), source_digest(context.settings.gnn.model)]
 
 
-UPSTREAM = ("graph.min_listeners", "graph.items_per_user", "graph.top_k", "text.encoder", "text.max_tokens")
+UPSTREAM = (
+    "graph.min_listeners", "graph.items_per_user", "graph.top_k", "graph.shrinkage", "text.encoder", "text.max_tokens",
+)  # fmt: skip
 """Settings of earlier stages: what was learned under others may not wait for a cadence."""
 STREAMING = ("gnn.cache_mb", "neo4j.uri", "neo4j.database", "neo4j.connections")
 """Settings of the stream from Neo4j: it is the same whatever they are."""
