@@ -6,7 +6,6 @@ at a time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +19,7 @@ from colisten.arrays import Int32s, Int64s
 from colisten.graph_store.co_listening import listens_of, places_of
 from colisten.graph_store.engines import run_on_duckdb
 from colisten.graph_store.top_n_product import (
+    CORES,
     UNKNOWN,
     Heard,
     Pairs,
@@ -98,6 +98,7 @@ class _Product:
     top_k: int
     cuts: Sequence[int]
     """Where parts begin and the last one ends."""
+    pairs_at_once: int
 
     @classmethod
     def of(
@@ -112,11 +113,12 @@ class _Product:
         listeners[counts["place"].to_numpy()] = counts["n"].to_numpy()
         users = 1 + (scan.select(pl.col("user").max()).collect().item() or 0)
         heap = _PAIR_BYTES * top_k * len(shrinkages) * len(types)
-        taken = np.cumsum(_LISTEN_BYTES * listeners + heap + _COLUMN_BYTES * (os.cpu_count() or 1))
-        parts = taken // min(options.memory_mb << 18, _LISTEN_BYTES << 30)  # two at a time, of 2³⁰ listens at most
+        taken = np.cumsum(_LISTEN_BYTES * listeners + heap + _COLUMN_BYTES * CORES)
+        quarter = options.memory_mb << 18
+        parts = taken // min(quarter, _LISTEN_BYTES << 30)  # two at a time, of 2³⁰ listens at most
         cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), int(bounds[-1])]
         weighing = Weighing.of(listeners, shrinkages, options.min_listeners)
-        return cls(listens, users, bounds, weighing, top_k, cuts)
+        return cls(listens, users, bounds, weighing, top_k, cuts, quarter // _PAIR_BYTES)
 
     def tables(self, progress: Progress) -> Iterator[pl.DataFrame]:
         """The rows of `_SCHEMA`."""
@@ -144,7 +146,7 @@ class _Product:
 
     def _all(self, first: int, rows: Heard, task: Task) -> Iterator[pl.DataFrame]:
         for part in self._parts(first, rows, upwards=True):
-            for done, pairs in pairs_above(first, rows, part, self.weighing):
+            for done, pairs in pairs_above(first, rows, part, self.weighing, at_once=self.pairs_at_once):
                 task.advance(done)
                 nought = np.zeros(len(pairs.items), np.int64)
                 yield _table(pairs, nought, nought)
@@ -162,7 +164,7 @@ class _Product:
         mine = pl.scan_parquet(self.listens).filter(pl.col("place").is_between(first, end - 1))
         found = mine.select("user", pl.col("last").fill_null(UNKNOWN)).collect().rechunk()
         indptr = np.concatenate([[0], np.cumsum(self.weighing.listeners[first:end])])
-        return Heard(indptr, found["user"].to_numpy(), found["last"].to_numpy())
+        return Heard(indptr, *(found[name].to_numpy(writable=True) for name in ("user", "last")))
 
 
 def _table(pairs: Pairs, shrinkage: Int64s, rank: Int64s) -> pl.DataFrame:

@@ -23,8 +23,11 @@ R = TypeVar("R")
 
 UNKNOWN = np.iinfo(np.int64).min
 """The time of a stream whose time is not known: before all others."""
+CORES = os.cpu_count() or 1
+_AHEAD = 2 * CORES
+"""Blocks of rows under way or waiting to be taken."""
 _ADDITIONS = 1 << 23
-"""Multiply-adds, or pairs, that one thread does at a time."""
+"""Multiply-adds that one thread does at a time."""
 _MARGIN = 1 - 1e-5
 """Weights in float32 may err by less than this; what is not clearly too weak is weighed in double."""
 
@@ -148,19 +151,20 @@ def keep_strongest(first: int, rows: Heard, part: Part, weighing: Weighing, kept
 
     Gives the number of rows done, block by block.
     """
-    costs = _additions(rows, part)
 
     def work(block: tuple[int, int]) -> int:
         _strongest_of_rows(*block, first, rows, part, weighing, kept)
         return block[1] - block[0]
 
-    yield from _on_all_cores(work, costs)
+    yield from _on_all_cores(work, _additions(rows, part), _ADDITIONS)
 
 
-def pairs_above(first: int, rows: Heard, part: Part, weighing: Weighing) -> Iterator[tuple[int, Pairs]]:
+def pairs_above(
+    first: int, rows: Heard, part: Part, weighing: Weighing, *, at_once: int
+) -> Iterator[tuple[int, Pairs]]:
     """All pairs of the items from `first` on (`rows`) with a higher item of `part`, by blocks, on all cores.
 
-    Gives the number of rows done and their pairs, with the first of the shrinkages.
+    Gives the number of rows done and their pairs, with the first of the shrinkages. About `at_once` pairs are held.
     """
     width = int(part.bounds[-1])
     most = np.minimum(_additions(rows, part), width)
@@ -174,15 +178,13 @@ def pairs_above(first: int, rows: Heard, part: Part, weighing: Weighing) -> Iter
         count = _pairs_of_rows(*block, first, rows, part, weighing, pairs)
         return block[1] - block[0], Pairs._make(array[:count] for array in pairs)
 
-    yield from _on_all_cores(work, most)
+    yield from _on_all_cores(work, most, max(1, at_once // _AHEAD))
 
 
-def _on_all_cores(work: Callable[[tuple[int, int]], R], costs: Int64s) -> Iterator[R]:
-    """`work` on ranges of rows that cost about `_ADDITIONS` each, in order."""
-    ends = np.flatnonzero(np.diff(np.cumsum(costs) // _ADDITIONS)) + 1
-    cuts = [0, *ends.tolist(), len(costs)]
-    cores = os.cpu_count() or 1
-    return prefetch_map(work, pairwise(cuts), threads=cores, depth=2 * cores)
+def _on_all_cores(work: Callable[[tuple[int, int]], R], costs: Int64s, size: int) -> Iterator[R]:
+    """`work` on ranges of rows that cost about `size` each, in order."""
+    ends = np.flatnonzero(np.diff(np.cumsum(costs) // size)) + 1
+    return prefetch_map(work, pairwise([0, *ends.tolist(), len(costs)]), threads=CORES, depth=_AHEAD)
 
 
 def _additions(rows: Heard, part: Part) -> Int64s:

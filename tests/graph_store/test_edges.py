@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from colisten import settings
 from colisten.errors import GraphError
+from colisten.graph_store import strongest_pairs
 from colisten.graph_store.co_listening import co_listening
 from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.edges import build_edges
@@ -160,7 +161,12 @@ def crowd(folder: Path, users: int = 150, items: int = 90) -> ListeningData:
 
 
 @pytest.mark.parametrize("top_k", [0, 3])
-def test_the_product_and_the_expression_give_the_same_edges(tmp_path: Path, top_k: int) -> None:
+@pytest.mark.parametrize("listen_bytes", [64, 1 << 20])
+def test_the_product_and_the_expression_give_the_same_edges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top_k: int, listen_bytes: int
+) -> None:
+    """In one part, and in many where a listen takes a megabyte."""
+    monkeypatch.setattr(strongest_pairs, "_LISTEN_BYTES", listen_bytes)
     data = crowd(tmp_path)
     found = edges_of(data, items_per_user=12, top_k=top_k)
     assert found.height > 200
