@@ -1,7 +1,7 @@
 """Speed of both ways of loading, each into a managed Neo4j of its own: `benchmarks/graph_load.py [INTERACTIONS]`.
 
-Start of the server, schema and check are counted in. Popularity follows a power law, lengths of histories are log-normal
-with mean 40.
+Start of the server, schema and check are counted in. Popularity follows a power law, lengths of histories are
+log-normal with mean 40.
 """
 
 from __future__ import annotations
