@@ -1,87 +1,143 @@
-"""Time and peak memory of computing edges: `python benchmarks/edges.py [INTERACTIONS [MEMORY_MB]]`.
+"""Time and peak memory of co-listening edges beside a bare sparse top-n product and the Ibis expression on DuckDB.
 
-Popularity follows a power law, lengths of histories are log-normal with mean 40: ten million interactions make some
-half a billion pairs.
+    uv run --with sparse-dot-topn benchmarks/edges.py WORLD [--memory-mb 2048] [--duckdb] [--skip-bare]
+
+WORLD is a folder of the data contract. Each candidate runs in a process of its own; its peak is counted from what the
+process held before it began. The bare product multiplies the normalised matrix of the same listens on one core, keeps
+ten entries a row whatever their type, and reads and writes nothing.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import numpy as np
 import polars as pl
-import psutil
+from scipy.sparse import csr_array, csr_matrix
 
-from colisten import settings
-from colisten.graph_store.edges import build_edges
+from colisten.graph_store.co_listening import co_listening, listens_of, places_of
+from colisten.graph_store.edges import DEFAULT_SHRINKAGE, DEFAULT_TOP_K, build_edges
+from colisten.graph_store.engines import run_on_duckdb
+from colisten.graph_store.top_n_product import co_listened
 from colisten.listening.data import ListeningData
-from colisten.progress import Progress
-
-ITEMS = 50_000
-TYPES = ("audiobook", "podcast")
-
-
-def make(folder: Path, interactions: int) -> ListeningData:
-    rng = np.random.default_rng(0)
-    lengths = np.maximum(rng.lognormal(3.3, 0.9, interactions // 40), 1).astype(np.int64)
-    users = np.repeat(np.arange(len(lengths)), lengths)[:interactions]
-    items = np.minimum((ITEMS * rng.random(len(users)) ** 2.5).astype(np.int64), ITEMS - 1)
-    columns = {
-        "user": users.astype(np.int32),
-        "item": items.astype(np.int32),
-        "signal": np.zeros(len(users), np.uint8),
-        "timestamp": rng.integers(0, 10**7, len(users)),
-        "value": np.zeros(len(users), np.float32),
-    }
-    pl.DataFrame(columns).write_parquet(folder / "interactions.parquet")
-    item = pl.int_range(ITEMS, dtype=pl.Int32, eager=True).alias("item")
-    kind = pl.when(item % 8 == 0).then(pl.lit(TYPES[0])).otherwise(pl.lit(TYPES[1]))
-    row = pl.int_range(pl.len(), dtype=pl.Int32).over("item_type")
-    catalogue = pl.DataFrame(item).with_columns(item_id=item.cast(pl.String), item_type=kind, retired=False)
-    text = {name: pl.lit(None, pl.String) for name in ("title", "language")}
-    lists = {name: pl.lit(None, pl.List(pl.String)) for name in ("genres", "creators")}
-    catalogue = catalogue.with_columns(row=row, published=pl.lit(None, pl.Date), **text, **lists)
-    catalogue.write_parquet(folder / "items.parquet")
-    (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": ["stream"], "strong": 1}))
-    return ListeningData(folder)
+from colisten.listening.importing import import_data
+from colisten.progress import Progress, Task
+from colisten.settings import GraphSettings, Settings
 
 
-class Peak(threading.Thread):
-    """The most memory this process held, and the most that lay in `folder`, while the block ran."""
+class TimedProgress(Progress):
+    """Notes how long each task takes."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(daemon=True)
-        self.folder, self.memory, self.disk, self.over = folder, 0, 0, threading.Event()
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.seconds: dict[str, float] = {}
 
-    def run(self) -> None:
-        while not self.over.wait(0.1):
-            self.memory = max(self.memory, psutil.Process().memory_info().rss)
-            files = [file for file in self.folder.rglob("*") if file.is_file()]
-            self.disk = max(self.disk, sum(file.stat().st_size for file in files if file.exists()))
+    @contextmanager
+    def task(self, title: str, total: float | None = None) -> Iterator[Task]:
+        started = time.perf_counter()
+        with super().task(title, total) as task:
+            yield task
+        self.seconds[title] = round(time.perf_counter() - started, 1)
 
 
-def main() -> None:
-    interactions = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
-    memory_mb = int(sys.argv[2]) if len(sys.argv) > 2 else 2048
-    with tempfile.TemporaryDirectory() as name, Progress() as progress:
-        data = make(Path(name), interactions)
-        before = psutil.Process().memory_info().rss
-        peak = Peak(Path(name) / "edges")
-        peak.start()
-        started, used = time.perf_counter(), time.process_time()
-        summary = build_edges(data, settings.GraphSettings(memory_mb=memory_mb), Path(name) / "edges", progress)
-        seconds, cpu = time.perf_counter() - started, time.process_time() - used
-        peak.over.set()
-        print(
-            f"{interactions:,} interactions → {summary.total:,} edges in {seconds:.0f} s ({cpu:.0f} CPU seconds); "
-            f"peak memory {(peak.memory - before) / 2**20:,.0f} MB (the engine's part: {memory_mb:,}), "
-            f"on disk {peak.disk / 2**20:,.0f} MB"
-        )
+def ours(data: ListeningData, folder: Path, options: GraphSettings) -> dict[str, object]:
+    progress = TimedProgress()
+    found = build_edges(data, options, folder, progress)
+    return {"edges": found.total, "of which": progress.seconds}
+
+
+def duckdb(data: ListeningData, folder: Path, options: GraphSettings) -> dict[str, object]:
+    run_on_duckdb(
+        lambda tables: co_listening(
+            **tables, strong=data.strong, items_per_user=options.items_per_user, min_listeners=options.min_listeners,
+            shrinkage=DEFAULT_SHRINKAGE, top_k=DEFAULT_TOP_K,
+        ),
+        _tables(data), folder / "edges.parquet", memory_mb=options.memory_mb, spill=folder, title="edges",
+        progress=Progress(quiet=True),
+    )  # fmt: skip
+    return {"edges": pl.scan_parquet(folder / "edges.parquet").select(pl.len()).collect().item()}
+
+
+def bare(by_item: csr_matrix, threads: int) -> dict[str, object]:
+    from sparse_dot_topn import sp_matmul_topn
+
+    return {"kept": sp_matmul_topn(by_item, csr_matrix(by_item.T), top_n=DEFAULT_TOP_K, n_threads=threads).nnz}
+
+
+def normalised(data: ListeningData, folder: Path, options: GraphSettings) -> csr_matrix:
+    """[items, users] the listens that count, rows of length one."""
+    run_on_duckdb(
+        lambda tables: listens_of(
+            tables["interactions"], places_of(tables["items"]), strong=data.strong,
+            items_per_user=options.items_per_user,
+        ),
+        _tables(data), folder / "listens.parquet", memory_mb=options.memory_mb, spill=folder, title="listens",
+        progress=Progress(quiet=True),
+    )  # fmt: skip
+    listens = pl.read_parquet(folder / "listens.parquet", columns=["user", "place"])
+    user, place = listens["user"].to_numpy(), listens["place"].to_numpy()
+    length = np.sqrt(np.bincount(place))
+    return csr_matrix(((1 / length[place]).astype(np.float32), (place, user)))
+
+
+def _tables(data: ListeningData) -> dict[str, Path]:
+    return {"interactions": data.interactions, "items": data.root / "items.parquet"}
+
+
+def measure(name: str, data: ListeningData, folder: Path, options: GraphSettings) -> dict[str, object]:
+    """One candidate in this process: seconds by the clock and of processors, peak memory, load when it began."""
+    work: Callable[[], dict[str, object]]
+    if name.startswith("bare"):
+        matrix, threads = normalised(data, folder, options), int(name[-1])
+        work = lambda: bare(matrix, threads)  # noqa: E731
+    elif name == "ours":
+        co_listened(csr_array(np.eye(3, dtype=np.float32)), 2)  # compiled, or read from the disk
+        work = lambda: ours(data, folder, options)  # noqa: E731
+    else:
+        work = lambda: duckdb(data, folder, options)  # noqa: E731
+    load, held, started, used = os.getloadavg()[0], _held(), time.perf_counter(), time.process_time()
+    found = work()
+    return {
+        "candidate": name, "seconds": round(time.perf_counter() - started, 1),
+        "processor seconds": round(time.process_time() - used, 1), "load before": round(load, 1),
+        "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 - held, **found,
+    }  # fmt: skip
+
+
+def _held() -> int:
+    """MB of memory of this process now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+
+
+@click.command()
+@click.argument("world", type=click.Path(exists=True, path_type=Path))
+@click.option("--memory-mb", default=2048, show_default=True)
+@click.option("--duckdb", "with_duckdb", is_flag=True, help="The Ibis expression on DuckDB too: minutes.")
+@click.option("--skip-bare", is_flag=True, help="Without sparse-dot-topn.")
+@click.option("--candidate", hidden=True, help="Measure one in this process; WORLD is an imported folder.")
+def main(world: Path, memory_mb: int, with_duckdb: bool, skip_bare: bool, candidate: str | None) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, options = Path(name), GraphSettings(memory_mb=memory_mb)
+        if candidate:
+            click.echo(json.dumps(measure(candidate, ListeningData(world), folder, options)))
+            return
+        data = import_data(str(world), folder / "listening", Settings.load([]), Progress(quiet=True))
+        counts = data.summary["counts"]
+        click.echo(f"{counts['interactions']:,} interactions, {counts['items']:,} items")
+        candidates = ["ours", *([] if skip_bare else ["bare 1", "bare 2"]), *(["duckdb"] if with_duckdb else [])]
+        for each in candidates:
+            words = [sys.executable, __file__, str(data.root), f"--memory-mb={memory_mb}", f"--candidate={each}"]
+            subprocess.run(words, check=True)
 
 
 if __name__ == "__main__":

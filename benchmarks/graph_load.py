@@ -1,21 +1,54 @@
 """Speed of both ways of loading, each into a managed Neo4j of its own: `benchmarks/graph_load.py [INTERACTIONS]`.
 
-Start of the server, schema and check are counted in.
+Start of the server, schema and check are counted in. Popularity follows a power law, lengths of histories are
+log-normal with mean 40.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.edges import make
+import numpy as np
+import polars as pl
+
 from colisten.graph_store import loading
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import GraphSettings, Settings
 from colisten.workdir import Workdir
+
+ITEMS = 50_000
+TYPES = ("audiobook", "podcast")
+
+
+def make(folder: Path, interactions: int) -> ListeningData:
+    rng = np.random.default_rng(0)
+    lengths = np.maximum(rng.lognormal(3.3, 0.9, interactions // 40), 1).astype(np.int64)
+    users = np.repeat(np.arange(len(lengths)), lengths)[:interactions]
+    items = np.minimum((ITEMS * rng.random(len(users)) ** 2.5).astype(np.int64), ITEMS - 1)
+    columns = {
+        "user": users.astype(np.int32),
+        "item": items.astype(np.int32),
+        "signal": np.zeros(len(users), np.uint8),
+        "timestamp": rng.integers(0, 10**7, len(users)),
+        "value": np.zeros(len(users), np.float32),
+    }
+    pl.DataFrame(columns).write_parquet(folder / "interactions.parquet")
+    item = pl.int_range(ITEMS, dtype=pl.Int32, eager=True).alias("item")
+    kind = pl.when(item % 8 == 0).then(pl.lit(TYPES[0])).otherwise(pl.lit(TYPES[1]))
+    row = pl.int_range(pl.len(), dtype=pl.Int32).over("item_type")
+    catalogue = pl.DataFrame(item).with_columns(item_id=item.cast(pl.String), item_type=kind, retired=False)
+    text = {name: pl.lit(None, pl.String) for name in ("title", "language")}
+    lists = {name: pl.lit(None, pl.List(pl.String)) for name in ("genres", "creators")}
+    catalogue = catalogue.with_columns(row=row, published=pl.lit(None, pl.Date), **text, **lists)
+    catalogue.write_parquet(folder / "items.parquet")
+    (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": ["stream"], "strong": 1}))
+    return ListeningData(folder)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ Recipe = Literal["default", "paper"]
 PRESETS: Mapping[Recipe, Mapping[str, object]] = {
     "default": {},
     "paper": {
-        "graph": {"min_listeners": 1, "top_k": 0, "relations": []},
+        "graph": {"min_listeners": 1, "top_k": 0, "shrinkage": 0.0, "relations": []},
         "gnn": {
             "loss": "margin",
             "aggregate": "max",

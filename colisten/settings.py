@@ -179,14 +179,17 @@ class GraphSettings(_Section):
     top_k: int | None = Field(None, ge=0)
     """Edges kept per item and edge type, strongest first; 0 keeps all (the paper); none: 10 or
     5, selected on validation."""
+    shrinkage: float | None = Field(None, ge=0)
+    """Listeners at which an edge counts half its cosine: one listener in common is no strong tie. 0 shrinks none (the
+    paper); none: selected on validation."""
     relations: Relations = tuple(RelationSettings(name=name) for name in (SAME_SERIES, SAME_CREATOR, SIMILAR_TEXT))
     """Relations beside `co_listened`: built-in ones (leave one out to do without) and those of the table `relations`.
     Behind a name, parted by `:` in any order: edges kept of an item, relation and neighbour's type (10); `directed`,
     of a relation of your own; `graph_only`, for curators and reasons, never in the model or the score."""
-    engine: Literal["duckdb", "spark"] = "duckdb"
-    """What computes the edges."""
+    engine: Literal["local", "spark"] = "local"
+    """What computes the edges: this machine, or a Spark cluster."""
     memory_mb: int = Field(2048, ge=128)
-    """Memory of that engine; what does not fit spills to disk."""
+    """Memory that computing the edges may take; what does not fit spills to disk."""
 
     @property
     def model_relations(self) -> tuple[str, ...]:

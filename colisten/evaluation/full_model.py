@@ -21,7 +21,7 @@ from colisten.listening.history_reading import interactions_of, read_histories
 from colisten.progress import Progress
 from colisten.settings import GraphSettings, Settings
 from colisten.towers.relations import relation_matrices
-from colisten.towers.selection.top_k import choose_top_k
+from colisten.towers.selection.pruning import choose_pruning
 from colisten.towers.training import train_towers
 from colisten.towers.user_encoder import UserEncoder
 
@@ -46,7 +46,7 @@ class FullModel(Baseline):
         relations = self.settings.graph.relations
         self._others = relation_edges(data, self.text, relations, self.progress) if self.graph else NO_EDGES
         if self.graph:
-            options = choose_top_k(data, self.settings, self.folder, self.progress).options
+            options = choose_pruning(data, self.settings, self.folder, self.progress).options
             embeddings = self._embed(data, options)
         else:
             options, embeddings = self.settings.graph, _no_embeddings(data)

@@ -23,8 +23,9 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def run_on_duckdb(
-    expression: Expression, files: Mapping[str, Path], out: Path, *, memory_mb: int, spill: Path, progress: Progress
-) -> None:
+    expression: Expression, files: Mapping[str, Path], out: Path, *, memory_mb: int, spill: Path, title: str,
+    progress: Progress,
+) -> None:  # fmt: skip
     """Compute in at most `memory_mb`; what does not fit spills to the folder `spill`.
 
     Raises:
@@ -36,17 +37,17 @@ def run_on_duckdb(
     try:
         tables = {name: connection.read_parquet(path, table_name=name) for name, path in files.items()}
         with ThreadPoolExecutor(1) as pool:
-            _watch(pool.submit(connection.to_parquet, expression(tables), out), connection.con, progress)
+            _watch(pool.submit(connection.to_parquet, expression(tables), out), connection.con, title, progress)
     except duckdb.Error as error:
         raise _failure(error) from error
     finally:
         connection.disconnect()
 
 
-def _watch(work: Future[None], connection: duckdb.DuckDBPyConnection, progress: Progress) -> None:
+def _watch(work: Future[None], connection: duckdb.DuckDBPyConnection, title: str, progress: Progress) -> None:
     """Show how far DuckDB got until `work` is done; an interrupt here stops it there."""
     shown = 0.0
-    with progress.task("co-listening edges", total=100) as task:
+    with progress.task(title, total=100) as task:
         try:
             while not wait([work], _SECONDS_BETWEEN_LOOKS).done:
                 far = connection.query_progress()
@@ -76,15 +77,28 @@ def run_on_spark(
 ) -> None:
     """Compute on the running Spark session, on the cluster that Spark's own configuration names, or locally.
 
+    Executors read `files` and write below `spill`, by the same paths.
+
     Raises:
-        GraphError: Spark or its Java is missing.
+        GraphError: Spark or its Java is missing, or executors do not share the folder.
     """
+    parts = spill.resolve() / "parts"
     with progress.task("co-listening edges on Spark"), _spark(memory_mb, spill) as session:
-        connection = ibis.pyspark.connect(session)
-        tables = {name: connection.read_parquet(path.resolve(), table_name=name) for name, path in files.items()}
-        parts = spill.resolve() / "parts"
-        connection.to_parquet_dir(expression(tables), parts)
-        pl.scan_parquet(sorted(parts.glob("part-*.parquet"))).sink_parquet(out)
+        connection = ibis.pyspark.connect(session.newSession())  # the caller's views and settings stay as they are
+        tables = {name: connection.read_parquet(_uri(path), table_name=name) for name, path in files.items()}
+        connection.to_parquet_dir(expression(tables), _uri(parts))
+    written = sorted(parts.glob("part-*.parquet"))
+    if not written:
+        raise GraphError(
+            f"Spark's executors wrote nothing to {parts.parent.parent}: put the working folder on a file system that "
+            "they see by the same path, or set graph.engine=local."
+        )
+    pl.scan_parquet(written).sink_parquet(out)
+
+
+def _uri(path: Path) -> str:
+    """A path of the file system, whatever Spark's own default is."""
+    return f"file://{path.resolve()}"
 
 
 @contextmanager
@@ -94,7 +108,7 @@ def _spark(memory_mb: int, spill: Path) -> Iterator[SparkSession]:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise GraphError(
-            'Spark is not installed: run pip install "colisten[spark]", or set graph.engine=duckdb.'
+            'Spark is not installed: run pip install "colisten[spark]", or set graph.engine=local.'
         ) from error
     running = SparkSession.getActiveSession()
     builder = SparkSession.builder.appName("colisten").config("spark.driver.memory", f"{memory_mb}m")
@@ -104,7 +118,7 @@ def _spark(memory_mb: int, spill: Path) -> Iterator[SparkSession]:
     except PySparkRuntimeError as error:
         raise GraphError(
             "Spark does not start: it needs Java 17 or later with the module jdk.incubator.vector (set JAVA_HOME), "
-            "or set graph.engine=duckdb."
+            "or set graph.engine=local."
         ) from error
     if running is None:
         session.sparkContext.setLogLevel("ERROR")

@@ -15,13 +15,15 @@ _PRUNING = "pruning.json"
 
 def _run(context: Context) -> str:
     from colisten.graph_store.edges import FILE, build_edges
-    from colisten.towers.selection.top_k import choose_top_k
+    from colisten.towers.selection.pruning import choose_pruning
 
     data, folder, say = ListeningData(context.workdir.listening), context.workdir.co_listened, context.progress.say
-    choice = choose_top_k(data, context.settings, folder, context.progress)
+    choice = choose_pruning(data, context.settings, folder, context.progress)
+    pruning = choice.options.model_dump(include={"top_k", "shrinkage"})
     if choice.ndcg:
-        found = ", ".join(f"{top_k}: {ndcg:.3f}" for top_k, ndcg in sorted(choice.ndcg.items()))
-        say(f"  {choice.options.top_k} edges per item and edge type (validation NDCG {found})")
+        found = ", ".join(f"{top_k} by {shrinkage:g}: {ndcg:.3f}" for (top_k, shrinkage), ndcg in choice.ndcg.items())
+        say(f"  {choice.options.top_k} edges per item and edge type, weights shrunk by {choice.options.shrinkage:g} "
+            f"listeners (validation NDCG {found})")  # fmt: skip
     summary = build_edges(data, choice.options, folder, context.progress)
     if not summary.total:
         (folder / FILE).unlink()  # it took the place of one that may be asked for again
@@ -29,14 +31,15 @@ def _run(context: Context) -> str:
             f"No two items share {choice.options.min_listeners} listeners or more (graph.min_listeners), so the graph "
             "would have no edge: bring more listening, or name the signals that mean it (signals.strong)."
         )
-    write_json(folder / _PRUNING, {"top_k": choice.options.top_k, "validation": choice.ndcg})
+    tried = [tried._asdict() | {"ndcg": ndcg} for tried, ndcg in choice.ndcg.items()]
+    write_json(folder / _PRUNING, pruning | {"validation": tried})
     return file_digest(folder / FILE)
 
 
 def built_with(context: Context) -> GraphSettings:
-    """The graph's settings with the `top_k` that the edges were built with."""
-    top_k = json.loads((context.workdir.co_listened / _PRUNING).read_text())["top_k"]
-    return context.settings.graph.model_copy(update={"top_k": top_k})
+    """The graph's settings with the `top_k` and the `shrinkage` that the edges were built with."""
+    found = json.loads((context.workdir.co_listened / _PRUNING).read_text())
+    return context.settings.graph.model_copy(update={name: found[name] for name in ("top_k", "shrinkage")})
 
 
 def _output_exists(context: Context) -> bool:
@@ -47,7 +50,15 @@ STAGE = Stage(
     "edges",
     "Computing co-listening edges",
     depends_on=("listening",),
-    settings=("graph.min_listeners", "graph.items_per_user", "graph.top_k", "target", "seed", "towers.minutes"),
+    settings=(
+        "graph.min_listeners",
+        "graph.items_per_user",
+        "graph.top_k",
+        "graph.shrinkage",
+        "target",
+        "seed",
+        "towers.minutes",
+    ),  # fmt: skip
     ignores=("graph.engine", "graph.memory_mb"),
     run=_run,
     output_exists=_output_exists,

@@ -66,7 +66,8 @@ def _other_inputs(context: Context) -> object:
 
 
 UPSTREAM = (
-    "graph.min_listeners", "graph.items_per_user", "graph.top_k", "graph.relations", "text.encoder", "text.max_tokens",
+    "graph.min_listeners", "graph.items_per_user", "graph.top_k", "graph.shrinkage", "graph.relations", "text.encoder",
+    "text.max_tokens",
 )  # fmt: skip
 """Settings of earlier stages: what was learned under others may not wait for a cadence."""
 STREAMING = ("gnn.cache_mb", "neo4j.uri", "neo4j.database", "neo4j.connections")

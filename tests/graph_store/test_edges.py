@@ -1,4 +1,4 @@
-"""The edges against a brute-force oracle in plain Python, and Spark against DuckDB."""
+"""The edges against a brute-force oracle in plain Python; this machine and Spark against the expression on DuckDB."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from hypothesis import strategies as st
 
 from colisten import settings
 from colisten.errors import GraphError
+from colisten.graph_store import strongest_pairs
+from colisten.graph_store.co_listening import co_listening
 from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.edges import build_edges
+from colisten.graph_store.engines import run_on_duckdb
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from tests.graph_store.worlds import Listen, listening
@@ -28,9 +31,22 @@ QUIET = Progress(quiet=True)
 
 
 def edges_of(data: ListeningData, **options: object) -> pl.DataFrame:
-    graph = settings.GraphSettings.model_validate(options)
+    graph = settings.GraphSettings.model_validate({"shrinkage": 0.5} | options)
     build_edges(data, graph, data.root.parent / "edges", QUIET)
     return pl.read_parquet(data.root.parent / "edges/edges.parquet")
+
+
+def on_duckdb(data: ListeningData, *, items_per_user: int, top_k: int) -> pl.DataFrame:
+    """The edges by the Ibis expression that Spark runs."""
+    out = data.root.parent / "expected.parquet"
+    run_on_duckdb(
+        lambda tables: co_listening(
+            **tables, strong=data.strong, items_per_user=items_per_user, min_listeners=1, shrinkage=0.5, top_k=top_k
+        ),
+        {"interactions": data.interactions, "items": data.root / "items.parquet"}, out,
+        memory_mb=1024, spill=data.root.parent, title="edges", progress=QUIET,
+    )  # fmt: skip
+    return pl.read_parquet(out)
 
 
 def places(data: ListeningData) -> dict[int, int]:
@@ -39,29 +55,35 @@ def places(data: ListeningData) -> dict[int, int]:
     return {item: place for place, item in enumerate(present)}
 
 
-def capped(data: ListeningData, cap: int) -> dict[int, set[int]]:
-    """User → items, as the documentation of the cap reads."""
+def capped(data: ListeningData, cap: int) -> dict[int, dict[int, int | None]]:
+    """User → items and when each was heard last, as the documentation of the cap reads."""
     place = places(data)
     retired = set(data.items.filter("retired")["item"])
     latest: dict[int, dict[int, int | None]] = defaultdict(dict)
     for user, item, signal, time, _ in pl.read_parquet(data.interactions).rows():
         if signal < data.strong and item not in retired:
-            times = [t for t in (latest[user].get(item), time) if t is not None]
-            latest[user][item] = max(times, default=None)
+            latest[user][item] = later(latest[user].get(item), time)
 
     def order(user: int, item: int, time: int | None) -> tuple[int, int, int]:
         mixed = (place[item] * 48_271 + user * 69_621 + 1) % (2**31 - 1)
         return (1, 0, mixed**2 % (2**31 - 1)) if time is None else (0, -time, mixed**2 % (2**31 - 1))
 
-    def first(user: int, heard: dict[int, int | None]) -> set[int]:
-        return set(sorted(heard, key=lambda item: order(user, item, heard[item]))[:cap])
+    def first(user: int, heard: dict[int, int | None]) -> dict[int, int | None]:
+        return {item: heard[item] for item in sorted(heard, key=lambda item: order(user, item, heard[item]))[:cap]}
 
     return {user: first(user, heard) for user, heard in latest.items()}
 
 
+def later(*times: int | None) -> int | None:
+    return max((time for time in times if time is not None), default=None)
+
+
+Edge = tuple[int, float, int | None]
+
+
 def oracle(
-    data: ListeningData, *, cap: int, min_listeners: int, top_k: int
-) -> dict[tuple[int, int], tuple[int, float]]:
+    data: ListeningData, *, cap: int, min_listeners: int, top_k: int, shrinkage: float
+) -> dict[tuple[int, int], Edge]:
     heard = capped(data, cap)
     n = Counter(item for items in heard.values() for item in items)
     kind = data.items["item_type"].to_list()
@@ -70,20 +92,27 @@ def oracle(
     graph: nx.Graph[int] = nx.Graph()
     for items in heard.values():
         for a, b in itertools.combinations(items, 2):
-            graph.add_edge(a, b, listeners=graph.get_edge_data(a, b, {"listeners": 0})["listeners"] + 1)
-    kept = {}
+            known = graph.get_edge_data(a, b, {"listeners": 0, "last": None})
+            last = later(known["last"], items[a], items[b])
+            graph.add_edge(a, b, listeners=known["listeners"] + 1, last=last)
+    kept: dict[tuple[int, int], Edge] = {}
     for a, b, found in graph.edges(data=True):
-        if found["listeners"] >= min_listeners:
-            weight = float(np.float32(found["listeners"] / np.sqrt(np.float64(n[a] * n[b]))))
-            kept[min(a, b, key=place.__getitem__), max(a, b, key=place.__getitem__)] = (found["listeners"], weight)
+        shared = found["listeners"]
+        if shared >= min_listeners:
+            weight = float(np.float32(shared / np.sqrt(np.float64(n[a] * n[b])) * (shared / (shared + shrinkage))))
+            kept[min(a, b, key=place.__getitem__), max(a, b, key=place.__getitem__)] = (shared, weight, found["last"])
     if not top_k:
         return kept
     groups = defaultdict(list)
-    for (a, b), (listeners, weight) in kept.items():
+    for (a, b), (listeners, weight, _) in kept.items():
         for node, other in ((a, b), (b, a)):
             groups[node, kind[other]].append((-weight, -listeners, named[other], (a, b)))
     strongest = {pair for group in groups.values() for *_, pair in sorted(group)[:top_k]}
     return {pair: kept[pair] for pair in strongest}
+
+
+def as_dict(edges: pl.DataFrame) -> dict[tuple[int, int], Edge]:
+    return {(a, b): (n, w, last) for a, b, n, w, last in edges.drop("src_type", "relation", "dst_type").rows()}
 
 
 listens = st.lists(
@@ -93,19 +122,18 @@ listens = st.lists(
 
 
 @pytest.mark.slow
-@given(listens, st.integers(2, 5), st.integers(1, 2), st.integers(0, 3))
+@given(listens, st.integers(2, 5), st.integers(1, 2), st.integers(0, 3), st.sampled_from([0, 0.3, 5]))
 @examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_edges_equal_the_oracle(
-    tmp_path_factory: pytest.TempPathFactory, heard: list[Listen], cap: int, least: int, top_k: int
+    tmp_path_factory: pytest.TempPathFactory, heard: list[Listen], cap: int, least: int, top_k: int, shrinkage: float
 ) -> None:
     types = ["podcast", "b", "a", "podcast", "a", "b", "a", "podcast", "a", "b"]
     data = listening(tmp_path_factory.mktemp("world") / "data", types, heard, retired=[4])
-    found = edges_of(data, items_per_user=cap, min_listeners=least, top_k=top_k)
-    wanted = oracle(data, cap=cap, min_listeners=least, top_k=top_k)
-    assert {(a, b): (n, w) for a, b, _, _, _, n, w in found.rows()} == wanted
+    found = edges_of(data, items_per_user=cap, min_listeners=least, top_k=top_k, shrinkage=shrinkage)
+    assert as_dict(found) == oracle(data, cap=cap, min_listeners=least, top_k=top_k, shrinkage=shrinkage)
     assert dict(found.schema) == {
         "src": pl.Int32, "dst": pl.Int32, "src_type": pl.String, "relation": pl.String, "dst_type": pl.String,
-        "listeners": pl.Int32, "weight": pl.Float32,
+        "listeners": pl.Int32, "weight": pl.Float32, "last": pl.Int64,
     }  # fmt: skip
     assert found.equals(found.sort("src_type", "relation", "dst_type", "src", "dst"))
 
@@ -113,9 +141,9 @@ def test_edges_equal_the_oracle(
 def test_edges_of_a_crowd_equal_the_oracle(tmp_path: Path) -> None:
     data = crowd(tmp_path)
     found = edges_of(data, items_per_user=20, min_listeners=2, top_k=4)
-    wanted = oracle(data, cap=20, min_listeners=2, top_k=4)
+    wanted = oracle(data, cap=20, min_listeners=2, top_k=4, shrinkage=0.5)
     assert len(wanted) > 300
-    assert {(a, b): (n, w) for a, b, _, _, _, n, w in found.rows()} == wanted
+    assert as_dict(found) == wanted
 
 
 def crowd(folder: Path, users: int = 150, items: int = 90) -> ListeningData:
@@ -130,6 +158,19 @@ def crowd(folder: Path, users: int = 150, items: int = 90) -> ListeningData:
     ]
     types = [("audiobook", "podcast", "Frozen 'Grocery'")[i % 3] for i in range(items)]
     return listening(folder / "data", types, rows, retired=[5, 50])
+
+
+@pytest.mark.parametrize("top_k", [0, 3])
+@pytest.mark.parametrize("listen_bytes", [64, 1 << 20])
+def test_the_product_and_the_expression_give_the_same_edges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top_k: int, listen_bytes: int
+) -> None:
+    """In one part, and in many where a listen takes a megabyte."""
+    monkeypatch.setattr(strongest_pairs, "_LISTEN_BYTES", listen_bytes)
+    data = crowd(tmp_path)
+    found = edges_of(data, items_per_user=12, top_k=top_k)
+    assert found.height > 200
+    assert found.equals(on_duckdb(data, items_per_user=12, top_k=top_k))
 
 
 def test_cap_keeps_the_latest_and_puts_unknown_times_last(tmp_path: Path) -> None:
@@ -200,15 +241,40 @@ def java_for_spark() -> str | None:
     return None
 
 
-@pytest.mark.slow
-def test_spark_gives_the_same_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def java(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed")
     home = java_for_spark()
     if home is None:
         pytest.skip("no Java 17 or later with jdk.incubator.vector on this machine")
     monkeypatch.setenv("JAVA_HOME", home)
+    few = {"spark.sql.shuffle.partitions": "4", "spark.ui.enabled": "false", "spark.executor.memory": "1g"}
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", " ".join(f"--conf {key}={few[key]}" for key in few) + " pyspark-shell")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("java")
+def test_spark_gives_the_same_edges(tmp_path: Path) -> None:
     data = crowd(tmp_path)
-    on_duckdb = edges_of(data, items_per_user=12, top_k=3, engine="duckdb")
     on_spark = edges_of(data, items_per_user=12, top_k=3, engine="spark")
     assert on_spark.height > 200
-    assert on_spark.equals(on_duckdb)
+    assert on_spark.equals(on_duckdb(data, items_per_user=12, top_k=3))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("java")
+def test_spark_gives_the_same_edges_where_executors_are_other_processes(tmp_path: Path) -> None:
+    """Two of them, of a session that the caller brings and keeps, in a folder whose name is no plain word."""
+    from pyspark.sql import SparkSession
+
+    data = crowd(tmp_path / "a folder")
+    session = SparkSession.builder.master("local-cluster[2,1,1024]").getOrCreate()
+    try:
+        session.range(1).createOrReplaceTempView("items")
+        on_spark = edges_of(data, items_per_user=12, top_k=3, engine="spark")
+        executors = session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
+        assert session.table("items").count() == 1
+    finally:
+        session.stop()
+    assert executors == 2
+    assert on_spark.equals(on_duckdb(data, items_per_user=12, top_k=3))

@@ -10,6 +10,7 @@ from colisten.settings import Settings
 
 SPACE: Mapping[str, BaseDistribution] = {
     "graph.top_k": CategoricalDistribution((5, 10, 20, 50)),
+    "graph.shrinkage": FloatDistribution(0.0, 20.0),
     "gnn.dim": CategoricalDistribution((32, 64, 128)),
     "gnn.aggregate": CategoricalDistribution(("mean", "max")),
     "gnn.node_types": CategoricalDistribution((1, 2, 4)),

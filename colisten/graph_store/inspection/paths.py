@@ -15,12 +15,6 @@ from colisten.graph_store.schema import ITEM, pattern_of, relationship_of
 
 _SECOND_HOP = 50
 """A second step is looked for from so many strongest neighbours of an item, so that hubs cost no more than others."""
-_SHRINK = 5
-"""Listeners at which an edge counts half its weight: two items with one listener, the same one, are no strong tie."""
-
-
-def _counts(edge: str) -> str:
-    return f"{edge}.weight * {edge}.listeners / ({edge}.listeners + $shrink)"
 
 
 def _query(pattern: str) -> str:
@@ -31,12 +25,12 @@ def _query(pattern: str) -> str:
         CALL (t) {{
             CALL (t) {{
                 MATCH (t)-[r:{pattern}]-(s:{ITEM}) WHERE s.item IN $history
-                RETURN [s.item, t.item] AS items, [r] AS edges, {_counts("r")} AS strength
+                RETURN [s.item, t.item] AS items, [r] AS edges, r.weight AS strength
               UNION ALL
                 MATCH (t)-[b:{pattern}]-(m:{ITEM}) WHERE NOT m.item IN $history
-                WITH t, b, m ORDER BY {_counts("b")} DESC, m.item LIMIT $second_hop
+                WITH t, b, m ORDER BY b.weight DESC, m.item LIMIT $second_hop
                 MATCH (m)-[a:{pattern}]-(s:{ITEM}) WHERE s.item IN $history AND s <> t
-                RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, {_counts("a")} * {_counts("b")} AS strength
+                RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, a.weight * b.weight AS strength
             }}
             WITH items, edges ORDER BY strength DESC, size(items), items LIMIT $paths
             RETURN collect([items, [e IN edges | type(e)],
@@ -57,15 +51,12 @@ class GraphPath:
     listeners: tuple[int, ...]
     """Of each edge, how many listeners its items share."""
     weights: tuple[float, ...]
-    """Of each edge, the cosine of its two items' listeners."""
+    """Of each edge, the cosine of its two items' listeners, shrunk where they are few."""
 
     @property
     def strength(self) -> float:
-        """The product of the weights, each shrunk by listeners / (listeners + 5): weaker than the weakest edge.
-
-        The shrinkage is that of item neighbourhoods (Bell and Koren, ICDM 2007).
-        """
-        return prod(w * n / (n + _SHRINK) for w, n in zip(self.weights, self.listeners, strict=True))
+        """The product of the weights: weaker than the weakest edge."""
+        return prod(self.weights)
 
 
 def strongest_paths(
@@ -83,7 +74,7 @@ def strongest_paths(
         edge_types = [each for each in require_marker(driver, database).edges if each.relation == CO_LISTENED]
         found = driver.execute_query(
             _query(pattern_of(edge_types)), history=list(history), wanted=list(wanted), second_hop=_SECOND_HOP,
-            shrink=_SHRINK, paths=paths, database_=database, routing_="r",
+            paths=paths, database_=database, routing_="r",
         ).records  # fmt: skip
     relation_of = {relationship_of(edge_type): edge_type.relation for edge_type in edge_types}
     by_item = {record["number"]: _paths_in(record, relation_of) for record in found}

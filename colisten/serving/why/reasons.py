@@ -20,7 +20,7 @@ class Path:
     listeners: tuple[int, ...]
     """Of each edge: users who listened to both of its items."""
     weights: tuple[float, ...]
-    """Of each edge: cosine of its two items' listeners."""
+    """Of each edge: cosine of its two items' listeners, shrunk where they are few."""
     strength: float
     """As in `GraphPath.strength`."""
 

@@ -55,7 +55,7 @@ def by_hand(edges: Edges, heard: set[int], wanted: int) -> list[tuple[float, tup
     for chain in chains:
         links = list(pairwise(chain))
         if all(link in edges for link in links):
-            strength = prod(edges[link][1] * edges[link][0] / (edges[link][0] + 5) for link in links)
+            strength = prod(edges[link][1] for link in links)
             found.append((strength, chain))
     return sorted(found, key=lambda entry: (-entry[0], len(entry[1]), entry[1]))
 

@@ -119,8 +119,9 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, name: str
 
 @pytest.mark.slow
 def test_no_compiled_loop_reaches_beyond_an_array(tmp_path: Path) -> None:
-    """The tests of all draws, again with bounds checked."""
+    """The tests of all draws and of the top-n product, again with bounds checked."""
     modules = [f"tests/graph_store/stream/test_{name}.py" for name in ("sampler", "hetero", "supervision", "snapshot")]
+    modules.append("tests/graph_store/test_top_n_product.py")
     environment = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *modules]
     run = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
