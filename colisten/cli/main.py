@@ -72,7 +72,12 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with _ends_with_its_reader():
-            result = super().invoke(ctx)
+            try:
+                result = super().invoke(ctx)
+            except Exception as error:
+                from colisten.cli.options import explained
+
+                raise explained(ctx, error) from error
             sys.stdout.flush()
             return result
 

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import click
 
+from colisten.errors import ColistenError, WorkdirError
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
+
+def _remembered(ctx: click.Context, _: click.Parameter, workdir: Path) -> Path:
+    ctx.meta[__name__] = workdir
+    return workdir
+
+
 workdir_option = click.option(
     "--workdir", "-w", type=click.Path(path_type=Path, file_okay=False), default=Path("colisten-work"),
-    envvar="COLISTEN_WORKDIR", show_default=True, show_envvar=True, help="Folder that holds everything Colisten makes.",
+    callback=_remembered, envvar="COLISTEN_WORKDIR", show_default=True, show_envvar=True,
+    help="Folder that holds everything Colisten makes.",
 )  # fmt: skip
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; `colisten config` lists them."
@@ -37,6 +45,17 @@ def formatted(command: click.decorators.FC) -> click.decorators.FC:
     ):
         command = click.option(f"--{style}", "style", flag_value=style, help=text)(command)
     return command
+
+
+def explained(ctx: click.Context, error: Exception) -> Exception:
+    """What went wrong unforeseen, by the files of the working folder that are not as they were written."""
+    workdir = ctx.meta.get(__name__)
+    if workdir is None or isinstance(error, ColistenError | click.ClickException | click.Abort):
+        return error
+    from colisten.pipeline.records import all_damage
+
+    damaged = all_damage(Workdir(workdir))
+    return WorkdirError(f"{damaged[0]}: `colisten run` makes it anew.") if damaged else error
 
 
 def opened(workdir: Path, overrides: Iterable[str] = (), *, create: bool = False) -> tuple[Workdir, Settings]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.workdir import file_digest
 
 if TYPE_CHECKING:
@@ -76,5 +76,6 @@ STAGE = Stage(
     ignores=("gnn.prefetch", *STREAMING),
     other_inputs=_other_inputs,
     run=_run,
+    files=files_in("gnn/model.*", "gnn/training.jsonl"),
     output_exists=_output_exists,
 )

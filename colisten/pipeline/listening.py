@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from colisten.pipeline.stage import Context, Stage
+import shutil
+
+from colisten.pipeline.records import damage, read_record
+from colisten.pipeline.stage import Context, Stage, files_in
 
 
 def _run(context: Context) -> str:
     from colisten.listening.importing import import_data
 
-    return import_data(context.source, context.workdir.listening, context.settings, context.progress).digest()
+    folder = context.workdir.listening
+    if any(damage(context.workdir, read_record(context.workdir, "listening"))):
+        shutil.rmtree(folder, ignore_errors=True)  # an import would go on from it
+    return import_data(context.source, folder, context.settings, context.progress).digest()
 
 
 def _source_files(context: Context) -> object:
@@ -28,5 +34,6 @@ STAGE = Stage(
     ignores=("listening.memory_mb",),
     other_inputs=_source_files,
     run=_run,
+    files=files_in("listening/*"),
     output_exists=lambda context: (context.workdir.listening / "summary.json").exists(),
 )

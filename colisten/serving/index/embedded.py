@@ -144,7 +144,7 @@ class EmbeddedIndex:
     def live(self) -> str | None:
         try:
             return str(json.loads((self._root / f"{self.alias}.json").read_text())["collection"])
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     @contextmanager
