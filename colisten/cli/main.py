@@ -75,9 +75,12 @@ class _LazyGroup(click.Group):
             try:
                 result = super().invoke(ctx)
             except Exception as error:
-                from colisten.cli.options import explained
+                if isinstance(error, ColistenError | click.ClickException | click.exceptions.Exit | BrokenPipeError):
+                    raise
+                from colisten.cli.options import say_what_is_damaged
 
-                raise explained(ctx, error) from error
+                say_what_is_damaged(ctx, error)
+                raise
             sys.stdout.flush()
             return result
 

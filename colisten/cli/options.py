@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from colisten.errors import ColistenError, WorkdirError
+from colisten.errors import WorkdirError
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
@@ -47,15 +47,17 @@ def formatted(command: click.decorators.FC) -> click.decorators.FC:
     return command
 
 
-def explained(ctx: click.Context, error: Exception) -> Exception:
-    """What went wrong unforeseen, by the files of the working folder that are not as they were written."""
-    workdir = ctx.meta.get(__name__)
-    if workdir is None or isinstance(error, ColistenError | click.ClickException | click.Abort):
-        return error
+def say_what_is_damaged(ctx: click.Context, error: Exception) -> None:
+    """Name what is wrong behind an unforeseen error, where files of the working folder are not as they were written.
+
+    Raises:
+        WorkdirError: a file is damaged or gone.
+    """
     from colisten.pipeline.records import all_damage
 
-    damaged = all_damage(Workdir(workdir))
-    return WorkdirError(f"{damaged[0]}: `colisten run` makes it anew.") if damaged else error
+    workdir = ctx.meta.get(__name__)
+    if workdir is not None and (damaged := all_damage(Workdir(workdir))):
+        raise WorkdirError(f"{damaged[0]}: `colisten run` makes it anew.") from error
 
 
 def opened(workdir: Path, overrides: Iterable[str] = (), *, create: bool = False) -> tuple[Workdir, Settings]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
+from colisten.pipeline.records import drop_damaged
 from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.workdir import file_digest
 
@@ -17,6 +18,7 @@ def _run(context: Context) -> str:
     from colisten.text.encoding import load_text
 
     settings, folder = context.settings, context.workdir.gnn
+    drop_damaged(context.workdir, "gnn")
     text = load_text(context.workdir.features)
     with live_adjacency(context) as adjacency:
         train_gnn(

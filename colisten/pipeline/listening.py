@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-
-from colisten.pipeline.records import damage, read_record
+from colisten.pipeline.records import drop_damaged
 from colisten.pipeline.stage import Context, Stage, files_in
 
 
@@ -12,8 +10,7 @@ def _run(context: Context) -> str:
     from colisten.listening.importing import import_data
 
     folder = context.workdir.listening
-    if any(damage(context.workdir, read_record(context.workdir, "listening"))):
-        shutil.rmtree(folder, ignore_errors=True)  # an import would go on from it
+    drop_damaged(context.workdir, "listening")
     return import_data(context.source, folder, context.settings, context.progress).digest()
 
 

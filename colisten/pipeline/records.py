@@ -55,6 +55,14 @@ def damage(workdir: Workdir, record: Mapping[str, Any], *, deep: bool = False) -
             yield f"{path} has other contents than were written"
 
 
+def drop_damaged(workdir: Workdir, name: str) -> None:
+    """Remove all that a stage has written if some of it is damaged, so that the stage does not go on from it."""
+    record = read_record(workdir, name)
+    if any(damage(workdir, record)):
+        for path in record["files"]:
+            (workdir.root / path).unlink(missing_ok=True)
+
+
 def all_damage(workdir: Workdir, *, deep: bool = False) -> list[str]:
     """What is not as it was written, of all stages."""
     names = sorted(path.stem for path in workdir.stages.glob("*.json"))
