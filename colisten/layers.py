@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def read_layers(overrides: Iterable[str], kept: Path | None, sections: Collectio
         Layer("--set", _given(overrides)),
         Layer("environment", _environment(sections)),
         Layer("colisten.toml", _toml(Path("colisten.toml"))),
-        Layer("folder", json.loads(kept.read_text()) if kept and kept.exists() else {}),
+        Layer("folder", _kept(kept) if kept and kept.exists() else {}),
     ]
     recipe = merged(layers).get("recipe", "default")
     return [*layers, Layer(f"recipe {recipe}", PRESETS.get(recipe, {}))]
@@ -91,6 +92,16 @@ def _put(tree: dict[str, Any], key: str, value: str) -> None:
     if not isinstance(branch, dict):
         raise SettingsError(f"{section!r} is set both as a value and as a section.")
     branch[name] = value
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What `Workdir.keep_settings` has written, or its copy where that is damaged."""
+    for copy in (path, path.parent / "stages" / path.name):
+        with suppress(OSError, ValueError):
+            found = json.loads(copy.read_text())
+            if isinstance(found, dict):
+                return found
+    raise SettingsError(f"{path} is damaged: remove it, and give `colisten run` the settings by --set again.")
 
 
 def _toml(path: Path) -> dict[str, Any]:

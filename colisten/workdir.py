@@ -1,9 +1,9 @@
 """The working folder: where each room keeps what it made, and how files come to be there whole.
 
 W/colisten.json      format number: a folder of another version is refused, never half-read
-W/settings.json      the settings of the last run, without secrets
+W/settings.json      the settings of the last run, without secrets (a copy in W/stages/)
 W/listening/         checked interactions, items, users, relations; rejected rows
-W/edges/             the co-listening edges as Parquet
+W/edges/             the edges of all relations as Parquet, and in co_listened/ those of co-listening
 W/neo4j/             the managed server: data, logs, password (0600)
 W/features/          text vectors, cached by content
 W/gnn/  W/towers/    models (safetensors, JSON) and item vectors
@@ -24,7 +24,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,8 @@ class Workdir:
         """
         stamp = root / "colisten.json"
         if stamp.exists():
+            if create and _format(stamp) is None:
+                write_json(stamp, {"format": FORMAT})  # what was written by another version is made anew in any case
             _check_format(stamp)
             return cls(root)
         if not create:
@@ -121,17 +123,29 @@ class Workdir:
     def settings(self) -> Path:
         return self.root / "settings.json"
 
+    def keep_settings(self, values: Mapping[str, object]) -> None:
+        """Write the settings for later commands, twice: nothing else could tell them again."""
+        write_json(self.settings, values)
+        write_json(self.stages / self.settings.name, values)
+
 
 def _check_format(stamp: Path) -> None:
-    try:
-        found = json.loads(stamp.read_text())["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise WorkdirError(f"{stamp} cannot be read: move the folder away and run again.") from error
+    found = _format(stamp)
+    if found is None:
+        raise WorkdirError(f"{stamp} is damaged: `colisten run` into this folder writes it anew.")
     if found != FORMAT:
         raise WorkdirError(
             f"{stamp.parent} was made by another version of Colisten (format {found}; this one writes {FORMAT}): "
             "`colisten run` into a new --workdir, or use the version that made it."
         )
+
+
+def _format(stamp: Path) -> int | None:
+    """The format that a stamp names; None where it cannot be read."""
+    try:
+        return int(json.loads(stamp.read_text())["format"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 @contextmanager

@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 @click.command()
 @workdir_option
 @set_option
+@click.option("--deep", is_flag=True, help="Read every file that stages have written, not only its size.")
 @formatted
-def doctor(workdir: Path, overrides: tuple[str, ...], style: str | None) -> None:
-    """Check machine, settings, Neo4j, Qdrant and data; each failure comes with a remedy.
+def doctor(workdir: Path, overrides: tuple[str, ...], deep: bool, style: str | None) -> None:
+    """Check machine, settings, files, Neo4j, Qdrant and data; each failure comes with a remedy.
 
     Nothing is started or changed. The exit code is 1 if something is bad, 0 if there are only warnings.
 
     \b
     colisten doctor --workdir W --table
     """
-    findings = list(_findings(workdir, overrides))
+    findings = list(_findings(workdir, overrides, deep))
     show(map(asdict, findings), style)
     bad = sum(finding.state == "bad" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
@@ -39,7 +40,7 @@ def doctor(workdir: Path, overrides: tuple[str, ...], style: str | None) -> None
     sys.exit(bool(bad))
 
 
-def _findings(workdir: Path, overrides: tuple[str, ...]) -> Iterator[Finding]:
+def _findings(workdir: Path, overrides: tuple[str, ...], deep: bool) -> Iterator[Finding]:
     from colisten.cli.health import machine
     from colisten.cli.health.finding import Finding, examined
 
@@ -51,7 +52,7 @@ def _findings(workdir: Path, overrides: tuple[str, ...]) -> Iterator[Finding]:
             "warn", "working folder", f"there is none in {workdir}", "`colisten run --data DIR`, or name it: --workdir"
         )
         return
-    yield from examined("settings", lambda: _in_folder(*opened(workdir, overrides)))
+    yield from examined("settings", lambda: _in_folder(*opened(workdir, overrides), deep))
 
 
 def _settings(settings: Settings) -> Finding:
@@ -63,11 +64,12 @@ def _settings(settings: Settings) -> Finding:
     return Finding("ok", "settings", f"set: {', '.join(sorted(names)) or 'nothing, all as by default'}")
 
 
-def _in_folder(folder: Workdir, settings: Settings) -> Iterator[Finding]:
-    from colisten.cli.health import data, graph, index, machine
+def _in_folder(folder: Workdir, settings: Settings, deep: bool) -> Iterator[Finding]:
+    from colisten.cli.health import data, files, graph, index, machine
     from colisten.cli.health.finding import examined
 
     yield _settings(settings)
+    yield from examined("files", lambda: files.check_files(folder, deep=deep))
     yield from examined("text encoder", lambda: machine.check_encoder(settings))
     yield from examined("data", lambda: data.check_data(folder))
     yield from examined("Neo4j", lambda: graph.check_neo4j(folder, settings))

@@ -122,7 +122,7 @@ def path(user: str, item: str, workdir: Path, count: int, style: str | None) -> 
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A $NAME in the query; JSON or text.")
 @formatted
 def cypher(query: str, workdir: Path, parameters: tuple[str, ...], style: str | None) -> None:
-    """Ask QUERY in Cypher, in a transaction that can only read.
+    """Ask QUERY in Cypher, in a transaction that can only read: no LOAD CSV, no procedures of plugins.
 
     \b
     colisten graph cypher 'MATCH (i:Item {id: $id})--(n) RETURN n.title' --param id=a17 --workdir W

@@ -72,7 +72,15 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         with _ends_with_its_reader():
-            result = super().invoke(ctx)
+            try:
+                result = super().invoke(ctx)
+            except Exception as error:
+                if isinstance(error, ColistenError | click.ClickException | click.exceptions.Exit | BrokenPipeError):
+                    raise
+                from colisten.cli.options import say_what_is_damaged
+
+                say_what_is_damaged(ctx, error)
+                raise
             sys.stdout.flush()
             return result
 

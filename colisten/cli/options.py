@@ -7,12 +7,20 @@ from pathlib import Path
 
 import click
 
+from colisten.errors import WorkdirError
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
+
+def _remembered(ctx: click.Context, _: click.Parameter, workdir: Path) -> Path:
+    ctx.meta[__name__] = workdir
+    return workdir
+
+
 workdir_option = click.option(
     "--workdir", "-w", type=click.Path(path_type=Path, file_okay=False), default=Path("colisten-work"),
-    envvar="COLISTEN_WORKDIR", show_default=True, show_envvar=True, help="Folder that holds everything Colisten makes.",
+    callback=_remembered, envvar="COLISTEN_WORKDIR", show_default=True, show_envvar=True,
+    help="Folder that holds everything Colisten makes.",
 )  # fmt: skip
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; `colisten config` lists them."
@@ -37,6 +45,19 @@ def formatted(command: click.decorators.FC) -> click.decorators.FC:
     ):
         command = click.option(f"--{style}", "style", flag_value=style, help=text)(command)
     return command
+
+
+def say_what_is_damaged(ctx: click.Context, error: Exception) -> None:
+    """Name what is wrong behind an unforeseen error, where files of the working folder are not as they were written.
+
+    Raises:
+        WorkdirError: a file is damaged or gone.
+    """
+    from colisten.pipeline.records import all_damage
+
+    workdir = ctx.meta.get(__name__)
+    if workdir is not None and (damaged := all_damage(Workdir(workdir))):
+        raise WorkdirError(f"{damaged[0]}: `colisten run` makes it anew.") from error
 
 
 def opened(workdir: Path, overrides: Iterable[str] = (), *, create: bool = False) -> tuple[Workdir, Settings]:

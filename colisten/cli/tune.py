@@ -33,7 +33,6 @@ def tune(workdir: Path, minutes: float, trials: int | None, overrides: tuple[str
     from colisten.progress import Progress
     from colisten.settings import Settings
     from colisten.text.encoding import load_text
-    from colisten.workdir import write_json
 
     folder, settings = opened(workdir, overrides)
     _check(folder.listening / "summary.json", folder.features / "text.safetensors", workdir=workdir)
@@ -45,7 +44,7 @@ def tune(workdir: Path, minutes: float, trials: int | None, overrides: tuple[str
             progress.say("The present settings stay: no trial was significantly better.")
             return
         words = [*overrides, *(f"{key}={value}" for key, value in found.values.items())]
-        write_json(folder.settings, Settings.load(words, kept=folder.settings).to_keep())
+        folder.keep_settings(Settings.load(words, kept=folder.settings).to_keep())
         progress.say(f"Better settings, kept with {workdir}; `colisten run` trains with them:")
     click.echo(as_toml(found.values))
 

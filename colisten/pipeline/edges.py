@@ -6,7 +6,7 @@ import json
 
 from colisten.errors import DataError
 from colisten.listening.data import ListeningData
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.settings import GraphSettings
 from colisten.workdir import file_digest, write_json
 
@@ -61,5 +61,6 @@ STAGE = Stage(
     ),  # fmt: skip
     ignores=("graph.engine", "graph.memory_mb"),
     run=_run,
+    files=files_in("edges/*"),
     output_exists=_output_exists,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colisten.pipeline.gnn import STREAMING, live_adjacency
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.workdir import file_digest
 
 
@@ -24,5 +24,6 @@ STAGE = Stage(
     settings=("target", "gnn.node_types"),
     ignores=STREAMING,
     run=_run,
+    files=files_in("gnn/items.safetensors"),
     output_exists=lambda context: (context.workdir.gnn / "items.safetensors").exists(),
 )

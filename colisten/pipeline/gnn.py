@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.records import drop_damaged
+from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.workdir import file_digest
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def _run(context: Context) -> str:
     from colisten.text.encoding import load_text
 
     settings, folder = context.settings, context.workdir.gnn
+    drop_damaged(context.workdir, "gnn")
     text = load_text(context.workdir.features)
     with live_adjacency(context) as adjacency:
         train_gnn(
@@ -80,5 +82,6 @@ STAGE = Stage(
     ignores=("gnn.prefetch", *STREAMING),
     other_inputs=_other_inputs,
     run=_run,
+    files=files_in("gnn/model.*", "gnn/training.jsonl"),
     output_exists=_output_exists,
 )

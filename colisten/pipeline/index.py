@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from colisten.listening.data import ListeningData
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.stage import Context, Stage, files_in
 
 
 def _run(context: Context) -> str:
@@ -18,6 +21,14 @@ def _output_exists(context: Context) -> bool:
     return open_index(context.workdir, context.settings).live() is not None
 
 
+def _files(context: Context) -> Iterable[Path]:
+    """The live collection of the embedded engine, and the user encoder beside it."""
+    from colisten.serving.index.opening import open_index
+
+    live = open_index(context.workdir, context.settings).live()
+    return files_in(f"index/{live}/**/*", f"index/towers/{live}/*")(context)
+
+
 STAGE = Stage(
     "index",
     "Publishing the index",
@@ -25,5 +36,6 @@ STAGE = Stage(
     settings=("qdrant.url", "qdrant.alias", "qdrant.exact_up_to"),
     ignores=("qdrant.keep",),
     run=_run,
+    files=_files,
     output_exists=_output_exists,
 )

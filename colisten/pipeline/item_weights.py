@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from colisten.pipeline.stage import Context, Stage, finished_at
+from colisten.pipeline.records import finished_at
+from colisten.pipeline.stage import Context, Stage
 from colisten.workdir import file_digest
 
 

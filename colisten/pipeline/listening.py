@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.records import drop_damaged
+from colisten.pipeline.stage import Context, Stage, files_in
 
 
 def _run(context: Context) -> str:
     from colisten.listening.importing import import_data
 
-    return import_data(context.source, context.workdir.listening, context.settings, context.progress).digest()
+    folder = context.workdir.listening
+    drop_damaged(context.workdir, "listening")
+    return import_data(context.source, folder, context.settings, context.progress).digest()
 
 
 def _source_files(context: Context) -> object:
@@ -29,5 +32,6 @@ STAGE = Stage(
     ignores=("listening.memory_mb",),
     other_inputs=_source_files,
     run=_run,
+    files=files_in("listening/*"),
     output_exists=lambda context: (context.workdir.listening / "summary.json").exists(),
 )

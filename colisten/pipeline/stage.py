@@ -18,14 +18,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from colisten.errors import WorkdirError
+from colisten.pipeline.records import damage, read_record, write_record
 from colisten.progress import Progress
 from colisten.settings import Settings, keys
-from colisten.workdir import Workdir, remove_drafts, remove_scratch, write_json
+from colisten.workdir import Workdir, remove_drafts, remove_scratch
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ def _nothing(_: Context) -> object:
     return None
 
 
+def _no_files(_: Context) -> Iterable[Path]:
+    return ()
+
+
+def files_in(*names: str) -> Callable[[Context], Iterable[Path]]:
+    """Files of the working folder, by their paths below it; `folder/*` is all in one that is there."""
+    return lambda context: sorted(
+        path for name in names for path in context.workdir.root.glob(name) if path.is_file() and path.name[0] != "."
+    )
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step from listening data to a published index."""
@@ -59,6 +71,8 @@ class Stage:
     """Do the work, whole or not at all, and return a digest of the output."""
     output_exists: Callable[[Context], bool]
     """Is the output of an earlier run still there?"""
+    files: Callable[[Context], Iterable[Path]] = _no_files
+    """What it has written: damaged files are made anew."""
     other_inputs: Callable[[Context], object] = _nothing
     """What else its output depends on, as JSON-able values: files outside, versions of a layout."""
     ignores: tuple[str, ...] = ()
@@ -101,10 +115,10 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
             digest = stage.run(context)
             seconds = round(time.monotonic() - began, 1)
             record = {**fingerprints, "digest": digest, "seconds": seconds, "finished": round(time.time())}
-            write_json(context.workdir.stages / f"{stage.name}.json", record)
+            write_record(context.workdir, stage.name, record, stage.files(context))
             context.progress.say(f"{stage.title}: done in {seconds} s")
             ran.append(stage.name)
-        write_json(context.workdir.settings, context.settings.to_keep())
+        context.workdir.keep_settings(context.settings.to_keep())
     return ran
 
 
@@ -115,7 +129,9 @@ def digest_of(*parts: object) -> str:
 
 def _skip_reason(stage: Stage, context: Context, fingerprints: Mapping[str, str]) -> str:
     """Why the output of an earlier run may stay, in words; empty if it may not."""
-    record = _record(context.workdir, stage.name)
+    record = read_record(context.workdir, stage.name)
+    if any(damage(context.workdir, record)):
+        return ""
     if record.get("fingerprint") == fingerprints["fingerprint"]:
         return "up to date" if stage.output_exists(context) else ""
     due = context.settings.cadence.next_day(stage.name, _day(record.get("finished", 0)))
@@ -129,32 +145,12 @@ def _day(seconds: float) -> date:
 
 def _fingerprints(stage: Stage, context: Context) -> dict[str, str]:
     """`own`: of all inputs but the outputs of earlier stages; `fingerprint`: of those too."""
-    earlier = [_record(context.workdir, name).get("digest") for name in stage.depends_on]
+    earlier = [read_record(context.workdir, name).get("digest") for name in stage.depends_on]
     missing = [name for name, digest in zip(stage.depends_on, earlier, strict=True) if digest is None]
     if missing:
         raise WorkdirError(f"{stage.title} needs {' and '.join(missing)} first: `colisten run` does all in order.")
     own = digest_of(version("colisten"), stage.name, stage.inputs(context.settings), stage.other_inputs(context))
     return {"own": own, "fingerprint": digest_of(own, earlier)}
-
-
-def _record(workdir: Workdir, name: str) -> dict[str, Any]:
-    path = workdir.stages / f"{name}.json"
-    if not path.exists():
-        return {}
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
-def finished_at(workdir: Workdir, name: str) -> int | None:
-    """When the stage last did its work, in seconds (UTC), for what is lost with its output even if that comes back."""
-    return _record(workdir, name).get("finished")
-
-
-def update_digest(workdir: Workdir, name: str, digest: str) -> None:
-    """Record that the output of a stage has changed, so that the stages behind it run again."""
-    record = _record(workdir, name)
-    if record:
-        write_json(workdir.stages / f"{name}.json", record | {"digest": digest})
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colisten.listening.data import ListeningData
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.workdir import file_digest
 
 
@@ -22,5 +22,6 @@ STAGE = Stage(
     settings=("text.*",),
     ignores=("text.batch_size",),
     run=_run,
+    files=files_in("features/text.safetensors"),
     output_exists=lambda context: (context.workdir.features / "text.safetensors").exists(),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from colisten.listening.data import ListeningData
 from colisten.pipeline.edges import built_with
 from colisten.pipeline.gnn import UPSTREAM, upstream
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.workdir import file_digest
 
 if TYPE_CHECKING:
@@ -60,5 +60,6 @@ STAGE = Stage(
     ignores=("graph.engine", "graph.memory_mb"),
     other_inputs=upstream,
     run=_run,
+    files=files_in("towers/*"),
     output_exists=_output_exists,
 )

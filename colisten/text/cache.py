@@ -30,13 +30,13 @@ class TextCache:
     def open(cls, path: Path, encoder: str) -> Iterator[TextCache]:
         """The cache at `path`, which is made where missing; `encoder` is a fingerprint."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, digest BLOB, vector BLOB, "
-                "PRIMARY KEY (encoder, digest)) WITHOUT ROWID"
-            )
+            connection = _connected(path)
+        except sqlite3.DatabaseError:  # damaged: what it held can be encoded again
+            for part in path.parent.glob(f"{path.name}*"):
+                part.unlink()
+            connection = _connected(path)
+        try:
             yield cls(connection, encoder)
         finally:
             connection.close()
@@ -82,3 +82,22 @@ class TextCache:
             self._connection.execute("DELETE FROM wanted")
             self._connection.executemany("INSERT INTO wanted VALUES (?, ?)", enumerate(digests))
         return int(self._connection.execute("SELECT count(*) FROM wanted").fetchone()[0])
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """A connection to the cache, as long as its header says.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged.
+    """
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, digest BLOB, vector BLOB, "
+            "PRIMARY KEY (encoder, digest)) WITHOUT ROWID"
+        )
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from neo4j import Driver
@@ -13,6 +12,7 @@ from colisten.graph_store.endpoint import connect
 from colisten.graph_store.marker import Marker, read_marker
 from colisten.graph_store.schema import indexes_of
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.pipeline.records import read_record
 from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -62,8 +62,8 @@ def _graph(driver: Driver, folder: Workdir, database: str) -> Iterator[Finding]:
         return
     items, edges = sum(marker.items.values()), sum(marker.edges.values())
     found = f"{items:,} items, {edges:,} edges, loaded {marker.built_at:%Y-%m-%d %H:%M}"
-    stage = folder.stages / "graph.json"
-    if stage.exists() and json.loads(stage.read_text())["digest"] != marker.version:
+    digest = read_record(folder, "graph").get("digest")
+    if digest and digest != marker.version:
         yield Finding("bad", "graph", f"{found}, by another working folder or run",
                       "`colisten graph build`, or set neo4j.database to one of its own")  # fmt: skip
     else:

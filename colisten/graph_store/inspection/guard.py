@@ -57,8 +57,8 @@ def check_reads_the_graph_only(query: str) -> None:
 
 
 def _bare(query: str) -> str:
-    """Without comments and literals; a name in backticks is left as a name."""
-    return _LITERAL.sub(_left, query)
+    """Without comments and literals; names in backticks are left as names, whatever may be a blank is one."""
+    return re.sub(r"[^\w\x21-\x7e]", " ", _LITERAL.sub(_left, query))
 
 
 def _left(found: re.Match[str]) -> str:

@@ -121,7 +121,8 @@ class EmbeddedDraft:
 
     def finish(self, ef: int | None) -> None:
         assert self._collection is not None, "build() comes first"
-        write_json(self._folder / "ready.json", {"items": self._collection.count(), "ef": ef})
+        ready = {"items": self._collection.count(), "ef": ef, "sizes": _sizes(self._folder / "shard")}
+        write_json(self._folder / "ready.json", ready)
         self.finished = True
 
     def close(self) -> None:
@@ -144,7 +145,7 @@ class EmbeddedIndex:
     def live(self) -> str | None:
         try:
             return str(json.loads((self._root / f"{self.alias}.json").read_text())["collection"])
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     @contextmanager
@@ -166,11 +167,14 @@ class EmbeddedIndex:
         try:
             path = self._root / chosen / "ready.json"
             ready = json.loads(path.read_text())
+            for file, size in ready["sizes"].items():
+                if (path.parent / "shard" / file).stat().st_size != size:  # the engine would crash on it
+                    raise IndexStoreError(f"{file} has not the size that it was published with.")
             collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"])
             if path.exists() and collection.count() == ready["items"]:
                 return collection
             raise IndexStoreError("Its files are gone, or hold another number of items than were published.")
-        except (IndexStoreError, FileNotFoundError, KeyError) as error:
+        except (IndexStoreError, FileNotFoundError, ValueError, KeyError, TypeError) as error:
             if name is None and self.live() != chosen:  # a publish removed it after its name was read
                 return self.open()
             raise IndexStoreError(
@@ -240,6 +244,12 @@ def _filter(conditions: Conditions) -> edge.Filter | None:
         edge.FieldCondition(field, match=edge.MatchAny(values)) for field, values in conditions.fields()
     ]
     return edge.Filter(must=must) if must else None
+
+
+def _sizes(shard: Path) -> dict[str, int]:
+    """Bytes of each file; JSON left out, which the engine writes anew whenever it opens a shard."""
+    files = (path for path in shard.rglob("*") if path.suffix != ".json" and path.is_file())
+    return {str(path.relative_to(shard)): path.stat().st_size for path in files}
 
 
 @contextmanager

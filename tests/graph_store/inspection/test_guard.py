@@ -28,6 +28,7 @@ REFUSED = [
     "CALL `apoc`.`load`. /**/ json('x')",
     "CALL {CALL apoc.cypher.run('LOAD CSV …', {}) YIELD value RETURN value} RETURN value",
     "CALL `db`.`odd name`()",
+    "CALL\u180eapoc.load.json",
     "call dbms.killTransaction('neo4j-transaction-1')",
     "RETURN apoc.cypher.runFirstColumnSingle('LOAD' + ' CSV FROM …', {})",
     "RETURN apoc . util . sha1 (['x'])",
@@ -60,7 +61,7 @@ def test_words_alone_are_no_reason(neo4j_driver: Driver, query: str) -> None:
     run_cypher(neo4j_driver, "neo4j", query)
 
 
-_BLANK = st.sampled_from([" ", "\n", "\t", "/* x */", "/*'*/", '/*"*/', "// '\n", "\u00a0", "\u2003"])
+_BLANK = st.sampled_from([" ", "\n", "\t", "/* x */", "/*'*/", '/*"*/', "// '\n", "\u00a0", "\u2003", "\u180e"])
 _BEFORE = st.sampled_from(["", "RETURN 1 AS a UNION ", "MATCH (n) ", "WITH '\\'' AS x ", 'WITH "//" AS x ', "/**/"])
 
 

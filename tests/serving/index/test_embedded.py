@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,21 @@ finally:
 """
     subprocess.run([sys.executable, "-P", "-c", program], cwd=trap[0], check=True, capture_output=True)
     assert not trap[1].exists()
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_truncated_file_is_told_before_the_engine_meets_it(tmp_path: Path, size: int) -> None:
+    """It would panic, or the process be killed for reading past the end of what it has mapped."""
+    index = EmbeddedIndex(tmp_path / "index", "colisten")
+    name = new_name("colisten", [])
+    publish_items(index, name, random_items(100), QUIET, exact_up_to=1000, keep=1)
+    files = [path for path in (tmp_path / "index" / name).rglob("*") if path.is_file() and path.stat().st_size > size]
+    assert len(files) > 20
+    for path in files[::4]:
+        content = path.read_bytes()
+        os.truncate(path, size)
+        with suppress(IndexStoreError):
+            assert index.open().count() == 98
+            assert path.suffix == ".json", path
+        path.write_bytes(content)
+    assert index.open().count() == 98
