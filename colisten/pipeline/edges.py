@@ -58,7 +58,7 @@ STAGE = Stage(
         "target",
         "seed",
         "towers.minutes",
-    ),  # fmt: skip
+    ),
     ignores=("graph.engine", "graph.memory_mb"),
     run=_run,
     files=files_in("edges/*"),
