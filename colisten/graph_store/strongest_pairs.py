@@ -21,9 +21,9 @@ from colisten.graph_store.engines import run_on_duckdb
 from colisten.graph_store.top_n_product import (
     CORES,
     UNKNOWN,
+    ColumnRange,
     Heard,
     Pairs,
-    Part,
     Strongest,
     Weighing,
     keep_strongest,
@@ -151,7 +151,7 @@ class _Product:
                 nought = np.zeros(len(pairs.items), np.int64)
                 yield _table(pairs, nought, nought)
 
-    def _parts(self, first: int, rows: Heard, *, upwards: bool = False) -> Iterator[Part]:
+    def _parts(self, first: int, rows: Heard, *, upwards: bool = False) -> Iterator[ColumnRange]:
         """All parts as columns, or those from the one of `rows` on, which begins at `first`."""
         for low, end in pairwise(self.cuts):
             if low < first and upwards:

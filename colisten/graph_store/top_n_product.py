@@ -61,7 +61,7 @@ class Weighing(NamedTuple):
         return cls(listeners, np.array(shrinkages, np.float64), min_listeners, inverse)
 
 
-class Part(NamedTuple):
+class ColumnRange(NamedTuple):
     """A range of items, as columns of the product."""
 
     first: int
@@ -136,17 +136,17 @@ def co_listened(interactions: csr_array, depth: int, *, shrinkage: float = 0, mi
     return CoListened(indptr, found.neighbours[kept], found.weights[kept], found.listeners[kept])
 
 
-def whole(of_items: Heard, users: int, first: int = 0, bounds: Int64s | None = None) -> Part:
+def whole(of_items: Heard, users: int, first: int = 0, bounds: Int64s | None = None) -> ColumnRange:
     """The items of `of_items` [items] as columns; as one group where no `bounds` are given."""
     items = len(of_items.indptr) - 1
     # 32-bit row pointers keep SciPy from widening the columns as well; callers keep parts below 2³¹ entries.
     by_item = csr_array((of_items.last, of_items.columns, of_items.indptr.astype(np.int32)), (items, users))
     by_user = by_item.tocsc()
     of_users = Heard(by_user.indptr.astype(np.int64), by_user.indices, by_user.data)
-    return Part(first, of_users, np.array([0, items]) if bounds is None else bounds)
+    return ColumnRange(first, of_users, np.array([0, items]) if bounds is None else bounds)
 
 
-def keep_strongest(first: int, rows: Heard, part: Part, weighing: Weighing, kept: Strongest) -> Iterator[int]:
+def keep_strongest(first: int, rows: Heard, part: ColumnRange, weighing: Weighing, kept: Strongest) -> Iterator[int]:
     """Put the pairs of items from `first` on (`rows`) with those of `part` onto the heaps `kept`, on all cores.
 
     Gives the number of rows done, block by block.
@@ -160,7 +160,7 @@ def keep_strongest(first: int, rows: Heard, part: Part, weighing: Weighing, kept
 
 
 def pairs_above(
-    first: int, rows: Heard, part: Part, weighing: Weighing, *, at_once: int
+    first: int, rows: Heard, part: ColumnRange, weighing: Weighing, *, at_once: int
 ) -> Iterator[tuple[int, Pairs]]:
     """All pairs of the items from `first` on (`rows`) with a higher item of `part`, by blocks, on all cores.
 
@@ -187,7 +187,7 @@ def _on_all_cores(work: Callable[[tuple[int, int]], R], costs: Int64s, size: int
     return prefetch_map(work, pairwise([0, *ends.tolist(), len(costs)]), threads=CORES, depth=_AHEAD)
 
 
-def _additions(rows: Heard, part: Part) -> Int64s:
+def _additions(rows: Heard, part: ColumnRange) -> Int64s:
     """[rows] multiply-adds that each row of the product takes."""
     before = np.concatenate([[0], np.cumsum(np.diff(part.of_users.indptr)[rows.columns])])
     return np.diff(before[rows.indptr])
@@ -205,7 +205,7 @@ class _Tally(NamedTuple):
 
 
 @compiled
-def _tally(part: Part) -> _Tally:
+def _tally(part: ColumnRange) -> _Tally:
     columns, groups = part.bounds[-1], len(part.bounds) - 1
     return _Tally(
         np.zeros(columns, np.int32), np.empty(columns, np.int64), np.empty(columns, np.int32),
@@ -214,7 +214,7 @@ def _tally(part: Part) -> _Tally:
 
 
 @compiled
-def _count(row: int, least: int, rows: Heard, part: Part, tally: _Tally) -> None:
+def _count(row: int, least: int, rows: Heard, part: ColumnRange, tally: _Tally) -> None:
     """Count the columns from `least` on that the listeners of a row heard, and when they had heard both."""
     heard, bounds, counts, last = part.of_users, part.bounds, tally.counts, tally.last
     tally.found[:] = 0
@@ -245,7 +245,7 @@ def _weight(shared: int, product: int, shrinkage: float) -> np.float32:
 
 @compiled
 def _strongest_of_rows(
-    begin: int, end: int, first: int, rows: Heard, part: Part, weighing: Weighing, kept: Strongest
+    begin: int, end: int, first: int, rows: Heard, part: ColumnRange, weighing: Weighing, kept: Strongest
 ) -> None:
     tally = _tally(part)
     options, groups = len(weighing.shrinkages), len(part.bounds) - 1
@@ -358,7 +358,9 @@ def sort_strongest_first(kept: Strongest) -> None:
 
 
 @compiled
-def _pairs_of_rows(begin: int, end: int, first: int, rows: Heard, part: Part, weighing: Weighing, pairs: Pairs) -> int:
+def _pairs_of_rows(
+    begin: int, end: int, first: int, rows: Heard, part: ColumnRange, weighing: Weighing, pairs: Pairs
+) -> int:
     tally = _tally(part)
     found = 0
     for row in range(begin, end):
