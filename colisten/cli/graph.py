@@ -15,11 +15,12 @@ from colisten.cli.output import say
 from colisten.cli.output import show as show_rows
 from colisten.errors import SettingsError
 from colisten.letters import folded, printable
+from colisten.relations import BUILT_IN
 
 if TYPE_CHECKING:
     from neo4j import Driver
 
-    from colisten.graph_store.inspection.show import ItemView
+    from colisten.graph_store.inspection.show import ItemView, Neighbour
     from colisten.graph_store.inspection.stats import GraphStats
 
 
@@ -64,13 +65,17 @@ def stats(workdir: Path, style: str | None) -> None:
 @graph.command()
 @click.argument("item")
 @workdir_option
-@click.option("-k", "count", type=click.IntRange(1, 100), default=10, show_default=True, help="Neighbours per type.")
+@click.option(
+    "-k", "count", type=click.IntRange(1, 100), default=10, show_default=True, help="Neighbours per relation and type."
+)
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object instead of a tree.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="A picture instead: a file ending in .html or .png."
 )
 def show(item: str, workdir: Path, count: int, as_json: bool, out: Path | None) -> None:
-    """ITEM (an id, or a title) and its strongest neighbours of each type.
+    """ITEM (an id, or a title) and its strongest neighbours by each relation, of each type.
+
+    Of a relation that the platform brings, an arrow tells which way the edge leads.
 
     \b
     colisten graph show a17 --workdir W
@@ -193,9 +198,17 @@ def _print_tree(view: ItemView) -> None:
     found = view.properties
     name, about = found.get("title") or found["id"], f" ({view.item_type}, {found['id']})"
     tree = Tree(Text.assemble((printable(name), "bold"), printable(about)))
-    for kind, near in view.neighbours.items():
-        branch = tree.add(Text(printable(f"{kind}: {view.degrees[kind]:,}")))
-        for item in near:
-            strength = f" {item.id} · {item.listeners:,} listeners, weight {item.weight:.2f}"
-            branch.add(Text.assemble(printable(item.title or item.id), (printable(strength), "dim")))
+    for group in view.groups:
+        branch = tree.add(Text(printable(f"{group.name}: {group.degree:,}")))
+        for item in group.neighbours:
+            arrow = "" if group.relation in BUILT_IN else "→ " if item.outgoing else "← "
+            strength = f" {item.id} · {_strength(item)}"
+            branch.add(Text.assemble(arrow, printable(item.title or item.id), (printable(strength), "dim")))
     Console().print(tree)
+
+
+def _strength(item: Neighbour) -> str:
+    known = [f"{item.listeners:,} listeners"] if item.listeners is not None else []
+    if item.step is not None:
+        known.append(f"{abs(item.step):g} {'behind' if item.step > 0 else 'before'} it")
+    return ", ".join([*known, f"weight {item.weight:.2f}"])

@@ -19,6 +19,7 @@ from colisten import settings
 from colisten.errors import GraphError
 from colisten.graph_store import edge_difference, loading
 from colisten.graph_store.connection import open_driver
+from colisten.graph_store.edge_properties import SCHEMA, scan_edges
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.importing import has_store
 from colisten.graph_store.loading import LoadSummary, load_graph, load_item_weights
@@ -294,15 +295,30 @@ def own_server(tmp_path: Path) -> Any:
     ManagedServer(workdir.neo4j, options.neo4j, QUIET).stop()
 
 
+def with_every_property(edges: Path) -> None:
+    """Some co-listening edges get a time; others become edges of a series, with and without a step."""
+    number = pl.int_range(pl.len())
+    some = scan_edges(pl.scan_parquet(edges)).select(list(SCHEMA)).collect()
+    some.with_columns(
+        relation=pl.when(number % 3 == 0).then("relation").otherwise(pl.lit("same_series")),
+        listeners=pl.when(number % 3 == 0).then("listeners"),
+        last=pl.when(number % 6 == 0).then(1_600_000_000 + number.cast(pl.Int64)),
+        step=pl.when(number % 3 == 1).then(number.cast(pl.Float32) - 7.5),
+    ).write_parquet(edges)
+
+
 def test_the_importer_writes_the_same_graph(
-    tmp_path: Path, neo4j_driver: Driver, load: Load, own_server: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tmp_path: Path, neo4j_driver: Driver, load: Load, own_server: Any, monkeypatch: pytest.MonkeyPatch,
+    neo4j_settings: Settings, graph_workdir: Workdir,
+) -> None:  # fmt: skip
     workdir, options = own_server
     data = nasty(tmp_path)
     load(data, top_k=0)
+    edges = tmp_path / "edges" / FILE
+    with_every_property(edges)
+    load_graph(data, edges, neo4j_settings, graph_workdir, QUIET)
     server = ManagedServer(workdir.neo4j, options.neo4j, QUIET)
     monkeypatch.setattr(loading, "IMPORT_FROM", 1)
-    edges = tmp_path / "edges" / FILE
 
     orphan = workdir.neo4j / "data/databases/draft-0000"
     half = workdir.neo4j / "data/transactions/neo4j"

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from colisten.listening.data import ListeningData
-from tests.worlds import Event, write_listening
+from tests.worlds import Event, Relation, write_listening
 
 Listen = Event
 
 
 def listening(
     folder: Path, types: Sequence[str], listens: Sequence[Listen], *, retired: Sequence[int] = (),
-    **columns: Sequence[object],
+    relations: Sequence[Relation] = (), **columns: Sequence[object],
 ) -> ListeningData:  # fmt: skip
     """A folder with one item per entry of `types`, all with genres; `columns` replace item columns."""
     items = range(len(types))
@@ -24,4 +24,4 @@ def listening(
         "genres": [["crime", "history"]] * len(types),
         "retired": [item in retired for item in items],
     }
-    return write_listening(folder, types, listens, items=defaults | columns)
+    return write_listening(folder, types, listens, items=defaults | columns, relations=relations)

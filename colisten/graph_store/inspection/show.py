@@ -12,8 +12,8 @@ from neo4j import Driver, Record
 
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.inspection.cypher import to_plain
-from colisten.graph_store.marker import Marker, require_marker
-from colisten.graph_store.schema import ITEM, TITLES, label_of, relationship_of
+from colisten.graph_store.marker import Marker, ordered_relations, require_marker
+from colisten.graph_store.schema import ITEM, TITLES, label_of, pattern_of, relationship_of
 
 _LUCENE = re.compile(r'([+\-!(){}\[\]^"~*?:\\/&|<>=])')
 
@@ -22,25 +22,43 @@ _LUCENE = re.compile(r'([+\-!(){}\[\]^"~*?:\\/&|<>=])')
 class Neighbour:
     """The other end of an edge."""
 
-    relation: str
     id: str
-    item_type: str
     title: str | None
-    listeners: int
-    """Listeners of both items."""
     weight: float
-    """Cosine of the two items' listeners."""
+    """Strength of the edge, in (0, 1]."""
+    outgoing: bool = True
+    """Whether the edge leads to the neighbour rather than from it; means something in directed relations only."""
+    listeners: int | None = None
+    """Listeners of both items, where that is the relation."""
+    step: float | None = None
+    """By how many places of their series it comes behind the item that is shown, as far as known."""
+
+
+@dataclass(frozen=True)
+class NeighbourGroup:
+    """Neighbours of an item by one relation, of one item type."""
+
+    relation: str
+    item_type: str
+    degree: int
+    """How many there are."""
+    neighbours: tuple[Neighbour, ...]
+    """The strongest, strongest first."""
+
+    @property
+    def name(self) -> str:
+        """As it stands beside a number: `audiobook, same_series`."""
+        return f"{self.item_type}, {self.relation}"
 
 
 @dataclass(frozen=True)
 class ItemView:
-    """An item with its strongest neighbours, by item type; strongest first within each edge type."""
+    """An item with its strongest neighbours by each relation, of each item type."""
 
     item_type: str
     properties: Mapping[str, Any]
-    degrees: Mapping[str, int]
-    """Neighbour's item type → how many there are."""
-    neighbours: Mapping[str, tuple[Neighbour, ...]]
+    groups: tuple[NeighbourGroup, ...]
+    """Co-listening first, then by relation and item type."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +72,27 @@ class Match:
 
 
 def show_item(driver: Driver, database: str, item_id: str, *, k: int = 10) -> ItemView | None:
-    """The item of that id with its `k` strongest neighbours of each type; None where there is none.
+    """The item of that id with its `k` strongest neighbours by each relation of each type; None where there is none.
 
     Raises:
         GraphError: Neo4j cannot be used, or holds no whole graph.
     """
-    query = f"""
-        MATCH (n:{ITEM} {{id: $id}})
-        CALL (n) {{
-            MATCH (n)-[r]-(m:{ITEM}) WHERE type(r) IN $kinds
-            WITH type(r) AS kind, r, m ORDER BY r.weight DESC, r.listeners DESC, m.item
-            WITH kind, count(*) AS degree, collect([m.id, m.title, r.listeners, r.weight])[..$k] AS strongest
-            RETURN collect([kind, degree, strongest]) AS groups
-        }}
-        RETURN n, labels(n) AS labels, groups
-    """
     with as_graph_error("the item was read"):
         marker = require_marker(driver, database)
-        kinds = [relationship_of(edge_type) for edge_type in marker.edges]
-        found = driver.execute_query(query, id=item_id, kinds=kinds, k=k, database_=database).records
+        query = f"""
+            MATCH (n:{ITEM} {{id: $id}})
+            CALL (n) {{
+                MATCH (n)-[r:{pattern_of(marker.edges)}]-(m:{ITEM})
+                WITH type(r) AS kind, r, m, startNode(r) = n AS outgoing
+                ORDER BY r.weight DESC, r.listeners DESC, m.item, outgoing DESC
+                WITH kind, count(*) AS degree, collect([
+                    m.id, m.title, r.weight, outgoing, r.listeners, CASE WHEN outgoing THEN r.step ELSE -r.step END
+                ])[..$k] AS strongest
+                RETURN collect([kind, degree, strongest]) AS groups
+            }}
+            RETURN n, labels(n) AS labels, groups
+        """
+        found = driver.execute_query(query, id=item_id, k=k, database_=database).records
     return _view(found[0], marker) if found else None
 
 
@@ -101,14 +121,15 @@ def _view(found: Record, marker: Marker) -> ItemView:
     own = _type_of(found["labels"], marker)
     directed = [direction for edge_type in marker.edges for direction in edge_type.directions]
     outgoing = {relationship_of(edge_type): edge_type for edge_type in directed if edge_type.src == own}
-    groups = sorted((outgoing[kind], degree, strongest) for kind, degree, strongest in found["groups"])
-    degrees: dict[str, int] = {}
-    neighbours: dict[str, tuple[Neighbour, ...]] = {}
-    for (_, relation, item_type), degree, strongest in groups:
-        near = tuple(Neighbour(relation, item_id, item_type, *rest) for item_id, *rest in strongest)
-        degrees[item_type] = degrees.get(item_type, 0) + degree
-        neighbours[item_type] = (*neighbours.get(item_type, ()), *near)
-    return ItemView(own, to_plain(dict(found["n"])), degrees, neighbours)
+    groups = [
+        NeighbourGroup(
+            outgoing[kind].relation, outgoing[kind].dst, degree, tuple(Neighbour(*values) for values in strongest)
+        )
+        for kind, degree, strongest in found["groups"]
+    ]
+    order = ordered_relations(group.relation for group in groups)
+    groups.sort(key=lambda group: (order.index(group.relation), group.item_type))
+    return ItemView(own, to_plain(dict(found["n"])), tuple(groups))
 
 
 def _type_of(labels: list[str], marker: Marker) -> str:

@@ -114,7 +114,7 @@ def _api(queue: RequestQueue, metrics: Metrics) -> APIRouter:
     async def neighbourhood(
         request: Annotated[requests.NeighbourhoodRequest, Query()],
     ) -> responses.NeighbourhoodResponse:
-        """An item's strongest neighbours in the co-listening graph."""
+        """An item's strongest neighbours in the graph, by each relation."""
         return _neighbourhood(*await queue.run(lambda handler: handler.neighbourhood(request)))
 
     @router.get("/metrics", response_class=PlainTextResponse)
@@ -135,12 +135,17 @@ def _ranked(answer: Recommendations) -> list[responses.RankedItemResponse]:
 
 def _neighbourhood(item: Item, view: ItemView | None) -> responses.NeighbourhoodResponse:
     if view is None:  # the item is newer than the graph
-        return responses.NeighbourhoodResponse(item=_item(item), neighbours=[], degrees={})
+        return responses.NeighbourhoodResponse(item=_item(item), neighbours=[], groups=[])
     neighbours = [
         responses.NeighbourResponse(
-            item_id=n.id, item_type=n.item_type, title=n.title, listeners=n.listeners, weight=round(n.weight, 4)
+            item_id=n.id, item_type=group.item_type, title=n.title, relation=group.relation,
+            weight=round(n.weight, 4), listeners=n.listeners, step=n.step,
         )
-        for of_type in view.neighbours.values()
-        for n in of_type
+        for group in view.groups
+        for n in group.neighbours
+    ]  # fmt: skip
+    groups = [
+        responses.NeighbourGroupResponse(relation=group.relation, item_type=group.item_type, degree=group.degree)
+        for group in view.groups
     ]
-    return responses.NeighbourhoodResponse(item=_item(item), neighbours=neighbours, degrees=dict(view.degrees))
+    return responses.NeighbourhoodResponse(item=_item(item), neighbours=neighbours, groups=groups)

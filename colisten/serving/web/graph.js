@@ -1,4 +1,4 @@
-// An item in the middle, its neighbours around it: one sector a type, the wider the line the stronger the edge.
+// An item in the middle, its neighbours around it: one sector a relation and type, the wider the line the stronger.
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = ["#1b6ca8", "#d9822b", "#4c956c", "#8e5aa8", "#b3261e", "#6b705c"];
 const RADIUS = 170;
@@ -11,6 +11,8 @@ function shape(tag, attributes, ...children) {
   return made;
 }
 
+const why = (item) => item.listeners === null ? item.relation.replaceAll("_", " ") : `${item.listeners} listeners of both`;
+const group = (item) => `${item.item_type}, ${item.relation.replaceAll("_", " ")}`;
 const named = (item) => item.title ?? item.item_id;
 const short = (text) => (text.length > SHORT ? `${text.slice(0, SHORT - 1)}…` : text);
 
@@ -21,7 +23,7 @@ function spoke(item, angle, strongest, colour, choose) {
     x: (RADIUS + 14) * x, y: (RADIUS + 14) * y + 4, "text-anchor": x < -0.2 ? "end" : x > 0.2 ? "start" : "middle",
   }, short(named(item)));
   const made = shape("g", {},
-    shape("title", {}, `${named(item)}: ${item.listeners} listeners of both, weight ${item.weight}`),
+    shape("title", {}, `${named(item)}: ${why(item)}, weight ${item.weight}`),
     shape("line", { x1: 0, y1: 0, x2: RADIUS * x, y2: RADIUS * y, stroke: colour, "stroke-width": 1 + 7 * share, "stroke-opacity": 0.35 + 0.5 * share }),
     shape("circle", { cx: RADIUS * x, cy: RADIUS * y, r: 7, fill: colour }), label);
   made.addEventListener("click", () => choose(item.item_id));
@@ -29,16 +31,16 @@ function spoke(item, angle, strongest, colour, choose) {
 }
 
 export function draw(svg, legend, found, choose) {
-  const types = Object.keys(found.degrees);
-  const near = [...found.neighbours].sort((a, b) => types.indexOf(a.item_type) - types.indexOf(b.item_type));
-  const strongest = Math.max(...near.map((item) => item.weight), 0);
-  const colour = (item) => COLOURS[types.indexOf(item.item_type) % COLOURS.length];
-  const spokes = near.map((item, i) => spoke(item, (2 * Math.PI * i) / near.length - Math.PI / 2, strongest, colour(item), choose));
+  const near = found.neighbours;
+  const groups = found.groups.map(group);
+  const strongest = (item) => Math.max(...near.filter((other) => group(other) === group(item)).map((other) => other.weight));
+  const colour = (item) => COLOURS[groups.indexOf(group(item)) % COLOURS.length];
+  const spokes = near.map((item, i) => spoke(item, (2 * Math.PI * i) / near.length - Math.PI / 2, strongest(item), colour(item), choose));
   const middle = shape("circle", { r: 12, fill: "currentColor" });
   svg.replaceChildren(...spokes, middle, shape("text", { class: "middle", y: 280 }, named(found.item)));
-  legend.replaceChildren(...types.map((type, i) => {
+  legend.replaceChildren(...groups.map((name, i) => {
     const mark = document.createElement("span");
-    mark.textContent = `● ${type}: ${found.degrees[type]} neighbours`;
+    mark.textContent = `● ${name}: ${found.groups[i].degree} neighbours`;
     mark.style.color = COLOURS[i % COLOURS.length];
     return mark;
   }));

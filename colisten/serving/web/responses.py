@@ -84,17 +84,33 @@ class TitlesResponse(BaseModel):
     items: list[ItemResponse]
 
 
-class NeighbourResponse(ItemResponse, EdgeResponse):
+class NeighbourResponse(ItemResponse):
     """The other end of an edge."""
+
+    relation: str
+    weight: float
+    """Strength of the edge, in (0, 1]."""
+    listeners: int | None
+    """Distinct users who streamed both, if the relation is co-listening."""
+    step: float | None
+    """By how many places of a series it comes behind the item, as far as known."""
+
+
+class NeighbourGroupResponse(BaseModel):
+    """The neighbours of an item by one relation, of one item type."""
+
+    relation: str
+    item_type: str
+    degree: int
+    """How many there are in all."""
 
 
 class NeighbourhoodResponse(BaseModel):
-    """An item and its strongest neighbours of each type."""
+    """An item and its strongest neighbours by each relation, of each type."""
 
     item: ItemResponse
     neighbours: list[NeighbourResponse]
-    degrees: dict[str, int]
-    """Item type → number of neighbours in all."""
+    groups: list[NeighbourGroupResponse]
 
 
 class HealthResponse(BaseModel):

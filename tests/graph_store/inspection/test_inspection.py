@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from neo4j import Driver
 
 from colisten import settings
 from colisten.errors import GraphError
+from colisten.graph_store.edge_properties import SCHEMA, relation_edges, scan_edges
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.cypher import run_cypher
@@ -23,7 +25,7 @@ from colisten.graph_store.inspection.show import find_titles, show_item
 from colisten.graph_store.inspection.stats import read_stats
 from colisten.graph_store.loading import load_graph, load_item_weights
 from colisten.progress import Progress
-from colisten.settings import Settings
+from colisten.settings import RelationSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
 from tests.graph_store.worlds import listening
@@ -34,6 +36,23 @@ TYPES = ["podcast"] * 4 + ["audiobook"] * 6
 HEARD = [{0, 4, 6}, {0, 4}, {0, 6, 1}, {1, 5, 6}, {1, 5}, {7, 8}, {7, 8}, {0, 3}]
 TITLES = ["Cold Cases", "History Today", "The Silent Pod", "Night Sounds", "The Trial", "Rome: a History", "Bridges",
           "Island of One", "Island of Two", "Unheard"]  # fmt: skip
+CREATORS = [["Ann"], ["Ann"], [], [], ["Bob"], ["Bob"], ["Cy"], ["Bob"], ["Bob"], ["Dee"]]
+POSITIONS = {4: 1.0, 5: 2.0, 6: 5.0, 9: 6.0}
+"""Of the series "Empire", of which two places are missing."""
+TEXT = np.zeros((10, 4), np.float32)
+TEXT[[7, 3, 9, 0]] = np.array([[1, 0, 0, 0], [0.8, 0.6, 0, 0], [0, 0, 1, 0], [0, 0, 0.6, 0.8]])
+RELATED = (
+    RelationSettings(name="same_series", cap=2), RelationSettings(name="same_creator", cap=9),
+    RelationSettings(name="similar_text", cap=9), RelationSettings(name="sequel_of", cap=9, directed=True),
+)  # fmt: skip
+EDGES = {
+    "co_listened": [(0, 1), (0, 3), (0, 4), (0, 6), (1, 5), (1, 6), (4, 6), (5, 6), (7, 8)],
+    "same_series": [(4, 5), (4, 6), (5, 6), (5, 9), (6, 9)],
+    "same_creator": [(0, 1), (4, 5), (4, 7), (4, 8), (5, 7), (5, 8), (7, 8)],
+    "similar_text": [(3, 7), (0, 9)],
+    "sequel_of": [(6, 4)],
+}
+"""All edges, as they follow from the above."""
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +61,14 @@ def graph(
 ) -> Iterator[Driver]:
     folder = tmp_path_factory.mktemp("inspection")
     listens = [(user, item, 0, None) for user, items in enumerate(HEARD) for item in sorted(items)]
-    data = listening(folder / "data", TYPES, listens, title=TITLES)
+    data = listening(
+        folder / "data", TYPES, listens, title=TITLES, creators=CREATORS, relations=[(6, 4, "sequel_of", 1.0)],
+        series=["Empire" if item in POSITIONS else None for item in range(10)],
+        series_position=[POSITIONS.get(item) for item in range(10)],
+    )  # fmt: skip
     build_edges(data, settings.GraphSettings(), folder / "edges", QUIET)
+    heard = scan_edges(pl.scan_parquet(folder / "edges" / FILE)).select(list(SCHEMA)).collect()
+    pl.concat([heard, relation_edges(data, TEXT, RELATED, QUIET)]).write_parquet(folder / "edges" / FILE)
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
         load_graph(data, folder / "edges" / FILE, neo4j_settings, graph_workdir, QUIET)
@@ -73,6 +98,16 @@ ANSWERS: list[list[list[Any]]] = [
     [[["audiobook-4", "podcast-0", "podcast-3"], [2, 1]]],
     [["podcast-1", 2, 0.742], ["podcast-0", 2, 0.642]],
     [["audiobook-4", "The Trial", 0.5], ["audiobook-9", "Unheard", 0.125]],
+    [["Empire", "Rome: a History", 2.0, "Bridges", 5.0]],
+    [["Ann", "Bob", 2, 4, round((weight(0, 4) + weight(1, 5)) / 2, 3)],
+     ["Ann", "Cy", 2, 4, round((weight(0, 6) + weight(1, 6)) / 2, 3)],
+     ["Bob", "Cy", 2, 2, round((weight(4, 6) + weight(5, 6)) / 2, 3)]],
+    [["Island of One", "Night Sounds", 0.8, 2, 1]],
+    [["The Silent Pod", None, []],
+     ["Unheard", None, [
+         ["SAME_SERIES_AUDIOBOOK_AUDIOBOOK", "Bridges"], ["SIMILAR_TEXT_AUDIOBOOK_PODCAST", "Cold Cases"],
+         ["SAME_SERIES_AUDIOBOOK_AUDIOBOOK", "Rome: a History"],
+     ]]],
 ]  # fmt: skip
 
 
@@ -84,7 +119,7 @@ def questions() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def test_every_question_of_the_documentation_is_found() -> None:
-    assert len(questions()) == DOC.read_text().count("```cypher") == len(ANSWERS) == 11
+    assert len(questions()) == DOC.read_text().count("```cypher") == len(ANSWERS) == 15
 
 
 @pytest.mark.parametrize(
@@ -118,7 +153,7 @@ def test_a_query_with_an_error_is_told_in_one_line(graph: Driver) -> None:
 
 def test_any_value_becomes_plain(graph: Driver) -> None:
     query = """
-        MATCH path = (n:Podcast {id: 'podcast-0'})-[r:!PREDICTS]-(:Audiobook {id: 'audiobook-4'})
+        MATCH path = (n:Podcast {id: 'podcast-0'})-[r:CO_LISTENED_AUDIOBOOK_PODCAST]-(:Audiobook {id: 'audiobook-4'})
         RETURN r, path, date('2024-02-29') AS day, datetime('2024-02-29T12:00:00Z') AS moment, duration('P1D') AS while,
                point({x: 1, y: 2}) AS place, {a: [1, null]} AS map, 0.0 / 0.0 AS nothing, n.title AS title
     """
@@ -137,18 +172,32 @@ def test_an_item_is_shown_with_its_strongest_neighbours_of_each_type(graph: Driv
     view = show_item(graph, "neo4j", "podcast-0", k=1)
     assert view is not None
     assert (view.item_type, view.properties["title"], view.properties["listeners"]) == ("podcast", "Cold Cases", 4)
-    assert view.degrees == {"audiobook": 2, "podcast": 2}
-    strongest = {
-        kind: [(n.id, n.title, n.listeners, n.weight) for n in found] for kind, found in view.neighbours.items()
-    }
-    assert strongest == {
-        "audiobook": [("audiobook-4", "The Trial", 2, weight(0, 4))],
-        "podcast": [("podcast-3", "Night Sounds", 1, 0.5)],
-    }
+    assert [(group.relation, group.item_type, group.degree) for group in view.groups] == [
+        ("co_listened", "audiobook", 2), ("co_listened", "podcast", 2), ("same_creator", "podcast", 1),
+        ("similar_text", "audiobook", 1),
+    ]  # fmt: skip
+    strongest = [[(n.id, n.title, n.listeners, n.weight) for n in group.neighbours] for group in view.groups]
+    assert strongest == [
+        [("audiobook-4", "The Trial", 2, weight(0, 4))], [("podcast-3", "Night Sounds", 1, 0.5)],
+        [("podcast-1", "History Today", None, 1.0)], [("audiobook-9", "Unheard", None, pytest.approx(0.6))],
+    ]  # fmt: skip
     alone = show_item(graph, "neo4j", "podcast-2")
     assert alone is not None
-    assert alone.neighbours == {}
+    assert alone.groups == ()
     assert show_item(graph, "neo4j", "'; MATCH (n) DETACH DELETE n //") is None
+
+
+def test_an_item_that_nobody_heard_is_shown_in_its_series_and_directions_are_kept(graph: Driver) -> None:
+    unheard = show_item(graph, "neo4j", "audiobook-9")
+    assert unheard is not None
+    assert (unheard.properties["series"], unheard.properties["series_position"]) == ("Empire", 6.0)
+    series = [(n.id, n.step, n.weight) for n in unheard.groups[0].neighbours]
+    assert series == [("audiobook-6", -1.0, 1.0), ("audiobook-5", -4.0, 0.25)]
+    for item, other, outgoing in (("audiobook-6", "audiobook-4", True), ("audiobook-4", "audiobook-6", False)):
+        view = show_item(graph, "neo4j", item)
+        assert view is not None
+        sequels = [n for group in view.groups if group.relation == "sequel_of" for n in group.neighbours]
+        assert [(n.id, n.outgoing, n.step) for n in sequels] == [(other, outgoing, None)]
 
 
 @pytest.mark.parametrize(("words", "first"), [
@@ -166,17 +215,21 @@ def test_no_words_break_the_search(graph: Driver, words: str) -> None:
 
 def test_stats_equal_those_of_networkx(graph: Driver) -> None:
     stats = read_stats(graph, "neo4j", connections=2, hubs=2)
-    wanted = nx.Graph([(a, b) for items in HEARD for a in items for b in items if a < b])
-    wanted.add_nodes_from(range(10))
+    heard = {(a, b) for items in HEARD for a in items for b in items if a < b}
+    assert sorted(heard) == EDGES["co_listened"]
+    wanted = {relation: nx.Graph(edges) for relation, edges in EDGES.items()}
     assert stats.catalogue == {"audiobook": 6, "podcast": 4}
-    assert stats.isolated == {"audiobook": 1, "podcast": 1}
-    assert sum(stats.marker.edges.values()) == wanted.number_of_edges()
-    for (own, _, other), percentiles in stats.degrees.items():
-        degrees = [sum(TYPES[m] == other for m in wanted[n]) for n in range(10) if TYPES[n] == own]
+    assert stats.isolated == {"audiobook": 0, "podcast": 1}
+    assert sum(stats.marker.edges.values()) == sum(map(len, EDGES.values()))
+    assert {relation for _, relation, _ in stats.degrees} == set(EDGES)
+    for (own, relation, other), percentiles in stats.degrees.items():
+        near = wanted[relation]
+        degrees = [sum(TYPES[m] == other for m in near.adj.get(n, ())) for n in range(10) if TYPES[n] == own]
         places = {p: int(np.percentile(degrees, p, method="inverted_cdf")) for p in percentiles}
-        assert percentiles == places, (own, other)
-    assert [(hub.id, hub.degree) for hub in stats.hubs] == [("podcast-0", 4), ("audiobook-6", 4)]
-    assert stats.warnings == ["20% of the items have no edge: they are recommended by their texts only."]
+        assert percentiles == places, (own, relation, other)
+    ends = Counter(item for edges in EDGES.values() for edge in edges for item in edge)
+    assert {hub.degree for hub in stats.hubs} == {degree for _, degree in ends.most_common(2)}
+    assert stats.warnings == []
 
 
 def test_without_a_whole_graph_one_is_told_to_build_it(neo4j_driver: Driver) -> None:

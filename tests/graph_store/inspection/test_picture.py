@@ -10,21 +10,21 @@ import pytest
 from colisten.errors import SettingsError
 from colisten.figures import COLOURS, check_picture
 from colisten.graph_store.inspection.picture import write_picture
-from colisten.graph_store.inspection.show import ItemView, Neighbour
+from colisten.graph_store.inspection.show import ItemView, Neighbour, NeighbourGroup
 from tests.browser import Browser, pixels, share_of
 
 ODD = 'Tom & "Jerry" <script>alert($1^2$)</script> 日本'
 
 
 def view(count: int, *kinds: str) -> ItemView:
-    near = {
-        kind: tuple(
-            Neighbour("co_listened", f"{kind}-{i}", kind, f"{ODD} {i}" if i else None, 9 - i % 9, 1 / (i + 1))
+    groups = []
+    for place, kind in enumerate(kinds):
+        near = tuple(
+            Neighbour(f"{kind}-{i}", f"{ODD} {i}" if i else None, 1 / (i + 1), listeners=None if place else 9 - i % 9)
             for i in range(count)
         )
-        for kind in kinds
-    }
-    return ItemView("audiobook", {"id": "a1", "title": ODD}, dict.fromkeys(kinds, 100 + count), near)
+        groups.append(NeighbourGroup("same_series" if place else "co_listened", kind, 100 + count, near))
+    return ItemView("audiobook", {"id": "a1", "title": ODD}, tuple(groups))
 
 
 def test_the_page_shows_types_and_strengths_and_needs_nothing(tmp_path: Path, browser: Browser) -> None:
@@ -34,7 +34,8 @@ def test_the_page_shows_types_and_strengths_and_needs_nothing(tmp_path: Path, br
     assert re.findall(r'(?:href|src)="(?!#)[^"]+"|url\((?!#)|@import', text) == []
     assert "<script" not in text
     seen = browser.text(page.as_uri())
-    assert "podcast: 6 of 106" in seen
+    assert "audiobook, co_listened: 6 of 106" in seen
+    assert "podcast, same_series: 6 of 106" in seen
     assert 'Tom &amp; "Jerry" &lt;script&gt;' in seen
     picture = browser.picture(page.as_uri(), tmp_path / "seen.png")
     assert all(share_of(picture, colour) > 0.0003 for colour in COLOURS[:2])
