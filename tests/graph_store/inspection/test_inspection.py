@@ -17,14 +17,14 @@ from neo4j import Driver
 
 from colisten import settings
 from colisten.errors import GraphError
-from colisten.graph_store.edge_properties import SCHEMA
+from colisten.graph_store.edge_properties import SCHEMA, scan_edges
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.cypher import run_cypher
 from colisten.graph_store.inspection.show import find_titles, show_item
 from colisten.graph_store.inspection.stats import read_stats
 from colisten.graph_store.loading import load_graph, load_item_weights
-from colisten.graph_store.relations.edges import relation_edges, scan_edges
+from colisten.graph_store.relations.edges import relation_edges
 from colisten.progress import Progress
 from colisten.settings import RelationSettings, Settings
 from colisten.workdir import Workdir
