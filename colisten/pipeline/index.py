@@ -22,7 +22,9 @@ def _output_exists(context: Context) -> bool:
 
 
 def _files(context: Context) -> Iterable[Path]:
-    """The live collection of the embedded engine, and the user encoder beside it."""
+    """The live collection of the embedded engine, and the user encoder beside it; a server's files are its own."""
+    if context.settings.qdrant.url:
+        return ()
     from colisten.serving.index.opening import open_index
 
     live = open_index(context.workdir, context.settings).live()

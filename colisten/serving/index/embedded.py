@@ -167,7 +167,7 @@ class EmbeddedIndex:
         try:
             path = self._root / chosen / "ready.json"
             ready = json.loads(path.read_text())
-            for file, size in ready["sizes"].items():
+            for file, size in ready.get("sizes", {}).items():
                 if (path.parent / "shard" / file).stat().st_size != size:  # the engine would crash on it
                     raise IndexStoreError(f"{file} has not the size that it was published with.")
             collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"])
