@@ -21,7 +21,7 @@ STAGE = Stage(
     "embed",
     "Embedding every item",
     depends_on=("graph", "text", "gnn"),
-    settings=("target", "gnn.node_types"),
+    settings=("target", "gnn.node_types", "graph.relations"),
     ignores=STREAMING,
     run=_run,
     files=files_in("gnn/items.safetensors"),

@@ -160,7 +160,7 @@ def test_a_graph_that_was_lost_gets_back_what_was_learned(
     workdir, data, settings = trained(tmp_path / "W")
     context = Context(workdir, settings.model_copy(update={"neo4j": neo4j_settings.neo4j}), Progress(quiet=True), "")
     build_edges(data, settings.graph, workdir.edges, context.progress)
-    for name in ("listening", "edges", "towers"):
+    for name in ("listening", "relations", "towers"):
         write_json(workdir.stages / f"{name}.json", {"digest": name})
     stages = [stage for stage in STAGES if stage.name in ("graph", "item_weights")]
     assert run_stages(stages, context) == ["graph", "item_weights"]
