@@ -43,9 +43,12 @@ def make(folder: Path, interactions: int) -> ListeningData:
     kind = pl.when(item % 8 == 0).then(pl.lit(TYPES[0])).otherwise(pl.lit(TYPES[1]))
     row = pl.int_range(pl.len(), dtype=pl.Int32).over("item_type")
     catalogue = pl.DataFrame(item).with_columns(item_id=item.cast(pl.String), item_type=kind, retired=False)
-    text = {name: pl.lit(None, pl.String) for name in ("title", "language")}
+    text = {name: pl.lit(None, pl.String) for name in ("title", "language", "series")}
     lists = {name: pl.lit(None, pl.List(pl.String)) for name in ("genres", "creators")}
-    catalogue = catalogue.with_columns(row=row, published=pl.lit(None, pl.Date), **text, **lists)
+    position = pl.lit(None, pl.Float32)
+    catalogue = catalogue.with_columns(
+        row=row, series_position=position, published=pl.lit(None, pl.Date), **text, **lists
+    )
     catalogue.write_parquet(folder / "items.parquet")
     (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": ["stream"], "strong": 1}))
     return ListeningData(folder)

@@ -113,12 +113,14 @@ def load(server: ManagedServer, graph: RandomGraph) -> Endpoint:
 
 def _nodes_of(kinds: np.ndarray) -> pl.DataFrame:
     items = pl.DataFrame({"item_type": kinds}).with_row_index("item")
-    blank = {"title": pl.String, "language": pl.String, "published": pl.Date}
-    lists = {"genres": pl.List(pl.String), "creators": pl.List(pl.String)}
+    blank: dict[str, pl.DataType] = {
+        "title": pl.String(), "language": pl.String(), "published": pl.Date(), "series": pl.String(),
+        "series_position": pl.Float64(), "genres": pl.List(pl.String()), "creators": pl.List(pl.String()),
+    }  # fmt: skip
     return items.with_columns(
         pl.format("{}-{}", "item_type", "item").alias("id"),
         pl.int_range(pl.len()).over("item_type").alias("row"),
-        *(pl.lit(None, kind).alias(name) for name, kind in (blank | lists).items()),
+        *(pl.lit(None, kind).alias(name) for name, kind in blank.items()),
         retired=pl.lit(False),
         listeners=pl.lit(1),
     )

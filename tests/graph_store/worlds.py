@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
+
+from colisten.graph_store.edge_properties import scan_edges
 from colisten.listening.data import ListeningData
 from tests.worlds import Event, Relation, write_listening
 
 Listen = Event
+
+
+def add_edges(edges: Path, more: pl.DataFrame) -> None:
+    """Put further rows into an edges file."""
+    present = scan_edges(pl.scan_parquet(edges)).select(more.columns).collect()
+    pl.concat([present, more]).write_parquet(edges)
 
 
 def listening(

@@ -13,16 +13,19 @@ from qdrant_client import QdrantClient
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.loading import load_graph
+from colisten.graph_store.relations.edges import relation_edges
 from colisten.listening.data import ListeningData
+from colisten.relations import SAME_CREATOR, SIMILAR_TEXT
 from colisten.serving.index.collection import Index
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.index.server import ServerIndex
 from colisten.serving.index.server import connect as connect_qdrant
-from colisten.settings import GraphSettings, QdrantSettings, Settings
+from colisten.settings import GraphSettings, QdrantSettings, RelationSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
+from tests.graph_store.worlds import add_edges
 from tests.serving.index.numpy_index import NumpyIndex
-from tests.serving.worlds import QUIET
+from tests.serving.worlds import QUIET, texts
 
 
 @pytest.fixture(params=["embedded", "client", "server", "numpy"])
@@ -54,9 +57,11 @@ def with_graph(
     graph_workdir: Workdir,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Settings:
-    """Settings for that folder, whose graph is in the session's Neo4j meanwhile."""
+    """Settings for that folder, whose graph is in the session's Neo4j meanwhile: by listeners, creators and texts."""
     edges = tmp_path_factory.mktemp("edges")
     build_edges(world[1], GraphSettings(top_k=5), edges, QUIET)
+    related = tuple(RelationSettings(name=name, cap=3) for name in (SAME_CREATOR, SIMILAR_TEXT))
+    add_edges(edges / FILE, relation_edges(world[1], texts(len(world[1].items), seed=0), related, QUIET))
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
         load_graph(world[1], edges / FILE, neo4j_settings, graph_workdir, QUIET)

@@ -47,7 +47,7 @@ class ReasonResponse(BaseModel):
     words: str
     paths: list[PathResponse]
     about: dict[str, Any]
-    """Evidence where there are no paths."""
+    """Evidence of other kinds than `listeners`: the item heard, the relation and its strength, say."""
 
 
 class RankedItemResponse(ItemResponse):

@@ -1,1 +1,1 @@
-"""Explanations of recommendations: co-listening paths, similar texts, popularity, else the model alone."""
+"""Explanations of recommendations: paths and links of the graph, similar texts, popularity, else the model alone."""

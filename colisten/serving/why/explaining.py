@@ -1,9 +1,9 @@
-"""Explain recommended items by co-listening paths, the user's own signal, a similar text, popularity, or the model."""
+"""Explain recommended items by what the graph joins them to, the user's signals, a text, popularity, or the model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,16 @@ from colisten.serving.index.collection import Collection
 from colisten.serving.index.layout import TEXT
 from colisten.serving.profiles import Item, Profiles
 from colisten.serving.why.path_finder import PathFinder
-from colisten.serving.why.reasons import Path, Reason, by_listeners, by_model, by_popularity, by_signal, by_text
+from colisten.serving.why.reasons import (
+    Path,
+    Reason,
+    by_link,
+    by_listeners,
+    by_model,
+    by_popularity,
+    by_signal,
+    by_text,
+)
 
 if TYPE_CHECKING:
     from colisten.graph_store.inspection.paths import GraphPath
@@ -34,22 +43,43 @@ class Explainer:
     path_finder: PathFinder
 
     def explain(self, history: UserHistories, items: Sequence[int], *, max_paths: int = 3) -> list[Reason]:
-        """A reason for each item, for the one user in `history`; one Cypher query finds the paths to all of them."""
+        """A reason for each item, for the one user in `history`.
+
+        The first of: next in a series that was begun, co-listening paths, a signal of the user's own, another relation
+        of the graph (series, creator, the platform's own, text), a similar text, popularity, the model. One Cypher
+        query finds the paths to all items, one the other relations.
+        """
         heard = self._heard(history)
-        paths = self._paths(heard, items, max_paths)
-        signalled = self._signalled(history)
-        unexplained = [item for item in items if not paths.get(item) and item not in signalled]
+        reasons = self._from_graph(heard, items, max_paths, self._signalled(history))
+        unexplained = [item for item in items if item not in reasons]
         similar = self._similar_texts(unexplained, heard)
         country = str(next(iter(history.features.get("country", ())), None) or "")
         ranks, known = self.profiles.popular(unexplained, country), self.profiles.items(unexplained)
         return [
-            by_listeners(paths[item]) if paths.get(item)
-            else by_signal(signalled[item]) if item in signalled
+            reasons[item] if item in reasons
             else similar[item] if item in similar
             else by_popularity(known[item], ranks[item]) if item in ranks
             else by_model()
             for item in items
         ]  # fmt: skip
+
+    def _from_graph(
+        self, heard: Sequence[int], items: Sequence[int], max_paths: int, signalled: Mapping[int, str]
+    ) -> dict[int, Reason]:
+        """Reasons that the graph, or a signal of the user's own, gives."""
+        paths, links = self._paths(heard, items, max_paths), self._links(heard, items)
+        found = {}
+        for item in items:
+            (is_next, link), ways = links.get(item, (False, None)), paths.get(item, [])
+            if link and is_next:
+                found[item] = replace(link, paths=tuple(ways))
+            elif ways:
+                found[item] = by_listeners(ways)
+            elif item in signalled:
+                found[item] = by_signal(signalled[item])
+            elif link:
+                found[item] = link
+        return found
 
     def _heard(self, history: UserHistories) -> list[int]:
         """Items streamed, latest first; if there are none, items with weak signals."""
@@ -74,6 +104,16 @@ class Explainer:
         return {
             item: [_with_items(path, known) for path in paths if known.keys() >= set(path.items)]
             for item, paths in found.items()
+        }
+
+    def _links(self, heard: Sequence[int], items: Sequence[int]) -> dict[int, tuple[bool, Reason]]:
+        """The first link to each item, as a reason, and whether the item is the next in a series."""
+        found = {item: links[0] for item, links in self.path_finder.links(heard, items).items() if links}
+        known = self.profiles.items([*found, *(link.heard for link in found.values())])
+        return {
+            item: (link.is_next, by_link(known[item], known[link.heard], link))
+            for item, link in found.items()
+            if item in known and link.heard in known
         }
 
     def _similar_texts(self, items: Sequence[int], heard: Sequence[int]) -> dict[int, Reason]:

@@ -1,4 +1,4 @@
-"""Co-listening paths and neighbourhoods from Neo4j, which is used if it runs, never started, and may be missing."""
+"""Paths, links and neighbourhoods from Neo4j, which is used if it runs, never started, and may be missing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from colisten.workdir import Workdir
 if TYPE_CHECKING:
     from neo4j import Driver
 
+    from colisten.graph_store.inspection.links import Link
     from colisten.graph_store.inspection.paths import GraphPath
     from colisten.graph_store.inspection.show import ItemView
 
@@ -22,7 +23,7 @@ _TIMEOUT = 2.0
 
 
 class PathFinder:
-    """Finds paths in the co-listening graph.
+    """Finds what joins items in the graph.
 
     `unavailable` says why it cannot; None while it can. After a first failure Neo4j is not queried again.
     """
@@ -59,6 +60,18 @@ class PathFinder:
 
         try:
             return strongest_paths(self._driver, self._database, heard, wanted, paths=count)
+        except GraphError as error:
+            self.unavailable = str(error)
+            return {}
+
+    def links(self, heard: Sequence[int], wanted: Sequence[int]) -> dict[int, tuple[Link, ...]]:
+        """The strongest edge of each other relation from `heard` to each item in `wanted`; none without Neo4j."""
+        if self._driver is None or self.unavailable or not heard:
+            return {}
+        from colisten.graph_store.inspection.links import direct_links
+
+        try:
+            return direct_links(self._driver, self._database, heard, wanted)
         except GraphError as error:
             self.unavailable = str(error)
             return {}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from colisten import relations
 from colisten.serving.profiles import Item, PopularityRank
 
-ReasonKind = Literal["listeners", "signal", "text", "popular", "model"]
+if TYPE_CHECKING:
+    from colisten.graph_store.inspection.links import Link
+
+ReasonKind = Literal["listeners", "series", "signal", "creator", "relation", "text", "popular", "model"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Reason:
     words: str
     """The sentence, without a full stop."""
     paths: tuple[Path, ...] = ()
-    """Strongest first; empty unless the kind is `listeners`."""
+    """Strongest first; there may be some where the kind is `series`, and are none where it is another."""
     about: Mapping[str, Any] | None = None
     """Evidence of the other kinds."""
 
@@ -73,6 +77,34 @@ def by_listeners(paths: Sequence[Path]) -> Reason:
 def by_signal(signal: str) -> Reason:
     """Explained by a weak signal that the user gave the item itself."""
     return Reason("signal", f"you gave it the signal ‘{signal}’", about={"signal": signal})
+
+
+def by_link(item: Item, heard: Item, link: Link) -> Reason:
+    """Explained by a relation of the graph other than co-listening, to an item the user heard."""
+    about = heard.as_json() | {"relation": link.relation, "weight": round(link.weight, 4)}
+    name = display_name(heard)
+    match link.relation:
+        case relations.SAME_SERIES:
+            about |= {"series": link.series, "step": link.step}
+            return Reason("series", _in_series(item, name, link), about=about)
+        case relations.SAME_CREATOR:
+            of = f"by {' and '.join(link.creators)}, of whom" if link.creators else "by a creator of whom"
+            return Reason("creator", f"{of} you heard {name}", about=about | {"creators": list(link.creators)})
+        case relations.SIMILAR_TEXT:
+            return by_text(heard, link.weight)
+        case relation:
+            words = relation.replace("_", " ")
+            told = f"{name}, which you heard, is {words} it" if link.outgoing else f"{words} {name}, which you heard"
+            return Reason("relation", told, about=about | {"outgoing": link.outgoing})
+
+
+def _in_series(item: Item, heard: str, link: Link) -> str:
+    series = f"the series ‘{link.series}’" if link.series else "its series"
+    if not link.is_next:
+        return f"of {series}, of which you heard {heard}"
+    if link.step == 1:
+        return f"the next {item.item_type} of {series}, after {heard}, which you heard"
+    return f"{link.step:g} places after {heard}, which you heard, in {series}"
 
 
 def by_text(heard: Item, cosine: float) -> Reason:

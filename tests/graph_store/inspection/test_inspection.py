@@ -17,10 +17,10 @@ from neo4j import Driver
 
 from colisten import settings
 from colisten.errors import GraphError
-from colisten.graph_store.edge_properties import SCHEMA, scan_edges
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.cypher import run_cypher
+from colisten.graph_store.inspection.links import direct_links
 from colisten.graph_store.inspection.show import find_titles, show_item
 from colisten.graph_store.inspection.stats import read_stats
 from colisten.graph_store.loading import load_graph, load_item_weights
@@ -29,7 +29,7 @@ from colisten.progress import Progress
 from colisten.settings import RelationSettings, Settings
 from colisten.workdir import Workdir
 from tests.conftest import wipe
-from tests.graph_store.worlds import listening
+from tests.graph_store.worlds import add_edges, listening
 
 QUIET = Progress(quiet=True)
 DOC = Path(__file__).parents[3] / "docs/cypher.md"
@@ -68,8 +68,7 @@ def graph(
         series_position=[POSITIONS.get(item) for item in range(10)],
     )  # fmt: skip
     build_edges(data, settings.GraphSettings(), folder / "edges", QUIET)
-    heard = scan_edges(pl.scan_parquet(folder / "edges" / FILE)).select(list(SCHEMA)).collect()
-    pl.concat([heard, relation_edges(data, TEXT, RELATED, QUIET)]).write_parquet(folder / "edges" / FILE)
+    add_edges(folder / "edges" / FILE, relation_edges(data, TEXT, RELATED, QUIET))
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
         load_graph(data, folder / "edges" / FILE, neo4j_settings, graph_workdir, QUIET)
@@ -199,6 +198,30 @@ def test_an_item_that_nobody_heard_is_shown_in_its_series_and_directions_are_kep
         assert view is not None
         sequels = [n for group in view.groups if group.relation == "sequel_of" for n in group.neighbours]
         assert [(n.id, n.outgoing, n.step) for n in sequels] == [(other, outgoing, None)]
+
+
+@pytest.mark.parametrize(("heard", "item", "links"), [
+    ([5], 9, [("same_series", 5, 4.0)]),
+    ([4, 5, 6], 9, [("same_series", 6, 1.0)]),
+    ([9], 6, [("same_series", 9, -1.0)]),
+    ([4], 6, [("same_series", 4, 4.0), ("sequel_of", 4, None)]),
+    ([8, 6, 5], 4, [("same_series", 5, -1.0), ("same_creator", 8, None), ("sequel_of", 6, None)]),
+    ([3, 0], 7, [("similar_text", 3, None)]),
+    ([2, 3], 0, []),
+    ([], 9, []),
+])  # fmt: skip
+def test_the_strongest_link_of_each_relation_is_found(
+    graph: Driver, heard: list[int], item: int, links: list[tuple[str, int, float | None]]
+) -> None:
+    found = direct_links(graph, "neo4j", heard, [item, 2])
+    assert [(link.relation, link.heard, link.step) for link in found[item]] == links
+    assert found[2] == ()
+    for link in found[item]:
+        assert link.series == ("Empire" if item in POSITIONS else None)
+        assert link.creators == (("Bob",) if CREATORS[link.heard] == CREATORS[item] == ["Bob"] else ())
+        assert link.is_next == (link.step is not None and link.step > 0)
+        if link.relation == "sequel_of":
+            assert link.outgoing == ((link.heard, item) == (6, 4))
 
 
 @pytest.mark.parametrize(("words", "first"), [
