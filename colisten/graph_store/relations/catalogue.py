@@ -26,7 +26,7 @@ def same_series(items: pl.DataFrame, cap: int) -> pl.DataFrame:
     named = items.select("item", "item_id", position="series_position", group=_name("series")).drop_nulls("group")
     pairs = _next_ones(named.sort("group", "position", "item_id", nulls_last=True), cap, "position")
     step = (pl.col("position_b") - pl.col("position")).cast(pl.Float32)
-    weight = (1 / pl.max_horizontal(step.abs(), 1)).fill_null(_UNKNOWN_STEP)
+    weight = (1 / step.abs().clip(lower_bound=1)).fill_null(_UNKNOWN_STEP)
     return pairs.select("a", "b", weight=weight.cast(pl.Float32), step=step).unique(["a", "b"], keep="first")
 
 
