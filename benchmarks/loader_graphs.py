@@ -113,12 +113,13 @@ def load(server: ManagedServer, graph: RandomGraph) -> Endpoint:
 
 def _nodes_of(kinds: np.ndarray) -> pl.DataFrame:
     items = pl.DataFrame({"item_type": kinds}).with_row_index("item")
-    blank = {"title": pl.String, "language": pl.String, "published": pl.Date, "series": pl.String}
-    others = {"series_position": pl.Float64, "genres": pl.List(pl.String), "creators": pl.List(pl.String)}
+    blank = dict.fromkeys(("title", "language", "series"), pl.String())
+    others = {"published": pl.Date(), "series_position": pl.Float64()}
+    lists = dict.fromkeys(("genres", "creators"), pl.List(pl.String))
     return items.with_columns(
         pl.format("{}-{}", "item_type", "item").alias("id"),
         pl.int_range(pl.len()).over("item_type").alias("row"),
-        *(pl.lit(None, kind).alias(name) for name, kind in (blank | others).items()),
+        *(pl.lit(None, kind).alias(name) for name, kind in (blank | others | lists).items()),
         retired=pl.lit(False),
         listeners=pl.lit(1),
     )
