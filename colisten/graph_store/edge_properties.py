@@ -19,8 +19,8 @@ SCHEMA = {
 """The columns of an edges file."""
 PROPERTIES = {name: SCHEMA[name]() for name in ("listeners", "weight", "last", "step")}
 """Name and type of each."""
-_ABSENT = {"listeners": "-1", "last": "-1", "step": "0.0 / 0.0"}
-"""What stands for a property that is not there, in Cypher: `collect` would drop a null."""
+_ABSENT = -1
+"""Stands for an integer that is not there, since Cypher's `collect` would drop a null; for a float, NaN does."""
 
 
 def scan_edges(edges: pl.LazyFrame) -> pl.LazyFrame:
@@ -36,16 +36,14 @@ def stored_value(edge: str, name: str) -> str:
 
 def collected(edge: str, name: str) -> str:
     """The property of many relationships as one list in Cypher, as long as they are many; see `decoded`."""
-    value = stored_value(edge, name)
-    return f"collect(coalesce({value}, {_ABSENT[name]}))" if name in _ABSENT else f"collect({value})"
+    absent = "0.0 / 0.0" if PROPERTIES[name].is_float() else _ABSENT
+    return f"collect(coalesce({stored_value(edge, name)}, {absent}))"
 
 
 def decoded(name: str) -> pl.Expr:
     """The column `name`, read by `collected`, with nulls again."""
     column = pl.col(name)
-    if name not in _ABSENT:
-        return column
-    return column.fill_nan(None) if PROPERTIES[name].is_float() else column.replace(-1, None)
+    return column.fill_nan(None) if PROPERTIES[name].is_float() else column.replace(_ABSENT, None)
 
 
 def assigned(edge: str, name: str, value: str) -> str:

@@ -171,6 +171,7 @@ def changed(column: str, src: int, relation: str, value: object) -> Edges:
     "MATCH ()-[r]->() WHERE r.last IS NOT NULL SET r.last = r.last + duration('PT1S')",
     "MATCH ()-[r]->() WHERE r.last IS NOT NULL REMOVE r.last",
     "MATCH ()-[r]->() WHERE r.listeners = 1 SET r.listeners = 2",
+    "MATCH (:Item {item: 7})-[r]->() REMOVE r.weight",
     "MATCH (a)-[r:SEQUEL_OF_DRUG_GM__PODCAST]->(b) DELETE r CREATE (b)-[:SEQUEL_OF_DRUG_GM__PODCAST {weight: .5}]->(a)",
     "MATCH ()-[r:ON_AIR_WITH_PODCAST_PODCAST]->() DELETE r",
     "MATCH (a {item: 0}), (b {item: 5}) CREATE (a)-[:SAME_CREATOR_PODCAST_PODCAST {weight: 1}]->(b)",
