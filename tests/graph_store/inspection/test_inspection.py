@@ -67,7 +67,7 @@ def graph(
         series=["Empire" if item in POSITIONS else None for item in range(10)],
         series_position=[POSITIONS.get(item) for item in range(10)],
     )  # fmt: skip
-    build_edges(data, settings.GraphSettings(), folder / "edges", QUIET)
+    build_edges(data, settings.GraphSettings(shrinkage=0), folder / "edges", QUIET)
     add_edges(folder / "edges" / FILE, relation_edges(data, TEXT, RELATED, QUIET))
     with connect(neo4j_endpoint) as driver:
         wipe(driver)
