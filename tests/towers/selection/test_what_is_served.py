@@ -6,16 +6,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import Settings, TowersSettings
+from colisten.settings import RelationSettings, Settings, TowersSettings
 from colisten.towers.export import FittedTowers, export
 from colisten.towers.features.popularity import log_popularity
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.model import fit_linear
+from colisten.towers.relations import relation_matrices, relation_scores
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch
 from colisten.towers.selection.mixing import choose_weights, mixed
@@ -33,7 +35,8 @@ ITEMS = 3000
 SETTINGS = Settings(
     target="book", towers=TowersSettings(hidden=(16,), dim=8, batch_size=256, epochs=1, minutes=0), seed=3
 )
-PARTS = ("towers", "linear", "popular", "weak_signals")
+RELATIONS = (RelationSettings(name="inspired_by", directed=True), RelationSettings(name="seen", graph_only=True))
+PARTS = ("towers", "linear", "popular", "inspired_by", "weak_signals")
 
 
 def sparse_world(folder: Path) -> tuple[ListeningData, Floats]:
@@ -57,7 +60,9 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     data, text = sparse_world(tmp_path / "data")
     progress = Progress(quiet=True)
     embeddings = np.random.default_rng(5).normal(size=(len(text), 4)).astype(np.float32)
-    inputs = TowerInputs.of(data, text, embeddings, SETTINGS)
+    relations = relation_matrices(some_edges(), ITEMS, RELATIONS)
+    assert list(relations) == ["inspired_by"]
+    inputs = TowerInputs.of(data, text, embeddings, SETTINGS, relations)
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(3))
     task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
     trials = LinearSearch(split, task, inputs.item_inputs, data.item_types, progress)
@@ -72,6 +77,9 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
         "towers": towers,
         "linear": linear,
         "popular": for_everybody(popular, task),
+        "inspired_by": lambda some: relation_scores(
+            asked.take(everyone[some]), relations["inspired_by"], inputs.strong, task.candidates
+        ),
         "weak_signals": lambda some: weak_signal_scores(asked.take(everyone[some]), rates, task.candidates, ITEMS),
     }
     warm, cold, validation = choose_weights(task, seen)
@@ -93,6 +101,14 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     same(encoder.encode(asked).scores(encoder.item_vectors, task.candidates), wanted)
     assert rates
     assert validation["warm"]["linear"] > 0
+
+
+def some_edges() -> pl.DataFrame:
+    """Each item leads to a few others."""
+    rng = np.random.default_rng(9)
+    src, dst = np.repeat(np.arange(ITEMS), 5), rng.integers(0, ITEMS, 5 * ITEMS)
+    table = {"src": src, "dst": dst, "relation": "inspired_by", "weight": rng.random(5 * ITEMS), "step": None}
+    return pl.DataFrame(table).unique(["src", "dst"], maintain_order=True).with_columns(step=pl.lit(None, pl.Float32))
 
 
 def only(encoder: UserEncoder, part: str) -> UserEncoder:
