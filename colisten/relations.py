@@ -13,6 +13,8 @@ SAME_SERIES, SAME_CREATOR, SIMILAR_TEXT = "same_series", "same_creator", "simila
 """Relations that are told from the catalogue."""
 BUILT_IN = (CO_LISTENED, SAME_SERIES, SAME_CREATOR, SIMILAR_TEXT)
 """Relations whose edges are computed: no relation that a platform brings may have such a name."""
+TAKEN = ("towers", "linear", "linear_cold", "popular", "relations", "weak_signals", "hgnn", "text")
+"""Names of other parts of the score, and of other vectors in the index."""
 NAME = "[a-z][a-z0-9]*(_[a-z0-9]+)*"
 """What a name looks like, as a regular expression of Python and of SQL."""
 

@@ -30,7 +30,7 @@ from pydantic import (
 from colisten.errors import SettingsError
 from colisten.layers import Layer, merged, read_layers
 from colisten.recipes import PRESETS, Recipe
-from colisten.relations import BUILT_IN, CO_LISTENED, SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT, check_relations
+from colisten.relations import BUILT_IN, CO_LISTENED, SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT, TAKEN, check_relations
 
 
 def _split(value: object) -> object:
@@ -123,6 +123,8 @@ class RelationSettings(_Section):
     def _possible(self) -> Self:
         if self.name == CO_LISTENED:
             raise SettingsError("graph.relations lists what there is beside co_listened, whose cap is graph.top_k.")
+        if self.name in TAKEN or self.name.startswith("weak_"):
+            raise SettingsError(f"The name of the relation {self.name} is taken by another part: give it another one.")
         if self.directed and self.built_in:
             raise SettingsError(f"The relation {self.name} is the same both ways: leave out its option 'directed'.")
         return self

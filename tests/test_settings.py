@@ -89,7 +89,8 @@ def test_relations_are_kept_as_they_are_written(names: list[str], cap: int, dire
     ("words", "said"),
     [("sequel_of:direct", "cannot be read at 'direct'"), ("a:1:2", "'2'"), ("a:directed:directed", "'directed'"),
      ("a:-1", "'-1'"), ("a:0", "greater than or equal to 1"), ("Sequel", "small letters"), ("a,a", "told apart"),
-     ("same", "told apart"), ("same_series:directed", "same both ways"), ("co_listened", "graph.top_k")],
+     ("same", "told apart"), ("same_series:directed", "same both ways"), ("co_listened", "graph.top_k"),
+     ("text", "taken"), ("weak_1", "taken")],
 )  # fmt: skip
 def test_a_relation_that_cannot_be_is_one_sentence(words: str, said: str) -> None:
     with pytest.raises(SettingsError) as caught:
