@@ -126,7 +126,7 @@ def test_what_was_learned_is_learned_anew(workdir: Workdir) -> None:
     forget(workdir, PERSON)
     assert ListeningData(workdir.listening).lineage != lineage
     now = json.loads(record.read_text())
-    assert now == {"digest": ListeningData(workdir.listening).digest(), "fingerprint": "f"}
+    assert now == {"digest": ListeningData(workdir.listening).digest(), "fingerprint": "f", "files": {}}
     assert now["digest"] != digest
 
 
