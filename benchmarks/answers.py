@@ -5,8 +5,8 @@ popular ones more often. Milliseconds of the 10 best (medians over users, the wa
 
 - `ours`: `serving.ranking`, the history's rows summed, one dense search, NumPy for what the rows may bring in front;
 - `has_id`: the same, but the engine scores all items of the summed rows by a second query with a `has_id` filter;
-- `low rank`: one dense search alone, over vectors as wide as with the weights cut to what 64 MB hold (at most 1,024
-  directions, at least 128), which answers something else.
+- `low rank`: one dense search alone, over float32 vectors as wide as with the weights cut to what 64 MB hold (at most
+  1,024 directions, at least 128), which answers something else.
 
 All three on the embedded engine; the first two are checked to answer the same. And the resident memory, in MB, that a
 process of its own gains by opening what `ours` and `low rank` need, and answering all users.
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -34,6 +35,7 @@ from colisten.progress import Progress
 from colisten.ragged import offsets
 from colisten.serving.index.collection import Conditions, new_name
 from colisten.serving.index.embedded import EmbeddedCollection, EmbeddedIndex
+from colisten.serving.index.layout import VECTORS, NamedVector
 from colisten.serving.payload_index import PayloadIndex
 from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish_items
@@ -126,7 +128,8 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
     cut = some_vectors(rng, USERS, cut_width)
     with tempfile.TemporaryDirectory() as scratch:
         collection, whole = published(Path(scratch) / "a", count, vectors)
-        wide, _ = published(Path(scratch) / "b", count, some_vectors(rng, count, cut_width))
+        with patch.dict(VECTORS, towers=NamedVector("dot")):
+            wide, _ = published(Path(scratch) / "b", count, some_vectors(rng, count, cut_width))
         source = ItemSource(collection, vectors.astype(np.float16), PayloadIndex(whole.inverted_lists()))
 
         def encoded(user: int) -> UserVectors:

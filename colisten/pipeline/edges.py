@@ -61,6 +61,6 @@ STAGE = Stage(
     ),
     ignores=("graph.engine", "graph.memory_mb"),
     run=_run,
-    files=files_in("edges/*"),
+    files=files_in("edges/co_listened/*"),
     output_exists=_output_exists,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colisten.listening.data import ListeningData
-from colisten.pipeline.stage import Context, Stage
+from colisten.pipeline.stage import Context, Stage, files_in
 from colisten.workdir import file_digest
 
 _LISTED = 10
@@ -34,5 +34,6 @@ STAGE = Stage(
     depends_on=("listening", "edges", "text"),
     settings=("graph.relations",),
     run=_run,
+    files=files_in("edges/edges.parquet"),
     output_exists=lambda context: (context.workdir.edges / "edges.parquet").exists(),
 )
