@@ -55,7 +55,6 @@ def relation_edges(
 
     Each item keeps its `cap` strongest edges of a relation to each item type, of equal ones those to the items of the
     first ids; an edge stays if either end keeps it. Retired items have none.
-
     """
     items = data.items.filter(~pl.col("retired")).sort("item_type", "item_id").with_row_index("place")
     found = [_edges(data, items, text, relation, progress) for relation in relations]
@@ -82,22 +81,18 @@ def _edges(
 def similar_text(items: pl.DataFrame, text: Floats, cap: int, progress: Progress) -> pl.DataFrame:
     """Pairs of items whose text vectors are near: `a`, `b`, `weight`, the cosine; at least `LEAST_COSINE`.
 
-    Each item is compared with those of each type, and gives its `cap` nearest of it.
+    Each item is compared with those of each type, and gives its `cap` nearest of it, itself not counted.
     """
-    length = np.linalg.norm(text, axis=1, keepdims=True)
-    unit = text / np.maximum(length, 1e-9)
-    members = [
-        np.intersect1d(group["item"].to_numpy(), np.flatnonzero(length[:, 0] > 0))
-        for _, group in items.sort("item").group_by("item_type", maintain_order=True)
-    ]
-    found = []
-    for mine in members:
-        for theirs in members:
-            if len(mine) and len(theirs):
-                near = text_neighbours(unit[mine], unit[theirs], cap + (mine is theirs), progress)
-                a, b = np.repeat(mine, near.items.shape[1]), theirs[near.items.ravel()]
-                found.append(pl.DataFrame({"a": a, "b": b, "weight": near.cosine.ravel()}, _PAIRS))
-    pairs = pl.concat([pl.DataFrame(schema=_PAIRS), *found])
+    length = np.linalg.norm(text, axis=1)
+    written = items.filter(pl.Series(length[items["item"].to_numpy()] > 0)).sort("item")
+    everything = written["item"].to_numpy()
+    unit = text[everything] / length[everything, None]
+    pairs = pl.DataFrame(schema=_PAIRS)
+    for kind in written["item_type"].unique(maintain_order=True):
+        of_kind = np.flatnonzero((written["item_type"] == kind).to_numpy())
+        near = text_neighbours(unit, unit[of_kind], cap + 1, progress)
+        a, b = np.repeat(everything, near.items.shape[1]), everything[of_kind[near.items.ravel()]]
+        pairs = pairs.vstack(pl.DataFrame({"a": a, "b": b, "weight": near.cosine.ravel()}, _PAIRS))
     similar = pairs.filter(pl.col("a") != pl.col("b"), pl.col("weight") >= LEAST_COSINE)
     return similar.with_columns(pl.col("weight").clip(upper_bound=1))
 
