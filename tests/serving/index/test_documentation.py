@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from colisten.listening.data import ListeningData
+from colisten.relations import BUILT_IN
 from colisten.serving.index.collection import Index, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.index.layout import VECTORS
@@ -95,6 +96,6 @@ def test_the_queries_of_the_page_answer_like_colisten(world: World, names: dict[
 def test_the_page_names_every_vector_and_payload_field(world: World) -> None:
     rows = set(re.findall(r"^\| (`.*?) \|", DOC.read_text(), re.MULTILINE))
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named == {*VECTORS, WARM, COLD, weak_matrix(1), *COLUMNS, "popularity"}
+    assert named == {*VECTORS, WARM, COLD, *BUILT_IN[1:], weak_matrix(1), *COLUMNS, "popularity"}
     stored = Recommender.open(world[0], world[2]).collection
     assert set(stored.payloads([1])[1]) <= named
