@@ -36,12 +36,6 @@ def choose_weights(
     mixes = Mixes(task, parts)
     mixes.judge(_grid(parts))
     further = [part for part in parts if part not in GRID]
-    if "weak_signals" in parts:  # they take the first places, and with them what the others are there for
-        mixes.judge(
-            mix | _only(parts, towers=1 - share, linear=share) | {"weak_signals": weight}
-            for mix in mixes.best()
-            for share, weight in product(SHARES, FURTHER)
-        )
     for place in range(_ROUNDS if further else 0):  # beside the best so far, which are then adjusted to them
         for part in further:
             mixes.judge(mix | {part: weight} for mix in mixes.best() for weight in FURTHER)
