@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -99,12 +100,12 @@ def measure(name: str, data: ListeningData, folder: Path, options: GraphSettings
     work: Callable[[], dict[str, object]]
     if name.startswith("bare"):
         matrix, threads = normalised(data, folder, options), int(name[-1])
-        work = lambda: bare(matrix, threads)  # noqa: E731
+        work = partial(bare, matrix, threads)
     elif name == "ours":
         co_listened(csr_array(np.eye(3, dtype=np.float32)), 2)  # compiled, or read from the disk
-        work = lambda: ours(data, folder, options)  # noqa: E731
+        work = partial(ours, data, folder, options)
     else:
-        work = lambda: duckdb(data, folder, options)  # noqa: E731
+        work = partial(duckdb, data, folder, options)
     load, held, started, used = os.getloadavg()[0], _held(), time.perf_counter(), time.process_time()
     found = work()
     return {

@@ -33,6 +33,7 @@ from colisten.graph_store.top_n_product import (
 )
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
+from colisten.ragged import offsets
 from colisten.settings import GraphSettings
 
 _LISTEN_BYTES = 64
@@ -106,7 +107,7 @@ class _Product:
     ) -> _Product:
         present = data.items.lazy().filter(~pl.col("retired"))
         types = present.group_by("item_type").len().sort("item_type").collect()["len"].to_numpy()
-        bounds = np.concatenate([[0], np.cumsum(types, dtype=np.int64)])
+        bounds = offsets(types.astype(np.int64))
         scan = pl.scan_parquet(listens)
         counts = scan.group_by("place").agg(n=pl.len().cast(pl.Int64)).collect(engine="streaming")
         listeners = np.zeros(bounds[-1], np.int64)
@@ -163,7 +164,7 @@ class _Product:
         """Who heard the items of a range of places."""
         mine = pl.scan_parquet(self.listens).filter(pl.col("place").is_between(first, end - 1))
         found = mine.select("user", pl.col("last").fill_null(UNKNOWN)).collect().rechunk()
-        indptr = np.concatenate([[0], np.cumsum(self.weighing.listeners[first:end])])
+        indptr = offsets(self.weighing.listeners[first:end])
         return Heard(indptr, *(found[name].to_numpy(writable=True) for name in ("user", "last")))
 
 

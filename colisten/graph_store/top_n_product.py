@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.graph_store.stream.prefetch import prefetch_map
+from colisten.ragged import offsets
 
 R = TypeVar("R")
 
@@ -132,8 +133,7 @@ def co_listened(interactions: csr_array, depth: int, *, shrinkage: float = 0, mi
         pass
     sort_strongest_first(found)
     kept = np.arange(depth) < found.sizes[:, None]
-    indptr = np.concatenate([[0], np.cumsum(found.sizes)])
-    return CoListened(indptr, found.neighbours[kept], found.weights[kept], found.listeners[kept])
+    return CoListened(offsets(found.sizes), found.neighbours[kept], found.weights[kept], found.listeners[kept])
 
 
 def whole(of_items: Heard, users: int, first: int = 0, bounds: Int64s | None = None) -> ColumnRange:
@@ -189,7 +189,7 @@ def _on_all_cores(work: Callable[[tuple[int, int]], R], costs: Int64s, size: int
 
 def _additions(rows: Heard, part: ColumnRange) -> Int64s:
     """[rows] multiply-adds that each row of the product takes."""
-    before = np.concatenate([[0], np.cumsum(np.diff(part.of_users.indptr)[rows.columns])])
+    before = offsets(np.diff(part.of_users.indptr)[rows.columns])
     return np.diff(before[rows.indptr])
 
 

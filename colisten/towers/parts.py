@@ -50,6 +50,13 @@ class DensePart(Protocol):
         return {}
 
 
+class SparsePart(Protocol):
+    """A part without a dense vector."""
+
+    def encode(self, histories: UserHistories) -> Floats:
+        return np.empty((len(histories), 0), np.float32)
+
+
 @dataclass(frozen=True)
 class TowerPart(DensePart):
     """The user tower: unit vectors."""
@@ -96,7 +103,7 @@ class PopularPart(DensePart):
 
 
 @dataclass(frozen=True)
-class RelationPart:
+class RelationPart(SparsePart):
     """A relation of the graph: the sum over the items that were streamed."""
 
     matrix: str
@@ -104,22 +111,16 @@ class RelationPart:
     strong: int
     """Events with signal codes below this count."""
 
-    def encode(self, histories: UserHistories) -> Floats:
-        return np.empty((len(histories), 0), np.float32)
-
     def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
         return {self.matrix: latest_pairs(histories, self.strong)}
 
 
 @dataclass(frozen=True)
-class WeakSignalsPart:
+class WeakSignalsPart(SparsePart):
     """Items that the user gave a weak signal, such as a follow, and has not streamed yet."""
 
     matrices: Mapping[int, str]
     """By code of the signal, the name of its matrix."""
-
-    def encode(self, histories: UserHistories) -> Floats:
-        return np.empty((len(histories), 0), np.float32)
 
     def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
         return {name: given_pairs(histories, code) for code, name in self.matrices.items()}

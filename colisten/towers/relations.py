@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from colisten.arrays import Floats, Int64s
+from colisten.arrays import Int64s
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import latest_pairs
 from colisten.settings import RelationSettings
 from colisten.towers.item_matrix import ItemMatrix
+from colisten.towers.linear.model import interaction_matrix
+from colisten.towers.selection.ranking_task import Scorer
 
 NO_RELATIONS: Mapping[str, ItemMatrix] = MappingProxyType({})
 BACKWARDS = 0.5
@@ -50,10 +51,9 @@ def _matrix(entries: pl.DataFrame, items: int) -> ItemMatrix:
     return ItemMatrix(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data)
 
 
-def relation_scores(histories: UserHistories, matrix: ItemMatrix, strong: int, candidates: Int64s) -> Floats:
-    """[users, candidates] the sum of the matrix's rows over the items that each user streamed."""
-    pairs = latest_pairs(histories, strong)
-    streams = csr_array((np.ones(len(pairs), np.float32), (pairs.users, pairs.items)), (len(histories), len(matrix)))
-    rows = csr_array((matrix.weights, matrix.items, matrix.indptr), shape=(len(matrix), len(matrix)))
-    scores: Floats = (streams @ rows[:, candidates]).toarray()
-    return scores
+def relation_scorer(asked: UserHistories, matrix: ItemMatrix, strong: int, candidates: Int64s) -> Scorer:
+    """Scores by the sum of the matrix's rows over the items that each of the asked users streamed."""
+    streams = interaction_matrix(asked, len(matrix), strong)
+    whole = csr_array((matrix.weights, matrix.items, matrix.indptr), shape=(len(matrix), len(matrix)))
+    rows = whole[:, candidates]
+    return lambda users: (streams[users] @ rows).toarray()

@@ -21,7 +21,7 @@ from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import LinearOptions, fit_linear
-from colisten.towers.relations import NO_RELATIONS, relation_scores
+from colisten.towers.relations import NO_RELATIONS, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch, users_judged
 from colisten.towers.selection.mixing import Weights, choose_weights
@@ -138,7 +138,10 @@ def _choose(
         )
     if "relations" in settings.towers.parts:
         asked = split.train.take(split.users)
-        scores |= {name: _relation(asked, matrix, inputs, task) for name, matrix in inputs.relations.items()}
+        scores |= {
+            name: relation_scorer(asked, matrix, inputs.strong, task.candidates)
+            for name, matrix in inputs.relations.items()
+        }
     for line in search.summary():
         progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
@@ -167,11 +170,6 @@ def _choose_half_life(inputs: TowerInputs, split: ValidationSplit, task: Ranking
     ndcg = [task.ndcg(for_everybody(popular, task)) for popular in tried.values()]
     best = list(tried)[int(within_one_standard_error(np.stack(ndcg)).argmax())]
     return best, tried[best]
-
-
-def _relation(asked: UserHistories, matrix: ItemMatrix, inputs: TowerInputs, task: RankingTask) -> Scorer:
-    everyone = np.arange(len(asked))
-    return lambda some: relation_scores(asked.take(everyone[some]), matrix, inputs.strong, task.candidates)
 
 
 def for_everybody(popular: Floats, task: RankingTask) -> Scorer:

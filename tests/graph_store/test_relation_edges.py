@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from colisten.graph_store.edge_properties import SCHEMA
 from colisten.graph_store.relations import text_neighbours as by_text
-from colisten.graph_store.relations.edges import LEAST_COSINE, relation_edges
+from colisten.graph_store.relations.edges import relation_edges
 from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
+from colisten.relations import LEAST_COSINE
 from colisten.settings import GraphSettings
 from tests.worlds import Columns, write_listening
 

@@ -15,12 +15,10 @@ from colisten.graph_store.relations.catalogue import same_creator, same_series
 from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.relations import SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT
+from colisten.relations import LEAST_COSINE, SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT
 from colisten.settings import RelationSettings
 from colisten.workdir import replacing_file
 
-LEAST_COSINE = 0.4
-"""Of two texts that count as similar: unrelated ones have .0 to .2."""
 _PAIRS = {"a": pl.Int64, "b": pl.Int64, "weight": pl.Float32}
 
 

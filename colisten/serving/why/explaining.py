@@ -10,6 +10,7 @@ import numpy as np
 
 from colisten.arrays import Floats, Int64s
 from colisten.listening.histories import UserHistories
+from colisten.relations import LEAST_COSINE
 from colisten.serving.index.collection import Collection
 from colisten.serving.index.layout import TEXT
 from colisten.serving.profiles import Item, Profiles
@@ -28,8 +29,6 @@ from colisten.serving.why.reasons import (
 if TYPE_CHECKING:
     from colisten.graph_store.inspection.paths import GraphPath
 
-_MIN_COSINE = 0.4
-"""Least cosine of two texts that counts as similar (unrelated ones have .0 to .2)."""
 _MAX_TEXTS = 300
 """So many of the items heard last are compared by text."""
 
@@ -127,7 +126,7 @@ class Explainer:
             return {}
         heard_texts = np.stack([texts[item] for item in compared.tolist()])
         nearest = {item: _nearest(texts[item], item, compared, heard_texts) for item in items if item in texts}
-        similar = {item: pair for item, pair in nearest.items() if pair[1] >= _MIN_COSINE}
+        similar = {item: pair for item, pair in nearest.items() if pair[1] >= LEAST_COSINE}
         known = self.profiles.items([other for other, _ in similar.values()])
         return {item: by_text(known[other], cosine) for item, (other, cosine) in similar.items()}
 

@@ -17,7 +17,7 @@ from colisten.towers.export import FittedTowers, export
 from colisten.towers.features.popularity import log_popularity
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.model import fit_linear
-from colisten.towers.relations import relation_matrices, relation_scores
+from colisten.towers.relations import relation_matrices, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch
 from colisten.towers.selection.mixing import choose_weights, mixed
@@ -77,9 +77,7 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
         "towers": towers,
         "linear": linear,
         "popular": for_everybody(popular, task),
-        "inspired_by": lambda some: relation_scores(
-            asked.take(everyone[some]), relations["inspired_by"], inputs.strong, task.candidates
-        ),
+        "inspired_by": relation_scorer(asked, relations["inspired_by"], inputs.strong, task.candidates),
         "weak_signals": lambda some: weak_signal_scores(asked.take(everyone[some]), rates, task.candidates, ITEMS),
     }
     warm, cold, validation = choose_weights(task, seen)
