@@ -34,6 +34,7 @@ _COMMANDS = {
     "gnn": "Train the graph network and embed every item.",
     "towers": "Train the two towers.",
     "index": "Publish item vectors to Qdrant, list them, roll back.",
+    "users": "Export user vectors for other models.",
     "config": "Every setting, its value, where that comes from and what it means.",
     "doctor": "Check machine, settings, Neo4j, Qdrant and data, and say what to do.",
     "forget": "Remove a person from everything that the working folder holds.",

@@ -131,6 +131,10 @@ class Profiles:
         rows = [found.get(user_id, _NO_EVENTS) for user_id in user_ids]
         return self._histories(rows), [user_id for user_id in user_ids if user_id not in found]
 
+    def user_ids(self) -> list[str]:
+        """Everybody with a profile, in order."""
+        return [user_id for (user_id,) in self._all("SELECT user_id FROM users ORDER BY user_id")]
+
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
         """Items by number."""
         found = self._items("item IN (SELECT value FROM json_each(:numbers))", numbers=_json(numbers))
