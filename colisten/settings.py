@@ -68,7 +68,7 @@ Address = Annotated[str | None, BeforeValidator(_unless_blank)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
 Parts = Annotated[
-    tuple[Literal["towers", "linear", "popular", "relations", "weak_signals"], ...],
+    tuple[Literal["towers", "linear", "demand", "relations", "weak_signals"], ...],
     BeforeValidator(_split),
     AfterValidator(_with_vectors),
 ]
@@ -276,9 +276,9 @@ class GnnSettings(_Section):
 class TowersSettings(_Section):
     """The user vector's parts, the two towers and their training."""
 
-    parts: Parts = ("towers", "linear", "popular", "relations", "weak_signals")
-    """What user vectors are made of: the two towers, item–item weights, popularity, the graph's other relations, and
-    the user's own weak signals on an item; validation weighs them."""
+    parts: Parts = ("towers", "linear", "demand", "relations", "weak_signals")
+    """What user vectors are made of: the two towers, item–item weights, the forecast of demand, the graph's other
+    relations, and the user's own weak signals on an item; validation weighs them."""
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)
@@ -288,8 +288,9 @@ class TowersSettings(_Section):
     learning_rate: float = Field(1e-3, gt=0)
     epochs: int = Field(10, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
-    logq: bool = True
-    """Correct in-batch negatives for how often an item is drawn."""
+    logq: bool | None = None
+    """Correct in-batch negatives for how often an item is drawn; none: unless `demand` is a part, beside which the
+    towers learn what demand does not say."""
     other_types: float | None = Field(None, ge=0)
     """Training pairs of other item types for each pair of the target type; none: 1, 3 or
     0, selected on validation."""
@@ -300,6 +301,11 @@ class TowersSettings(_Section):
     minutes: float = Field(3.0, ge=0)
     """What may be spent on trying changes on validation (temperature, use of item types), beside what is trained
     anyway; 0 tries none, nor other prunings of the graph."""
+
+    @property
+    def corrected(self) -> bool:
+        """Are in-batch negatives corrected for how often an item is drawn?"""
+        return "demand" not in self.parts if self.logq is None else self.logq
 
 
 Rhythm = Literal["always", "daily", "weekly", "monthly"]
@@ -334,8 +340,11 @@ class QdrantSettings(_Section):
 
 
 class ServeSettings(_Section):
-    """The HTTP server of `colisten serve`."""
+    """Answers, and the HTTP server of `colisten serve`."""
 
+    exploration: float = Field(0.0, ge=0, le=1)
+    """Room for new and rare items: the share that is taken from the weight of demand. 0 is what validation chose, at 1
+    taste alone decides; a question may name its own."""
     host: str = "127.0.0.1"
     """Where it listens; an address that others can reach needs a key."""
     port: int = Field(8000, ge=0, le=65535)

@@ -15,7 +15,7 @@ import colisten
 PACKAGE = Path(colisten.__file__).parent
 ROOMS = ("listening", "text", "graph_store", "gnn", "towers", "serving", "evaluation", "pipeline")
 """Each may import those before it; `api` and `cli` may import all of them, but not one another."""
-TOWERS = ("features", "two_tower", "linear", "selection")
+TOWERS = ("features", "demand", "two_tower", "linear", "selection")
 """The rooms within `towers`; its own files put them together and are imported by none of them but `selection`."""
 FOUNDATION = {
     "arrays", "compiled", "cores", "errors", "extras", "figures", "layers", "letters", "progress", "ragged", "recipes",

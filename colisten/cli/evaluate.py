@@ -72,7 +72,7 @@ def evaluate(
         comparison = compare_paper(workdir, split, overrides, count)
         figures, tables = asdict(comparison), partial(print_comparison, comparison)
     else:
-        reports = _compare(workdir, split, overrides, baselines, count, tune=not untuned)
+        reports = _compare(workdir, split, overrides, baselines, count, tune=not untuned, frontier=bool(report))
         figures, tables = [report.as_json() for report in reports], partial(print_reports, reports)
         if report:
             _draw(reports, workdir, overrides, report)
@@ -91,14 +91,16 @@ def _draw(reports: Sequence[Report], workdir: Path, overrides: Sequence[str], fo
 
 
 def _compare(
-    workdir: Path, split: Path, overrides: Sequence[str], baselines: str, k: int, *, tune: bool
+    workdir: Path, split: Path, overrides: Sequence[str], baselines: str, k: int, *, tune: bool, frontier: bool
 ) -> list[Report]:
     from colisten.evaluation.run import evaluate_workdir
     from colisten.progress import Progress
 
     with Progress() as progress:
         names = [name.strip() for name in baselines.split(",") if name.strip() not in ("", "none")]
-        return evaluate_workdir(*opened(workdir, overrides), split, names, k=k, tune=tune, progress=progress)
+        return evaluate_workdir(
+            *opened(workdir, overrides), split, names, k=k, tune=tune, frontier=frontier, progress=progress
+        )
 
 
 def print_reports(reports: Sequence[Report]) -> None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many items.")
 @click.option("--type", "item_type", help="Item type to recommend; the target type by default.")
 @filtered
+@click.option(
+    "--exploration", type=click.FloatRange(0, 1), help="Room for new and rare items; serve.exploration by default."
+)
 @click.option("--include-heard", is_flag=True, help="Do not leave out what the user has streamed.")
 @click.option(
     "--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
@@ -50,6 +53,7 @@ def recommend(
     item_type: str | None,
     languages: tuple[str, ...],
     genres: tuple[str, ...],
+    exploration: float | None,
     include_heard: bool,
     users: Path | None,
     out: Path | None,
@@ -78,7 +82,7 @@ def recommend(
     from colisten.serving.recommending import Recommender
 
     folder, settings = opened(workdir)
-    query = Query(count, item_type, languages, genres, include_heard)
+    query = Query(count, item_type, languages, genres, include_heard, exploration)
     with Recommender.open(folder, settings, collection) as recommender:
         if users and out:
             _say_unknown(_answer_file(folder, recommender, users, query, out, experiment, group))

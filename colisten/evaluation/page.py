@@ -9,7 +9,14 @@ from pathlib import Path
 
 import polars as pl
 
-from colisten.evaluation.plots import plot_balance, plot_coverage, plot_long_tail, plot_segments, plot_training
+from colisten.evaluation.plots import (
+    plot_balance,
+    plot_coverage,
+    plot_frontier,
+    plot_long_tail,
+    plot_segments,
+    plot_training,
+)
 from colisten.evaluation.report import Report
 from colisten.figures import html_figure, html_table, write_page
 from colisten.graph_store.edge_summary import EDGE_TYPE
@@ -47,6 +54,9 @@ def _of_type(report: Report) -> Iterator[str]:
         "straight line treats all items equally; the dashed one is listening in the training data.",
     )
     yield html_figure(plot_coverage(report), "Coverage: the share of the catalogue that is in any list.")
+    if report.frontier:
+        words = "Hits against reach: each point is a setting of serve.exploration, from what validation chose (0) to 1."
+        yield html_figure(plot_frontier(report), words)
 
 
 def _figures(report: Report, metric: str) -> Iterator[tuple[object, ...]]:

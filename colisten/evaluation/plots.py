@@ -15,6 +15,7 @@ from colisten.figures import COLOURS
 from colisten.graph_store.edge_type import EdgeType
 from colisten.letters import printable
 
+_REACH = {"tail": "hits of rare items", "unseen": "hits of new items", "coverage": "coverage of the catalogue"}
 _MAIN = ("all", "warm", "cold", "tail items", "unseen items")
 
 
@@ -67,6 +68,20 @@ def plot_coverage(report: Report) -> Figure:
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter())
     axes.set_xlim(0, 100)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def plot_frontier(report: Report) -> Figure:
+    """Hits of all users against hits of rare and new items and against coverage, exploration by exploration."""
+    figure, axes = _axes(7, 4.5)
+    hits = [point.hits for point in report.frontier.values()]
+    for place, (name, words) in enumerate(_REACH.items()):
+        reach = [getattr(point, name) for point in report.frontier.values()]
+        axes.plot(reach, hits, color=COLOURS[place], marker=".", label=words)
+        for rate, x, y in zip(report.frontier, reach, hits, strict=True):
+            axes.annotate(f"{rate:g}", (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
+    axes.set(xlabel="reach", ylabel=f"HR@{report.k}")
     axes.legend(frameon=False, fontsize=8)
     return figure
 

@@ -26,6 +26,20 @@ LISTENING = "listening itself"
 
 
 @dataclass(frozen=True)
+class Frontier:
+    """Hits against reach, of one setting of exploration."""
+
+    hits: float
+    """HR of all users."""
+    tail: float
+    """HR of items outside the most streamed fifth."""
+    unseen: float
+    """HR of items without a stream in training."""
+    coverage: float
+    """Share of the catalogue in anybody's first 100."""
+
+
+@dataclass(frozen=True)
 class Report:
     """All that `colisten evaluate` reports on one item type."""
 
@@ -42,6 +56,8 @@ class Report:
     """`Scores.long_tail` of the streams in training."""
     values: dict[str, dict[str, float]]
     """Baseline → tuned parameter → its value."""
+    frontier: dict[float, Frontier]
+    """By exploration; empty where none was asked for."""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
@@ -57,6 +73,7 @@ class Report:
             "faults": {name: asdict(found.faults) for name, found in self.scores.items()},
             "seconds": self.seconds,
             "values": self.values,
+            "frontier": {str(rate): asdict(point) for rate, point in self.frontier.items()},
         }
 
 
@@ -68,15 +85,31 @@ def evaluate(
     seed: int = 7,
     vectors: ItemVectors | None = None,
     values: Mapping[str, dict[str, float]] | None = None,
+    explored: Mapping[float, RecommendFunction] | None = None,
     progress: Progress,
 ) -> list[Report]:
     """Compare `recommenders`, all others with the first one, on every item type that `split` holds out.
 
+    `explored` recommends with more and more exploration: the points of the frontier between hits and reach.
+
     Raises:
         DataError: the split or a table of recommendations cannot be read.
     """
-    reports = [_report(part, recommenders, k, seed, vectors, progress) for part in read_held_out(split)]
-    return [replace(report, values=dict(values or {})) for report in reports]
+    parts = read_held_out(split)
+    reports = [_report(part, recommenders, k, seed, vectors, progress) for part in parts]
+    frontiers = [{rate: _point(part, each, k) for rate, each in (explored or {}).items()} for part in parts]
+    return [
+        replace(report, values=dict(values or {}), frontier=frontier)
+        for report, frontier in zip(reports, frontiers, strict=True)
+    ]
+
+
+def _point(held_out: HeldOutStreams, recommend: RecommendFunction, k: int) -> Frontier:
+    found = score(held_out, recommend(held_out.users.to_list(), DEPTH, held_out.item_type), k)
+    hits = {name: float(table[f"hr@{k}"].to_numpy().mean()) for name, table in found.accuracy.items()}
+    return Frontier(
+        hits["all"], hits.get("tail items", 0.0), hits.get("unseen items", 0.0), found.lists[f"coverage@{DEPTH}"]
+    )
 
 
 def _report(
@@ -106,7 +139,7 @@ def _report(
         "training_listeners": held_out.listeners,
     }
     long_tail = cumulative(held_out.catalogue["listeners"].sort(descending=True))
-    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences, long_tail, {})
+    return Report(held_out.item_type, k, counts, scores, seconds, segments, differences, long_tail, {}, {})
 
 
 def _compare(scores: Mapping[str, Scores], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

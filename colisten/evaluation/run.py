@@ -21,6 +21,9 @@ from colisten.settings import Settings
 from colisten.text.encoding import load_text
 from colisten.workdir import Workdir, scratch_folder
 
+EXPLORATION = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Points of the frontier between hits and reach."""
+
 
 def evaluate_workdir(
     workdir: Workdir,
@@ -30,12 +33,14 @@ def evaluate_workdir(
     *,
     k: int = 10,
     tune: bool = True,
+    frontier: bool = False,
     progress: Progress,
 ) -> list[Report]:
     """Evaluate the live index first, then the baselines of those names (or `all`), fitted to the same data.
 
     With `tune`, the parameters of each baseline are first chosen from its grid on the validation slice that Colisten's
-    own model selection uses. Diversity is measured in the text vectors of `workdir`, where it has them.
+    own model selection uses; with `frontier`, the live index is asked with more and more exploration too. Diversity is
+    measured in the text vectors of `workdir`, where it has them.
 
     Raises:
         DataError: the split cannot be read, or the working folder has learned from its held-out streams.
@@ -51,19 +56,20 @@ def evaluate_workdir(
     with Recommender.open(workdir, settings) as recommender:
         recommenders = {"colisten": _batch(recommender, progress)}
         recommenders |= {name: baseline.recommend for name, baseline in fitted.items()}
+        explored = {rate: _batch(recommender, progress, rate) for rate in EXPLORATION if frontier}
         return evaluate(
             split, recommenders, k=k, seed=settings.seed, vectors=vectors, values=tuned_values(fitted),
-            progress=progress,
+            explored=explored, progress=progress,
         )  # fmt: skip
 
 
-def _batch(recommender: Recommender, progress: Progress) -> RecommendFunction:
+def _batch(recommender: Recommender, progress: Progress, exploration: float | None = None) -> RecommendFunction:
     """Recommendations as `colisten recommend --users` writes them."""
 
     def recommend(users: Sequence[str], k: int, item_type: str) -> pl.DataFrame:
         with scratch_folder() as scratch:
             path = scratch / "recommendations.parquet"
-            recommend_to(path, recommender, users, Query(k, item_type), progress)
+            recommend_to(path, recommender, users, Query(k, item_type, exploration=exploration), progress)
             return pl.read_parquet(path)
 
     return recommend

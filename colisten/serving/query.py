@@ -28,6 +28,8 @@ class Query:
     """Only items with one of these; all if empty."""
     include_heard: bool = False
     """Recommend also what the user has streamed."""
+    exploration: float | None = None
+    """Room for new and rare items, 0 … 1; None: `serve.exploration`."""
 
 
 def conditions_of(query: Query, default_type: str | None, profiles: Profiles) -> Conditions:

@@ -61,6 +61,8 @@ class Recommender:
     collection: Collection
     payload_index: PayloadIndex
     target: str
+    exploration: float = 0
+    """Of queries that name none."""
 
     @classmethod
     def open(cls, workdir: Workdir, settings: Settings, name: str | None = None) -> Self:
@@ -82,7 +84,7 @@ class Recommender:
             encoder = UserEncoder.load(folder)
             payload_index = PayloadIndex.open(folder)
             opening.pop_all()
-        return cls(profiles, encoder, collection, payload_index, settings.target)
+        return cls(profiles, encoder, collection, payload_index, settings.target, settings.serve.exploration)
 
     def __enter__(self) -> Self:
         return self
@@ -186,7 +188,8 @@ class Recommender:
         return self._rank(histories, query, self._conditions(query)), unknown
 
     def _rank(self, histories: UserHistories, query: Query, conditions: Conditions) -> Ranked:
-        users = self.encoder.encode(histories)
+        exploration = self.exploration if query.exploration is None else query.exploration
+        users = self.encoder.encode(histories, exploration=exploration)
         excluded = ExcludedItems(np.empty(0, np.int64), np.empty(0, np.int64))
         if not query.include_heard:
             excluded = self._excluded(histories, conditions)

@@ -30,8 +30,8 @@ class FittedTowers:
 
     run: TwoTowerTrainer
     linear: LinearModel | None
-    popular: Floats
-    """[items]"""
+    demand: Floats
+    """[items] its logarithm."""
     rates: Mapping[int, float]
     """Of the weak signals that count, by code; empty where none does."""
     inputs: TowerInputs
@@ -39,15 +39,15 @@ class FittedTowers:
     def item_vectors(self, part: str) -> Floats:
         """[items, width of the part]"""
         if part == "towers":
-            return self.run.item_vectors(np.arange(len(self.popular)))
-        if part == "popular":
-            return self.popular[:, None]
-        no_columns = np.empty((len(self.popular), 0), np.float32)
+            return self.run.item_vectors(np.arange(len(self.demand)))
+        if part == "demand":
+            return self.demand[:, None]
+        no_columns = np.empty((len(self.demand), 0), np.float32)
         return self.linear.intercepts if self.linear and part == "linear" else no_columns
 
     def matrices(self, counting: Sequence[str]) -> dict[str, ItemMatrix]:
         """The sparse matrices of the parts that count, by name."""
-        of_signals = {weak_matrix(code): diagonal(len(self.popular), rate) for code, rate in self.rates.items()}
+        of_signals = {weak_matrix(code): diagonal(len(self.demand), rate) for code, rate in self.rates.items()}
         relations = {name: matrix for name, matrix in self.inputs.relations.items() if name in counting}
         return (self.linear.matrices if self.linear else {}) | of_signals | relations
 

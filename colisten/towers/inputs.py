@@ -11,6 +11,7 @@ from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.listening.history_reading import read_histories
 from colisten.settings import Settings
+from colisten.towers.demand.as_of import ItemFacts
 from colisten.towers.features.bags import BagLayout
 from colisten.towers.features.columns import fit_columns
 from colisten.towers.features.item_features import centred, content_of, item_features
@@ -40,6 +41,10 @@ class TowerInputs:
     negative_signals: tuple[int, ...]
     relations: Mapping[str, ItemMatrix]
     """By name of a relation of the graph: what having an item adds to the score of others."""
+    facts: ItemFacts
+    """What the forecast of demand knows of items."""
+    graph_width: int
+    """Columns of `items` that hold the graph embedding; they are the first."""
 
     @property
     def strong(self) -> int:
@@ -72,6 +77,8 @@ class TowerInputs:
             len(data.signals),
             negative_signals(everybody, data.strong, len(data.signals), len(data.items)),
             relations,
+            ItemFacts.of(data, relations),
+            embeddings.shape[1],
         )
 
     def with_content(self, data: ListeningData, content: Floats) -> TowerInputs:
@@ -86,5 +93,6 @@ class TowerInputs:
         features = replace(self.features, bags=bags)
         options = settings.towers
         return TrainingSet(
-            histories, features, self.items, self.is_target, options, training_options, self.negative_signals, half_life
-        )
+            histories, features, self.items, self.graph_width, self.is_target, options, training_options,
+            self.negative_signals, half_life,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The parts of a user vector, NumPy alone: the tower, the item–item weights, relations, weak signals, popularity.
+"""The parts of a user vector, NumPy alone: the tower, the item–item weights, relations, weak signals, demand.
 
 A score is the sum of its parts. Dense parts lie side by side in one vector, so that one dot product adds them; a sparse
 part adds scores of its own to the items that its matrix joins to the history. How far a part's scores spread over the
@@ -95,7 +95,7 @@ class LinearPart:
 
 
 @dataclass(frozen=True)
-class PopularPart(DensePart):
+class DemandPart(DensePart):
     """The same for everybody."""
 
     def encode(self, histories: UserHistories) -> Floats:

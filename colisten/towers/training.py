@@ -14,9 +14,9 @@ from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
 from colisten.settings import Settings
+from colisten.towers.demand.forecast import log_demand
 from colisten.towers.export import FittedTowers, export
 from colisten.towers.features.item_features import content_of
-from colisten.towers.features.popularity import HALF_LIVES, log_popularity
 from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.item_matrix import ItemMatrix
@@ -25,7 +25,7 @@ from colisten.towers.relations import NO_RELATIONS, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch, users_judged
 from colisten.towers.selection.mixing import Weights, choose_weights
-from colisten.towers.selection.ranking_task import RankingTask, Scorer, within_one_standard_error
+from colisten.towers.selection.ranking_task import RankingTask, Scorer
 from colisten.towers.selection.two_tower_search import (
     FINETUNING_EPOCHS,
     FINETUNING_RATE,
@@ -37,7 +37,7 @@ from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
 
-DEFAULT_WEIGHTS = {"towers": 1.0, "popular": 0.2}
+DEFAULT_WEIGHTS = {"towers": 1.0, "demand": 0.8}
 """What parts count where nothing could be held out; item–item weights have no penalty then, and count nothing."""
 
 
@@ -48,10 +48,8 @@ class TowerSelection:
     linear: LinearOptions | None
     """None where nothing could be held out, or the part is not wanted."""
     training_options: TrainingOptions
-    half_life: int
-    """Days, of popularity; 0: all time."""
     recent: int
-    """Days, of the listening that the towers were finished on; 0: all of it alike."""
+    """Half-life in days of the listening that the towers were finished on; 0: all of it alike."""
     warm: Weights
     cold: Weights
     validation: dict[str, dict[str, float]]
@@ -119,7 +117,7 @@ def _choose(
     task = _task(inputs, split)
     search = GreedySearch(60 * settings.towers.minutes)
     scores: dict[str, Scorer] = {}
-    half_life, popular = _choose_half_life(inputs, split, task)
+    demand = log_demand(split.train, inputs.strong, inputs.facts) if "demand" in settings.towers.parts else None
     run, choice = None, None
     if "linear" in settings.towers.parts:
         many = everyone.sample(users_judged(len(task.candidates), MAX_USERS), rng)
@@ -127,9 +125,9 @@ def _choose(
         trial = trials.choose((inputs.strong, inputs.signals), search)
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
     if "towers" in settings.towers.parts:
-        run, scores["towers"] = TwoTowerSearch(inputs, split, task, settings, progress).choose(half_life, search)
-    if "popular" in settings.towers.parts:
-        scores["popular"] = for_everybody(popular, task)
+        run, scores["towers"] = TwoTowerSearch(inputs, split, task, demand, settings, progress).choose(search)
+    if demand is not None:
+        scores["demand"] = for_everybody(demand, task)
     rates = _conversion_rates(inputs, split.train)
     if "weak_signals" in settings.towers.parts and rates:
         asked = split.train.take(split.users)
@@ -149,7 +147,7 @@ def _choose(
         (run.data.training_options, run.data.half_life) if run else (default_options(settings.towers), 0)
     )
     return run.model if run else None, TowerSelection(
-        choice, training_options, half_life, recent, warm, cold, validation, search.tried, tuple(search.kept)
+        choice, training_options, recent, warm, cold, validation, search.tried, tuple(search.kept)
     )
 
 
@@ -161,20 +159,9 @@ def _task(inputs: TowerInputs, split: ValidationSplit) -> RankingTask:
     return RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
 
 
-def _choose_half_life(inputs: TowerInputs, split: ValidationSplit, task: RankingTask) -> tuple[int, Floats]:
-    timed = bool((split.train.timestamps >= 0).any())
-    tried = {
-        days: log_popularity(split.train, inputs.strong, len(inputs.is_target), days)
-        for days in (HALF_LIVES if timed else HALF_LIVES[:1])
-    }
-    ndcg = [task.ndcg(for_everybody(popular, task)) for popular in tried.values()]
-    best = list(tried)[int(within_one_standard_error(np.stack(ndcg)).argmax())]
-    return best, tried[best]
-
-
-def for_everybody(popular: Floats, task: RankingTask) -> Scorer:
-    """The same scores `popular` [items] for all users, as they are served: rounded to half precision."""
-    scores = rounded(popular[task.candidates, None])[:, 0]
+def for_everybody(demand: Floats, task: RankingTask) -> Scorer:
+    """The same scores `demand` [items] for all users, as they are served: rounded to half precision."""
+    scores = rounded(demand[task.candidates, None])[:, 0]
     return lambda some: np.tile(scores, (len(task.warm[some]), 1))
 
 
@@ -190,16 +177,16 @@ def _finish(
     linear = None
     if selection.linear and selection.counts("linear"):
         linear = fit_linear(inputs.everybody, inputs.item_inputs, selection.linear, progress)
-    popular = log_popularity(inputs.everybody, inputs.strong, len(inputs.is_target), selection.half_life)
+    demand = log_demand(inputs.everybody, inputs.strong, inputs.facts)
     rates = _conversion_rates(inputs, inputs.everybody) if selection.counts("weak_signals") else {}
-    return FittedTowers(run, linear, popular, rates, inputs)
+    return FittedTowers(run, linear, demand, rates, inputs)
 
 
 def _default_selection(settings: Settings) -> TowerSelection:
-    """Too little data to hold anything out: the towers, with some popularity; popularity where neither is wanted."""
+    """Too little data to hold anything out: the towers and demand; demand where neither is wanted."""
     wanted: Weights = {part: weight for part, weight in DEFAULT_WEIGHTS.items() if part in settings.towers.parts}
-    weights = wanted or {"popular": 1.0}
-    return TowerSelection(None, default_options(settings.towers), 0, 0, weights, weights, {}, {}, ())
+    weights = wanted or {"demand": 1.0}
+    return TowerSelection(None, default_options(settings.towers), 0, weights, weights, {}, {}, ())
 
 
 def _summary(selection: TowerSelection) -> str:

@@ -18,11 +18,11 @@ from colisten.towers.features.columns import from_json, to_json
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.item_matrix import ItemMatrix, summed_rows
-from colisten.towers.parts import LinearPart, Part, PopularPart, RelationPart, TowerPart, WeakSignalsPart
+from colisten.towers.parts import DemandPart, LinearPart, Part, RelationPart, TowerPart, WeakSignalsPart
 from colisten.towers.tensors import mapped
 from colisten.towers.user_vectors import Spread, UserVectors, one_after_the_other, side_by_side
 
-FORMAT = 5
+FORMAT = 6
 _USERS_AT_ONCE = 4096
 
 
@@ -81,25 +81,27 @@ class UserEncoder:
             negative_signals=tuple(spec["negative_signals"]),
         )
 
-    def encode(self, histories: UserHistories) -> UserVectors:
+    def encode(self, histories: UserHistories, *, exploration: float = 0) -> UserVectors:
         """The vectors of these users, also of one without any history.
 
-        Events on items or with signals that are newer than the model are passed over.
+        Events on items or with signals that are newer than the model are passed over. `exploration` (0 … 1) takes as
+        much from the weight of demand: at 1, taste alone decides.
 
         Raises:
             DataError: a taste vector has another length than in training.
         """
-        histories = self._learned(histories)
+        histories = self.learned(histories)
         starts = range(0, max(len(histories), 1), _USERS_AT_ONCE)
         if len(starts) == 1:
-            return self._encode(histories)
+            return self._encode(histories, exploration)
         everyone = np.arange(len(histories))
-        return one_after_the_other([self._encode(histories.take(everyone[i : i + _USERS_AT_ONCE])) for i in starts])
+        pieces = (histories.take(everyone[i : i + _USERS_AT_ONCE]) for i in starts)
+        return one_after_the_other([self._encode(piece, exploration) for piece in pieces])
 
     def sparse_queries(self, history: UserHistories) -> dict[str, tuple[Int64s, Floats]]:
         """Indices and values, by the name of a sparse vector of the index, whose dot products with those of the items
         add up to the sparse scores of the one user in `history`."""
-        history = self._learned(history)
+        history = self.learned(history)
         warm = history.touching(self.is_target)
         found: dict[str, tuple[Int64s, Floats]] = {}
         for name, part in self.parts.items():
@@ -113,14 +115,16 @@ class UserEncoder:
         """[events] whether the event's item is not recommended to its user: streamed, or given a negative signal."""
         return left_out(signals, strong, self.negative_signals)
 
-    def _learned(self, histories: UserHistories) -> UserHistories:
+    def learned(self, histories: UserHistories) -> UserHistories:
+        """Without events on items or with signals that are newer than the model."""
         return histories.keep((histories.items < len(self.is_target)) & (histories.signals < self.signals))
 
-    def _encode(self, histories: UserHistories) -> UserVectors:
+    def _encode(self, histories: UserHistories, exploration: float) -> UserVectors:
         warm, parts = histories.touching(self.is_target), []
         for name in self.parts:
             vectors = self._part(name, histories)
-            parts.append(vectors.times(self._scale(name, vectors) * self._weights(name, warm)))
+            factors = self._scale(name, vectors) * self._weights(name, warm)
+            parts.append(vectors.times(factors * np.float32(1 - exploration) if name == "demand" else factors))
         return side_by_side(parts, self.scale)
 
     def _part(self, name: str, histories: UserHistories) -> UserVectors:
@@ -143,8 +147,8 @@ def _spread(name: str, tensors: Mapping[str, Any], among: Bools) -> Spread:
 
 
 def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_target: Bools) -> Part:
-    if name == "popular":
-        return PopularPart()
+    if name == "demand":
+        return DemandPart()
     if name in spec["relations"]:
         return RelationPart(name, spec["bags"]["strong"])
     if name == "weak_signals":

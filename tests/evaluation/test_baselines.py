@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 from scipy.optimize import nnls
-from sklearn.linear_model import ElasticNet  # type: ignore[import-untyped]  # scikit-learn is untyped
+from sklearn.linear_model import ElasticNet
 
 from colisten.arrays import Floats, Floats64, Int64s
 from colisten.errors import DataError

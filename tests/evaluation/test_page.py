@@ -28,7 +28,18 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[Report]:
     popular = Popularity().fit(worlds.import_split(split, folder / "listening", "target=book"))
     chance = worlds.random_lists(split, 3)
     recommenders = {"popular <b>": popular.recommend, "chance": lambda users, k, kind: chance}
-    return evaluate(split, recommenders, k=2, progress=Progress(quiet=True))
+    explored = {0.0: popular.recommend, 1.0: recommenders["chance"]}
+    return evaluate(split, recommenders, k=2, explored=explored, progress=Progress(quiet=True))
+
+
+def test_the_frontier_has_the_figures_of_each_setting(reports: list[Report]) -> None:
+    (report,) = reports
+    for rate, name in ((0.0, "popular <b>"), (1.0, "chance")):
+        point = report.frontier[rate]
+        assert point.hits == pytest.approx(report.segments["all"][name]["hr@2"]["mean"], abs=1e-6)
+        assert point.tail == pytest.approx(report.segments["tail items"][name]["hr@2"]["mean"], abs=1e-6)
+        assert point.coverage == report.scores[name].lists["coverage@100"]
+    assert set(report.as_json()["frontier"]) == {"0.0", "1.0"}
 
 
 def test_every_plot_is_on_the_page(reports: list[Report], tmp_path: Path, browser: Browser) -> None:
@@ -43,7 +54,7 @@ def test_every_plot_is_on_the_page(reports: list[Report], tmp_path: Path, browse
     text = page.read_text()
     assert re.findall(r'(?:href|src)="(?!#)[^"]+"|url\((?!#)|@import|<script', text) == []
     seen = browser.text(page.as_uri())
-    assert seen.count("<svg") == 6
+    assert seen.count("<svg") == 7
     figure = reports[0].segments["all"]["chance"]["ndcg@2"]
     assert f'<td class="number">{figure["mean"]:.3f}</td>' in seen
     for words in (
@@ -54,6 +65,7 @@ def test_every_plot_is_on_the_page(reports: list[Report], tmp_path: Path, browse
         "book – show, co_listened",
         "popular &lt;b&gt;",
         "country SE",
+        "serve.exploration",
     ):
         assert words in seen, words
     picture = browser.picture(page.as_uri(), tmp_path / "seen.png", height=3500)

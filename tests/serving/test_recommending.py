@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,16 @@ def recommender(world: World) -> Recommender:
     return Recommender.open(workdir, settings)
 
 
-def by_hand(world: World, user_id: str, kind: str, *, heard: bool = False) -> dict[str, float]:
+def by_hand(world: World, user_id: str, kind: str, *, heard: bool = False, exploration: float = 0) -> dict[str, float]:
     """The score of every item that may be recommended, in a few lines of NumPy on the files that training wrote."""
     workdir, data, _ = world
     user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
     encoder = UserEncoder.load(workdir.towers)
+    warm, cold = (
+        {part: weight * (1 - exploration * (part == "demand")) for part, weight in weights.items()}
+        for weights in (encoder.warm, encoder.cold)
+    )
+    encoder = replace(encoder, warm=warm, cold=cold)
     vectors = encoder.encode(read_histories(data, np.array([user], np.int32)))
     scores = load_file(workdir.towers / "items.safetensors")["vectors"] @ vectors.dense[0]
     scores[vectors.sparse.items] += vectors.sparse.values
@@ -71,6 +77,17 @@ def test_the_answer_is_what_numpy_says(world: World, recommender: Recommender, u
     assert list(row) == ["user_id", "item_id", "item_type", "score", "rank"]
     assert row["user_id"] == user_id
     assert row["item_type"] == kind
+
+
+@pytest.mark.parametrize("exploration", [0.0, 0.3, 1.0])
+def test_exploration_takes_from_the_weight_of_demand(world: World, exploration: float) -> None:
+    workdir, _, settings = world
+    wanted = by_hand(world, "u0", "audiobook", exploration=exploration)
+    assert (wanted == by_hand(world, "u0", "audiobook")) == (exploration == 0)
+    serve = settings.serve.model_copy(update={"exploration": exploration})
+    for of_folder, asked in ((settings, exploration), (settings.model_copy(update={"serve": serve}), None)):
+        with Recommender.open(workdir, of_folder) as recommender:
+            check(recommender.recommend(["u0"], Query(20, "audiobook", exploration=asked)), wanted, 20)
 
 
 def test_many_users_are_answered_like_each_alone(world: World, recommender: Recommender, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Popularity, signals ruled out, and the mix of parts."""
+"""Signals ruled out, and the mix of parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs
 from colisten.towers import item_matrix
 from colisten.towers.features.negative_signals import negative_signals
-from colisten.towers.features.popularity import log_popularity
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import interaction_matrix
 from colisten.towers.parts import COLD, WARM, LinearPart, WeakSignalsPart
@@ -29,13 +28,6 @@ def listeners(owners: list[int], items: list[int], signals: list[int], times: li
     return UserHistories(
         indptr, np.array(items, np.int32), np.array(signals, np.uint8), np.array(times, np.int64), features={}
     )
-
-
-def test_popularity_counts_listeners_by_the_age_of_their_last_time() -> None:
-    day = 86_400
-    people = listeners([0, 0, 0, 1, 1], [0, 0, 1, 0, 2], [0, 0, 0, 0, 1], [1, 100 * day, 70 * day, 40 * day, 100 * day])
-    assert log_popularity(people, 1, 4, 0) == pytest.approx(np.log1p([2, 1, 0, 0]))
-    assert log_popularity(people, 1, 4, 30) == pytest.approx(np.log1p([1.25, 0.5, 0, 0]))
 
 
 def signalled(chance_of_both: float) -> UserHistories:
@@ -183,7 +175,7 @@ def test_weights_follow_what_ranks_well_apart_for_warm_and_cold_users() -> None:
     right = 2 * np.eye(items, dtype=np.float32)[truth.items] + rng.normal(size=(users, items)).astype(np.float32)
     task = RankingTask(np.arange(items), UserItemPairs(np.empty(0, np.int64), np.empty(0, np.int64)), truth, warm)
     scores = {"towers": np.where(warm[:, None], right, noise), "linear": np.where(warm[:, None], noise, right)}
-    scores["popular"] = np.zeros((users, items), np.float32)
+    scores["demand"] = np.zeros((users, items), np.float32)
     for_warm, for_cold, found = choose_weights(task, {name: of.__getitem__ for name, of in scores.items()})
     assert for_warm["towers"] > for_warm["linear"]
     assert for_cold["linear"] > for_cold["towers"]
@@ -218,15 +210,15 @@ def test_what_is_followed_and_then_heard_is_weighed_by_validation() -> None:
     truth = UserItemPairs(np.arange(users), rng.integers(0, items, users))
     nothing = UserItemPairs(np.empty(0, np.int64), np.empty(0, np.int64))
     task = RankingTask(np.arange(items), nothing, truth, np.arange(users) < 200)
-    popular = np.tile(rng.random(items).astype(np.float32), (users, 1))
+    demand = np.tile(rng.random(items).astype(np.float32), (users, 1))
     given = (rng.random((users, items)) < 0.004).astype(np.float32)
     given[np.arange(0, users, 2), truth.items[::2]] = 1
     useless = (rng.random((users, items)) < 0.004).astype(np.float32)
     useless[truth.users, truth.items] = 0
     for scores, counts in ((given, True), (useless, False)):
         warm, cold, validation = choose_weights(
-            task, {"popular": popular.__getitem__, "weak_signals": scores.__getitem__}
+            task, {"demand": demand.__getitem__, "weak_signals": scores.__getitem__}
         )
         assert (warm["weak_signals"] > 0) == (cold["weak_signals"] > 0) == counts
-        assert warm["popular"] > 0
-        assert set(validation["warm"]) == {"popular", "weak_signals", "mix"}
+        assert warm["demand"] > 0
+        assert set(validation["warm"]) == {"demand", "weak_signals", "mix"}

@@ -85,7 +85,7 @@ def test_many_types_a_missing_target_and_one_event(tmp_path: Path) -> None:
     assert np.isfinite(scores(lone, tmp_path / "towers")).all()
 
 
-@pytest.mark.parametrize("parts", [("linear",), ("popular",), ("linear", "towers")])
+@pytest.mark.parametrize("parts", [("linear",), ("demand",), ("linear", "towers")])
 def test_one_event_is_enough_for_any_parts(tmp_path: Path, parts: tuple[str, ...]) -> None:
     lone = worlds.write(tmp_path / "one", ["book"] * 3, [(0, 1, 0, None)], plain_users(2))
     towers = SETTINGS.towers.model_copy(update={"parts": parts})
@@ -199,7 +199,7 @@ def test_listeners_are_read_as_written(tmp_path: Path) -> None:
 
 def test_what_nobody_set_is_tried(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("book", "pod"))
-    towers = SETTINGS.towers.model_copy(update={"minutes": 5.0, "parts": ("towers", "popular"), "epochs": 3})
+    towers = SETTINGS.towers.model_copy(update={"minutes": 5.0, "parts": ("towers", "demand"), "epochs": 3})
     selection = train(data, text, tmp_path / "towers", SETTINGS.model_copy(update={"towers": towers}))
     names = ["temperature 0.07", "other_types 3", "temperature 0.05", "temperature 0.14", "other_types 0"]
     assert list(selection.tried) == names

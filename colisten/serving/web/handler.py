@@ -75,7 +75,7 @@ class RequestHandler:
         """Recommendations, their reasons if requested, and notes."""
         recommender = self._recommender
         history, notes = self._history(request, recommender)
-        answer = recommender.answer(history, request.query(include_heard=request.include_heard))
+        answer = recommender.answer(history, request.query())
         if not request.why:
             return answer, None, notes
         reasons = self._explain(recommender, history, [item.item for item in answer.items])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,9 +26,9 @@ class _ItemsRequest(_Request):
     genre: list[ShortText] = Field(default_factory=list, max_length=20)
     """Only items of one of these genres."""
 
-    def query(self, *, include_heard: bool = False) -> Query:
+    def query(self) -> Query:
         """The query for the recommender."""
-        return Query(self.k, self.type, tuple(self.language), tuple(self.genre), include_heard)
+        return Query(self.k, self.type, tuple(self.language), tuple(self.genre))
 
 
 class _UserRequest(_Request):
@@ -52,8 +53,13 @@ class RecommendRequest(_ItemsRequest, _UserRequest):
 
     include_heard: bool = False
     """Recommend also what the user has streamed."""
+    exploration: float | None = Field(None, ge=0, le=1)
+    """Room for new and rare items; by default `serve.exploration`."""
     why: bool = False
     """Explain each item."""
+
+    def query(self) -> Query:
+        return replace(super().query(), include_heard=self.include_heard, exploration=self.exploration)
 
 
 class WhyRequest(_UserRequest):

@@ -20,10 +20,10 @@ def content_of(text: Floats, embeddings: Floats) -> Floats:
 
 
 def item_features(data: ListeningData, content: Floats) -> Floats:
-    """Item type, language and genres as flags, beside the content; [items, width]."""
+    """The content, beside item type, language and genres as flags; [items, width]."""
     items = data.items
     places = [_flags(items[name], len(items)) for name in ("item_type", "language", "genres") if name in items.columns]
-    return np.concatenate([*places, content], axis=1, dtype=np.float32)
+    return np.concatenate([content, *places], axis=1, dtype=np.float32)
 
 
 def principal(vectors: Floats, width: int) -> Floats:

@@ -13,12 +13,12 @@ from colisten.towers.selection.ranking_task import OptionResult, RankingTask, Sc
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The linear part's share against the tower's. In a large catalogue few items have weights from a history, and their
 scores are many times the spread over all."""
-POPULARITY = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""What popularity counts beside them."""
+DEMAND = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""What demand counts beside them."""
 FURTHER = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """What a relation of the graph or the user's own weak signals count beside all of them. Few items have any, so that
 one's score is many times its spread over all."""
-GRID = ("towers", "linear", "popular")
+GRID = ("towers", "linear", "demand")
 """Parts that say something of every item, weighed together; the others are added one after the other."""
 _ROUNDS = 2
 Weights = dict[str, float]
@@ -41,7 +41,7 @@ def choose_weights(
             mixes.judge(mix | {part: weight} for mix in mixes.best() for weight in FURTHER)
         if place < _ROUNDS - 1:
             mixes.judge(mix | _only(parts, towers=1 - share, linear=share) for mix in mixes.best() for share in SHARES)
-            mixes.judge(mix | _only(parts, popular=weight) for mix in mixes.best() for weight in POPULARITY)
+            mixes.judge(mix | _only(parts, demand=weight) for mix in mixes.best() for weight in DEMAND)
     warm, cold = mixes.best()
     alone = {part: {each: float(each == part) for each in parts} for part in parts}
     mixes.judge(alone.values())
@@ -86,9 +86,9 @@ class Mixes:
 
 def _grid(parts: Mapping[str, Scorer]) -> Iterator[Weights]:
     """Options over the parts there are; further ones count nothing yet."""
-    for share, popular in product(SHARES, POPULARITY):
-        yield dict.fromkeys(parts, 0.0) | _only(parts, towers=1 - share, linear=share, popular=popular)
-    yield dict.fromkeys(parts, 0.0) | _only(parts, popular=1.0)
+    for share, demand in product(SHARES, DEMAND):
+        yield dict.fromkeys(parts, 0.0) | _only(parts, towers=1 - share, linear=share, demand=demand)
+    yield dict.fromkeys(parts, 0.0) | _only(parts, demand=1.0)
 
 
 def _only(parts: Mapping[str, Scorer], **weights: float) -> Weights:

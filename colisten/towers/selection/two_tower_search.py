@@ -21,6 +21,8 @@ from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 
 FINETUNING_EPOCHS, FINETUNING_RATE = 2, 0.3
 """After validation the towers go on over all data, at a slower pace, instead of starting anew."""
+RECENT = 30
+"""Days: the half-life of the listening that they may be finished on."""
 CHANGES = (
     ("temperature", 0.07),
     ("other_types", 3.0),
@@ -47,18 +49,18 @@ class TwoTowerSearch:
     inputs: TowerInputs
     split: ValidationSplit
     task: RankingTask
+    demand: Floats | None
+    """[items] as of the split, where it is a part of the score: towers are judged together with it."""
     settings: Settings
     progress: Progress
 
-    def choose(self, half_life: int, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
-        """The best trial; where popularity decays by `half_life` days, perhaps after epochs on recent pairs."""
+    def choose(self, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
+        """The best trial; where times are known, perhaps after epochs on recent pairs."""
         began = monotonic()
         start = self._train_new(default_options(self.settings.towers))
         found = search.best(start, monotonic() - began, self._changes())
-        if half_life:
-            recent = self.inputs.training_set(
-                self.split.train, self.settings, found.run.data.training_options, half_life
-            )
+        if (self.split.train.timestamps >= 0).any():
+            recent = self.inputs.training_set(self.split.train, self.settings, found.run.data.training_options, RECENT)
             model = deepcopy(found.run.model)
             late = TwoTowerTrainer(
                 recent, self.settings.seed, FINETUNING_EPOCHS, model=model, rate_scale=FINETUNING_RATE
@@ -88,7 +90,7 @@ class TwoTowerSearch:
         best, kept = np.full(len(self.task), -1, np.float32), run.model.state_dict()
         for epoch in range(1, epochs + 1):
             run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
-            ndcg = self.task.ndcg(self._scores(run))
+            ndcg = self.task.ndcg(self._judged(run))
             if ndcg.mean() > best.mean():
                 best, kept = ndcg, {name: value.clone() for name, value in run.model.state_dict().items()}
         run.model.load_state_dict(kept)
@@ -99,6 +101,14 @@ class TwoTowerSearch:
         """[asked users, width] their features."""
         features = self.inputs.training_set(self.split.train, self.settings, TrainingOptions()).features
         return features.encode(self.split.train.take(self.split.users))
+
+    def _judged(self, run: TwoTowerTrainer) -> Scorer:
+        """The towers' logits and demand, whose sum they learn where they are not corrected for it."""
+        scores = self._scores(run)
+        if self.demand is None or self.settings.towers.corrected:
+            return scores
+        demand, temperature = self.demand[self.task.candidates], run.data.training_options.temperature
+        return lambda some: scores(some) / temperature + demand
 
     def _scores(self, run: TwoTowerTrainer) -> Scorer:
         users, items = run.user_vectors(self._asked), run.item_vectors(self.task.candidates)

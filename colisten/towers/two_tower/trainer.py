@@ -15,7 +15,8 @@ from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, pairs_of
 from colisten.progress import Progress
 from colisten.settings import TowersSettings
-from colisten.towers.features.popularity import freshness
+from colisten.towers.demand.forecast import listeners
+from colisten.towers.features.freshness import freshness
 from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.half_precision import rounded
 from colisten.towers.two_tower.examples import UserExamples
@@ -25,6 +26,8 @@ COLD_DRAWS = 0.1
 """Share of draws that forget the user's target-type history, so that the tower learns to do without."""
 NOBODY_DRAWS = 0.05
 """Share of draws whose user features are all unknown, for users without any history."""
+HIDDEN_DRAWS = 0.2
+"""Share of draws whose item shows no graph embedding, like one that nobody has streamed (DropoutNet, NIPS 2017)."""
 _HIGH_VALUE = 0.9
 """A pair worth as much as this share of all pairs is drawn always; one in ten does not make the scale."""
 _SHARD_BYTES = 1 << 30
@@ -47,7 +50,9 @@ class TrainingSet:
     histories: UserHistories
     features: UserFeatures
     item_features: Floats
-    """[items, width], without popularity."""
+    """[items, width]"""
+    graph_width: int
+    """The first columns of the item features that are hidden of an item without streams."""
     is_target: Bools
     """[items]"""
     settings: TowersSettings
@@ -62,9 +67,9 @@ class TrainingSet:
         return pairs_of(self.histories, self.features.bags.strong)
 
     @cached_property
-    def popularity(self) -> Int64s:
-        """[items] how many users streamed each."""
-        return np.bincount(self.pairs.items, minlength=len(self.is_target))
+    def unheard(self) -> Bools:
+        """[items] that nobody streamed."""
+        return np.asarray(listeners(self.histories, self.features.bags.strong, len(self.is_target)) == 0)
 
     @cached_property
     def chance(self) -> Floats:
@@ -92,10 +97,11 @@ class TrainingSet:
         log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
         return log_q
 
-    def item_inputs(self, items: Int64s, own: int) -> Tensor:
-        """Features of items with the logarithm of their popularity; `own` listeners are not counted (the label's)."""
-        popularity = np.log1p(np.maximum(self.popularity[items] - own, 0)).astype(np.float32)
-        return torch.from_numpy(np.concatenate([self.item_features[items], popularity[:, None]], axis=1))
+    def item_inputs(self, items: Int64s, hidden: Bools) -> Tensor:
+        """Features of items and a flag, [n, width + 1]; those `hidden` [n] show no graph embedding."""
+        features = np.concatenate([self.item_features[items], hidden[:, None]], axis=1, dtype=np.float32)
+        features[hidden, : self.graph_width] = 0
+        return torch.from_numpy(features)
 
     def shards(self) -> Iterator[tuple[UserExamples, UserItemPairs, Floats]]:
         """Users in groups whose histories fit memory, with their pairs and the chance of each to be drawn."""
@@ -162,8 +168,8 @@ class TwoTowerTrainer:
         """In-batch softmax over the batch's items."""
         forget, unknown = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
         users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, unknown)))
-        items = self.model.item(self.data.item_inputs(pairs.items, own=1))
-        log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.logq else None
+        items = self.model.item(self.data.item_inputs(pairs.items, self.rng.random(len(pairs)) < HIDDEN_DRAWS))
+        log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.corrected else None
         blocked = torch.from_numpy(examples.false_negatives(pairs))
         return in_batch_loss(users @ items.T / self.data.training_options.temperature, log_q, blocked)
 
@@ -179,7 +185,7 @@ class TwoTowerTrainer:
         """As they are served: rounded to half precision."""
         self.model.eval()
         parts = [
-            self.model.item(self.data.item_inputs(chunk, own=0))
+            self.model.item(self.data.item_inputs(chunk, self.data.unheard[chunk]))
             for chunk in np.array_split(items, len(items) // 65536 + 1)
         ]
         return rounded(torch.cat(parts).numpy())

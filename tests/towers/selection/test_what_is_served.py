@@ -13,8 +13,8 @@ from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import RelationSettings, Settings, TowersSettings
+from colisten.towers.demand.forecast import log_demand
 from colisten.towers.export import FittedTowers, export
-from colisten.towers.features.popularity import log_popularity
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.model import fit_linear
 from colisten.towers.relations import relation_matrices, relation_scorer
@@ -36,7 +36,7 @@ SETTINGS = Settings(
     target="book", towers=TowersSettings(hidden=(16,), dim=8, batch_size=256, epochs=1, minutes=0), seed=3
 )
 RELATIONS = (RelationSettings(name="inspired_by", directed=True), RelationSettings(name="seen", graph_only=True))
-PARTS = ("towers", "linear", "popular", "inspired_by", "weak_signals")
+PARTS = ("towers", "linear", "demand", "inspired_by", "weak_signals")
 
 
 def sparse_world(folder: Path) -> tuple[ListeningData, Floats]:
@@ -68,15 +68,15 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     trials = LinearSearch(split, task, inputs.item_inputs, data.item_types, progress)
     trial = trials.choose((inputs.strong, inputs.signals), GreedySearch(60))
     linear = trials.scorer(trial, split)
-    run, towers = TwoTowerSearch(inputs, split, task, SETTINGS, progress).choose(0, GreedySearch(0))
-    popular = log_popularity(split.train, inputs.strong, len(inputs.is_target), 0)
+    demand = log_demand(split.train, inputs.strong, inputs.facts)
+    run, towers = TwoTowerSearch(inputs, split, task, demand, SETTINGS, progress).choose(GreedySearch(0))
     rates = conversion_rates(split.train, inputs.strong, inputs.signals, ())
     asked = split.train.take(split.users)
     everyone = np.arange(len(asked))
     seen: dict[str, Scorer] = {
         "towers": towers,
         "linear": linear,
-        "popular": for_everybody(popular, task),
+        "demand": for_everybody(demand, task),
         "inspired_by": relation_scorer(asked, relations["inspired_by"], inputs.strong, task.candidates),
         "weak_signals": lambda some: weak_signal_scores(asked.take(everyone[some]), rates, task.candidates, ITEMS),
     }
@@ -86,7 +86,7 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     }
 
     fitted = FittedTowers(
-        run, fit_linear(split.train, inputs.item_inputs, trial.options, progress), popular, rates, inputs
+        run, fit_linear(split.train, inputs.item_inputs, trial.options, progress), demand, rates, inputs
     )
     export(fitted, weights | {"linear": asdict(trial.options)}, tmp_path / "towers")
     encoder = UserEncoder.load(tmp_path / "towers")

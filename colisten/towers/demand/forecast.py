@@ -1,0 +1,74 @@
+"""The forecast: gradient-boosted trees from what was known at past moments to the streams that followed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from colisten.arrays import Floats, Floats64
+from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import pairs_of
+from colisten.towers.demand.as_of import DAY, AsOf, ItemFacts
+
+MOMENTS = 10
+"""Past moments that are learned from, a horizon apart at most."""
+MIN_STREAMS = 500
+"""With fewer streams, trees would learn noise: demand is popularity then."""
+FLOOR = 0.15
+"""Of a type's mean demand: added before the logarithm, below which differences between items tell nothing."""
+_SHORTEST, _LONGEST = 7 * DAY, 28 * DAY
+_PARTS = 12
+"""The horizon as a share of the time that is known, within these bounds."""
+_ROWS = 400_000
+"""Rows (item and moment) that the trees are fitted to, at most."""
+
+
+def log_demand(histories: UserHistories, strong: int, facts: ItemFacts) -> Floats:
+    """[items] logarithm of how many people will first stream each item soon.
+
+    Expected counts of a Poisson regression (scikit-learn's histogram gradient boosting) from `AsOf.features` at up to
+    `MOMENTS` past moments to what was streamed within the horizon after each, asked as of the newest event. Where less
+    than half of the listening has a time, or there is little of it: listeners so far.
+    """
+    streams = histories.keep(histories.signals < strong)
+    times = streams.timestamps[streams.timestamps >= 0]
+    if len(times) < MIN_STREAMS or 2 * len(times) < len(streams.items):
+        return _floored_log(listeners(histories, strong, len(facts.type_of)), facts)
+    start, end = float(times.min()), float(histories.timestamps.max()) + 1
+    horizon = min(max((end - start) / _PARTS, _SHORTEST), _LONGEST, (end - start) / 4)
+    as_of = AsOf.of(histories, strong, facts, horizon)
+    return _floored_log(_forecast(as_of, start, end), facts)
+
+
+def listeners(histories: UserHistories, strong: int, items: int) -> Floats:
+    """[items] people who streamed each."""
+    return np.bincount(pairs_of(histories, strong).items, minlength=items).astype(np.float32)
+
+
+def _forecast(as_of: AsOf, start: float, end: float) -> Floats64:
+    """[items] expected streams within the horizon after `end`."""
+    from sklearn.ensemble import HistGradientBoostingRegressor  # a second to import
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(0)
+    moments = np.linspace(start + as_of.horizon, end - as_of.horizon, MOMENTS)
+    features, labels = [], []
+    for moment in moments.tolist():
+        rows = np.flatnonzero(as_of.may_be_streamed_after(moment))
+        if len(rows) * MOMENTS > _ROWS:
+            rows = np.sort(rng.choice(rows, _ROWS // MOMENTS, replace=False))
+        features.append(as_of.features(moment)[rows])
+        labels.append(as_of.streamed_after(moment)[rows])
+    trees = HistGradientBoostingRegressor(
+        loss="poisson", learning_rate=0.06, max_iter=150, max_leaf_nodes=15, min_samples_leaf=40,
+        l2_regularization=1.0, early_stopping=False, random_state=0,
+    )  # fmt: skip
+    with threadpool_limits(1, "openmp"):  # its threads wait for each other: where a core is busy, twenty times as long
+        trees.fit(np.concatenate(features), np.concatenate(labels))
+        return np.asarray(trees.predict(as_of.features(end)), np.float64)
+
+
+def _floored_log(counts: Floats | Floats64, facts: ItemFacts) -> Floats:
+    items = np.bincount(facts.type_of)
+    mean = np.bincount(facts.type_of, counts) / np.maximum(items, 1)
+    floor = np.maximum(FLOOR * mean, 1e-6)[facts.type_of]
+    return np.asarray(np.log(counts + floor), np.float32)
