@@ -166,7 +166,7 @@ def _sum(
 
 def _sorted_sum(keys: Int64s, values: Floats | Floats64) -> SparseScores:
     """Sums of the values of equal keys, those above zero."""
-    order = np.argsort(keys)
+    order = np.argsort(keys, kind="stable")  # merges runs that are in order: rows, or the scores of parts
     keys = keys[order]
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     totals = np.add.reduceat(values[order].astype(np.float64), starts) if len(starts) else np.empty(0)
