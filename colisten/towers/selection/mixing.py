@@ -13,7 +13,7 @@ from colisten.towers.selection.ranking_task import OptionResult, RankingTask, Sc
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """The linear part's share against the tower's. In a large catalogue few items have weights from a history, and their
 scores are many times the spread over all."""
-DEMAND = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+DEMAND = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.2, 1.6)
 """What demand counts beside them."""
 FURTHER = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """What a relation of the graph or the user's own weak signals count beside all of them. Few items have any, so that

@@ -14,7 +14,7 @@ from colisten.towers.selection.validation_split import ValidationSplit
 
 MIN_USERS = 100
 """Fewer warm or cold users on validation than this are not asked apart from the others."""
-COVERAGE_BONUS = 0.1
+COVERAGE_BONUS = 0.2
 """The worth of showing every item to at least one user, as a share of the hits. Hidden pairs are what people found by
 themselves, mostly popular items: of what a wider choice is good for, validation sees but a part."""
 TYPICAL_GAIN = 0.01
