@@ -22,10 +22,16 @@ from tests.browser import Browser, find_browser
 # Tests start servers that live for seconds: Java's second compiler would cost more than it gives.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
-# To the code under test every variable COLISTEN_… is a setting, so this one goes by another name from here on.
-_SHARED_DATA = "SHARED_DATA_OF_COLISTEN_TESTS"
-if "COLISTEN_SHARED_DATA" in os.environ:
-    os.environ[_SHARED_DATA] = os.environ.pop("COLISTEN_SHARED_DATA")
+# To the code under test every variable COLISTEN_… is a setting: those of whoever runs the tests go by other names from
+# here on, of which tests look at the ones that name servers and real data.
+_GIVEN = "GIVEN_TO_TESTS_"
+for _name in [name for name in os.environ if name.startswith("COLISTEN_") and name != "COLISTEN_CACHE"]:
+    os.environ[_GIVEN + _name] = os.environ.pop(_name)
+
+
+def given(name: str) -> str | None:
+    """The value of a variable COLISTEN_… as the tests were started with it."""
+    return os.environ.get(_GIVEN + name)
 
 
 _SERVERS = {"neo4j_endpoint", "own_server"}
@@ -44,7 +50,7 @@ def shared_data() -> Callable[[str], Path]:
     """Real data sets and an independent judge, by their path below the folder COLISTEN_SHARED_DATA; else a skip."""
 
     def find(name: str) -> Path:
-        root = os.environ.get(_SHARED_DATA)
+        root = given("COLISTEN_SHARED_DATA")
         if not root:
             pytest.skip("COLISTEN_SHARED_DATA names no folder with real data sets and their judge")
         path = Path(root) / name
@@ -78,8 +84,8 @@ def graph_workdir(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
 @pytest.fixture(scope="session")
 def neo4j_endpoint(graph_workdir: Workdir) -> Iterator[Endpoint]:
     """A real server: that of COLISTEN_NEO4J_URI (with _USER, _PASSWORD), else a managed one."""
-    given = {key: os.environ.get(f"COLISTEN_NEO4J_{key.upper()}") for key in ("uri", "user", "password")}
-    options = Neo4jSettings.model_validate({"memory_mb": 512} | {key: value for key, value in given.items() if value})
+    named = {key: given(f"COLISTEN_NEO4J_{key.upper()}") for key in ("uri", "user", "password")}
+    options = Neo4jSettings.model_validate({"memory_mb": 512} | {key: value for key, value in named.items() if value})
     progress = Progress(quiet=True)
     yield find_endpoint(Settings(neo4j=options), graph_workdir, progress)
     ManagedServer(graph_workdir.neo4j, options, progress).stop()

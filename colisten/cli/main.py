@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from colisten.errors import ColistenError, OutOfSpaceError
+from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
 from colisten.letters import decoded, escape_unknown_letters, printable
 
 _COMMANDS = {
@@ -150,6 +150,8 @@ def _named(error: Exception) -> ColistenError:
         return OutOfSpaceError(
             "No space is left on the disk: free some and run the same command again; nothing is lost."
         )
+    if isinstance(error, PermissionError) and error.filename:
+        return WorkdirError(f"This user may not use {error.filename} so: run as its owner, or name another folder.")
     raise error
 
 

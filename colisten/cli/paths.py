@@ -32,11 +32,12 @@ def paths_to(workdir: Workdir, settings: Settings, user_id: str, item: str, coun
         with Progress() as progress:
             driver = open_driver(settings, workdir, progress)
         with driver:
+            explainer = Explainer(recommender.profiles, recommender.collection)
             path_finder = PathFinder(driver, settings.neo4j.database, None)
-            explainer = Explainer(recommender.profiles, recommender.collection, path_finder)
-            (reason,) = explainer.explain(history, [wanted], max_paths=count)
-    if path_finder.unavailable:
-        raise GraphError(path_finder.unavailable)
+            evidence = path_finder.evidence(explainer.heard(history), [wanted], count)
+            (reason,) = explainer.explain(history, [wanted], evidence)
+    if evidence.unavailable:
+        raise GraphError(evidence.unavailable)
     return reason
 
 

@@ -160,12 +160,12 @@ def _reasons(
     from colisten.serving.why.explaining import Explainer
     from colisten.serving.why.path_finder import PathFinder
 
+    explainer, items = Explainer(recommender.profiles, recommender.collection), [item.item for item in answer.items]
     with closing(PathFinder.open(folder, settings)) as path_finder:
-        explainer = Explainer(recommender.profiles, recommender.collection, path_finder)
-        reasons = explainer.explain(history, [item.item for item in answer.items])
-    if path_finder.unavailable:
-        say(f"Reasons are without paths of shared listeners. {path_finder.unavailable}")
-    return reasons
+        evidence = path_finder.evidence(explainer.heard(history), items)
+    if evidence.unavailable:
+        say(f"Reasons are without paths of shared listeners. {evidence.unavailable}")
+    return explainer.explain(history, items, evidence)
 
 
 def _rows(answer: Recommendations, reasons: list[Reason] | None, style: str | None) -> list[dict[str, object]]:

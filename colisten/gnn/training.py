@@ -7,23 +7,25 @@ import json
 import logging
 import shutil
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from colisten.arrays import Floats
 from colisten.cores import half_the_cores
 from colisten.errors import GraphError
+from colisten.gnn.checkpoints import BEST, LAST, Patience, WholeCheckpoints, can_resume
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
 from colisten.gnn.model_files import load_model, origin_of, save_model
 from colisten.gnn.model_source import source_digest
 from colisten.gnn.node_features import NodeFeatures
-from colisten.gnn.training_log import EpochReport
+from colisten.gnn.training_log import LOG, EpochReport
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.progress import Progress
 from colisten.settings import GnnSettings
@@ -46,7 +48,7 @@ def train_gnn(
     Warm start: training begins with the weights of the model in `folder` if that was trained with the same settings on
     data of the same `lineage` (see `ListeningData`) and `options.continued`. Held-out edges are chosen by hash, so they
     are the same ones day by day. A run that was killed resumes after its last whole epoch if nothing that it depends on
-    has changed. `folder/training.jsonl` has one line per epoch.
+    has changed, and is only finished if that epoch was its last. `folder/training.jsonl` has one line per epoch.
 
     Raises:
         GraphError: the graph has no edges.
@@ -62,12 +64,17 @@ def train_gnn(
         progress.say("  warm start from the weights of the last training")
         model.load_state_dict(load_model(folder, adjacency)[0].state_dict())
     training = GnnTraining(model, adjacency, text, options, seed)
-    checkpoints = folder / "checkpoints" / _fingerprint(adjacency, text, options, seed)
+    all_checkpoints = folder / "checkpoints"
+    checkpoints = all_checkpoints / _fingerprint(adjacency, text, options, seed, all_checkpoints)
+    if all_checkpoints.exists() and not can_resume(checkpoints):
+        progress.say("  what a killed training left is damaged, or of other data or settings: begun anew")
+        shutil.rmtree(all_checkpoints)
     with half_the_cores():
-        best = _fit(training, checkpoints, folder / "training.jsonl", progress)
+        best, log = _fit(training, checkpoints, progress)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
     save_model(model, spec, folder, origin)
-    shutil.rmtree(checkpoints.parent)
+    log.replace(folder / LOG)
+    shutil.rmtree(all_checkpoints)
     return model.eval()
 
 
@@ -77,9 +84,10 @@ def _origin(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int,
     return hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16).hexdigest()
 
 
-def _fingerprint(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> str:
-    """What a checkpoint must have been made from to be resumed."""
-    made_from = [adjacency.version, adjacency.node_types, adjacency.relations, _options(options), seed]
+def _fingerprint(adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int, folder: Path) -> str:
+    """What a checkpoint must have been made from to be resumed; Lightning's are of a version and of a place."""
+    where = [version("lightning"), str(folder.resolve())]
+    made_from = [adjacency.version, adjacency.node_types, adjacency.relations, _options(options), seed, where]
     digest = hashlib.blake2b(json.dumps(made_from).encode(), digest_size=16)
     for array in (adjacency.node_type, text):
         digest.update(np.ascontiguousarray(array).data)
@@ -90,16 +98,13 @@ def _options(options: GnnSettings) -> object:
     return options.model_dump(mode="json"), source_digest(options.model)
 
 
-def _fit(training: GnnTraining, checkpoints: Path, log: Path, progress: Progress) -> Path:
-    """Run Lightning; gives the checkpoint of the best epoch."""
+def _fit(training: GnnTraining, checkpoints: Path, progress: Progress) -> tuple[Path, Path]:
+    """Run Lightning; gives the checkpoint of the best epoch, and the log of all."""
     options = training.options
-    last = checkpoints / "last.ckpt"
-    if not last.exists():
-        shutil.rmtree(checkpoints.parent, ignore_errors=True)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("")
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    log, last = checkpoints / LOG, checkpoints / f"{LAST}.ckpt"
     watched = "validation" if len(training.held_out_edges[0]) else "loss"
-    best = ModelCheckpoint(checkpoints, "best", monitor=watched, enable_version_counter=False)
+    best = ModelCheckpoint(checkpoints, BEST, monitor=watched, enable_version_counter=False)
     with progress.task("training the graph model", total=options.max_epochs) as task, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         trainer = Trainer(
@@ -109,10 +114,11 @@ def _fit(training: GnnTraining, checkpoints: Path, log: Path, progress: Progress
             num_sanity_val_steps=0,
             callbacks=[
                 best,
-                ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False),
-                EarlyStopping(watched, patience=options.patience),
+                ModelCheckpoint(checkpoints, LAST, save_on_train_epoch_end=True, enable_version_counter=False),
+                Patience(watched, patience=options.patience),
                 EpochReport(log, task),
             ],
+            plugins=[WholeCheckpoints()],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -121,4 +127,4 @@ def _fit(training: GnnTraining, checkpoints: Path, log: Path, progress: Progress
             trainer.fit(training, ckpt_path=last if last.exists() else None, weights_only=True)
         finally:
             training.close()
-    return Path(best.best_model_path)
+    return Path(best.best_model_path), log

@@ -11,6 +11,8 @@ from lightning.pytorch.callbacks import Callback
 
 from colisten.progress import Task
 
+LOG = "training.jsonl"
+
 
 class EpochReport(Callback):
     """Appends `{epoch, loss, validation, seconds}` to a file and moves the progress on."""
@@ -19,6 +21,11 @@ class EpochReport(Callback):
         self._path = path
         self._task = task
         self._begin = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop what a kill left of an epoch that has no checkpoint: it comes again."""
+        known = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+        self._path.write_text("".join(known[: trainer.current_epoch]))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begin = time.perf_counter()

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from neo4j import Driver, ManagedTransaction
+from neo4j import Driver
 
 from colisten.graph_store.edge_properties import PROPERTIES, assigned, collected, decoded, scan_edges
 from colisten.graph_store.edge_summary import EDGE_TYPE
 from colisten.graph_store.edge_type import EdgeType
-from colisten.graph_store.schema import ITEM, PREDICTS, alternatives, quoted, relationship_of
+from colisten.graph_store.failures import retried
+from colisten.graph_store.schema import ITEM, PREDICTS, TypeFilter, relationship_of
 from colisten.progress import Progress
 
 STRONGEST = 10
@@ -65,13 +66,14 @@ class Relationships:
     def _stored(self, driver: Driver, database: str, first: int, last: int) -> pl.DataFrame:
         """The edges that the database holds of a range of source items."""
         # One record per item and type rather than per edge: records are what the driver is slow at.
-        values = ", ".join(collected("r", name) for name in self.properties)
+        values, types = ", ".join(collected("r", name) for name in self.properties), TypeFilter(tuple(self.stored))
         query = f"""
-            MATCH (a:{ITEM})-[r:{alternatives(self.stored)}]->(b:{ITEM}) WHERE $first <= a.item <= $last
+            MATCH (a:{ITEM})-[r{types.pattern}]->(b:{ITEM})
+            {types.where("r", "$first <= a.item <= $last")}
             RETURN type(r), a.item, collect(b.item), {values}
         """
         with driver.session(database=database) as session:
-            rows = session.run(query, first=first, last=last).values()
+            rows = session.run(query, {"first": first, "last": last, **types.parameters}).values()
         lists = {name: pl.List(PROPERTIES[name]) for name in self.properties}
         schema = {"kind": pl.String(), "src": pl.Int32(), "dst": pl.List(pl.Int32), **lists}
         found = pl.DataFrame(rows, schema, orient="row")
@@ -86,9 +88,9 @@ class Relationships:
             UNWIND range(0, size($src) - 1) AS i
             MATCH (a:{ITEM} {{item: $src[i]}}) MATCH (b:{ITEM} {{item: $dst[i]}})
         """
-        _write(driver, database, match + "MATCH (a)-[r:{kind}]->(b) DELETE r", vanished, batch)
+        _write(driver, database, match + "MATCH (a)-[r:$($kind[i])]->(b) DELETE r", vanished, batch)
         values = ", ".join(assigned("r", name, f"${name}[i]") for name in self.properties)
-        _write(driver, database, match + "MERGE (a)-[r:{kind}]->(b) SET " + values, changed, batch)
+        _write(driver, database, match + "MERGE (a)-[r:$($kind[i])]->(b) SET " + values, changed, batch)
         return EdgeChanges(changed.height, vanished.height)
 
 
@@ -123,13 +125,11 @@ def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:
 
 
 def _write(driver: Driver, database: str, query: str, edges: pl.DataFrame, batch: int) -> None:
-    """Run `query` for every kind of relationship, named in it by {kind}, on the columns of `edges`, by `batch` rows."""
-    with driver.session(database=database) as session:
-        for (kind,), rows in edges.sort(_PAIR).group_by("kind", maintain_order=True):
-            statement = query.replace("{kind}", quoted(str(kind)))
-            for piece in rows.drop("kind").iter_slices(batch):
-                session.execute_write(_run, statement, piece)
+    """Run `query` on the columns of `edges`, by `batch` rows."""
+    for piece in edges.sort(_PAIR).iter_slices(batch):
+        _run(driver, database, query, piece)
 
 
-def _run(transaction: ManagedTransaction, query: str, rows: pl.DataFrame) -> None:
-    transaction.run(query, rows.to_dict(as_series=False)).consume()
+def _run(driver: Driver, database: str, query: str, rows: pl.DataFrame) -> None:
+    given = rows.to_dict(as_series=False)
+    retried(lambda: driver.execute_query(query, given, database_=database))

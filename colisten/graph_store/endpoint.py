@@ -17,10 +17,10 @@ from pydantic import SecretStr
 
 from colisten.errors import GraphError
 
-_OLDEST = (5, 7)
-"""The first Neo4j that lets a client silence notifications; also the first whose Cypher we need."""
-_PATIENCE = 30.0
-"""Seconds, the driver's own: a server that starts anew meanwhile costs no work."""
+_OLDEST = (5, 26)
+"""The first Neo4j whose Cypher takes names of relationship types from data."""
+SECONDS_WITHOUT_A_SIGN = 10
+"""After which a server counts as frozen. The managed one's `neo4j.conf` has it give a sign of life more often."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,22 @@ class UnreachableError(GraphError):
     """No server answers."""
 
 
-def connect(endpoint: Endpoint, database: str | None = None, *, patience: float = _PATIENCE) -> Driver:
+class FrozenError(UnreachableError):
+    """A server takes connections and does not answer."""
+
+
+def connect(endpoint: Endpoint, database: str | None = None, *, patience: float = SECONDS_WITHOUT_A_SIGN) -> Driver:
     """Open a driver and check by one exchange that the server answers, knows the user (and the database) and is new
     enough.
 
     Args:
         endpoint: where it is.
         database: what it must know; None: whatever it has.
-        patience: seconds for which the driver tries to reach a server that does not answer, now and in later questions.
+        patience: seconds for which the driver waits for each connection, now and later; it tries nothing twice, see
+            `failures.retried`.
 
     Raises:
+        FrozenError: a server takes the connection and says nothing.
         UnreachableError: no server answers.
         GraphError: it is not, does not or cannot; the sentence never shows the password.
     """
@@ -74,9 +80,9 @@ def _driver(endpoint: Endpoint, patience: float) -> Driver:
             endpoint.uri,
             auth=(endpoint.user, endpoint.password.get_secret_value()),
             user_agent=f"colisten/{version('colisten')}",
-            connection_timeout=min(patience, 10),
-            connection_acquisition_timeout=2 * patience,
-            max_transaction_retry_time=patience,
+            connection_timeout=patience,
+            connection_acquisition_timeout=patience,
+            max_transaction_retry_time=0,
             # That a label does not exist yet or a query plan is dear is no news to the user of a command.
             notifications_min_severity="OFF",
             telemetry_disabled=True,
@@ -101,6 +107,11 @@ def _too_old(endpoint: Endpoint) -> str:
     )
 
 
+def is_silent(error: BaseException | None) -> bool:
+    """Whether an error of the driver comes from a server that was asked and gave no sign of life in its time."""
+    return error is not None and (isinstance(error, TimeoutError) or is_silent(error.__cause__))
+
+
 def _kind(error: DriverError | Neo4jError, endpoint: Endpoint, database: str | None) -> GraphError:
     code = error.code or "" if isinstance(error, Neo4jError) else ""
     if isinstance(error, UnsupportedServerProduct | ConfigurationError):
@@ -116,5 +127,10 @@ def _kind(error: DriverError | Neo4jError, endpoint: Endpoint, database: str | N
         return GraphError(
             f"Neo4j at {endpoint.place} runs, but its database did not come up: its logs tell why; if it is the "
             "managed one, run `colisten db stop`, delete neo4j in the working folder and build the graph again."
+        )
+    if is_silent(error):
+        return FrozenError(
+            f"Neo4j at {endpoint.place} takes connections and does not answer, as if it were frozen: end it (`colisten "
+            "db stop` ends the managed one) and run again."
         )
     return UnreachableError(f"No Neo4j answers at {endpoint.place}: check that it runs and that neo4j.uri is right.")

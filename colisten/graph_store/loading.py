@@ -39,6 +39,8 @@ from colisten.workdir import Workdir
 
 IMPORT_FROM = 250_000
 """Edges from which the offline importer pays for its start (`benchmarks/graph_load.py`)."""
+_IMPORT_FROM_TYPES = 1_000
+"""Edge types from which it does, since a transaction makes each new relationship type on its own."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _wanted(data: ListeningData, edges: Path) -> _Wanted:
 
 def _import_if_empty(wanted: _Wanted, settings: Settings, workdir: Workdir, progress: Progress) -> bool:
     """Import offline if that is faster; false if nothing was done."""
-    if wanted.summary.total < IMPORT_FROM:
+    if wanted.summary.total < IMPORT_FROM and len(wanted.summary.edges) < _IMPORT_FROM_TYPES:
         return False
     server, database = ManagedServer(workdir.neo4j, settings.neo4j, progress), settings.neo4j.database
     if has_store(server, database):

@@ -10,7 +10,7 @@ from neo4j import Driver
 
 from colisten.errors import GraphError
 from colisten.graph_store.edge_type import EdgeType
-from colisten.graph_store.schema import FORMER_TYPES, GRAPH, ITEM, PREDICTS, alternatives, stored_relationships
+from colisten.graph_store.schema import FORMER_TYPES, GRAPH, ITEM, PREDICTS, TypeFilter, stored_relationships
 from colisten.relations import BUILT_IN, CO_LISTENED
 
 NAME = "co-listening"
@@ -145,10 +145,10 @@ def remove_graph(driver: Driver, database: str) -> None:
     with driver.session(database=database) as session:
         session.run(f"MATCH (g:{GRAPH} {{name: $name}}) SET g.complete = false", name=NAME).consume()
         relations = {*BUILT_IN, *_recorded_relations(driver, database)}
-        ours = alternatives([PREDICTS, *FORMER_TYPES, *stored_relationships(driver, database, relations)])
+        ours = TypeFilter((PREDICTS, *FORMER_TYPES, *stored_relationships(driver, database, relations)))
         for query in (
-            f"MATCH (:{ITEM})-[r:{ours}]->(:{ITEM}) CALL (r) {{ DELETE r }}",
+            f"MATCH (:{ITEM})-[r{ours.pattern}]->(:{ITEM}) {ours.where('r')} CALL (r) {{ DELETE r }}",
             f"MATCH (n:{ITEM}) WHERE n.item IS NOT NULL CALL (n) {{ DELETE n }}",
             f"MATCH (n:{GRAPH} {{name: '{NAME}'}}) CALL (n) {{ DELETE n }}",
         ):
-            session.run(f"{query} IN TRANSACTIONS OF 10000 ROWS").consume()
+            session.run(f"{query} IN TRANSACTIONS OF 10000 ROWS", ours.parameters).consume()

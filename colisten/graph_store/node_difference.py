@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 from neo4j import Driver, Record
 
-from colisten.graph_store.schema import ITEM, label_of, quoted
+from colisten.graph_store.failures import retried
+from colisten.graph_store.schema import ITEM, label_of
 from colisten.progress import Progress
 
 _ROWS_COMPARED = 100_000
@@ -19,9 +20,8 @@ def write_nodes(driver: Driver, database: str, nodes: pl.DataFrame, *, batch: in
     with progress.task("items to Neo4j", total=nodes.height) as task:
         for wanted in nodes.iter_slices(_ROWS_COMPARED):
             changed = wanted.join(_stored(driver, database, wanted), on=wanted.columns, how="anti", nulls_equal=True)
-            for (item_type,), rows in changed.group_by("item_type"):
-                for piece in rows.drop("item_type").iter_slices(batch):
-                    _upsert(driver, database, str(item_type), piece)
+            for piece in changed.iter_slices(batch):
+                _upsert(driver, database, piece)
             written += changed.height
             task.advance(wanted.height)
     return written
@@ -53,12 +53,12 @@ def _row(record: Record, labels: dict[str, str]) -> dict[str, Any]:
     return row | {"item_type": item_type, "published": published}
 
 
-def _upsert(driver: Driver, database: str, item_type: str, rows: pl.DataFrame) -> None:
+def _upsert(driver: Driver, database: str, rows: pl.DataFrame) -> None:
     # `+=` takes away what is null here and leaves alone the properties that are not ours.
     query = f"""
-        UNWIND $rows AS row
-        MERGE (n:{ITEM} {{item: row.item}})
-        SET n += row, n:{quoted(label_of(item_type))}
+        UNWIND range(0, size($rows) - 1) AS i
+        MERGE (n:{ITEM} {{item: $rows[i].item}})
+        SET n += $rows[i], n:$($labels[i])
     """
-    with driver.session(database=database) as session:
-        session.execute_write(lambda transaction: transaction.run(query, rows=rows.to_dicts()).consume())
+    given = {"rows": rows.drop("item_type").to_dicts(), "labels": [label_of(name) for name in rows["item_type"]]}
+    retried(lambda: driver.execute_query(query, given, database_=database))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Self
 
 from neo4j import Driver
 
@@ -25,6 +27,7 @@ PREDICTS = "PREDICTS"
 FORMER_TYPES = ("SPEAKS_FOR",)
 """Relationship types that earlier versions wrote: removed from a graph that one of them made."""
 
+_MOST_ALTERNATIVES = 100
 _PLAIN = re.compile(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*")
 _TAKEN = {"item", "co_listening_graph"}
 
@@ -51,14 +54,43 @@ def prefix_of(relation: str) -> str:
     return f"{relation.upper()}_"
 
 
-def pattern_of(edge_types: Iterable[EdgeType]) -> str:
-    """The relationship types of some edge types as Cypher alternatives."""
-    return alternatives(map(relationship_of, edge_types))
+@dataclass(frozen=True)
+class TypeFilter:
+    """Relationship types in a Cypher query: as alternatives in its pattern where they are few, as a condition where
+    they are many.
 
+    Alternatives let the server find a type without a walk over the others; thousands of them overflow the stack of its
+    planner, after which it never answers.
+    """
 
-def alternatives(relationships: Iterable[str]) -> str:
-    """Relationship types as Cypher alternatives; one that no graph has if there are none."""
-    return "|".join(map(quoted, dict.fromkeys(relationships))) or quoted("-")
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, edge_types: Iterable[EdgeType]) -> Self:
+        """The relationship types of some edge types."""
+        return cls(tuple(dict.fromkeys(map(relationship_of, edge_types))))
+
+    @property
+    def many(self) -> bool:
+        """Whether they are too many for a pattern."""
+        return len(self.names) > _MOST_ALTERNATIVES
+
+    @property
+    def pattern(self) -> str:
+        """Behind the variable of a relationship: `:A|B`; a type that no graph has if there are none."""
+        return "" if self.many else ":" + ("|".join(map(quoted, self.names)) or quoted("-"))
+
+    def where(self, edge: str, *others: str) -> str:
+        """The WHERE behind a pattern of the relationship `edge`, in a query with `parameters`; empty without any.
+
+        Not even `true` stands there then: the server looks up what it has counted for a bare pattern only.
+        """
+        conditions = [*others, f"type({edge}) IN $kinds"] if self.many else others
+        return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+    @property
+    def parameters(self) -> dict[str, list[str]]:
+        return {"kinds": list(self.names)} if self.many else {}
 
 
 def stored_relationships(driver: Driver, database: str, relations: Iterable[str]) -> list[str]:
@@ -76,8 +108,10 @@ def quoted(name: str) -> str:
 def ensure_schema(driver: Driver, database: str, item_types: Iterable[str]) -> None:
     """Create what is missing of the constraints and indexes, and wait until they serve."""
     with driver.session(database=database) as session:
+        there = {name for (name,) in session.run("SHOW INDEXES YIELD name")}
         for name, statement in indexes_of(item_types).items():
-            session.run(statement.format(name=f"{quoted(name)} IF NOT EXISTS")).consume()
+            if name not in there:
+                session.run(statement.format(name=f"{quoted(name)} IF NOT EXISTS")).consume()
         session.run("CALL db.awaitIndexes(600)").consume()
 
 

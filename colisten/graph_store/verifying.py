@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from neo4j import Driver, Record
+from neo4j import Driver, Record, Result
 
 from colisten.errors import GraphError
 from colisten.graph_store import fingerprint
@@ -14,10 +14,8 @@ from colisten.graph_store.edge_summary import EdgeSummary
 from colisten.graph_store.marker import Marker
 from colisten.graph_store.schema import (
     ITEM,
-    alternatives,
+    TypeFilter,
     label_of,
-    pattern_of,
-    quoted,
     relationship_of,
     stored_relationships,
 )
@@ -25,10 +23,11 @@ from colisten.progress import Progress
 
 
 def has_counts(driver: Driver, database: str, marker: Marker) -> bool:
-    """Whether the numbers of items and edges are those of `marker`; takes no time, whatever the size."""
-    edges = f"MATCH ()-[r:{pattern_of(marker.edges)}]->() RETURN count(r) AS found"
+    """Whether the numbers of items and edges are those of `marker`; takes no time, unless there are many edge types."""
+    types = TypeFilter.of(marker.edges)
+    edges = f"MATCH ()-[r{types.pattern}]->() {types.where('r')} RETURN count(r) AS found"
     queries = (f"MATCH (n:{ITEM}) RETURN count(n) AS found", edges)
-    found = [driver.execute_query(query, database_=database).records[0]["found"] for query in queries]
+    found = [driver.execute_query(query, types.parameters, database_=database).records[0]["found"] for query in queries]
     return found == [sum(marker.items.values()), sum(marker.edges.values())]
 
 
@@ -37,14 +36,15 @@ def stored_fingerprints(
 ) -> Counter[str]:
     """Relationship type → hash of the edges that the database holds of it, computed by the server."""
     parts = 4 * connections
-    pattern = alternatives(stored_relationships(driver, database, relations))
+    types = TypeFilter(tuple(stored_relationships(driver, database, relations)))
     query = f"""
-        MATCH (a:{ITEM})-[r:{pattern}]->(b:{ITEM}) WHERE a.item % $parts = $part
+        MATCH (a:{ITEM})-[r{types.pattern}]->(b:{ITEM}) {types.where("r", "a.item % $parts = $part")}
         {fingerprint.in_cypher("a", "r", "b")}
     """
 
     def part(number: int) -> list[Record]:
-        return driver.execute_query(query, part=number, parts=parts, database_=database).records
+        given = {"part": number, "parts": parts, **types.parameters}
+        return driver.execute_query(query, given, database_=database).records
 
     total: Counter[str] = Counter()
     with progress.task("checking edges in Neo4j", total=parts) as task, ThreadPoolExecutor(connections) as pool:
@@ -65,11 +65,12 @@ def verify(
     Raises:
         GraphError: they differ.
     """
+    query = f"MATCH (n:{ITEM}) UNWIND labels(n) AS label RETURN label, count(*) AS found"
+    found = dict(driver.execute_query(query, database_=database, result_transformer_=Result.values))
     for item_type, wanted in marker.items.items():
-        query = f"MATCH (n:{ITEM}:{quoted(label_of(item_type))}) RETURN count(n) AS found"
-        found = driver.execute_query(query, database_=database).records[0]["found"]
-        if found != wanted:
-            raise _differs(f"{found:,} items of the type {item_type!r} instead of {wanted:,}")
+        there = found.get(label_of(item_type), 0)
+        if there != wanted:
+            raise _differs(f"{there:,} items of the type {item_type!r} instead of {wanted:,}")
     wanted_edges: Counter[str] = Counter()
     for edge_type, hashed in summary.fingerprints.items():
         wanted_edges[relationship_of(edge_type)] += hashed

@@ -1,9 +1,11 @@
 """Training for real, on graphs that take a second or two."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,6 +193,54 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, monkeyp
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
         "model.json", "model.safetensors", "training.jsonl",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{"max_epochs": 3}, {"max_epochs": 30, "patience": 2, "learning_rate": 0.2}])
+def test_a_training_that_was_killed_at_its_end_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    """All of its epochs are done, or early stopping has ended it, but no model is written yet."""
+    world = worlds.cliques()[:2]
+    changes: dict[str, Any] = options
+    whole = _train(world, tmp_path / "whole", **changes)
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr("colisten.gnn.training.save_model", killed)
+        _train(world, tmp_path / "killed", **changes)
+    with monkeypatch.context() as patched:
+        patched.setattr(GnnTraining, "training_step", killed)
+        finished = _train(world, tmp_path / "killed", **changes)
+    epochs = [[line["epoch"] for line in _log(tmp_path / name)] for name in ("whole", "killed")]
+    assert epochs[0] == epochs[1] == list(range(len(epochs[0])))
+    assert len(epochs[0]) < 30
+    assert all(torch.equal(a, b) for a, b in zip(_weights(whole), _weights(finished), strict=True))
+
+
+@pytest.mark.parametrize("damaged", ["best.ckpt", "last.ckpt"])
+@pytest.mark.parametrize("size", [None, 0, 1000], ids=["gone", "empty", "cut"])
+def test_a_checkpoint_that_cannot_be_read_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], damaged: str, size: int | None
+) -> None:
+    world = worlds.cliques()[:2]
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr("colisten.gnn.training.save_model", killed)
+        _train(world, tmp_path, max_epochs=1)
+    (checkpoint,) = tmp_path.glob(f"checkpoints/*/{damaged}")
+    if size is None:
+        checkpoint.unlink()
+    else:
+        os.truncate(checkpoint, size)
+    options = GnnSettings.model_validate(worlds.QUICK.model_dump() | {"max_epochs": 1})
+    train_gnn(*world, options, seed=1, folder=tmp_path, progress=Progress())
+    assert "begun anew" in capfd.readouterr().err
+    assert [line["epoch"] for line in _log(tmp_path)] == [0]
 
 
 def test_other_settings_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from colisten.graph_store.edge_properties import SCHEMA
 from colisten.graph_store.relations import text_neighbours as by_text
-from colisten.graph_store.relations.edges import relation_edges
+from colisten.graph_store.relations.edges import relation_edges, similar_text
 from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
@@ -173,3 +173,12 @@ def test_a_creator_of_many_titles_makes_no_more_edges_of_one_than_any_other(coun
                 ends[dst, src_type] += 1
             assert len({item for item, _ in ends}) == count
             assert max(ends.values()) <= 2 * cap
+
+
+def test_near_texts_of_many_types_do_not_join_each_type_to_each() -> None:
+    """Forty items of as many types, all with one text: each keeps an edge to sixteen of them at most."""
+    names = [f"t{number:02}" for number in range(40)]
+    items = pl.DataFrame({"item": range(40), "item_type": names}).with_row_index("place")
+    near = similar_text(items, np.ones((40, 3), np.float32), 1, Progress(quiet=True))
+    assert near.group_by("a").len()["len"].to_list() == [16] * 40
+    assert set(near.filter(pl.col("a") == 39)["b"]) == set(range(16)), "of equal ones the first by type and id"

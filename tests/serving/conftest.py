@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from colisten.serving.index.server import ServerIndex
 from colisten.serving.index.server import connect as connect_qdrant
 from colisten.settings import GraphSettings, QdrantSettings, RelationSettings, Settings
 from colisten.workdir import Workdir
-from tests.conftest import wipe
+from tests.conftest import given, wipe
 from tests.graph_store.worlds import add_edges
 from tests.serving.index.numpy_index import NumpyIndex
 from tests.serving.worlds import QUIET, texts
@@ -37,10 +36,11 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     if request.param == "embedded":
         yield EmbeddedIndex(tmp_path / "index", "colisten")
         return
-    url = os.environ.get("COLISTEN_QDRANT_URL")
+    url, key = given("COLISTEN_QDRANT_URL"), given("COLISTEN_QDRANT_API_KEY")
     if request.param == "server" and not url:
         pytest.skip("COLISTEN_QDRANT_URL names no Qdrant server")
-    client = connect_qdrant(QdrantSettings(url=url)) if request.param == "server" else QdrantClient(":memory:")
+    named = QdrantSettings.model_validate({"url": url, "api_key": key})
+    client = connect_qdrant(named) if request.param == "server" else QdrantClient(":memory:")
     found = ServerIndex(client, f"test-{uuid.uuid4().hex[:8]}" if request.param == "server" else "colisten")
     yield found
     found.clean()

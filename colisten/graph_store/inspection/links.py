@@ -10,7 +10,7 @@ from neo4j import Driver, Record
 
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import require_marker
-from colisten.graph_store.schema import ITEM, pattern_of, relationship_of
+from colisten.graph_store.schema import ITEM, TypeFilter, relationship_of
 from colisten.relations import CO_LISTENED, SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT
 
 
@@ -51,10 +51,11 @@ def direct_links(
     """
     with as_graph_error("related items were looked for"):
         edge_types = [each for each in require_marker(driver, database).edges if each.relation != CO_LISTENED]
+        types = TypeFilter.of(edge_types)
         query = f"""
             UNWIND $wanted AS number
-            MATCH (t:{ITEM} {{item: number}})-[r:{pattern_of(edge_types)}]-(s:{ITEM})
-            WHERE s.item IN $history AND s <> t
+            MATCH (t:{ITEM} {{item: number}})-[r{types.pattern}]-(s:{ITEM})
+            {types.where("r", "s.item IN $history", "s <> t")}
             WITH t, s, r, startNode(r) = s AS outgoing
             WITH t, s, r, outgoing, CASE WHEN outgoing THEN r.step ELSE -r.step END AS step,
                  [place IN range(0, size($history) - 1) WHERE $history[place] = s.item][0] AS place
@@ -64,7 +65,10 @@ def direct_links(
         """
         records = (
             driver.execute_query(
-                query, history=list(history), wanted=list(wanted), database_=database, routing_="r"
+                query,
+                {"history": list(history), "wanted": list(wanted), **types.parameters},
+                database_=database,
+                routing_="r",
             ).records
             if edge_types
             else []

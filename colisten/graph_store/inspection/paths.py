@@ -11,25 +11,25 @@ from neo4j import Driver, Record
 from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import require_marker
-from colisten.graph_store.schema import ITEM, pattern_of, relationship_of
+from colisten.graph_store.schema import ITEM, TypeFilter, relationship_of
 
 _SECOND_HOP = 50
 """A second step is looked for from so many strongest neighbours of an item, so that hubs cost no more than others."""
 
 
-def _query(pattern: str) -> str:
-    """The query over relationship types in a Cypher `pattern`."""
+def _query(types: TypeFilter) -> str:
+    """The query over these relationship types."""
     return f"""
         UNWIND $wanted AS number
         MATCH (t:{ITEM} {{item: number}})
         CALL (t) {{
             CALL (t) {{
-                MATCH (t)-[r:{pattern}]-(s:{ITEM}) WHERE s.item IN $history
+                MATCH (t)-[r{types.pattern}]-(s:{ITEM}) {types.where("r", "s.item IN $history")}
                 RETURN [s.item, t.item] AS items, [r] AS edges, r.weight AS strength
               UNION ALL
-                MATCH (t)-[b:{pattern}]-(m:{ITEM}) WHERE NOT m.item IN $history
+                MATCH (t)-[b{types.pattern}]-(m:{ITEM}) {types.where("b", "NOT m.item IN $history")}
                 WITH t, b, m ORDER BY b.weight DESC, m.item LIMIT $second_hop
-                MATCH (m)-[a:{pattern}]-(s:{ITEM}) WHERE s.item IN $history AND s <> t
+                MATCH (m)-[a{types.pattern}]-(s:{ITEM}) {types.where("a", "s.item IN $history", "s <> t")}
                 RETURN [s.item, m.item, t.item] AS items, [a, b] AS edges, a.weight * b.weight AS strength
             }}
             WITH items, edges ORDER BY strength DESC, size(items), items LIMIT $paths
@@ -72,9 +72,12 @@ def strongest_paths(
     """
     with as_graph_error("paths were looked for"):
         edge_types = [each for each in require_marker(driver, database).edges if each.relation == CO_LISTENED]
+        types = TypeFilter.of(edge_types)
         found = driver.execute_query(
-            _query(pattern_of(edge_types)), history=list(history), wanted=list(wanted), second_hop=_SECOND_HOP,
-            paths=paths, database_=database, routing_="r",
+            _query(types),
+            {"history": list(history), "wanted": list(wanted), "second_hop": _SECOND_HOP, "paths": paths,
+             **types.parameters},
+            database_=database, routing_="r",
         ).records  # fmt: skip
     relation_of = {relationship_of(edge_type): edge_type.relation for edge_type in edge_types}
     by_item = {record["number"]: _paths_in(record, relation_of) for record in found}

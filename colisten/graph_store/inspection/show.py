@@ -13,7 +13,7 @@ from neo4j import Driver, Record
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.inspection.cypher import to_plain
 from colisten.graph_store.marker import Marker, ordered_relations, require_marker
-from colisten.graph_store.schema import ITEM, TITLES, label_of, pattern_of, relationship_of
+from colisten.graph_store.schema import ITEM, TITLES, TypeFilter, label_of, relationship_of
 
 _LUCENE = re.compile(r'([+\-!(){}\[\]^"~*?:\\/&|<>=])')
 
@@ -79,10 +79,11 @@ def show_item(driver: Driver, database: str, item_id: str, *, k: int = 10) -> It
     """
     with as_graph_error("the item was read"):
         marker = require_marker(driver, database)
+        types = TypeFilter.of(marker.edges)
         query = f"""
             MATCH (n:{ITEM} {{id: $id}})
             CALL (n) {{
-                MATCH (n)-[r:{pattern_of(marker.edges)}]-(m:{ITEM})
+                MATCH (n)-[r{types.pattern}]-(m:{ITEM}) {types.where("r")}
                 WITH type(r) AS kind, r, m, startNode(r) = n AS outgoing
                 ORDER BY r.weight DESC, r.listeners DESC, m.item, outgoing DESC
                 WITH kind, count(*) AS degree, collect([
@@ -92,7 +93,7 @@ def show_item(driver: Driver, database: str, item_id: str, *, k: int = 10) -> It
             }}
             RETURN n, labels(n) AS labels, groups
         """
-        found = driver.execute_query(query, id=item_id, k=k, database_=database).records
+        found = driver.execute_query(query, {"id": item_id, "k": k, **types.parameters}, database_=database).records
     return _view(found[0], marker) if found else None
 
 

@@ -13,7 +13,7 @@ from neo4j import Driver, Record
 from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.failures import as_graph_error
 from colisten.graph_store.marker import Marker, require_marker
-from colisten.graph_store.schema import ITEM, label_of, pattern_of, quoted, relationship_of
+from colisten.graph_store.schema import ITEM, TypeFilter, label_of, relationship_of
 
 _PERCENTILES = (0, 10, 50, 90, 99, 100)
 _MOSTLY = 0.9
@@ -70,21 +70,24 @@ def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int
     """
     with as_graph_error("the graph was counted"):
         marker = require_marker(driver, database)
-        pattern = pattern_of(marker.edges)
-        catalogue, isolated = Counter[str](), Counter[str]()
-        for item_type in marker.items:
-            query = f"""
-                MATCH (n:{ITEM}:{quoted(label_of(item_type))}) WHERE NOT n.retired
-                WITH n, EXISTS {{ (n)-[:{pattern}]-(:{ITEM}) }} AS joined
-                RETURN count(*) AS items, sum(CASE WHEN joined THEN 0 ELSE 1 END) AS isolated
-            """
-            record = driver.execute_query(query, database_=database).records[0]
-            catalogue[item_type], isolated[item_type] = record["items"], record["isolated"]
-        histograms = _histograms(driver, database, pattern, connections)
+        types = TypeFilter.of(marker.edges)
+        catalogue, isolated = dict.fromkeys(marker.items, 0), dict.fromkeys(marker.items, 0)
+        type_of = {label_of(item_type): item_type for item_type in marker.items}
+        query = f"""
+            MATCH (n:{ITEM}) WHERE NOT n.retired
+            WITH n, EXISTS {{ (n)-[r{types.pattern}]-(:{ITEM}) {types.where("r")} }} AS joined
+            UNWIND labels(n) AS label
+            RETURN label, count(*) AS items, sum(CASE WHEN joined THEN 0 ELSE 1 END) AS isolated
+        """
+        for label, items, alone in driver.execute_query(query, types.parameters, database_=database).records:
+            if label in type_of:
+                catalogue[type_of[label]], isolated[type_of[label]] = items, alone
+        histograms = _histograms(driver, database, types, connections)
+        neighbours = f"(n)-[r{types.pattern}]-(:{ITEM}) {types.where('r')}"
         found = driver.execute_query(
-            f"MATCH (n:{ITEM}) WITH n, COUNT {{ (n)-[:{pattern}]-(:{ITEM}) }} AS degree "
+            f"MATCH (n:{ITEM}) WITH n, COUNT {{ {neighbours} }} AS degree "
             "RETURN n.id AS id, n.title AS title, degree ORDER BY degree DESC, n.item LIMIT $hubs",
-            hubs=hubs,
+            {"hubs": hubs, **types.parameters},
             database_=database,
         ).records
     directed = sorted({direction for edge_type in marker.edges for direction in edge_type.directions})
@@ -97,11 +100,13 @@ def read_stats(driver: Driver, database: str, *, connections: int = 4, hubs: int
     return GraphStats(marker, catalogue, isolated, degrees, tuple(Hub(**record.data()) for record in found))
 
 
-def _histograms(driver: Driver, database: str, pattern: str, connections: int) -> dict[tuple[str, str], Counter[int]]:
+def _histograms(
+    driver: Driver, database: str, types: TypeFilter, connections: int
+) -> dict[tuple[str, str], Counter[int]]:
     """(label, relationship type) → degree → number of items; items of degree 0 are not in it."""
     parts = _PARTS_PER_CONNECTION * connections
     query = f"""
-        MATCH (n:{ITEM})-[r:{pattern}]-(:{ITEM}) WHERE n.item % $parts = $part
+        MATCH (n:{ITEM})-[r{types.pattern}]-(:{ITEM}) {types.where("r", "n.item % $parts = $part")}
         WITH n, type(r) AS kind, count(*) AS degree
         UNWIND labels(n) AS label
         WITH label, kind, degree, count(*) AS items WHERE label <> '{ITEM}'
@@ -109,7 +114,8 @@ def _histograms(driver: Driver, database: str, pattern: str, connections: int) -
     """
 
     def count(part: int) -> list[Record]:
-        return driver.execute_query(query, part=part, parts=parts, database_=database).records
+        given = {"part": part, "parts": parts, **types.parameters}
+        return driver.execute_query(query, given, database_=database).records
 
     histograms: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     with ThreadPoolExecutor(connections) as pool:

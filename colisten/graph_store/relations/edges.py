@@ -19,6 +19,8 @@ from colisten.relations import LEAST_COSINE, SAME_CREATOR, SAME_SERIES, SIMILAR_
 from colisten.settings import RelationSettings
 from colisten.workdir import replacing_file
 
+_TYPES = 16
+"""Item types of which an item may have all the near texts that it could."""
 _PAIRS = {"a": pl.Int64, "b": pl.Int64, "weight": pl.Float32}
 
 
@@ -79,7 +81,8 @@ def _edges(
 def similar_text(items: pl.DataFrame, text: Floats, cap: int, progress: Progress) -> pl.DataFrame:
     """Pairs of items whose text vectors are near: `a`, `b`, `weight`, the cosine; at least `LEAST_COSINE`.
 
-    Each item is compared with those of each type, and gives its `cap` nearest of it, itself not counted.
+    Each item is compared with those of each type, and gives its `cap` nearest of it, itself not counted; no more than
+    of `_TYPES` types in all, so that edges and edge types do not grow with the square of the types.
     """
     length = np.linalg.norm(text, axis=1)
     written = items.filter(pl.Series(length[items["item"].to_numpy()] > 0)).sort("item")
@@ -92,6 +95,9 @@ def similar_text(items: pl.DataFrame, text: Floats, cap: int, progress: Progress
         a, b = np.repeat(everything, near.items.shape[1]), everything[of_kind[near.items.ravel()]]
         pairs = pairs.vstack(pl.DataFrame({"a": a, "b": b, "weight": near.cosine.ravel()}, _PAIRS))
     similar = pairs.filter(pl.col("a") != pl.col("b"), pl.col("weight") >= LEAST_COSINE)
+    if written["item_type"].n_unique() > _TYPES:
+        ranked = similar.join(written.select("place", b="item"), on="b").sort("a", -pl.col("weight"), "place")
+        similar = ranked.group_by("a", maintain_order=True).head(cap * _TYPES).drop("place")
     return similar.with_columns(pl.col("weight").clip(upper_bound=1))
 
 

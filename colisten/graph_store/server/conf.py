@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from colisten.errors import GraphError
+from colisten.graph_store.endpoint import SECONDS_WITHOUT_A_SIGN
 from colisten.settings import Neo4jSettings
 from colisten.workdir import replacing_file
 
 LOOPBACK = "127.0.0.1"
+_SIGNS = 5
 _SECONDS_TO_LET_GO = 2
 """A killed server is gone a moment before its ports are free."""
 
@@ -51,6 +53,11 @@ def write_conf(file: Path, options: Neo4jSettings) -> Ports:
         # The graph can be built again from its edges: keep no logs for replay, and no 256 MB of each in advance.
         "db.tx_log.preallocate": "false",
         "db.tx_log.rotation.retention_policy": "keep_none",
+        # A query at work gives a sign of life every few seconds, and the driver is told to take ten without any for a
+        # server that has frozen: else two minutes.
+        "server.bolt.connection_keep_alive": f"{SECONDS_WITHOUT_A_SIGN // _SIGNS}s",
+        "server.bolt.connection_keep_alive_probes": str(_SIGNS),
+        "server.bolt.connection_keep_alive_streaming_scheduling_interval": "1s",
         # A stop waits ten seconds for idle connections by default.
         "internal.dbms.bolt.netty_server_shutdown_quiet_period": "0",
         "internal.dbms.bolt.netty_server_shutdown_timeout": "1s",

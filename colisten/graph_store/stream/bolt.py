@@ -12,6 +12,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint, connect
+from colisten.graph_store.failures import retried
 from colisten.graph_store.stream.prefetch import prefetch_map
 
 
@@ -37,16 +38,19 @@ class Reader:
         self._clear()
 
     def read(self, query: str, **parameters: Any) -> list[list[Any]]:
-        """All rows of a query. A server that goes away meanwhile is waited for, up to the driver's retry time (30 s).
+        """All rows of a query. A server that goes away meanwhile is waited for (see `failures.retried`).
 
         Raises:
-            GraphError: the server cannot be reached or refuses.
+            GraphError: the server cannot be reached, has frozen or refuses.
         """
+
+        def ask() -> list[list[Any]]:
+            with driver.session(database=self.database, default_access_mode=READ_ACCESS, fetch_size=-1) as session:
+                return session.run(query, parameters).values()
+
+        driver = self._open()
         try:
-            with self._open().session(
-                database=self.database, default_access_mode=READ_ACCESS, fetch_size=-1
-            ) as session:
-                return session.execute_read(lambda transaction: transaction.run(query, **parameters).values())
+            return retried(ask)
         except (DriverError, Neo4jError) as error:
             place = self.endpoint.place
             raise GraphError(f"Reading from Neo4j at {place} failed: check that it runs, then run again.") from error

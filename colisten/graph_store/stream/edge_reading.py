@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from colisten.arrays import Floats, Int32s, Int64s
-from colisten.graph_store.schema import quoted
+from colisten.graph_store.schema import TypeFilter, quoted
 from colisten.graph_store.stream.adjacency import Ragged
 from colisten.graph_store.stream.bolt import Reader, ranges
 from colisten.graph_store.stream.csr import EdgeArrays
@@ -28,8 +28,9 @@ def count_edges(reader: Reader, metadata: GraphMetadata) -> int:
 
 
 def _count(reader: Reader, metadata: GraphMetadata, relation: int) -> int:
-    names = metadata.relationships[relation]
-    return sum(reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN count(r)")[0][0] for name in names)
+    kinds = metadata.relationships[relation]
+    query = f"MATCH ()-[r{kinds.pattern}]->() {kinds.where('r')} RETURN count(r)"
+    return int(reader.read(query, **kinds.parameters)[0][0])
 
 
 def read_edges(reader: Reader, metadata: GraphMetadata) -> Generator[EdgeArrays, None, None]:
@@ -41,22 +42,23 @@ def read_edges(reader: Reader, metadata: GraphMetadata) -> Generator[EdgeArrays,
     Raises:
         GraphError: an edge leads to a node that is no item, or has no finite weight.
     """
-    for relation, names in enumerate(metadata.relationships):
-        if names:
+    for relation, kinds in enumerate(metadata.relationships):
+        if kinds.names:
             yield from _edges_of(reader, metadata, relation)
 
 
 def _edges_of(reader: Reader, metadata: GraphMetadata, relation: int) -> Generator[EdgeArrays, None, None]:
-    pattern, edges = metadata.pattern(relation), _count(reader, metadata, relation)
+    kinds, edges = metadata.relationships[relation], _count(reader, metadata, relation)
     query = "UNWIND range($low, $high - 1) AS i MATCH "
-    last = max(_last_number(reader, name) for name in metadata.relationships[relation])
+    last = _last_number(reader, kinds)
     if last < _SPARSE * edges + _AT_ONCE:
-        query += f"(a)-[r:{pattern}]->(b) WHERE id(r) = i"
+        query += f"(a)-[r{kinds.pattern}]->(b) {kinds.where('r', 'id(r) = i')}"
         parts = ranges(last + 1, _AT_ONCE)
     else:
-        query += f"(a) WHERE id(a) = i MATCH (a)-[r:{pattern}]->(b)"
+        query += f"(a) WHERE id(a) = i MATCH (a)-[r{kinds.pattern}]->(b) {kinds.where('r')}"
         parts = ranges(len(metadata.item_of), 1 + _AT_ONCE * len(metadata.item_of) // edges)
-    for rows in reader.read_many(query + " RETURN collect(id(a)), collect(id(b)), collect(r.weight)", parts):
+    query += " RETURN collect(id(a)), collect(id(b)), collect(r.weight)"
+    for rows in reader.read_many(query, (part | kinds.parameters for part in parts)):
         [[src, dst, weight]] = rows
         ends = _items(metadata, src), _items(metadata, dst)
         yield EdgeArrays(*ends, _weights(metadata, weight, len(src)), relation)
@@ -84,13 +86,15 @@ def _read_relation(
     reader: Reader, metadata: GraphMetadata, ids: list[int], relation: int
 ) -> tuple[Int64s, Int32s, Floats]:
     """The edges of one relation at some nodes: place among `ids`, neighbour, weight."""
-    if not metadata.relationships[relation]:
+    kinds = metadata.relationships[relation]
+    if not kinds.names:
         return np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
     query = (
         "UNWIND range(0, size($ids) - 1) AS place MATCH (a) WHERE id(a) = $ids[place] "
-        f"MATCH (a)-[r:{metadata.pattern(relation)}]-(b) RETURN collect(place), collect(id(b)), collect(r.weight)"
+        f"MATCH (a)-[r{kinds.pattern}]-(b) {kinds.where('r')} "
+        "RETURN collect(place), collect(id(b)), collect(r.weight)"
     )
-    [[places, neighbours, weights]] = reader.read(query, ids=ids)
+    [[places, neighbours, weights]] = reader.read(query, ids=ids, **kinds.parameters)
     place = np.fromiter(places, np.int64, len(places))
     return place, _items(metadata, neighbours), _weights(metadata, weights, len(neighbours))
 
@@ -112,7 +116,11 @@ def _weights(metadata: GraphMetadata, given: list[Any], count: int) -> Floats:
     raise metadata.changed("an edge has no finite number as its weight")
 
 
-def _last_number(reader: Reader, name: str) -> int:
-    """The largest number of a relationship of one type: the index of types is in this order, so nothing is scanned."""
-    rows = reader.read(f"MATCH ()-[r:{quoted(name)}]->() WITH r ORDER BY r DESC LIMIT 1 RETURN id(r)")
-    return int(rows[0][0]) if rows else -1
+def _last_number(reader: Reader, kinds: TypeFilter) -> int:
+    """The largest number of a relationship of some types: few are indexed in this order, so nothing is scanned."""
+    if kinds.many:
+        query = f"MATCH ()-[r]->() {kinds.where('r')} RETURN max(id(r))"
+        return int(reader.read(query, **kinds.parameters)[0][0] or 0)
+    query = "MATCH ()-[r:{name}]->() WITH r ORDER BY r DESC LIMIT 1 RETURN id(r)"
+    last = [reader.read(query.format(name=quoted(name))) for name in kinds.names]
+    return max(int(rows[0][0]) if rows else -1 for rows in last)

@@ -12,10 +12,10 @@ from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.csr import EdgeArrays
+from colisten.graph_store.stream.degrees import read_degrees
 from colisten.graph_store.stream.edge_reading import count_edges, read_edges
 from colisten.graph_store.stream.metadata import (
     GraphMetadata,
-    read_degrees,
     read_metadata,
     read_relations,
     read_version,

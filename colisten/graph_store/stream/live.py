@@ -15,8 +15,9 @@ from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, 
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
 from colisten.graph_store.stream.csr import by_relation, cuts, order_rows, put_edges
+from colisten.graph_store.stream.degrees import read_degrees
 from colisten.graph_store.stream.edge_reading import read_edges, read_rows
-from colisten.graph_store.stream.metadata import GraphMetadata, read_degrees, read_metadata, read_version
+from colisten.graph_store.stream.metadata import GraphMetadata, read_metadata, read_version
 from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.ragged import offsets
 

@@ -1,8 +1,7 @@
-"""Graph metadata, read before any edge: version, node types, relations and degrees, and where the nodes lie."""
+"""Graph metadata, read before any edge: version, node types and relations, and where the nodes lie."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.marker import ordered_relations
-from colisten.graph_store.schema import GRAPH, ITEM, prefix_of, quoted
+from colisten.graph_store.schema import GRAPH, ITEM, TypeFilter, prefix_of
 from colisten.graph_store.stream.bolt import Reader, ranges
 from colisten.relations import check_relations
 
@@ -24,7 +23,7 @@ class GraphMetadata:
 
     version: str
     relations: tuple[str, ...]
-    relationships: tuple[tuple[str, ...], ...]
+    relationships: tuple[TypeFilter, ...]
     """Per relation, the relationship types that carry its edges, each between one pair of item types."""
     node_types: tuple[str, ...]
     node_type: Codes
@@ -32,10 +31,6 @@ class GraphMetadata:
     """[items] Neo4j's own number of each node: finding a node by it costs no index."""
     item_of: Int32s
     """[largest node id + 1] the other way round; -1 where no item is."""
-
-    def pattern(self, relation: int) -> str:
-        """All relationship types of a relation (its place in `relations`), as Cypher writes alternatives."""
-        return "|".join(map(quoted, self.relationships[relation]))
 
     def items(self, nodes: Int64s) -> Int32s:
         """The items behind Neo4j's numbers of nodes.
@@ -102,55 +97,11 @@ def read_metadata(
         raise GraphError("The items in Neo4j are not numbered without gaps: run `colisten graph build` again.")
     item_of = np.full(int(node_id.max()) + 1, -1, np.int32)
     item_of[node_id] = np.arange(items)
-    names = sorted(row[0] for row in reader.read("CALL db.relationshipTypes()"))
-    found = tuple(_relationships(reader, relation, names) for relation in relations)
+    names = sorted(row[0] for row in reader.read("CALL db.relationshipTypes()"))  # those that have an edge
+    found = tuple(
+        TypeFilter(tuple(name for name in names if name.startswith(prefix_of(relation)))) for relation in relations
+    )
     return GraphMetadata(version, relations, found, node_types, node_type, node_id, item_of)
-
-
-def read_degrees(reader: Reader, metadata: GraphMetadata) -> Int32s:
-    """[items, relations × node types] neighbours in each group; Neo4j keeps these numbers for nodes with many."""
-    types = len(metadata.node_types)
-    degrees = np.zeros((len(metadata.node_type), len(metadata.relations) * types), np.int32)
-    ends = {
-        name: (relation * types, _ends(reader, name, metadata))
-        for relation, names in enumerate(metadata.relationships)
-        for name in names
-    }
-    for code in range(types):
-        others = {name: first + sum(pair) - code for name, (first, pair) in ends.items() if code in pair}
-        if others:
-            _count_neighbours(reader, metadata, np.flatnonzero(metadata.node_type == code), others, degrees)
-    return degrees
-
-
-def _count_neighbours(
-    reader: Reader, metadata: GraphMetadata, items: Int64s, others: dict[str, int], degrees: Int32s
-) -> None:
-    """Add to the rows of `items`, all of one node type, in the columns that `others` gives each relationship type."""
-    counts = ", ".join(f"collect(COUNT {{ (n)-[:{quoted(name)}]-() }})" for name in others)
-    query = f"UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN {counts}"
-    pieces = np.array_split(items, 1 + len(items) // _AT_ONCE)
-    asked = ({"ids": metadata.node_id[piece].tolist()} for piece in pieces)
-    for piece, rows in zip(pieces, reader.read_many(query, asked), strict=True):
-        for other, count in zip(others.values(), rows[0], strict=True):
-            if len(count) != len(piece):
-                raise metadata.changed("an item is gone")
-            degrees[piece, other] += np.array(count, np.int32)
-
-
-def _relationships(reader: Reader, relation: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of the relationship types `names` that are of this relation and have an edge."""
-    mine = [name for name in names if name.startswith(prefix_of(relation))]
-    return tuple(name for name in mine if reader.read(f"MATCH ()-[r:{quoted(name)}]->() RETURN 1 LIMIT 1"))
-
-
-def _ends(reader: Reader, name: str, metadata: GraphMetadata) -> tuple[int, int]:
-    """The node types that a relationship type joins, read off one of its relationships."""
-    rows = reader.read(f"MATCH (a)-[:{quoted(name)}]->(b) RETURN id(a), id(b) LIMIT 1")
-    if not rows:
-        raise metadata.changed(f"{name} has no edge left")
-    src, dst = metadata.node_type[metadata.items(np.array(rows[0]))].tolist()
-    return src, dst
 
 
 def _read_node_types(reader: Reader, items: int) -> tuple[Codes, tuple[str, ...]]:

@@ -7,11 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
+
+import numpy as np
 
 from colisten.arrays import Floats, Int32s, Int64s
 from colisten.errors import IndexStoreError
 from colisten.serving.index.layout import FILTERED_FIELDS, Layout
+
+
+class SilentServerError(IndexStoreError):
+    """A server of an index takes requests and does not answer."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Hits:
     """[queries, limit]; -1 where there are no more."""
     scores: Floats
     """[queries, limit]; -inf where there are no more."""
+
+    @classmethod
+    def none(cls, queries: int, limit: int) -> Self:
+        """No hit of any query."""
+        return cls(np.full((queries, limit), -1, np.int64), np.full((queries, limit), -np.inf, np.float32))
 
 
 SparseRows = Sequence[tuple[Int32s, Floats]]

@@ -7,7 +7,8 @@ W/index/.NAME.…/          a draft; renamed when it is finished, removed when i
 
 The engine locks only its write-ahead log. Shards here have none (a draft that was killed is of no use), so any number
 of processes may open one: opening and closing replaces small files by equal ones and changes no byte in place. But it
-silently recreates files that are missing. So a folder is renamed before it is removed, and a reader that no longer
+silently recreates files that are missing. Whoever may not write in a shard opens a private view of it
+(`private_view.py`). A folder is renamed before it is removed, and a reader that no longer
 finds `ready.json` after opening discards what it opened.
 """
 
@@ -31,8 +32,9 @@ from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
-from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal
-from colisten.workdir import write_json
+from colisten.serving.index.private_view import is_ours, write_view
+from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
+from colisten.workdir import scratch_folder, write_json
 
 
 class EmbeddedCollection:
@@ -41,14 +43,17 @@ class EmbeddedCollection:
     def __init__(self, name: str, folder: Path, ef: int | None) -> None:
         self.name = name
         self.ef = ef
-        with _engine_errors():
-            self._shard = edge.EdgeShard.load(str(folder))
+        with _engine_errors(), _writable(folder) as shard:
+            self._shard = edge.EdgeShard.load(str(shard))
 
     def count(self, conditions: Conditions = EVERYTHING) -> int:
         with _engine_errors():
             return int(self._shard.count(edge.CountRequest(filter=_filter(conditions), exact=True)))
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
+        return settled(lambda some, wider: self._search(using, some, wider, conditions, ef), vectors, limit)
+
+    def _search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
         wanted = _filter(conditions)
         params = edge.SearchParams(exact=ef is None, hnsw_ef=ef)
         requests = [
@@ -205,6 +210,17 @@ class EmbeddedIndex:
                 yield
         except Timeout:
             raise IndexStoreError("Another process is publishing to this index: wait for it or stop it.") from None
+
+
+@contextmanager
+def _writable(shard: Path) -> Iterator[Path]:
+    """A shard to be opened: that one, or where another user owns it a private view, which an opened shard outlives."""
+    if is_ours(shard):
+        yield shard
+        return
+    with scratch_folder() as view:
+        write_view(shard, view)
+        yield view
 
 
 def _config(layout: Layout) -> edge.EdgeConfig:

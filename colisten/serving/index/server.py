@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
+import httpx
 import numpy as np
-from grpc import RpcError
+from grpc import Call, RpcError, StatusCode
 from qdrant_client import QdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
+from colisten.serving.index.collection import (
+    EVERYTHING,
+    Conditions,
+    Hits,
+    SilentServerError,
+    SparseRows,
+    chosen_name,
+    is_name,
+)
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
-from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal
+from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
 from colisten.settings import QdrantSettings
 
+_SECONDS = 10
+"""For an answer; a server that takes longer counts as frozen. Searches of many queries go in pieces."""
+_SECONDS_TO_CONNECT = 5
+_QUERIES_AT_ONCE = 128
 _POLL_SECONDS = 0.5
 _STABLE_POLLS = 10
 
@@ -32,17 +45,23 @@ def connect(settings: QdrantSettings) -> QdrantClient:
     """A client of the server at `settings.url`, after a first answer: gRPC, else REST.
 
     Raises:
-        IndexStoreError: the server cannot be reached or refuses the key.
+        SilentServerError: the server takes the request and says nothing.
+        IndexStoreError: it cannot be reached or refuses the key.
     """
     key = settings.api_key.get_secret_value() if settings.api_key else None
+
+    def client(*, grpc: bool, seconds: int) -> QdrantClient:
+        return QdrantClient(url=settings.url, api_key=key, prefer_grpc=grpc, timeout=seconds)
+
+    grpc = True
     try:
-        client = QdrantClient(url=settings.url, api_key=key, prefer_grpc=True, timeout=60)
-        client.get_collections()
+        with closing(client(grpc=True, seconds=_SECONDS_TO_CONNECT)) as tried:
+            tried.get_collections()
     except (RpcError, ApiException, QdrantException):
-        with _client_errors():
-            client = QdrantClient(url=settings.url, api_key=key, timeout=60)
-            client.get_collections()
-    return client
+        grpc = False
+        with _client_errors(), closing(client(grpc=False, seconds=_SECONDS_TO_CONNECT)) as tried:
+            tried.get_collections()
+    return client(grpc=grpc, seconds=_SECONDS)
 
 
 class ServerCollection:
@@ -58,14 +77,19 @@ class ServerCollection:
             return self._client.count(self.name, count_filter=_filter(conditions), exact=True).count
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
+        return settled(lambda some, wider: self._search(using, some, wider, conditions, ef), vectors, limit)
+
+    def _search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
         wanted = _filter(conditions)
         params = models.SearchParams(exact=ef is None, hnsw_ef=ef)
         requests = [
             models.QueryRequest(query=vector, using=using, filter=wanted, limit=limit, params=params)
             for vector in vectors.tolist()
         ]
+        found: list[models.QueryResponse] = []
         with _client_errors():
-            found = self._client.query_batch_points(self.name, requests)
+            for first in range(0, len(requests), _QUERIES_AT_ONCE):
+                found += self._client.query_batch_points(self.name, requests[first : first + _QUERIES_AT_ONCE])
         return hits_of([answer.points for answer in found], limit)
 
     def vectors(self, using: str, items: Sequence[int]) -> dict[int, Floats]:
@@ -168,11 +192,14 @@ class ServerIndex:
 
     @contextmanager
     def draft(self, name: str, layout: Layout) -> Iterator[ServerDraft]:
-        draft = ServerDraft(self._client, name, layout)
+        draft, silent = ServerDraft(self._client, name, layout), False
         try:
             yield draft
+        except SilentServerError:
+            silent = True  # this publish has waited: the next one removes the draft
+            raise
         finally:
-            if not draft.finished:
+            if not draft.finished and not silent:
                 self.drop(name)
 
     def open(self, name: str | None = None) -> ServerCollection:
@@ -219,12 +246,22 @@ def _filter(conditions: Conditions) -> models.Filter | None:
     return models.Filter(must=must) if must else None
 
 
+def _is_silent(error: Exception) -> bool:
+    if isinstance(error, RpcError):
+        return isinstance(error, Call) and error.code() is StatusCode.DEADLINE_EXCEEDED
+    return isinstance(error, ResponseHandlingException) and isinstance(error.source, httpx.TimeoutException)
+
+
 @contextmanager
 def _client_errors() -> Iterator[None]:
     """What the client raises, over REST or gRPC, as an `IndexStoreError` of one sentence, which never holds the key."""
     try:
         yield
     except (RpcError, ApiException, QdrantException, ValueError) as error:
+        if _is_silent(error):
+            raise SilentServerError(
+                "Qdrant takes requests and does not answer, as if it were frozen: restart it and try again."
+            ) from error
         details = error.details() if isinstance(error, RpcError) and hasattr(error, "details") else str(error)
         message = " ".join(str(details).split())[:300]
         raise refusal(message, f"Qdrant cannot be used: {message}. Check COLISTEN_QDRANT_URL and _API_KEY.") from error

@@ -15,14 +15,17 @@ from colisten.graph_store.inspection.show import ItemView
 from colisten.serving.profiles import Item
 from colisten.serving.recommending import Recommendations
 from colisten.serving.web import requests, responses
+from colisten.serving.web.graph_lookups import GraphLookups
 from colisten.serving.web.guards import GuardMiddleware, errors_as_json, key_check
-from colisten.serving.web.handler import RequestHandler
+from colisten.serving.web.handler import Explained, RequestHandler
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.page import page_routes
 from colisten.serving.web.request_queue import RequestQueue
+from colisten.serving.why.reasons import Reason
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
+_SECONDS_TO_HEALTH = 5.0
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": responses.ErrorResponse, "description": "The key is missing or wrong."},
     403: {"model": responses.ErrorResponse, "description": "The request names another host."},
@@ -42,14 +45,18 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     """The ASGI application that serves a working folder; `colisten serve` runs it with uvicorn."""
     queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting)
+    graph = GraphLookups(workdir, settings)
     metrics = Metrics(lambda: queue.waiting)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with suppress(ColistenError):  # `/search` will say what is wrong; the other routes work
             await queue.run(lambda handler: handler.load_encoder())
+        with suppress(ColistenError):
+            await graph.run(lambda path_finder: path_finder.unavailable)
         yield
         await queue.close()
+        graph.close()
 
     app = FastAPI(
         title="Colisten", version=version("colisten"), lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -58,31 +65,43 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     app.add_middleware(GuardMiddleware, metrics=metrics, host=settings.serve.host)
     errors_as_json(app)
     key = settings.serve.api_key
-    app.include_router(_api(queue, metrics), responses=_ERRORS, dependencies=[Depends(key_check(key))] if key else [])
-    app.include_router(_health(queue), responses={503: _ERRORS[503]})
+    guards = [Depends(key_check(key))] if key else []
+    app.include_router(_api(queue, graph, metrics), responses=_ERRORS, dependencies=guards)
+    app.include_router(_health(queue, graph), responses={503: _ERRORS[503]})
     app.include_router(page_routes(), include_in_schema=False)
     return app
 
 
-def _health(queue: RequestQueue) -> APIRouter:
+def _health(queue: RequestQueue, graph: GraphLookups) -> APIRouter:
     router = APIRouter()
 
     @router.get("/health")
     async def health() -> responses.HealthResponse:
         """Health check: what is being served; 503 if nothing is published."""
-        return await queue.run(lambda handler: handler.health())
+        available = await graph.available()
+        return await queue.run(lambda handler: handler.health(graph=available), seconds=_SECONDS_TO_HEALTH)
 
     return router
 
 
-def _api(queue: RequestQueue, metrics: Metrics) -> APIRouter:
+def _api(queue: RequestQueue, graph: GraphLookups, metrics: Metrics) -> APIRouter:
     router = APIRouter()
+
+    async def reasons_for(explained: Explained) -> tuple[list[Reason], list[str]]:
+        """Reasons, and a note where the graph gave none."""
+        evidence = await graph.evidence(explained.heard, explained.items)
+        reasons = await queue.run(lambda handler: handler.explain(explained, evidence))
+        missing = evidence.unavailable
+        return reasons, [f"Reasons are without paths of shared listeners. {missing}"] if missing else []
 
     @router.get("/recommend", responses=_CONFLICT)
     async def recommend(request: Annotated[requests.RecommendRequest, Query()]) -> responses.RecommendResponse:
         """Recommend items to a user, or to an anonymous user described by likes and features."""
-        answer, reasons, notes = await queue.run(lambda handler: handler.recommend(request))
-        why = [reason.as_json() for reason in reasons] if reasons is not None else [None] * len(answer.items)
+        answer, explained, notes = await queue.run(lambda handler: handler.recommend(request))
+        why: list[dict[str, Any] | None] = [None] * len(answer.items)
+        if request.why:
+            reasons, more = await reasons_for(explained)
+            why, notes = [reason.as_json() for reason in reasons], notes + more
         rows = zip(answer.titled(), why, strict=True)
         items = [responses.RecommendedItemResponse.model_validate(row | {"why": reason}) for row, reason in rows]
         return responses.RecommendResponse(items=items, notes=notes)
@@ -90,7 +109,7 @@ def _api(queue: RequestQueue, metrics: Metrics) -> APIRouter:
     @router.get("/why", responses=_CONFLICT)
     async def why(request: Annotated[requests.WhyRequest, Query()]) -> responses.ReasonResponse:
         """Explain why one item suits a user, or an anonymous user."""
-        reason = await queue.run(lambda handler: handler.why(request))
+        (reason,), _ = await reasons_for(await queue.run(lambda handler: handler.asked(request)))
         return responses.ReasonResponse.model_validate(reason.as_json())
 
     @router.get("/similar")
@@ -115,7 +134,8 @@ def _api(queue: RequestQueue, metrics: Metrics) -> APIRouter:
         request: Annotated[requests.NeighbourhoodRequest, Query()],
     ) -> responses.NeighbourhoodResponse:
         """An item's strongest neighbours in the graph, by each relation."""
-        return _neighbourhood(*await queue.run(lambda handler: handler.neighbourhood(request)))
+        item = await queue.run(lambda handler: handler.item(request.item))
+        return _neighbourhood(item, await graph.run(lambda finder: finder.neighbourhood(item.item_id, request.k)))
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def prometheus() -> str:

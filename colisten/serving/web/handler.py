@@ -1,14 +1,13 @@
-"""The handler of requests: recommender, path finder and text encoder, kept open between requests, for one thread."""
+"""The handler of requests: recommender and text encoder, kept open between requests, for one thread."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from colisten.errors import ColistenError
-from colisten.graph_store.inspection.show import ItemView
 from colisten.listening.histories import UserHistories
 from colisten.serving.profiles import Item
 from colisten.serving.query import item_named
@@ -17,7 +16,7 @@ from colisten.serving.web import requests
 from colisten.serving.web.live_recommender import LiveRecommender
 from colisten.serving.web.responses import HealthResponse
 from colisten.serving.why.explaining import Explainer
-from colisten.serving.why.path_finder import PathFinder
+from colisten.serving.why.path_finder import Evidence
 from colisten.serving.why.reasons import Reason
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -25,11 +24,19 @@ from colisten.workdir import Workdir
 if TYPE_CHECKING:
     from colisten.text.encoder import Encoder
 
-_RETRY_SECONDS = 30.0
-
 
 class ConflictError(ColistenError):
     """A request with parameters that exclude each other."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What is to be explained to whom."""
+
+    history: UserHistories
+    heard: Sequence[int]
+    """Items of the history, from which the graph may lead to those explained."""
+    items: Sequence[int]
 
 
 class RequestHandler:
@@ -39,12 +46,9 @@ class RequestHandler:
         self._workdir = workdir
         self._settings = settings
         self._live = LiveRecommender(workdir, settings)
-        self._path_finder = PathFinder.open(workdir, settings)
-        self._tried_at = time.monotonic()
         self._encoder: Encoder | None = None
 
     def close(self) -> None:
-        self._path_finder.close()
         self._live.close()
 
     def load_encoder(self) -> Encoder:
@@ -59,32 +63,35 @@ class RequestHandler:
             self._encoder = Encoder(self._settings.text)
         return self._encoder
 
-    def health(self) -> HealthResponse:
+    def health(self, *, graph: bool) -> HealthResponse:
+        """What is being served; `graph`: whether the graph can be asked."""
         recommender = self._recommender
         types = recommender.profiles.vocabulary("item_type")
         return HealthResponse(
             index=recommender.collection.name,
             items=recommender.collection.count(),
             types=sorted(types, key=lambda name: name != recommender.target),
-            graph=self._reconnected_path_finder.unavailable is None,
+            graph=graph,
             search=self._encoder is not None,
             version=version("colisten"),
         )
 
-    def recommend(self, request: requests.RecommendRequest) -> tuple[Recommendations, list[Reason] | None, list[str]]:
-        """Recommendations, their reasons if requested, and notes."""
+    def recommend(self, request: requests.RecommendRequest) -> tuple[Recommendations, Explained, list[str]]:
+        """Recommendations, what there is to explain of them, and notes."""
         recommender = self._recommender
         history, notes = self._history(request, recommender)
         answer = recommender.answer(history, request.query())
-        if not request.why:
-            return answer, None, notes
-        reasons = self._explain(recommender, history, [item.item for item in answer.items])
-        return answer, reasons, notes + self._graph_notes()
+        return answer, self._explained(history, [item.item for item in answer.items]), notes
 
-    def why(self, request: requests.WhyRequest) -> Reason:
+    def asked(self, request: requests.WhyRequest) -> Explained:
+        """What is to be explained of one item."""
         recommender = self._recommender
         history, _ = self._history(request, recommender)
-        return self._explain(recommender, history, [item_named(request.item, recommender.profiles).item])[0]
+        return self._explained(history, [item_named(request.item, recommender.profiles).item])
+
+    def explain(self, explained: Explained, evidence: Evidence) -> list[Reason]:
+        """A reason for each item."""
+        return self._explainer.explain(explained.history, explained.items, evidence)
 
     def similar(self, request: requests.SimilarRequest) -> Recommendations:
         return self._recommender.similar(request.item, request.query(), across=request.across)
@@ -97,26 +104,16 @@ class RequestHandler:
     def titles(self, request: requests.TitlesRequest) -> list[Item]:
         return self._recommender.profiles.titled(request.q, request.k)
 
-    def neighbourhood(self, request: requests.NeighbourhoodRequest) -> tuple[Item, ItemView | None]:
-        """The item and its neighbourhood in the graph, None if the graph does not have the item.
-
-        Raises:
-            GraphError: Neo4j is not available.
-        """
-        item = item_named(request.item, self._recommender.profiles)
-        return item, self._reconnected_path_finder.neighbourhood(item.item_id, request.k)
+    def item(self, id_or_title: str) -> Item:
+        return item_named(id_or_title, self._recommender.profiles)
 
     @property
     def _recommender(self) -> Recommender:
         return self._live.recommender()
 
     @property
-    def _reconnected_path_finder(self) -> PathFinder:
-        """The path finder, reconnected after a while if Neo4j was not available."""
-        if self._path_finder.unavailable and time.monotonic() - self._tried_at > _RETRY_SECONDS:
-            self._path_finder.close()
-            self._path_finder, self._tried_at = PathFinder.open(self._workdir, self._settings), time.monotonic()
-        return self._path_finder
+    def _explainer(self) -> Explainer:
+        return Explainer(self._recommender.profiles, self._recommender.collection)
 
     def _history(
         self, request: requests.RecommendRequest | requests.WhyRequest, recommender: Recommender
@@ -128,10 +125,5 @@ class RequestHandler:
         history, unknown = recommender.profiles.read([request.user])
         return history, ["Never seen before, so answered without a history."] if unknown else []
 
-    def _explain(self, recommender: Recommender, history: UserHistories, items: Sequence[int]) -> list[Reason]:
-        explainer = Explainer(recommender.profiles, recommender.collection, self._reconnected_path_finder)
-        return explainer.explain(history, items)
-
-    def _graph_notes(self) -> list[str]:
-        unavailable = self._path_finder.unavailable
-        return [f"Reasons are without paths of shared listeners. {unavailable}"] if unavailable else []
+    def _explained(self, history: UserHistories, items: Sequence[int]) -> Explained:
+        return Explained(history, self._explainer.heard(history), items)

@@ -14,7 +14,7 @@ from colisten.relations import LEAST_COSINE
 from colisten.serving.index.collection import Collection
 from colisten.serving.index.layout import TEXT
 from colisten.serving.profiles import Item, Profiles
-from colisten.serving.why.path_finder import PathFinder
+from colisten.serving.why.path_finder import Evidence
 from colisten.serving.why.reasons import (
     Path,
     Reason,
@@ -35,21 +35,19 @@ _MAX_TEXTS = 300
 
 @dataclass(frozen=True)
 class Explainer:
-    """Explains recommendations; its profiles, collection and path finder are opened and closed by the caller."""
+    """Explains recommendations; its profiles and collection are opened and closed by the caller."""
 
     profiles: Profiles
     collection: Collection
-    path_finder: PathFinder
 
-    def explain(self, history: UserHistories, items: Sequence[int], *, max_paths: int = 3) -> list[Reason]:
-        """A reason for each item, for the one user in `history`.
+    def explain(self, history: UserHistories, items: Sequence[int], evidence: Evidence) -> list[Reason]:
+        """A reason for each item, for the one user in `history`; `evidence` is that of `heard(history)` and the items.
 
         The first of: next in a series that was begun, co-listening paths, a signal of the user's own, another relation
-        of the graph (series, creator, the platform's own, text), a similar text, popularity, the model. One Cypher
-        query finds the paths to all items, one the other relations.
+        of the graph (series, creator, the platform's own, text), a similar text, popularity, the model.
         """
-        heard = self._heard(history)
-        reasons = self._from_graph(heard, items, max_paths, self._signalled(history))
+        heard = self.heard(history)
+        reasons = self._from_graph(items, evidence, self._signalled(history))
         unexplained = [item for item in items if item not in reasons]
         similar = self._similar_texts(unexplained, heard)
         country = str(next(iter(history.features.get("country", ())), None) or "")
@@ -62,11 +60,16 @@ class Explainer:
             for item in items
         ]  # fmt: skip
 
-    def _from_graph(
-        self, heard: Sequence[int], items: Sequence[int], max_paths: int, signalled: Mapping[int, str]
-    ) -> dict[int, Reason]:
+    def heard(self, history: UserHistories) -> list[int]:
+        """Items streamed, latest first; if there are none, items with weak signals."""
+        strong = history.signals < self.profiles.facts.strong
+        chosen = history.items[strong] if strong.any() else history.items
+        latest_first: list[int] = list(dict.fromkeys(chosen[::-1].tolist()))
+        return latest_first
+
+    def _from_graph(self, items: Sequence[int], evidence: Evidence, signalled: Mapping[int, str]) -> dict[int, Reason]:
         """Reasons that the graph, or a signal of the user's own, gives."""
-        paths, links = self._paths(heard, items, max_paths), self._links(heard, items)
+        paths, links = self._paths(evidence), self._links(evidence)
         found = {}
         for item in items:
             (is_next, link), ways = links.get(item, (False, None)), paths.get(item, [])
@@ -80,13 +83,6 @@ class Explainer:
                 found[item] = link
         return found
 
-    def _heard(self, history: UserHistories) -> list[int]:
-        """Items streamed, latest first; if there are none, items with weak signals."""
-        strong = history.signals < self.profiles.facts.strong
-        chosen = history.items[strong] if strong.any() else history.items
-        latest_first: list[int] = list(dict.fromkeys(chosen[::-1].tolist()))
-        return latest_first
-
     def _signalled(self, history: UserHistories) -> dict[int, str]:
         """The latest weak signal on each item that has any."""
         facts = self.profiles.facts
@@ -96,18 +92,18 @@ class Explainer:
             for item, code in zip(history.items[weak].tolist(), history.signals[weak].tolist(), strict=True)
         }
 
-    def _paths(self, heard: Sequence[int], items: Sequence[int], count: int) -> dict[int, list[Path]]:
+    def _paths(self, evidence: Evidence) -> dict[int, list[Path]]:
         """Paths to each item, without those through items newer than the profiles."""
-        found = self.path_finder.paths(heard, items, count)
+        found = evidence.paths
         known = self.profiles.items([number for paths in found.values() for path in paths for number in path.items])
         return {
             item: [_with_items(path, known) for path in paths if known.keys() >= set(path.items)]
             for item, paths in found.items()
         }
 
-    def _links(self, heard: Sequence[int], items: Sequence[int]) -> dict[int, tuple[bool, Reason]]:
+    def _links(self, evidence: Evidence) -> dict[int, tuple[bool, Reason]]:
         """The first link to each item, as a reason, and whether the item is the next in a series."""
-        found = {item: links[0] for item, links in self.path_finder.links(heard, items).items() if links}
+        found = {item: links[0] for item, links in evidence.links.items() if links}
         known = self.profiles.items([*found, *(link.heard for link in found.values())])
         return {
             item: (link.is_next, by_link(known[item], known[link.heard], link))

@@ -1,10 +1,11 @@
-"""Paths, links and neighbourhoods from Neo4j, which is used if it runs, never started, and may be missing."""
+"""Evidence and neighbourhoods from Neo4j, which is used if it runs, never started, and may be missing."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from colisten.errors import GraphError
@@ -18,8 +19,20 @@ if TYPE_CHECKING:
     from colisten.graph_store.inspection.paths import GraphPath
     from colisten.graph_store.inspection.show import ItemView
 
-_TIMEOUT = 2.0
-"""Seconds to wait for a Neo4j that no longer answers, while a user waits for a recommendation."""
+_SECONDS_TO_CONNECT = 4.0
+"""To wait for a Neo4j that does not answer, while a user waits for a recommendation."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the graph says of some items and a history."""
+
+    paths: Mapping[int, tuple[GraphPath, ...]] = field(default_factory=dict)
+    """The strongest paths to each item from the history."""
+    links: Mapping[int, tuple[Link, ...]] = field(default_factory=dict)
+    """The strongest edge of each other relation to each item from the history."""
+    unavailable: str | None = None
+    """Why there is none, where Neo4j could not be asked."""
 
 
 class PathFinder:
@@ -44,7 +57,7 @@ class PathFinder:
             endpoint = running_endpoint(settings, workdir)
             if endpoint is None:
                 return cls(None, database, f"Neo4j is not running: `colisten db start -w {workdir.root}` starts it.")
-            return cls(connect(endpoint, database, patience=_TIMEOUT), database, None)
+            return cls(connect(endpoint, database, patience=_SECONDS_TO_CONNECT), database, None)
         except GraphError as error:
             return cls(None, database, str(error))
 
@@ -52,29 +65,21 @@ class PathFinder:
         if self._driver:
             self._driver.close()
 
-    def paths(self, heard: Sequence[int], wanted: Sequence[int], count: int) -> dict[int, tuple[GraphPath, ...]]:
-        """The `count` strongest paths from `heard` to each item in `wanted`; none if Neo4j is not available."""
+    def evidence(self, heard: Sequence[int], wanted: Sequence[int], paths: int = 3) -> Evidence:
+        """What joins each item in `wanted` to those in `heard`, `paths` paths each; nothing without Neo4j."""
         if self._driver is None or self.unavailable or not heard:
-            return {}
+            return Evidence(unavailable=self.unavailable)
+        from colisten.graph_store.inspection.links import direct_links
         from colisten.graph_store.inspection.paths import strongest_paths
 
         try:
-            return strongest_paths(self._driver, self._database, heard, wanted, paths=count)
+            return Evidence(
+                strongest_paths(self._driver, self._database, heard, wanted, paths=paths),
+                direct_links(self._driver, self._database, heard, wanted),
+            )
         except GraphError as error:
             self.unavailable = str(error)
-            return {}
-
-    def links(self, heard: Sequence[int], wanted: Sequence[int]) -> dict[int, tuple[Link, ...]]:
-        """The strongest edge of each other relation from `heard` to each item in `wanted`; none without Neo4j."""
-        if self._driver is None or self.unavailable or not heard:
-            return {}
-        from colisten.graph_store.inspection.links import direct_links
-
-        try:
-            return direct_links(self._driver, self._database, heard, wanted)
-        except GraphError as error:
-            self.unavailable = str(error)
-            return {}
+            return Evidence(unavailable=self.unavailable)
 
     def neighbourhood(self, item_id: str, count: int) -> ItemView | None:
         """The item with its `count` strongest neighbours of each type; None if the graph has no such item.

@@ -17,14 +17,18 @@ from neo4j import Driver
 
 from colisten import settings
 from colisten.errors import GraphError
+from colisten.graph_store import schema
 from colisten.graph_store.edges import FILE, build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.cypher import run_cypher
 from colisten.graph_store.inspection.links import direct_links
+from colisten.graph_store.inspection.paths import strongest_paths
 from colisten.graph_store.inspection.show import find_titles, show_item
 from colisten.graph_store.inspection.stats import read_stats
 from colisten.graph_store.loading import load_graph, load_item_weights
+from colisten.graph_store.marker import require_marker
 from colisten.graph_store.relations.edges import relation_edges
+from colisten.graph_store.verifying import has_counts, stored_fingerprints
 from colisten.progress import Progress
 from colisten.settings import RelationSettings, Settings
 from colisten.workdir import Workdir
@@ -260,3 +264,24 @@ def test_without_a_whole_graph_one_is_told_to_build_it(neo4j_driver: Driver) -> 
     for look in (lambda: read_stats(neo4j_driver, "neo4j"), lambda: show_item(neo4j_driver, "neo4j", "x")):
         with pytest.raises(GraphError, match="colisten graph build"):
             look()
+
+
+def test_many_relationship_types_give_the_same_answers(graph: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands stand in conditions, since as alternatives of a pattern they overflow the server's stack."""
+    names, wanted = ["co_listened", "same_series", "same_creator", "similar_text", "sequel_of"], list(range(10))
+
+    def answers() -> list[object]:
+        marker = require_marker(graph, "neo4j")
+        return [
+            has_counts(graph, "neo4j", marker),
+            stored_fingerprints(graph, "neo4j", names, connections=2, progress=QUIET),
+            read_stats(graph, "neo4j"),
+            [show_item(graph, "neo4j", f"podcast-{item}") for item in range(4)],
+            strongest_paths(graph, "neo4j", [0, 1], wanted),
+            direct_links(graph, "neo4j", [4, 6], wanted),
+        ]
+
+    few = answers()
+    assert few[0]
+    monkeypatch.setattr(schema, "_MOST_ALTERNATIVES", 1)
+    assert answers() == few

@@ -118,8 +118,15 @@ def test_offline_work_between_a_stop_and_a_start(server: ManagedServer) -> None:
     assert count(endpoint) == 1000
 
 
-def test_a_stale_pid_is_never_killed(server: ManagedServer) -> None:
+def test_a_suspended_server_is_stopped_in_good_order(server: ManagedServer) -> None:
+    server.start()
+    psutil.Process(server.status().pid).suspend()
     assert server.stop()
+    assert "Stopped." in (server.folder / "logs/neo4j.log").read_text()
+
+
+def test_a_stale_pid_is_never_killed(server: ManagedServer) -> None:
+    server.stop()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as innocent:
         (server.folder / "run/pid").write_text(str(innocent.pid))
         assert not server.status().running

@@ -21,10 +21,12 @@ from neo4j import Driver
 
 from colisten.arrays import Int64s
 from colisten.errors import GraphError
+from colisten.graph_store import schema
 from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.schema import relationship_of
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.graph_store.stream import degrees
 from colisten.graph_store.stream import export as export_module
 from colisten.graph_store.stream import live as live_module
 from colisten.graph_store.stream import sampler as sampler_module
@@ -66,6 +68,21 @@ def opened(endpoint: Endpoint, room: int | None = None) -> LiveAdjacency:
     if room is not None:
         live._cache, live._fits = RowCache(len(GRAPH.node_type), room), False
     return live
+
+
+@pytest.mark.parametrize("room", [None, 0], ids=["all at once", "row by row"])
+def test_many_relationship_types_are_read_alike(
+    loaded: Endpoint, monkeypatch: pytest.MonkeyPatch, room: int | None
+) -> None:
+    monkeypatch.setattr(schema, "_MOST_ALTERNATIVES", 1)
+    monkeypatch.setattr(degrees, "_MOST_COUNTED", 1)
+    expected, items = GRAPH.adjacency(), np.arange(len(GRAPH.node_type))
+    with opened(loaded, room) as live:
+        assert np.array_equal(live.degrees, expected.degrees)
+        ours, theirs = live.neighbours(items), expected.neighbours(items)
+    assert np.array_equal(ours.indptr, theirs.indptr)
+    assert np.array_equal(ours.items, theirs.items)
+    assert np.array_equal(ours.weights, theirs.weights)
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,21 @@ def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
     assert recall >= 0.99
 
 
+def test_of_equal_scores_the_lowest_numbers_are_given(index: Index) -> None:
+    what = random_items(300)
+    for rows in what.vectors.values():
+        rows[20:260] = rows[20]
+    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=10_000, keep=2)
+    asked = np.concatenate([what.vectors["towers"][20:21], vectors(3, 16, 9)]).astype(np.float32)
+    for limit in (1, 7, 240, 400):
+        hits = index.open().search("towers", asked, limit, Conditions(), None)
+        for items, scores in zip(hits.items, hits.scores, strict=True):
+            assert np.lexsort((items, -scores)).tolist() == list(range(limit))
+            alike = items[np.isin(items, what.items[20:260])]
+            assert alike.tolist() == what.items[20:260][: len(alike)].tolist()
+        assert 0 < len(alike) < limit or limit < 300
+
+
 def test_a_vector_of_another_width_is_one_sentence(index: Index) -> None:
     publish_items(index, new_name(index.alias, []), random_items(60), QUIET, exact_up_to=10_000, keep=2)
     with pytest.raises(IndexStoreError):

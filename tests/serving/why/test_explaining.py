@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +12,15 @@ import polars as pl
 import pytest
 
 from colisten.listening.data import ListeningData
+from colisten.listening.histories import UserHistories
 from colisten.serving import popular
 from colisten.serving.profile_writing import write_profiles
 from colisten.serving.profiles import Profiles
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
 from colisten.serving.why.explaining import Explainer
-from colisten.serving.why.path_finder import PathFinder
+from colisten.serving.why.path_finder import Evidence, PathFinder
+from colisten.serving.why.reasons import Reason
 from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET
@@ -39,8 +41,11 @@ def recommender(world: World) -> Recommender:
     return Recommender.open(world[0], world[2])
 
 
-def explainer(recommender: Recommender, graph: PathFinder) -> Explainer:
-    return Explainer(recommender.profiles, recommender.collection, graph)
+def explained(
+    recommender: Recommender, graph: PathFinder, history: UserHistories, items: Sequence[int]
+) -> list[Reason]:
+    explainer = Explainer(recommender.profiles, recommender.collection)
+    return explainer.explain(history, items, graph.evidence(explainer.heard(history), items))
 
 
 def heard_by(data: ListeningData) -> dict[int, set[int]]:
@@ -56,7 +61,7 @@ def test_paths_count_real_listeners(world: World, recommender: Recommender, grap
         answer = recommender.recommend([user_id], Query(k=20))
         user = int(data.users.filter(pl.col("user_id") == user_id)["user"][0])
         user_history, _ = recommender.profiles.read([user_id])
-        reasons = explainer(recommender, graph).explain(user_history, [item.item for item in answer.items])
+        reasons = explained(recommender, graph, user_history, [item.item for item in answer.items])
         assert len(reasons) == len(answer.items)
         for item, reason in zip(answer.items, reasons, strict=True):
             kinds.append(reason.kind)
@@ -75,7 +80,7 @@ def test_paths_count_real_listeners(world: World, recommender: Recommender, grap
 
 def test_without_a_path_a_similar_text_explains(recommender: Recommender) -> None:
     user_history = recommender.anonymous_user(["Title 14", "Title 3"], {})
-    (alike, textless) = explainer(recommender, NONE).explain(user_history, [15, 10])
+    (alike, textless) = explained(recommender, NONE, user_history, [15, 10])
     assert alike.kind == "text"
     assert alike.about is not None
     assert alike.about["title"] == "Title 14"
@@ -98,7 +103,7 @@ def test_what_is_popular_is_counted(
     counts = {item: len(users & living) for item, users in heard_by(data).items()}
     user_history = recommender.anonymous_user([], {"country": country} if country else {})
     every = data.items.filter(~pl.col("retired"))["item"].to_list()
-    reasons = explainer(recommender, NONE).explain(user_history, every)
+    reasons = explained(recommender, NONE, user_history, every)
     popular_reasons = {
         item: reason.about for item, reason in zip(every, reasons, strict=True) if reason.kind == "popular"
     }
@@ -119,7 +124,7 @@ def test_a_history_without_streams_still_gives_paths(recommender: Recommender, g
     user_history = recommender.anonymous_user(["Title 4"], {})
     followed = replace(user_history, signals=np.ones_like(user_history.signals))
     items = [item for item in range(60) if item not in user_history.items]
-    streamed, interested = (explainer(recommender, graph).explain(who, items) for who in (user_history, followed))
+    streamed, interested = (explained(recommender, graph, who, items) for who in (user_history, followed))
     assert [r.kind for r in streamed] == [r.kind for r in interested]
     assert "listeners" in {r.kind for r in interested}
 
@@ -128,7 +133,7 @@ def test_neo4j_is_not_started_for_a_reason(world: World) -> None:
     graph = PathFinder.open(world[0], Settings())
     assert graph.unavailable is not None
     assert "colisten db start" in graph.unavailable
-    assert graph.paths([1], [2], 3) == {}
+    assert graph.evidence([1], [2]) == Evidence(unavailable=graph.unavailable)
     assert not (world[0].neo4j / "data").exists()
 
 
@@ -143,7 +148,7 @@ def test_neo4j_out_of_reach_is_reported_without_the_password(world: World) -> No
 def test_an_item_with_a_signal_of_the_users_own_is_explained_by_it(recommender: Recommender) -> None:
     liked = recommender.anonymous_user(["Title 14", "Title 20"], {})
     history = replace(liked, signals=np.array([0, 1], np.uint8))
-    heard, followed = explainer(recommender, NONE).explain(history, liked.items.tolist())
+    heard, followed = explained(recommender, NONE, history, liked.items.tolist())
     assert heard.kind != "signal"
     assert (followed.kind, followed.about) == ("signal", {"signal": "follow"})
     assert followed.words == "you gave it the signal ‘follow’"

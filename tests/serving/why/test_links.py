@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 import pytest
@@ -35,12 +35,15 @@ EDGES = [
 ]  # fmt: skip
 
 
+Explained = Callable[[list[int]], list[Reason]]
+
+
 @pytest.fixture(scope="module")
-def explainer(
+def explained(
     world: World, neo4j_endpoint: Endpoint, neo4j_settings: Settings, graph_workdir: Workdir,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Explainer]:  # fmt: skip
-    """Of the served world, whose graph has no listeners in common of these items, but relations."""
+) -> Iterator[Explained]:  # fmt: skip
+    """Reasons in the served world, whose graph has no listeners in common of these items, but relations."""
     workdir, data, settings = world
     edges = tmp_path_factory.mktemp("edges")
     build_edges(data, GraphSettings(min_listeners=10_000), edges, QUIET)
@@ -50,20 +53,22 @@ def explainer(
     with connect(neo4j_endpoint) as driver, Recommender.open(workdir, settings) as recommender:
         wipe(driver)
         load_graph(data, edges / FILE, neo4j_settings, graph_workdir, QUIET)
-        path_finder = PathFinder(driver, neo4j_settings.neo4j.database, None)
-        yield Explainer(recommender.profiles, recommender.collection, path_finder)
-
-
-def explained(explainer: Explainer, world: World, items: list[int]) -> list[Reason]:
-    with Recommender.open(world[0], world[2]) as recommender:
+        explainer = Explainer(recommender.profiles, recommender.collection)
         history = recommender.anonymous_user([f"Title {HEARD}"], {})
-        return explainer.explain(history, items)
+        path_finder = PathFinder(driver, neo4j_settings.neo4j.database, None)
+
+        def explain(items: list[int]) -> list[Reason]:
+            evidence = path_finder.evidence(explainer.heard(history), items)
+            assert evidence.unavailable is None
+            return explainer.explain(history, items, evidence)
+
+        yield explain
 
 
-def test_each_relation_explains_by_its_own_words(explainer: Explainer, world: World) -> None:
+def test_each_relation_explains_by_its_own_words(explained: Explained, world: World) -> None:
     items = [NEXT, LATER, CREATOR, SEQUEL, ALIKE, EVERYTHING]
     kind = world[1].items["item_type"][NEXT]
-    assert [(reason.kind, reason.words) for reason in explained(explainer, world, items)] == [
+    assert [(reason.kind, reason.words) for reason in explained(items)] == [
         ("series", f"the next {kind} of its series, after ‘Title 10’, which you heard"),
         ("series", "2 places after ‘Title 10’, which you heard, in its series"),
         ("creator", "by A. Writer, of whom you heard ‘Title 10’"),
@@ -71,16 +76,15 @@ def test_each_relation_explains_by_its_own_words(explainer: Explainer, world: Wo
         ("text", "closest in text to ‘Title 10’ (cosine 0.75)"),
         ("series", "of its series, of which you heard ‘Title 10’"),
     ]
-    for reason in explained(explainer, world, items):
+    for reason in explained(items):
         assert reason.about is not None
         assert reason.about["title"] == "Title 10"
         assert reason.as_json()["about"]["item_id"] == 'it\'em "10"'
 
 
-def test_an_item_without_a_relation_is_explained_as_before(explainer: Explainer, world: World) -> None:
-    (reason,) = explained(explainer, world, [20])
+def test_an_item_without_a_relation_is_explained_as_before(explained: Explained) -> None:
+    (reason,) = explained([20])
     assert reason.kind in {"text", "popular", "model"}
-    assert explainer.path_finder.unavailable is None
 
 
 @pytest.mark.parametrize(("link", "words"), [
