@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from colisten.errors import DataError, OutOfSpaceError
+from colisten.full_disk import is_full
 from colisten.listening.contract import Table, form_of, quoted
 from colisten.listening.csv_files import csv_scans
 from colisten.listening.files import FILE, LINE, Source
@@ -57,7 +58,7 @@ def _one_sentence(source: Source) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as error:
         first = str(error).splitlines()[0]
-        if "no space left" in first.lower() or "max_temp_directory_size" in str(error):
+        if is_full(error):
             raise OutOfSpaceError("The disk is full: checking spills to it; free some space and run again.") from error
         raise DataError(f"The data in {source.url} cannot be read: {first}") from error
 

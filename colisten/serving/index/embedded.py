@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
+from colisten.full_disk import says_full
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
 from colisten.serving.index.private_view import is_ours, write_view
@@ -119,6 +121,8 @@ class EmbeddedDraft:
         # -P: what lies in the current folder under the name of a module is not run
         command = [sys.executable, "-P", "-m", "colisten.serving.index.optimise", str(self._folder / "shard")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == -signal.SIGBUS:  # no room for a page of a file that is mapped
+            raise _out_of_space()
         if done.returncode:
             raise _error_of(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
         self._collection = EmbeddedCollection(self.name, self._folder / "shard", None)
@@ -276,10 +280,12 @@ def _engine_errors() -> Iterator[None]:
         raise _error_of([str(error)]) from error
 
 
+def _out_of_space() -> OutOfSpaceError:
+    return OutOfSpaceError("No space is left on the disk: free some and publish again; the live index is as it was.")
+
+
 def _error_of(lines: Sequence[str]) -> IndexStoreError | OutOfSpaceError:
     sentence = " ".join(lines).rstrip(".")
-    if "No space left" in sentence:
-        return OutOfSpaceError(
-            "No space is left on the disk: free some and publish again; the live index is as it was."
-        )
+    if says_full(sentence):
+        return _out_of_space()
     return refusal(sentence, f"The embedded vector index failed: {sentence}.")

@@ -1,0 +1,51 @@
+"""Full disks, by the many words in which the libraries that write files tell of them."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from colisten.errors import OutOfSpaceError
+
+_CODES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_WORDS = re.compile(
+    r"no space left|disk quota exceeded|file too large|disk is full|max_temp_directory_size"
+    r"|\d+ requested and \d+ written",
+    re.IGNORECASE,
+)
+"""Of the system, SQLite, DuckDB and NumPy."""
+
+
+def says_full(text: str) -> bool:
+    """Whether a message tells of a full disk, a quota that is used up or a limit on the size of files."""
+    return _WORDS.search(text) is not None
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether that is what an error tells of, or one that it came from."""
+    while error is not None:
+        if getattr(error, "errno", None) in _CODES or says_full(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def told_when_full() -> Iterator[None]:
+    """Whatever a library raises where a disk is full, as one error.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
+    """
+    try:
+        yield
+    except OutOfSpaceError:
+        raise
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise OutOfSpaceError(
+            "No space is left on the disk: free some and run the same command again; nothing is lost."
+        ) from error
