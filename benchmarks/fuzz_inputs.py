@@ -178,12 +178,13 @@ def write_parquet(table: str, rows: Sequence[Row], path: Path, drawn: random.Ran
 
 def _another_type(count: int, drawn: random.Random) -> pa.Array[Any]:
     moment = datetime(2024, 1, 15, 10, tzinfo=UTC)
+    stamps: list[pa.DataType] = [pa.timestamp("s"), pa.timestamp("us", "UTC"), pa.timestamp("ns")]
     makes: list[tuple[Callable[[], object], pa.DataType]] = [
         (lambda: drawn.randrange(-(2**63), 2**63), pa.int64()),
         (lambda: drawn.randrange(256), pa.uint8()),
         (lambda: drawn.choice([0.5, float("nan"), float("inf"), -1e300]), pa.float64()),
         (lambda: drawn.random() < 0.5, pa.bool_()),
-        (lambda: moment, drawn.choice([pa.timestamp("s"), pa.timestamp("us", "UTC"), pa.timestamp("ns")])),
+        (lambda: moment, drawn.choice(stamps)),
         (lambda: moment.date(), pa.date32()),
         (lambda: moment.time(), pa.time64("us")),
         (lambda: drawn.choice(VALUES), pa.large_string()),

@@ -19,6 +19,8 @@ from colisten.pipeline.records import all_damage, changing, read_record
 from colisten.pipeline.stage import Context, Stage, files_in, run_stages
 from colisten.pipeline.stages import STAGES
 from colisten.progress import Progress
+from colisten.serving.index.opening import open_index
+from colisten.serving.recommending import Recommender
 from colisten.settings import Settings
 from colisten.text.cache import TextCache, digest
 from colisten.workdir import Workdir, write_json
@@ -150,6 +152,23 @@ def test_what_a_command_cannot_read_is_told_by_the_file(tmp_path: Path) -> None:
     assert done.returncode == 6
     assert done.stderr.count("\n") == 1
     assert "users.parquet has 100 bytes instead of" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["items.safetensors", "spec.json", "payload_index.safetensors"])
+def test_a_user_encoder_that_is_damaged_is_told_and_published_anew(
+    world: tuple[Workdir, ListeningData, Settings], tmp_path: Path, name: str
+) -> None:
+    """Whether or not it is on record: after a rollback it is that of an earlier publish."""
+    workdir, settings = Workdir.open(Path(shutil.copytree(world[0].root, tmp_path / "W"))), world[2]
+    (index,) = (stage for stage in STAGES if stage.name == "index")
+    context = Context(workdir, settings, QUIET, "")
+    assert index.output_exists(context)
+    live = open_index(workdir, settings).live()
+    for size in (100, 0):
+        os.truncate(workdir.index / f"towers/{live}" / name, size)
+        with pytest.raises(WorkdirError, match=f"{name} is damaged"):
+            Recommender.open(workdir, settings)
+        assert not index.output_exists(context)
 
 
 def test_a_damaged_cache_of_texts_is_begun_anew(tmp_path: Path) -> None:

@@ -176,9 +176,8 @@ class EmbeddedIndex:
         try:
             path = self._root / chosen / "ready.json"
             ready = json.loads(path.read_text())
-            for file, size in ready.get("sizes", {}).items():
-                if (path.parent / "shard" / file).stat().st_size != size:  # the engine would crash on it
-                    raise IndexStoreError(f"{file} has not the size that it was published with.")
+            if damaged := _of_another_size(path.parent / "shard", ready):  # the engine would crash on it
+                raise IndexStoreError(f"{damaged} has not the size that it was published with.")
             collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"])
             if path.exists() and collection.count() == ready["items"]:
                 return collection
@@ -202,8 +201,8 @@ class EmbeddedIndex:
         with self._publish_lock():
             drafts = self._root.glob(f".{self.alias}-*")
             collections = (folder for folder in self._root.iterdir() if is_name(self.alias, folder.name))
-            incomplete = (folder for folder in collections if not (folder / "ready.json").exists())
-            for folder in (*drafts, *incomplete):
+            damaged = (folder for folder in collections if not _is_whole(folder))
+            for folder in (*drafts, *damaged):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -270,6 +269,22 @@ def _sizes(shard: Path) -> dict[str, int]:
     """Bytes of each file; JSON left out, which the engine writes anew whenever it opens a shard."""
     files = (path for path in shard.rglob("*") if path.suffix != ".json" and path.is_file())
     return {str(path.relative_to(shard)): path.stat().st_size for path in files}
+
+
+def _of_another_size(shard: Path, ready: Mapping[str, Any]) -> str:
+    """A file that has not the size that it was published with, if there is one."""
+    sizes = ready.get("sizes", {}).items()
+    return next((file for file, size in sizes if (shard / file).stat().st_size != size), "")
+
+
+def _is_whole(collection: Path) -> bool:
+    try:
+        ready = json.loads((collection / "ready.json").read_text())
+        for path in (collection / "shard").rglob("*.json"):
+            json.loads(path.read_text())
+        return not _of_another_size(collection / "shard", ready)
+    except (FileNotFoundError, ValueError, AttributeError):
+        return False
 
 
 @contextmanager
