@@ -39,7 +39,8 @@ SORTS = ("CSV", "CSV", "CSV", "CSV", "Parquet types", "Parquet bytes")
 TOGETHER = {"CSV": 50, "Parquet types": 20, "Parquet bytes": 5}
 TWICE = ("NULL", *map(literal, (checks.SAME_ITEM, checks.OTHER_ROW, checks.REPEATED, checks.SAME_RELATION)))
 """Reasons for which a row may be set aside that nothing was done to: another was spoilt into one like it."""
-SECONDS_OF_A_BATCH = 120
+SECONDS_OF_A_BATCH = 600
+"""Without a word, for a process on a machine that does much else."""
 _MOODS = ",".join(f"mood{number}" for number in range(max(TOGETHER.values())))
 SETTINGS = Settings.load(
     ["listening.conflicting_items=1", "listening.memory_mb=512", f"graph.relations=similar_text,{_MOODS}"]

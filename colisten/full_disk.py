@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from colisten.errors import OutOfSpaceError
 
@@ -16,6 +18,10 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 """Of the system, SQLite, DuckDB and NumPy."""
+
+
+_NOTHING = 1 << 18
+"""Bytes with which nothing can be done."""
 
 
 def says_full(text: str) -> bool:
@@ -33,8 +39,10 @@ def is_full(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def told_when_full() -> Iterator[None]:
+def told_when_full(folder: Path | None = None) -> Iterator[None]:
     """Whatever a library raises where a disk is full, as one error.
+
+    Some say nothing of it, or another program does: where there is no room in `folder`, that is the reason.
 
     Raises:
         OutOfSpaceError: the disk is full.
@@ -44,7 +52,7 @@ def told_when_full() -> Iterator[None]:
     except OutOfSpaceError:
         raise
     except Exception as error:
-        if not is_full(error):
+        if not is_full(error) and (folder is None or shutil.disk_usage(folder).free > _NOTHING):
             raise
         raise OutOfSpaceError(
             "No space is left on the disk: free some and run the same command again; nothing is lost."

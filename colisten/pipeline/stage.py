@@ -114,7 +114,7 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
                 continue
             context.progress.say(f"{stage.title} …")
             began = time.monotonic()
-            with told_when_full():
+            with told_when_full(context.workdir.root):
                 digest = stage.run(context)
                 seconds = round(time.monotonic() - began, 1)
                 record = {**fingerprints, "digest": digest, "seconds": seconds, "finished": round(time.time())}

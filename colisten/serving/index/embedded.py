@@ -38,6 +38,10 @@ from colisten.serving.index.private_view import is_ours, write_view
 from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
 from colisten.workdir import scratch_folder, write_json
 
+_SPARE = 64 << 20
+"""Bytes of disk to begin a batch with: where none is left for a page of a file that it has mapped, the engine's process
+is killed."""
+
 
 class EmbeddedCollection:
     """An opened shard."""
@@ -104,6 +108,8 @@ class EmbeddedDraft:
         sparse: Mapping[str, SparseRows],
         payloads: Sequence[dict[str, Any]],
     ) -> None:
+        if shutil.disk_usage(self._folder).free < _SPARE:
+            raise _out_of_space()
         named: dict[str, Any] = dict(vectors)
         for name, pairs in sparse.items():
             named[name] = [edge.SparseVector(i.tolist(), v.tolist()) if len(i) else None for i, v in pairs]
