@@ -97,7 +97,8 @@ def write_csv(table: str, rows: Sequence[Row], path: Path, drawn: random.Random)
     untouched = set(range(len(rows)))
     for _ in range(drawn.choice([0, 1, 1, 1, 2, 3, 8])):
         place = drawn.randrange(len(records))
-        records[place] = drawn.choice(_SPOIL)(records[place], drawn)
+        if records[place]:
+            records[place] = drawn.choice(_SPOIL)(records[place], drawn)
         untouched.discard(place)
         if not records[place].endswith("\n"):  # what follows is of its line
             untouched.discard(place + 1)

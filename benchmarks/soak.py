@@ -177,9 +177,7 @@ def main() -> None:
             remove(root / "W")
     print_table([{"asked": route, "answers": count} for route, count in sorted(load.asked.items())])
     slow = quantiles(load.seconds, n=100)[98]
-    print(
-        f"{load.asked.total():,} answers, 99 % within {slow:.2f} s: {len(load.failed)} failed, {load.refused} refused"
-    )
+    print(f"{load.asked.total():,} answers, 99 % in {slow:.2f} s, {len(load.failed)} failed, {load.refused} refused")
     print_table([{"changed": name, "times": count} for name, count in changes.done.items()])
     print(f"{changes.done.total()} changes, {len(changes.failed)} failed")
     print_table(growth(looks))

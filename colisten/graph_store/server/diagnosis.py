@@ -14,7 +14,7 @@ _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+\s+(?P<level>[A-Z]+)\s+(?P<text>.*)")
 def why_it_failed(home: Path) -> ColistenError:
     """The error to raise for a server of `home` that did not come up."""
     lines = _log(home)
-    if needs_restart(home):
+    if any(map(says_full, lines)):
         return OutOfSpaceError(f"No space is left for Neo4j in {home}: free some and run again.")
     if any("Address already in use" in line for line in lines):
         return GraphError("Another program took Neo4j's port while it started: run the command again.")
@@ -22,8 +22,8 @@ def why_it_failed(home: Path) -> ColistenError:
 
 
 def needs_restart(home: Path) -> bool:
-    """Whether the disk was full at some time since the server was started: its databases stay closed after that."""
-    return any(map(says_full, _log(home)))
+    """Whether a database of the server has closed since its start, as where a disk is full: it stays closed."""
+    return any(says_full(line) or "needs to be restarted" in line for line in _log(home))
 
 
 def _log(home: Path) -> list[str]:

@@ -209,7 +209,8 @@ class ManagedServer:
         endpoint = self._endpoint()
         deadline = time.monotonic() + _SECONDS_TO_START
         while not self._answers(endpoint, ran=ran):
-            if process.find(self.folder) is None or time.monotonic() > deadline:
+            ended = process.find(self.folder) is None or needs_restart(self.folder)
+            if ended or time.monotonic() > deadline:
                 raise why_it_failed(self.folder)
             time.sleep(0.1)
         return endpoint
