@@ -18,6 +18,7 @@ W/stages/            one JSON per finished stage: the fingerprint of what it was
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -31,8 +32,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from colisten.errors import WorkdirError
+from colisten.full_disk import told_when_full
 
-_OLD = ".old"
+_OURS, _OLD = ".colisten-", ".old"
+"""What hidden names begin with, beside files of others too, and what that of a folder ends with that stepped aside."""
 FORMAT = 3
 """Raised whenever the layout changes so that an older or newer Colisten would misread it."""
 
@@ -150,13 +153,20 @@ def _format(stamp: Path) -> int | None:
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it takes its place in one step, on error it vanishes."""
+    """Give a temporary path beside `path`; on success it takes its place in one step, on error it vanishes.
+
+    What killed processes left of earlier ones is removed.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    remove_drafts(path.parent, path.name)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_OURS}{path.name}.")
     os.close(handle)
     draft = Path(name)
     try:
-        with _in_use(draft):
+        with told_when_full(), _in_use(draft):
             yield draft
             draft.chmod(0o600)
             draft.replace(path)
@@ -170,9 +180,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     The old folder steps aside under a hidden name; a kill between the two renames is repaired by the next call, or
     by `remove_drafts`.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
     """
-    old = path.with_name(f".{path.name}{_OLD}")
-    _put_back(old)
+    old = path.with_name(f"{_OURS}{path.name}{_OLD}")
     with draft_folder(path.parent, path.name) as draft:
         yield draft
         if path.exists():
@@ -183,11 +195,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def draft_folder(parent: Path, name: str) -> Iterator[Path]:
-    """A folder `.NAME.XXXXXXXX` in `parent` for the time of the block, which nobody else may read."""
+    """A hidden folder in `parent` for the time of the block, which nobody else may read.
+
+    What killed processes left of earlier ones of this name is removed.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
+    """
     parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=parent, prefix=f".{name}."))
+    remove_drafts(parent, name)
+    draft = Path(tempfile.mkdtemp(dir=parent, prefix=f"{_OURS}{name}."))
     try:
-        with _in_use(draft):
+        with told_when_full(), _in_use(draft):
             yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -205,7 +224,6 @@ def scratch_folder() -> Iterator[Path]:
     found = parent.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise WorkdirError(f"{parent} is not a folder of yours alone: remove it, or set TMPDIR to another folder.")
-    remove_drafts(parent)
     with draft_folder(parent, "scratch") as folder:
         yield folder
 
@@ -220,18 +238,22 @@ def _scratch() -> Path:
     return Path(tempfile.gettempdir()) / f"colisten-{os.getuid()}"
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what killed processes left in `folder`: drafts that nobody writes any more, and folders stepped aside."""
-    for old in folder.glob(f".*{_OLD}"):
+def remove_drafts(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left in `folder`: drafts that nobody writes any more, and folders stepped aside.
+
+    `name`: only of the file or folder of this name.
+    """
+    begin = _OURS + ("*" if name is None else glob.escape(name))
+    for old in folder.glob(f"{begin}{_OLD}"):
         _put_back(old)
-    for draft in folder.glob(".*.????????"):
+    for draft in folder.glob(f"{begin}.????????"):
         with suppress(BlockingIOError, FileNotFoundError), _in_use(draft):
             shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
 
 
 def _put_back(old: Path) -> None:
     """Let a folder that stepped aside take its place again, or remove it where another one has taken that."""
-    path = old.with_name(old.name.removeprefix(".").removesuffix(_OLD))
+    path = old.with_name(old.name.removeprefix(_OURS).removesuffix(_OLD))
     if old.exists() and not path.exists():
         old.replace(path)
     shutil.rmtree(old, ignore_errors=True)

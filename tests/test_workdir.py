@@ -11,6 +11,7 @@ from colisten.errors import WorkdirError
 from colisten.workdir import (
     FORMAT,
     Workdir,
+    draft_folder,
     remove_drafts,
     replacing_file,
     replacing_folder,
@@ -84,13 +85,24 @@ def test_drafts_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == ours | {"made"}
 
 
+def test_what_a_kill_left_beside_an_output_goes_with_the_next_one(tmp_path: Path) -> None:
+    """Outside a working folder: a split, a table of answers. What others name alike stays."""
+    others = {".made.20240101", ".kept.json.a1b2c3d4", ".colisten-made too.a1b2c3d4"}
+    for name in others:
+        (tmp_path / name).mkdir()
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    with replacing_file(tmp_path / "kept.json"), replacing_folder(tmp_path / "made"), draft_folder(tmp_path, "trial"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == others | {"kept.json", "made"}
+
+
 def test_a_folder_that_stepped_aside_comes_back_or_goes(tmp_path: Path) -> None:
-    for name in (".gone.old", ".made.old", "made"):
+    for name in (".colisten-gone.old", ".colisten-made.old", "made"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
     remove_drafts(tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
-        "gone", "gone/.gone.old", "made", "made/made",
+        "gone", "gone/.colisten-gone.old", "made", "made/made",
     }  # fmt: skip
 
 
@@ -100,7 +112,7 @@ def test_scratch_is_private_and_swept(tmp_path: Path, monkeypatch: pytest.Monkey
         assert first.exists()
         assert first != second
         assert {stat.S_IMODE(path.stat().st_mode) for path in (first, second, first.parent)} == {0o700}
-        left = first.parent / ".scratch.a1b2c3d4"
+        left = first.parent / ".colisten-scratch.a1b2c3d4"
         left.mkdir()
         with scratch_folder():
             assert not left.exists()

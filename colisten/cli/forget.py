@@ -47,13 +47,13 @@ def forget(user: str, workdir: Path, style: str | None) -> None:
 def _removed(folder: Workdir, user: str) -> dict[str, int]:
     """Rows removed by place, as far as the folder has such files."""
     from colisten.evaluation.experiment.exposures import forget_exposures
-    from colisten.pipeline.records import update_record
+    from colisten.pipeline.records import changing
     from colisten.serving.profile_writing import forget_profile
 
     removed = _from_suite(folder, user) | _from_listening(folder, user)
     if folder.profiles.exists():
-        removed["profiles.sqlite"] = int(forget_profile(folder.profiles, user))
-        update_record(folder, "profiles")
+        with changing(folder, "profiles"):
+            removed["profiles.sqlite"] = int(forget_profile(folder.profiles, user))
     for experiment in sorted(folder.experiments.glob("*/")):
         removed[f"experiments/{experiment.name}"] = forget_exposures(experiment, user)
     return removed
@@ -79,10 +79,10 @@ def _is_known(folder: Workdir, user: str) -> bool:
 def _from_listening(folder: Workdir, user: str) -> dict[str, int]:
     from colisten.listening.data import ListeningData
     from colisten.listening.forgetting import forget_user
-    from colisten.pipeline.records import update_record
+    from colisten.pipeline.records import changing
 
     if not (folder.listening / "summary.json").exists():
         return {}
-    removed = forget_user(folder.listening, user)
-    update_record(folder, "listening", digest=ListeningData(folder.listening).digest())
+    with changing(folder, "listening", lambda: ListeningData(folder.listening).digest()):
+        removed = forget_user(folder.listening, user)
     return {f"listening/{name}.parquet": rows for name, rows in removed.items()}

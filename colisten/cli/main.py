@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import io
 import os
@@ -15,7 +14,8 @@ from typing import Any
 
 import click
 
-from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
+from colisten.errors import ColistenError, WorkdirError
+from colisten.full_disk import told_when_full
 from colisten.letters import decoded, escape_unknown_letters, printable
 
 _COMMANDS = {
@@ -132,27 +132,20 @@ def main() -> None:
 def _run() -> None:
     try:
         words = [decoded(word, "The argument") for word in sys.argv[1:]]
-        sys.exit(cli.main(words, standalone_mode=False) or 0)
+        with told_when_full():
+            sys.exit(cli.main(words, standalone_mode=False) or 0)
     except click.ClickException as error:
         _show(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped; run the same command again to go on.", err=True)
         sys.exit(130)
-    except Exception as error:
-        _end_with(_named(error))
-
-
-def _named(error: Exception) -> ColistenError:
-    if isinstance(error, ColistenError):
-        return error
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
-        return OutOfSpaceError(
-            "No space is left on the disk: free some and run the same command again; nothing is lost."
-        )
-    if isinstance(error, PermissionError) and error.filename:
-        return WorkdirError(f"This user may not use {error.filename} so: run as its owner, or name another folder.")
-    raise error
+    except ColistenError as error:
+        _end_with(error)
+    except PermissionError as error:
+        if not error.filename:
+            raise
+        _end_with(WorkdirError(f"This user may not use {error.filename} so: run as its owner, or name another folder."))
 
 
 def _show(error: click.ClickException) -> None:

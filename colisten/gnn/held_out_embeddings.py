@@ -7,7 +7,6 @@ see whether it is found again has to hide it from the graph as well; on thin dat
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -19,6 +18,7 @@ from colisten.listening.data import ListeningData
 from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress
 from colisten.settings import Settings
+from colisten.workdir import draft_folder
 
 
 def embed_held_out(
@@ -37,8 +37,8 @@ def embed_held_out(
         others: edges of the relations that no listening is needed to know.
     """
     types = group_types(data, settings.target, settings.gnn.node_types)
-    with TemporaryDirectory(dir=folder.parent, prefix=".held-out.") as scratch:
-        known = with_interactions(data, interactions.lazy(), Path(scratch))
+    with draft_folder(folder.parent, "held-out") as scratch:
+        known = with_interactions(data, interactions.lazy(), scratch)
         graph = graph_in_memory(known, types, settings.graph, known.root, progress, others)
     with graph as adjacency:
         return embed(adjacency, text, folder, progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import ibis
@@ -16,7 +15,7 @@ from colisten.graph_store.strongest_pairs import write_strongest_pairs
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import GraphSettings
-from colisten.workdir import replacing_file
+from colisten.workdir import draft_folder, replacing_file
 
 DEFAULT_TOP_K = 10
 """Edges kept of an item and edge type where nothing is set."""
@@ -39,8 +38,8 @@ def build_edges(data: ListeningData, options: GraphSettings, out: Path, progress
     """
     build = {"local": _build_locally, "spark": _build_on_spark}[options.engine]
     out.mkdir(parents=True, exist_ok=True)
-    with replacing_file(out / FILE) as draft, tempfile.TemporaryDirectory(dir=out, prefix=".spill.") as spill:
-        build(data, options, draft, Path(spill), progress)
+    with replacing_file(out / FILE) as draft, draft_folder(out, "spill") as spill:
+        build(data, options, draft, spill, progress)
     return summarise(pl.scan_parquet(out / FILE), data)
 
 

@@ -13,6 +13,7 @@ import ibis
 import polars as pl
 
 from colisten.errors import ColistenError, GraphError, OutOfSpaceError
+from colisten.full_disk import is_full
 from colisten.progress import Progress
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _watch(work: Future[None], connection: duckdb.DuckDBPyConnection, title: str
 
 def _failure(error: duckdb.Error) -> ColistenError:
     message = str(error).splitlines()[0].rstrip(".")
-    if "No space left" in message or "max_temp_directory_size" in str(error):
+    if is_full(error):
         return OutOfSpaceError(
             f"The disk filled up while edges were computed: free some space and run again ({message})."
         )

@@ -165,6 +165,19 @@ def null_if_missing(name: str, sql_type: str, *, words: bool = True) -> str:
     return _FINITE.format(c=column) if form == "fraction" and sql_type in {"FLOAT", "DOUBLE"} else column
 
 
+def check_form(where: str, column: Column, sql_type: str) -> None:
+    """Check the type of a column of `where`, a file or a table.
+
+    Raises:
+        DataError: no value of this type can be what the column should be.
+    """
+    if form_of(sql_type) not in {*column.kind.forms, "null"}:
+        raise DataError(
+            f"The column {column.name!r} of {where} should hold {column.kind.noun}, but its type is {sql_type}: write "
+            "it with another type."
+        )
+
+
 def parse_sql(table: Table, column: Column, sql_type: str | None) -> str:
     """SQL that parses the column as its kind, NULL where a value is missing or cannot be read.
 
@@ -175,11 +188,6 @@ def parse_sql(table: Table, column: Column, sql_type: str | None) -> str:
     """
     if sql_type is None or form_of(sql_type) == "null":
         return f"NULL::{column.kind.sql_type}"
-    form = form_of(sql_type)
-    if form not in column.kind.forms:
-        raise DataError(
-            f"The column {column.name!r} of {table.name} should hold {column.kind.noun}, but its type is {sql_type}: "
-            "write it with another type."
-        )
+    check_form(table.name, column, sql_type)
     value = null_if_missing(column.name, sql_type, words=column.kind.words)
-    return f"({column.kind.forms[form].format(c=f'({value})')})::{column.kind.sql_type}"
+    return f"({column.kind.forms[form_of(sql_type)].format(c=f'({value})')})::{column.kind.sql_type}"

@@ -171,14 +171,15 @@ def _a_mark(number: int, dialect: Dialect) -> bytes:
 def _rows(dialect: Dialect) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """What matches many rows that follow one another, and what matches one line without a broken quote.
 
-    A line break in quotes must not be followed by what looks like a row. Atomic groups: nothing is tried twice. (Python
-    before 3.11.5 has wrong matches of possessive quantifiers over groups, so these stand on single characters alone.)
+    A line break in quotes must not be followed by what looks like a row. Blanks may stand around quotes, as DuckDB has
+    it. Atomic groups: nothing is tried twice. (Python before 3.11.5 has wrong matches of possessive quantifiers over
+    groups, so these stand on single characters alone.)
     """
     comma = _escaped(dialect)
-    quotes = rf'"(?>(?:[^"\n]|""|\n(?!{_shape(dialect)}(?:\n|"|\Z)))*)"'
-    bare = rf'(?>(?:[^"{comma}\n][^{comma}\n]*+)?)'
+    quotes = rf' *+"(?>(?:[^"\n]|""|\n(?!{_shape(dialect)}(?:\n|"|\Z)))*)" *+'
+    bare = rf'(?>(?! *+")(?:[^{comma}\n][^{comma}\n]*+)?)'
     value = f"(?:{quotes}(?=[{comma}\n])|{bare})"
-    on_a_line = rf'(?:"(?>(?:[^"\n]|"")*)"|{bare})'
+    on_a_line = rf'(?: *+"(?>(?:[^"\n]|"")*)" *+|{bare})'
     return (
         re.compile(rf"(?>(?:{value}(?:{comma}{value}){{{len(dialect.columns) - 1}}}\n){{1,{_ROWS}}})".encode()),
         re.compile(rf"(?>{on_a_line}(?:{comma}{on_a_line})*)\n".encode()),

@@ -12,9 +12,10 @@ from typing import Any
 import duckdb
 
 from colisten.errors import DataError, OutOfSpaceError
-from colisten.listening.contract import Table, form_of, quoted
+from colisten.full_disk import is_full
+from colisten.listening.contract import TABLES, Table, check_form, form_of, quoted
 from colisten.listening.csv_files import csv_scans
-from colisten.listening.files import FILE, LINE, Source
+from colisten.listening.files import FILE, LINE, Source, listed
 from colisten.listening.parquet_files import parquet_scans
 
 _AS_TEXT = {"integer", "fraction", "text", "time", "null"}
@@ -57,9 +58,23 @@ def _one_sentence(source: Source) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as error:
         first = str(error).splitlines()[0]
-        if "no space left" in first.lower() or "max_temp_directory_size" in str(error):
+        if is_full(error):
             raise OutOfSpaceError("The disk is full: checking spills to it; free some space and run again.") from error
-        raise DataError(f"The data in {source.url} cannot be read: {first}") from error
+        where = _unreadable_file(source) or f"The data in {source.url}"
+        raise DataError(f"{where} cannot be read: {first}") from error
+
+
+def _unreadable_file(source: Source) -> str | None:
+    """The first Parquet file that is damaged: DuckDB does not name it in every case."""
+    with duckdb.connect() as db:
+        if not source.local:
+            db.register_filesystem(source.system)
+        for path in (path for table in TABLES for path in source.files(table.name) if path.endswith(".parquet")):
+            try:
+                db.execute(f"SELECT sum(hash(file)) FROM read_parquet({listed([path])}) AS file").fetchall()
+            except duckdb.Error:
+                return path
+    return None
 
 
 def one_row(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
@@ -81,6 +96,8 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scra
         return Raw({}, typed=True)
     typed = files[0].endswith(".parquet")
     found = parquet_scans(db, files) if typed else csv_scans(db, source, table, files, scratch)
+    for scan, paths in found if typed else ():
+        _check_forms(db, table, scan, paths[0])
     scans = _of_one_type(db, [_with_keys(db, source, table, scan, paths) for scan, paths in found])
     db.execute(f"CREATE VIEW raw_{table.name} AS {' UNION ALL BY NAME '.join(scans)}")
     columns = _columns(db, f"FROM raw_{table.name}")
@@ -90,6 +107,14 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scra
             f"{table.name} in {source.url} lacks the column {missing[0]!r}: it has {', '.join(columns) or 'none'}."
         )
     return Raw(columns, typed)
+
+
+def _check_forms(db: duckdb.DuckDBPyConnection, table: Table, scan: str, path: str) -> None:
+    """Of files of one schema, of which `path` is one."""
+    types = _columns(db, scan)
+    for column in table.columns:
+        if column.name in types:
+            check_form(path, column, types[column.name])
 
 
 def _columns(db: duckdb.DuckDBPyConnection, scan: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from colisten.errors import IndexStoreError, WorkdirError
 from colisten.listening.data import ListeningData
 from colisten.pipeline.stage import Context, Stage, files_in
 
@@ -16,9 +17,14 @@ def _run(context: Context) -> str:
 
 
 def _output_exists(context: Context) -> bool:
-    from colisten.serving.index.opening import open_index
+    """Does the live collection, which may have been rolled back to, answer?"""
+    from colisten.serving.recommending import Recommender
 
-    return open_index(context.workdir, context.settings).live() is not None
+    try:
+        Recommender.open(context.workdir, context.settings).close()
+    except (IndexStoreError, WorkdirError):
+        return False
+    return True
 
 
 def _files(context: Context) -> Iterable[Path]:

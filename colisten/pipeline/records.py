@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,33 @@ def read_record(workdir: Workdir, name: str) -> dict[str, Any]:
 
 def write_record(workdir: Workdir, name: str, record: Mapping[str, object], files: Iterable[Path]) -> None:
     """Write a record, with the size and the digest of the `files` that the stage has written."""
-    sums = {str(path.relative_to(workdir.root)): [path.stat().st_size, _content(path)] for path in files}
+    sums = {str(path.relative_to(workdir.root)): _sum(path) for path in files}
     write_json(_path(workdir, name), {**record, "files": sums})
 
 
-def update_record(workdir: Workdir, name: str, **changes: object) -> None:
-    """Record that the output of a stage has changed, so that the stages behind it run again."""
-    record = read_record(workdir, name)
-    if record:
-        files = [workdir.root / path for path in record.get("files", {})]
-        write_record(workdir, name, record | changes, [path for path in files if path.exists()])
+@contextmanager
+def changing(workdir: Workdir, name: str, digest: Callable[[], str] | None = None) -> Iterator[None]:
+    """While the block changes what a stage has written, and after a kill in it, that is neither compared nor made anew.
+
+    Afterwards the record is of the changed files, but for those that were damaged before. With `digest`, a function
+    that gives that of the changed output, the stages behind run again, after a kill too.
+    """
+    before = read_record(workdir, name)
+    if not before:
+        yield
+        return
+    files: dict[str, Any] = before.get("files", {})
+    sound = [path for path, written in files.items() if not _damage(workdir.root / path, written, deep=True)]
+    meanwhile = {"digest": ""} if digest else {}
+    write_json(_path(workdir, name), before | meanwhile | {"files": files | dict.fromkeys(sound)})
+    try:
+        yield
+    except Exception:
+        write_json(_path(workdir, name), before)
+        raise
+    now = {"digest": digest()} if digest else {}
+    sums = {path: _sum(workdir.root / path) for path in sound}
+    write_json(_path(workdir, name), before | now | {"files": files | sums})
 
 
 def finished_at(workdir: Workdir, name: str) -> int | None:
@@ -45,14 +62,9 @@ def finished_at(workdir: Workdir, name: str) -> int | None:
 
 def damage(workdir: Workdir, record: Mapping[str, Any], *, deep: bool = False) -> Iterator[str]:
     """Files of a record that are not as they were written, in words: by size, or by content as well if `deep`."""
-    for name, (size, digest) in record.get("files", {}).items():
-        path = workdir.root / name
-        if not path.exists():
-            yield f"{path} is gone"
-        elif (found := path.stat().st_size) != size:
-            yield f"{path} has {found:,} bytes instead of {size:,}"
-        elif deep and _content(path) != digest:
-            yield f"{path} has other contents than were written"
+    for name, written in record.get("files", {}).items():
+        if found := _damage(workdir.root / name, written, deep=deep):
+            yield found
 
 
 def drop_damaged(workdir: Workdir, name: str) -> None:
@@ -67,6 +79,21 @@ def all_damage(workdir: Workdir, *, deep: bool = False) -> list[str]:
     """What is not as it was written, of all stages."""
     names = sorted(path.stem for path in workdir.stages.glob("*.json"))
     return [found for name in names for found in damage(workdir, read_record(workdir, name), deep=deep)]
+
+
+def _damage(path: Path, written: tuple[int, str] | None, *, deep: bool) -> str:
+    if not written:
+        return ""
+    size, digest = written
+    if not path.exists():
+        return f"{path} is gone"
+    if (found := path.stat().st_size) != size:
+        return f"{path} has {found:,} bytes instead of {size:,}"
+    return f"{path} has other contents than were written" if deep and _content(path) != digest else ""
+
+
+def _sum(path: Path) -> list[object]:
+    return [path.stat().st_size, _content(path)]
 
 
 def _content(path: Path) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from colisten.errors import WorkdirError
+from colisten.full_disk import told_when_full
 from colisten.pipeline.records import damage, read_record, write_record
 from colisten.progress import Progress
 from colisten.settings import Settings, keys
@@ -101,6 +102,7 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
 
     Raises:
         WorkdirError: a stage was asked for before the ones it depends on, or another process is at work here.
+        OutOfSpaceError: the disk is full.
     """
     ran = []
     with exclusive(context.workdir):
@@ -112,10 +114,11 @@ def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[st
                 continue
             context.progress.say(f"{stage.title} …")
             began = time.monotonic()
-            digest = stage.run(context)
-            seconds = round(time.monotonic() - began, 1)
-            record = {**fingerprints, "digest": digest, "seconds": seconds, "finished": round(time.time())}
-            write_record(context.workdir, stage.name, record, stage.files(context))
+            with told_when_full(context.workdir.root):
+                digest = stage.run(context)
+                seconds = round(time.monotonic() - began, 1)
+                record = {**fingerprints, "digest": digest, "seconds": seconds, "finished": round(time.time())}
+                write_record(context.workdir, stage.name, record, stage.files(context))
             context.progress.say(f"{stage.title}: done in {seconds} s")
             ran.append(stage.name)
         context.workdir.keep_settings(context.settings.to_keep())

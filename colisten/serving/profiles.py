@@ -27,6 +27,7 @@ import numpy as np
 
 from colisten.arrays import Codes
 from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
+from colisten.full_disk import is_full
 from colisten.letters import folded
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
@@ -210,6 +211,6 @@ def _sqlite(path: Path) -> Iterator[None]:
 
 def sqlite_error(path: Path, error: sqlite3.Error) -> ColistenError:
     """SQLite's error as one of ours."""
-    if "disk is full" in str(error):
+    if is_full(error):
         return OutOfSpaceError("No space is left on the disk: free some and run again; the profiles are as they were.")
     return WorkdirError(f"{path} cannot be used ({error}): run `colisten run` to write it anew.")

@@ -28,11 +28,13 @@ class TextCache:
     @classmethod
     @contextmanager
     def open(cls, path: Path, encoder: str) -> Iterator[TextCache]:
-        """The cache at `path`, which is made where missing; `encoder` is a fingerprint."""
+        """The cache at `path`, made where missing, and anew where damaged; `encoder` is a fingerprint."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             connection = _connected(path)
-        except sqlite3.DatabaseError:  # damaged: what it held can be encoded again
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname not in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+                raise  # a full disk, say
             for part in path.parent.glob(f"{path.name}*"):
                 part.unlink()
             connection = _connected(path)

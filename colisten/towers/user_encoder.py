@@ -55,9 +55,9 @@ class UserEncoder:
         """Open `W/towers/`.
 
         Raises:
-            WorkdirError: another version of Colisten made it.
+            WorkdirError: another version of Colisten made it, or it is damaged.
         """
-        spec = json.loads((folder / "spec.json").read_text())
+        spec = _read_spec(folder / "spec.json")
         if spec.get("format") != FORMAT:
             raise WorkdirError(f"Another version of Colisten trained the towers in {folder}: run `colisten run` again.")
         tensors = mapped(folder / "towers.safetensors")
@@ -139,6 +139,14 @@ class UserEncoder:
     def _weights(self, name: str, warm: Bools) -> Floats:
         """[users] of a part."""
         return np.where(warm, self.warm[name], self.cold[name]).astype(np.float32)
+
+
+def _read_spec(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise WorkdirError(f"{path} is damaged: `colisten run` makes it anew.") from error
+    return found
 
 
 def _spread(name: str, tensors: Mapping[str, Any], among: Bools) -> Spread:

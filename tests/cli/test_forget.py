@@ -142,14 +142,14 @@ def test_somebody_unknown_changes_nothing(workdir: Workdir) -> None:
 def test_copies_that_kills_left_go_too(workdir: Workdir, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders stepped aside, drafts, a journal that SQLite would replay, scratch in the system's temporary folder."""
     monkeypatch.setattr(tempfile, "tempdir", str(workdir.root.parent))
-    scratch = workdir.root.parent / f"colisten-{os.getuid()}/.scratch.abcdefgh"
+    scratch = workdir.root.parent / f"colisten-{os.getuid()}/.colisten-scratch.abcdefgh"
     scratch.mkdir(parents=True)
-    shutil.copytree(workdir.listening, workdir.root / ".listening.old")
-    shutil.copytree(workdir.listening, workdir.root / ".listening.a1b2c3d4")
+    shutil.copytree(workdir.listening, workdir.root / ".colisten-listening.old")
+    shutil.copytree(workdir.listening, workdir.root / ".colisten-listening.a1b2c3d4")
     shutil.copy(workdir.listening / "users.parquet", scratch / "users.parquet")
-    shutil.copy(workdir.profiles, workdir.root / ".profiles.sqlite.a1b2c3d4")
+    shutil.copy(workdir.profiles, workdir.root / ".colisten-profiles.sqlite.a1b2c3d4")
     for log in list((workdir.experiments / "shelf/exposures").iterdir()):
-        shutil.copy(log, log.with_name(f".{log.name}.a1b2c3d4"))
+        shutil.copy(log, log.with_name(f".colisten-{log.name}.a1b2c3d4"))
     _killed_while_writing(workdir.profiles)
     forget(workdir, PERSON)
     assert holding(workdir.root, PERSON) == set()

@@ -75,6 +75,18 @@ def test_quotes_that_pair_over_many_lines_swallow_nothing(tmp_path: Path) -> Non
     assert rejected["line"].to_list() == [6, 31]
 
 
+@pytest.mark.parametrize("begin", ['"', ' "', '  "'])
+def test_quotes_behind_blanks_are_quotes(begin: str, tmp_path: Path) -> None:
+    """DuckDB has it so: what a file with another damaged line is repaired by must have it so too."""
+    rows = lines(20)
+    rows[3] = f'{begin}u3",book,audiobook,stream,3'
+    rows[5] = f"{begin}u5,book,audiobook,stream,5"
+    rows[9] = 'u9"",book"",audiobook,stream,9'
+    rows[12] = f"u12,{begin}book,audiobook,stream,12"
+    data = imported(tmp_path, "\n".join([HEADER, *rows]).encode())
+    assert set(range(20)) - {5, 9, 12} <= set(times(data))
+
+
 def test_an_open_quote_in_a_title_loses_no_item(tmp_path: Path) -> None:
     items = [f"b{place},audiobook,Title {place},de" for place in range(20)]
     items[4] = 'b4,audiobook,"Title 4,de'

@@ -56,8 +56,8 @@ def test_missing_title_column(importer: Importer) -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"user_id": 1.5}, "'user_id' of interactions should hold text, but its type is DOUBLE"),
-     ({"timestamp": [1]}, "'timestamp' of interactions should hold seconds or a time, but its type is BIGINT"),
+    [({"user_id": 1.5}, "'user_id' of .*interactions.parquet should hold text, but its type is DOUBLE"),
+     ({"timestamp": [1]}, "'timestamp' of .*parquet should hold seconds or a time, but its type is BIGINT"),
      ({"value": "much"}, "No value of the column 'value' of interactions is a finite number"),
      ({"timestamp": "never"}, "No value of the column 'timestamp' of interactions is seconds or a time")],
 )  # fmt: skip

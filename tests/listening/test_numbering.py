@@ -64,7 +64,7 @@ def test_interactions_with_retired_items_are_rejected(importer: Importer) -> Non
 
 def test_a_kill_between_the_two_renames_loses_no_number(importer: Importer) -> None:
     before = numbers(importer.write().run())
-    importer.out.rename(importer.out.with_name(f".{importer.out.name}.old"))
+    importer.out.rename(importer.out.with_name(f".colisten-{importer.out.name}.old"))
     importer.write(items=[item("book", "audiobook"), item("a", "audiobook")])
     assert {"book": before["book"], "a": (3, 2, False)}.items() <= numbers(importer.run()).items()
 

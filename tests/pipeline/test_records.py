@@ -15,13 +15,15 @@ import pytest
 
 from colisten.errors import SettingsError, WorkdirError
 from colisten.listening.data import ListeningData
-from colisten.pipeline.records import all_damage, read_record, update_record
+from colisten.pipeline.records import all_damage, changing, read_record
 from colisten.pipeline.stage import Context, Stage, files_in, run_stages
 from colisten.pipeline.stages import STAGES
 from colisten.progress import Progress
+from colisten.serving.index.opening import open_index
+from colisten.serving.recommending import Recommender
 from colisten.settings import Settings
 from colisten.text.cache import TextCache, digest
-from colisten.workdir import Workdir
+from colisten.workdir import Workdir, write_json
 from tests.cli.conftest import command
 from tests.listening.sources import Importer, event
 
@@ -71,9 +73,31 @@ def test_contents_are_compared_where_asked_for(context: Context) -> None:
     loaf.write_bytes(b"0123456780")
     assert all_damage(context.workdir) == []
     assert all_damage(context.workdir, deep=True) == [f"{loaf} has other contents than were written"]
-    update_record(context.workdir, "bread", digest="rye")
-    assert all_damage(context.workdir, deep=True) == []
-    assert read_record(context.workdir, "bread")["digest"] == "rye"
+
+
+def test_a_change_that_is_meant_is_no_damage(context: Context) -> None:
+    workdir, stage = context.workdir, written(context)
+    run_stages([stage], context)
+    loaf, about = (workdir.root / "bread" / name for name in ("loaf.bin", "about.json"))
+    before = read_record(workdir, "bread")
+    with pytest.raises(RuntimeError), changing(workdir, "bread", lambda: "rye"):
+        raise RuntimeError
+    assert read_record(workdir, "bread") == before
+    with changing(workdir, "bread", lambda: "rye"):
+        loaf.write_bytes(b"another")
+        killed = read_record(workdir, "bread")
+        assert all_damage(workdir, deep=True) == []
+    assert all_damage(workdir, deep=True) == []
+    assert read_record(workdir, "bread")["digest"] == "rye"
+    write_json(workdir.stages / "bread.json", killed)
+    assert run_stages([stage], context) == [], "a kill in the change does not undo it"
+    assert killed["digest"] not in (None, "baked", "rye"), "but what was made from it is made anew"
+    with changing(workdir, "bread", lambda: "rye"):
+        loaf.write_bytes(b"a third")
+    about.write_text("{")
+    with changing(workdir, "bread"):
+        loaf.write_bytes(b"a fourth")
+    assert all_damage(workdir) == [f"{about} has 1 bytes instead of 16"], "what was damaged before stays so"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"fingerprint": "x"'])
@@ -128,6 +152,23 @@ def test_what_a_command_cannot_read_is_told_by_the_file(tmp_path: Path) -> None:
     assert done.returncode == 6
     assert done.stderr.count("\n") == 1
     assert "users.parquet has 100 bytes instead of" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["items.safetensors", "spec.json", "payload_index.safetensors"])
+def test_a_user_encoder_that_is_damaged_is_told_and_published_anew(
+    world: tuple[Workdir, ListeningData, Settings], tmp_path: Path, name: str
+) -> None:
+    """Whether or not it is on record: after a rollback it is that of an earlier publish."""
+    workdir, settings = Workdir.open(Path(shutil.copytree(world[0].root, tmp_path / "W"))), world[2]
+    (index,) = (stage for stage in STAGES if stage.name == "index")
+    context = Context(workdir, settings, QUIET, "")
+    assert index.output_exists(context)
+    live = open_index(workdir, settings).live()
+    for size in (100, 0):
+        os.truncate(workdir.index / f"towers/{live}" / name, size)
+        with pytest.raises(WorkdirError, match=f"{name} is damaged"):
+            Recommender.open(workdir, settings)
+        assert not index.output_exists(context)
 
 
 def test_a_damaged_cache_of_texts_is_begun_anew(tmp_path: Path) -> None:

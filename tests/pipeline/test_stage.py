@@ -100,10 +100,10 @@ def test_one_builder_at_a_time(context: Context) -> None:
 def test_what_a_killed_stage_left_is_removed(context: Context) -> None:
     workdir = context.workdir
     left = [
-        workdir.root / ".listening.a1b2c3d4/users.parquet",
-        workdir.edges / ".spill.a1b2c3d4/duckdb_temp_storage",
-        workdir.edges / ".edges.parquet.a1b2c3d4",
-        workdir.gnn / ".items.safetensors.a1b2c3d4",
+        workdir.root / ".colisten-listening.a1b2c3d4/users.parquet",
+        workdir.edges / ".colisten-spill.a1b2c3d4/duckdb_temp_storage",
+        workdir.edges / ".colisten-edges.parquet.a1b2c3d4",
+        workdir.gnn / ".colisten-items.safetensors.a1b2c3d4",
     ]
     kept = [workdir.edges / "edges.parquet", workdir.gnn / "model.safetensors"]
     for path in (*left, *kept):

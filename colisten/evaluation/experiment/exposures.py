@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from colisten.errors import WorkdirError
 from colisten.workdir import replacing_file
 
 _COLUMNS = ("user_id", "group", "item_id", "item_type", "rank", "at", "index")
@@ -33,22 +34,39 @@ def log_exposures(folder: Path, recommendations: pl.LazyFrame, group_of: Mapping
 
 
 def read_exposures(folder: Path) -> pl.LazyFrame | None:
-    """The whole exposure log of the experiment in `folder`; None where nothing has been shown."""
-    files = sorted(_logs(folder).glob("*.parquet"))
-    return pl.scan_parquet(files) if files else None
+    """The whole exposure log of the experiment in `folder`; None where nothing has been shown.
+
+    Raises:
+        WorkdirError: a file of it is damaged.
+    """
+    files = [_log(path) for path in sorted(_logs(folder).glob("*.parquet"))]
+    return pl.concat(files) if files else None
 
 
 def forget_exposures(folder: Path, user_id: str) -> int:
-    """Remove a user from the logs of this experiment; returns the number of rows removed."""
+    """Remove a user from the logs of this experiment; returns the number of rows removed.
+
+    Raises:
+        WorkdirError: a file of it is damaged.
+    """
     removed = 0
     for path in sorted(_logs(folder).glob("*.parquet")):
-        rows = pl.scan_parquet(path)
+        rows = _log(path)
         found = rows.filter(pl.col("user_id") == user_id).select(pl.len()).collect().item()
         if found:
             with replacing_file(path) as draft:
                 rows.filter(pl.col("user_id") != user_id).sink_parquet(draft)
             removed += found
     return removed
+
+
+def _log(path: Path) -> pl.LazyFrame:
+    rows = pl.scan_parquet(path, glob=False)
+    try:
+        rows.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise WorkdirError(f"{path} is damaged: remove it; whom it was shown to is lost.") from error
+    return rows
 
 
 def _logs(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from colisten.errors import SettingsError
+from colisten.errors import SettingsError, WorkdirError
 from colisten.workdir import write_json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -79,6 +79,7 @@ def open_experiment(folder: Path, name: str) -> Experiment:
 
     Raises:
         SettingsError: there is none.
+        WorkdirError: its file is damaged.
     """
     path = _file(folder, name)
     if not _NAME.fullmatch(name) or not path.exists():
@@ -86,7 +87,12 @@ def open_experiment(folder: Path, name: str) -> Experiment:
         raise SettingsError(
             f"There is no experiment {name!r} (there are: {known}): `colisten experiment assign` first."
         )
-    return Experiment(**json.loads(path.read_text()))
+    try:
+        return Experiment(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise WorkdirError(
+            f"{path} is damaged: remove it, and `colisten experiment assign` it with the same groups and salt again."
+        ) from error
 
 
 def _file(folder: Path, name: str) -> Path:

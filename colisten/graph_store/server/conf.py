@@ -69,11 +69,10 @@ def write_conf(file: Path, options: Neo4jSettings) -> Ports:
 
 
 def read_ports(file: Path) -> Ports:
-    """The ports of the last start; zeros if there was none."""
-    if not file.exists():
-        return Ports(0, 0)
-    lines = dict(line.split("=", 1) for line in file.read_text().splitlines())
-    return Ports(*(int(lines[f"server.{kind}.listen_address"].rpartition(":")[2]) for kind in ("bolt", "http")))
+    """The ports of the last start; zeros if there was none, or they cannot be read."""
+    lines = dict(line.partition("=")[::2] for line in file.read_text().splitlines()) if file.exists() else {}
+    found = [lines.get(f"server.{kind}.listen_address", "").rpartition(":")[2] for kind in ("bolt", "http")]
+    return Ports(*map(int, found)) if all(port.isdecimal() for port in found) else Ports(0, 0)
 
 
 def _port(key: str, wanted: int, last: int, but: int = 0) -> int:

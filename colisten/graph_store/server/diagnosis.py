@@ -6,18 +6,29 @@ import re
 from pathlib import Path
 
 from colisten.errors import ColistenError, GraphError, OutOfSpaceError
+from colisten.full_disk import says_full
 
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+\s+(?P<level>[A-Z]+)\s+(?P<text>.*)")
 
 
 def why_it_failed(home: Path) -> ColistenError:
     """The error to raise for a server of `home` that did not come up."""
-    lines = [line for name in ("logs/console.log", "logs/neo4j.log") for line in _lines(home / name)]
-    if any("No space left on device" in line for line in lines):
+    lines = _log(home)
+    if any(map(says_full, lines)):
         return OutOfSpaceError(f"No space is left for Neo4j in {home}: free some and run again.")
     if any("Address already in use" in line for line in lines):
         return GraphError("Another program took Neo4j's port while it started: run the command again.")
     return GraphError(f"Neo4j did not start in {home}: {_problem(lines)} (more in {home / 'logs'}).")
+
+
+def needs_restart(home: Path) -> bool:
+    """Whether a database of the server has closed since its start, as where a disk is full: it stays closed."""
+    return any(says_full(line) or "needs to be restarted" in line for line in _log(home))
+
+
+def _log(home: Path) -> list[str]:
+    """What it has written since its start."""
+    return [line for name in ("logs/console.log", "logs/neo4j.log") for line in _lines(home / name)]
 
 
 def _lines(log: Path) -> list[str]:

@@ -18,13 +18,14 @@ from colisten.errors import GraphError, OutOfSpaceError
 from colisten.graph_store.endpoint import Endpoint, FrozenError, UnreachableError, connect
 from colisten.graph_store.server import process
 from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
-from colisten.graph_store.server.diagnosis import why_it_failed
+from colisten.graph_store.server.diagnosis import needs_restart, why_it_failed
 from colisten.graph_store.server.jars import VERSION
 from colisten.progress import Progress
 from colisten.settings import Neo4jSettings
 from colisten.workdir import replacing_file
 
 _USER = "neo4j"
+_PASSWORD_BYTES = 20
 _SPARE = 64 << 20
 _SECONDS_TO_START = 180
 _SECONDS_TO_WAIT = 600
@@ -52,7 +53,7 @@ class ManagedServer:
         self._options = options
         self._progress = progress
         self._conf = self.folder / "conf/neo4j.conf"
-        self._password = self.folder / "password"
+        self._password, self._copy = self.folder / "password", self.folder / "conf/password"
         self._lock = FileLock(self.folder / "lock", timeout=_SECONDS_TO_WAIT)
 
     def start(self) -> Endpoint:
@@ -64,10 +65,15 @@ class ManagedServer:
             OutOfSpaceError: the disk is full.
         """
         with self._alone():
-            ran = process.find(self.folder) is not None
-            if not ran:
-                self._launch()
-            return self._await_answer(ran=ran)
+            if process.find(self.folder) and read_ports(self._conf).bolt:
+                try:
+                    return self._await_answer(ran=True)
+                except (GraphError, OutOfSpaceError):
+                    if not needs_restart(self.folder):
+                        raise
+            process.stop(self.folder)  # nobody knows where it listens, or its disk was full and it has closed
+            self._launch()
+            return self._await_answer(ran=False)
 
     def running(self) -> Endpoint | None:
         """How to reach the server if it runs; nothing is started or waited for.
@@ -143,7 +149,7 @@ class ManagedServer:
 
     def _endpoint(self) -> Endpoint:
         uri = f"bolt://{LOOPBACK}:{read_ports(self._conf).bolt}"
-        return Endpoint(uri, _USER, SecretStr(self._password.read_text()))
+        return Endpoint(uri, _USER, SecretStr(self._read_password()))
 
     def _lay_out(self) -> None:
         self._check_version()
@@ -179,23 +185,32 @@ class ManagedServer:
 
     def _ensure_password(self) -> None:
         new = not (self.folder / "data/databases/system").exists()
-        if new and not self._password.exists():
-            with replacing_file(self._password) as draft:
-                draft.write_text(secrets.token_hex(20))
-        if not self._password.exists():
-            raise GraphError(
-                f"{self._password} is missing, and without it nobody can read the data beside it: put it back, "
-                f"or delete {self.folder} and build the graph again."
-            )
+        password = self._known_password() or (secrets.token_hex(_PASSWORD_BYTES) if new else self._read_password())
+        for path in self._password, self._copy:  # nothing else could tell it again
+            with replacing_file(path) as draft:
+                draft.write_text(password)
         if new:  # an argument file keeps the password out of the list of processes
             self.admin("dbms", "set-initial-password", f"@{self._password}")
+
+    def _known_password(self) -> str | None:
+        found = (path.read_text() for path in (self._password, self._copy) if path.exists())
+        return next((password for password in found if len(password) == 2 * _PASSWORD_BYTES), None)
+
+    def _read_password(self) -> str:
+        if password := self._known_password():
+            return password
+        raise GraphError(
+            f"{self._password} is missing or damaged, and without it nobody can read the data beside it: put it back, "
+            f"or delete {self.folder} and build the graph again."
+        )
 
     def _await_answer(self, *, ran: bool) -> Endpoint:
         """Wait for a server that starts; one that `ran` before and takes connections has started."""
         endpoint = self._endpoint()
         deadline = time.monotonic() + _SECONDS_TO_START
         while not self._answers(endpoint, ran=ran):
-            if process.find(self.folder) is None or time.monotonic() > deadline:
+            ended = process.find(self.folder) is None or needs_restart(self.folder)
+            if ended or time.monotonic() > deadline:
                 raise why_it_failed(self.folder)
             time.sleep(0.1)
         return endpoint

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -120,8 +122,8 @@ def write_snapshot(
     with replacing_folder(folder) as draft:
         for name, array in (("indptr", indptr), ("degrees", degrees), ("node_type", node_type)):
             np.save(draft / f"{name}.npy", array)
-        items = np.lib.format.open_memmap(draft / "items.npy", mode="w+", dtype=np.int32, shape=size)
-        weights = np.lib.format.open_memmap(draft / "weights.npy", mode="w+", dtype=np.float32, shape=size)
+        items = _writable(draft / "items.npy", np.int32, size)
+        weights = _writable(draft / "weights.npy", np.float32, size)
         if not put_edges(degrees, len(node_types), edges, node_type, items, weights):
             raise GraphError("The graph changed while it was being exported: run the export again.")
         items.flush()
@@ -130,3 +132,12 @@ def write_snapshot(
             draft / "snapshot.json", {"version": version, "node_types": list(node_types), "relations": list(relations)}
         )
     return SnapshotAdjacency.open(folder)
+
+
+def _writable(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """A new array in a file that has all of its room: where a disk fills up under a map, the process is killed."""
+    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if sys.platform == "linux":
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array

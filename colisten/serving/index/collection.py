@@ -149,7 +149,7 @@ class Index(Protocol):
     def drop(self, name: str) -> None: ...
 
     def clean(self) -> None:
-        """Remove the drafts of interrupted publishes."""
+        """Remove the drafts of interrupted publishes, and what is damaged."""
         ...
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,11 +31,16 @@ from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
+from colisten.full_disk import says_full
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
 from colisten.serving.index.private_view import is_ours, write_view
 from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
 from colisten.workdir import scratch_folder, write_json
+
+_SPARE = 64 << 20
+"""Bytes of disk to begin a batch with: where none is left for a page of a file that it has mapped, the engine's process
+is killed."""
 
 
 class EmbeddedCollection:
@@ -102,6 +108,8 @@ class EmbeddedDraft:
         sparse: Mapping[str, SparseRows],
         payloads: Sequence[dict[str, Any]],
     ) -> None:
+        if shutil.disk_usage(self._folder).free < _SPARE:
+            raise _out_of_space()
         named: dict[str, Any] = dict(vectors)
         for name, pairs in sparse.items():
             named[name] = [edge.SparseVector(i.tolist(), v.tolist()) if len(i) else None for i, v in pairs]
@@ -119,6 +127,8 @@ class EmbeddedDraft:
         # -P: what lies in the current folder under the name of a module is not run
         command = [sys.executable, "-P", "-m", "colisten.serving.index.optimise", str(self._folder / "shard")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == -signal.SIGBUS:  # no room for a page of a file that is mapped
+            raise _out_of_space()
         if done.returncode:
             raise _error_of(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
         self._collection = EmbeddedCollection(self.name, self._folder / "shard", None)
@@ -172,9 +182,8 @@ class EmbeddedIndex:
         try:
             path = self._root / chosen / "ready.json"
             ready = json.loads(path.read_text())
-            for file, size in ready.get("sizes", {}).items():
-                if (path.parent / "shard" / file).stat().st_size != size:  # the engine would crash on it
-                    raise IndexStoreError(f"{file} has not the size that it was published with.")
+            if damaged := _of_another_size(path.parent / "shard", ready):  # the engine would crash on it
+                raise IndexStoreError(f"{damaged} has not the size that it was published with.")
             collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"])
             if path.exists() and collection.count() == ready["items"]:
                 return collection
@@ -198,8 +207,8 @@ class EmbeddedIndex:
         with self._publish_lock():
             drafts = self._root.glob(f".{self.alias}-*")
             collections = (folder for folder in self._root.iterdir() if is_name(self.alias, folder.name))
-            incomplete = (folder for folder in collections if not (folder / "ready.json").exists())
-            for folder in (*drafts, *incomplete):
+            damaged = (folder for folder in collections if not _is_whole(folder))
+            for folder in (*drafts, *damaged):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -268,6 +277,22 @@ def _sizes(shard: Path) -> dict[str, int]:
     return {str(path.relative_to(shard)): path.stat().st_size for path in files}
 
 
+def _of_another_size(shard: Path, ready: Mapping[str, Any]) -> str:
+    """A file that has not the size that it was published with, if there is one."""
+    sizes = ready.get("sizes", {}).items()
+    return next((file for file, size in sizes if (shard / file).stat().st_size != size), "")
+
+
+def _is_whole(collection: Path) -> bool:
+    try:
+        ready = json.loads((collection / "ready.json").read_text())
+        for path in (collection / "shard").rglob("*.json"):
+            json.loads(path.read_text())
+        return not _of_another_size(collection / "shard", ready)
+    except (FileNotFoundError, ValueError, AttributeError):
+        return False
+
+
 @contextmanager
 def _engine_errors() -> Iterator[None]:
     try:
@@ -276,10 +301,12 @@ def _engine_errors() -> Iterator[None]:
         raise _error_of([str(error)]) from error
 
 
+def _out_of_space() -> OutOfSpaceError:
+    return OutOfSpaceError("No space is left on the disk: free some and publish again; the live index is as it was.")
+
+
 def _error_of(lines: Sequence[str]) -> IndexStoreError | OutOfSpaceError:
     sentence = " ".join(lines).rstrip(".")
-    if "No space left" in sentence:
-        return OutOfSpaceError(
-            "No space is left on the disk: free some and publish again; the live index is as it was."
-        )
+    if says_full(sentence):
+        return _out_of_space()
     return refusal(sentence, f"The embedded vector index failed: {sentence}.")

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +30,7 @@ from colisten.towers.features.negative_signals import negative_signals
 from colisten.towers.linear.model import interaction_matrix
 from colisten.towers.selection.ranking_task import RankingTask, Scorer, within_one_standard_error
 from colisten.towers.selection.validation_split import MAX_USERS, split_validation
+from colisten.workdir import draft_folder
 
 TOP_K_OPTIONS = (DEFAULT_TOP_K, 5)
 SHRINKAGE_OPTIONS = (DEFAULT_SHRINKAGE, 20.0, 0.0)
@@ -72,9 +72,8 @@ def choose_pruning(data: ListeningData, settings: Settings, scratch: Path, progr
     negative = negative_signals(everybody, data.strong, len(data.signals), len(is_target))
     task = RankingTask.of(split, is_target, data.strong, negative)
     streams = interaction_matrix(split.train.take(split.users), len(is_target), data.strong)
-    scratch.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=scratch, prefix=".pruning.") as folder:
-        known = with_interactions(data, interactions_of(split.train).lazy(), Path(folder))
+    with draft_folder(scratch, "pruning") as folder:
+        known = with_interactions(data, interactions_of(split.train).lazy(), folder)
         graphs = _graphs(known, options, tried, is_target, progress)
         ndcg = [task.ndcg(_scorer(graph, streams, task)) for graph in graphs]
     chosen = tried[int(within_one_standard_error(np.stack(ndcg)).argmax())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from colisten.errors import DataError
+from colisten.errors import DataError, WorkdirError
 from colisten.evaluation.experiment.analysis import GroupRate, _resampled, analyse_experiment
 from colisten.evaluation.experiment.exposures import forget_exposures, log_exposures, read_exposures
 from colisten.evaluation.experiment.groups import Experiment
@@ -160,3 +161,8 @@ def test_logs_are_kept_batch_by_batch_and_forget(tmp_path: Path) -> None:
     assert forget_exposures(tmp_path, "u") == 4
     assert forget_exposures(tmp_path, "u") == 0
     assert logged(tmp_path)["user_id"].to_list() == ["v"]
+    for path in tmp_path.rglob("*.parquet"):
+        os.truncate(path, path.stat().st_size // 2)
+    for asked in (lambda: logged(tmp_path), lambda: forget_exposures(tmp_path, "v")):
+        with pytest.raises(WorkdirError, match=r"\.parquet is damaged: remove it"):
+            asked()

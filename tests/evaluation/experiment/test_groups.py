@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from colisten.errors import SettingsError
+from colisten.errors import SettingsError, WorkdirError
 from colisten.evaluation.experiment.groups import Experiment, create_experiment, open_experiment
 
 USERS = [f"u{i}" for i in range(20_000)]
@@ -67,3 +67,6 @@ def test_unknown_names_are_told(tmp_path: Path) -> None:
         open_experiment(tmp_path, "self")
     with pytest.raises(SettingsError, match="no group 'new'"):
         open_experiment(tmp_path, "shelf").members(USERS, "new")
+    next(tmp_path.rglob("experiment.json")).write_text('{"name": "shelf"}')
+    with pytest.raises(WorkdirError, match="is damaged: remove it"):
+        open_experiment(tmp_path, "shelf")

@@ -83,7 +83,7 @@ def test_the_password_is_the_owners_alone(server: ManagedServer) -> None:
     assert len(password) == 40
     assert password not in repr(server.start())
     told = [path for path in server.folder.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
-    assert told == [file]
+    assert sorted(told) == [server.folder / "conf/password", file], "and a copy, as nothing else could tell it"
     assert password not in " ".join(psutil.Process(server.status().pid).cmdline())
 
 
@@ -136,6 +136,17 @@ def test_a_stale_pid_is_never_killed(server: ManagedServer) -> None:
     for rubbish in ("", "none"):
         (server.folder / "run/pid").write_text(rubbish)
         assert not server.status().running
+
+
+def test_damaged_files_beside_a_running_server_are_made_anew(server: ManagedServer) -> None:
+    before, pid = server.start(), server.status().pid
+    for name in ("password", "conf/neo4j.conf"):
+        os.truncate(server.folder / name, 3)
+    endpoint = server.start()
+    assert server.status().pid != pid, "nobody knew where it listened"
+    assert endpoint.password == before.password
+    assert len((server.folder / "password").read_text()) == 40
+    count(endpoint)
 
 
 def test_a_lost_password_is_told(tmp_path: Path) -> None:

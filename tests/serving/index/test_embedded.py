@@ -127,6 +127,16 @@ def test_a_damaged_collection_is_one_sentence(tmp_path: Path) -> None:
         EmbeddedIndex(tmp_path, "colisten").open()
 
 
+@pytest.mark.parametrize("name", ["matrix.dat", "segment.json", "ready.json"])
+def test_a_damaged_collection_goes_with_the_next_publish(tmp_path: Path, name: str) -> None:
+    """Nothing is left that a rollback would lead to."""
+    whole, damaged = publish(tmp_path), publish(tmp_path, 1)
+    for path in (tmp_path / damaged).rglob(name):
+        os.truncate(path, path.stat().st_size // 2)
+    fresh = publish(tmp_path, 2)
+    assert EmbeddedIndex(tmp_path, "colisten").ready() == [whole, fresh]
+
+
 TRAP = "import pathlib; pathlib.Path(r'{marker}').touch(); raise SystemExit('a file of the current folder was run')"
 
 
