@@ -290,7 +290,7 @@ class TowersSettings(_Section):
     dropout: float = Field(0.1, ge=0, lt=1)
     logq: bool | None = None
     """Correct in-batch negatives for how often an item is drawn; none: unless `demand` is a part, beside which the
-    towers learn what demand does not say."""
+    towers learn what demand does not say. Corrected ones see popularity."""
     other_types: float | None = Field(None, ge=0)
     """Training pairs of other item types for each pair of the target type; none: 1, 3 or
     0, selected on validation."""

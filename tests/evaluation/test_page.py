@@ -75,7 +75,7 @@ def test_every_plot_is_on_the_page(reports: list[Report], tmp_path: Path, browse
 def test_what_a_folder_has_not_is_left_out(reports: list[Report], tmp_path: Path) -> None:
     workdir = Workdir.open(tmp_path / "W", create=True)
     text = write_report(reports, workdir, Settings(), tmp_path / "R").read_text()
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 5
     assert "Training" not in text
 
 

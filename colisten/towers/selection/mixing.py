@@ -19,7 +19,7 @@ FURTHER = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """What a relation of the graph or the user's own weak signals count beside all of them. Few items have any, so that
 one's score is many times its spread over all."""
 GRID = ("towers", "linear", "demand")
-"""Parts that say something of every item, weighed together; the others are added one after the other."""
+"""Parts that say something of every item, weighed together first; the others are added one after the other."""
 _ROUNDS = 2
 Weights = dict[str, float]
 
@@ -36,12 +36,11 @@ def choose_weights(
     mixes = Mixes(task, parts)
     mixes.judge(_grid(parts))
     further = [part for part in parts if part not in GRID]
-    for place in range(_ROUNDS if further else 0):  # beside the best so far, which are then adjusted to them
+    for _ in range(_ROUNDS):  # one after the other, beside the best so far
+        mixes.judge(mix | _only(parts, towers=1 - share, linear=share) for mix in mixes.best() for share in SHARES)
+        mixes.judge(mix | _only(parts, demand=weight) for mix in mixes.best() for weight in DEMAND)
         for part in further:
             mixes.judge(mix | {part: weight} for mix in mixes.best() for weight in FURTHER)
-        if place < _ROUNDS - 1:
-            mixes.judge(mix | _only(parts, towers=1 - share, linear=share) for mix in mixes.best() for share in SHARES)
-            mixes.judge(mix | _only(parts, demand=weight) for mix in mixes.best() for weight in DEMAND)
     warm, cold = mixes.best()
     alone = {part: {each: float(each == part) for each in parts} for part in parts}
     mixes.judge(alone.values())
@@ -85,8 +84,8 @@ class Mixes:
 
 
 def _grid(parts: Mapping[str, Scorer]) -> Iterator[Weights]:
-    """Options over the parts there are; further ones count nothing yet."""
-    for share, demand in product(SHARES, DEMAND):
+    """Options over the parts there are, every other weight; further parts count nothing yet."""
+    for share, demand in product(SHARES[::2], DEMAND[::2]):
         yield dict.fromkeys(parts, 0.0) | _only(parts, towers=1 - share, linear=share, demand=demand)
     yield dict.fromkeys(parts, 0.0) | _only(parts, demand=1.0)
 

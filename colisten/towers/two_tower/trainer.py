@@ -15,7 +15,6 @@ from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, pairs_of
 from colisten.progress import Progress
 from colisten.settings import TowersSettings
-from colisten.towers.demand.forecast import listeners
 from colisten.towers.features.freshness import freshness
 from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.half_precision import rounded
@@ -67,9 +66,9 @@ class TrainingSet:
         return pairs_of(self.histories, self.features.bags.strong)
 
     @cached_property
-    def unheard(self) -> Bools:
-        """[items] that nobody streamed."""
-        return np.asarray(listeners(self.histories, self.features.bags.strong, len(self.is_target)) == 0)
+    def popularity(self) -> Int64s:
+        """[items] people who streamed each."""
+        return np.bincount(self.pairs.items, minlength=len(self.is_target))
 
     @cached_property
     def chance(self) -> Floats:
@@ -97,10 +96,18 @@ class TrainingSet:
         log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
         return log_q
 
-    def item_inputs(self, items: Int64s, hidden: Bools) -> Tensor:
-        """Features of items and a flag, [n, width + 1]; those `hidden` [n] show no graph embedding."""
-        features = np.concatenate([self.item_features[items], hidden[:, None]], axis=1, dtype=np.float32)
-        features[hidden, : self.graph_width] = 0
+    def item_inputs(self, items: Int64s, hidden: Bools, own: int) -> Tensor:
+        """Features of items and one more, [n, width + 1].
+
+        Beside demand, the `hidden` [n] show no graph embedding, and the last feature says which they are. Towers that
+        are corrected for how often an item is drawn see the logarithm of popularity instead, in which `own` listeners
+        (the label's) are not counted: they have to know by themselves what is popular.
+        """
+        popularity = np.log1p(np.maximum(self.popularity[items] - own, 0))
+        last = popularity if self.settings.corrected else hidden
+        features = np.concatenate([self.item_features[items], last[:, None]], axis=1, dtype=np.float32)
+        if not self.settings.corrected:
+            features[hidden, : self.graph_width] = 0
         return torch.from_numpy(features)
 
     def shards(self) -> Iterator[tuple[UserExamples, UserItemPairs, Floats]]:
@@ -168,7 +175,8 @@ class TwoTowerTrainer:
         """In-batch softmax over the batch's items."""
         forget, unknown = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
         users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, unknown)))
-        items = self.model.item(self.data.item_inputs(pairs.items, self.rng.random(len(pairs)) < HIDDEN_DRAWS))
+        hidden = self.rng.random(len(pairs)) < HIDDEN_DRAWS
+        items = self.model.item(self.data.item_inputs(pairs.items, hidden, own=1))
         log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.corrected else None
         blocked = torch.from_numpy(examples.false_negatives(pairs))
         return in_batch_loss(users @ items.T / self.data.training_options.temperature, log_q, blocked)
@@ -185,7 +193,7 @@ class TwoTowerTrainer:
         """As they are served: rounded to half precision."""
         self.model.eval()
         parts = [
-            self.model.item(self.data.item_inputs(chunk, self.data.unheard[chunk]))
+            self.model.item(self.data.item_inputs(chunk, self.data.popularity[chunk] == 0, own=0))
             for chunk in np.array_split(items, len(items) // 65536 + 1)
         ]
         return rounded(torch.cat(parts).numpy())

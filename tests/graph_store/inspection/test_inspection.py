@@ -260,12 +260,6 @@ def test_stats_equal_those_of_networkx(graph: Driver) -> None:
     assert stats.warnings == []
 
 
-def test_without_a_whole_graph_one_is_told_to_build_it(neo4j_driver: Driver) -> None:
-    for look in (lambda: read_stats(neo4j_driver, "neo4j"), lambda: show_item(neo4j_driver, "neo4j", "x")):
-        with pytest.raises(GraphError, match="colisten graph build"):
-            look()
-
-
 def test_many_relationship_types_give_the_same_answers(graph: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands stand in conditions, since as alternatives of a pattern they overflow the server's stack."""
     names, wanted = ["co_listened", "same_series", "same_creator", "similar_text", "sequel_of"], list(range(10))
@@ -285,3 +279,9 @@ def test_many_relationship_types_give_the_same_answers(graph: Driver, monkeypatc
     assert few[0]
     monkeypatch.setattr(schema, "_MOST_ALTERNATIVES", 1)
     assert answers() == few
+
+
+def test_without_a_whole_graph_one_is_told_to_build_it(neo4j_driver: Driver) -> None:
+    for look in (lambda: read_stats(neo4j_driver, "neo4j"), lambda: show_item(neo4j_driver, "neo4j", "x")):
+        with pytest.raises(GraphError, match="colisten graph build"):
+            look()
