@@ -24,6 +24,7 @@ from benchmarks.small_world import (
     colisten,
     get_ready,
     graph_hash,
+    last_stage,
     make_days,
     print_table,
     remove,
@@ -67,7 +68,7 @@ class Campaign:
             faults.append(f"run again: {again.fault or again.err.splitlines()[-1]}")
         elif (graph_hash(self.workdir), self._answers()) != self._after:
             faults.append("another graph or other answers after the run")
-        return f"code {ended.code} in {_stage(ended)}", faults
+        return f"code {ended.code} in {last_stage(ended)}", faults
 
     def _fill(self, spare: int) -> None:
         free = shutil.disk_usage(self.workdir).free
@@ -85,12 +86,6 @@ class Campaign:
 
     def _answers(self) -> str:
         return answers_hash(self.workdir, self._users)
-
-
-def _stage(ended: Ended) -> str:
-    """The last stage that a run has begun."""
-    begun = [stage.name for line in ended.err.splitlines() for stage in STAGES if line == f"{stage.title} …"]
-    return begun[-1] if begun else "none"
 
 
 @contextmanager

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from benchmarks.small_world import (
     SETTINGS,
-    Ended,
     answers_hash,
     colisten,
     get_ready,
     graph_hash,
     kill_neo4j,
+    last_stage,
     make_days,
     print_table,
     remove,
@@ -35,11 +35,9 @@ from benchmarks.small_world import (
     user_ids,
 )
 from colisten.graph_store import loading
-from colisten.pipeline.stages import STAGES
 
 VICTIMS = ("Python", "Neo4j", "both")
 _USUAL = loading.IMPORT_FROM
-_TITLES = {stage.title: stage.name for stage in STAGES}
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class Campaign:
             faults.append(f"run again: {again.fault or again.err.splitlines()[-1]}")
         else:
             faults += self._differences(scenario)
-        return Killed(scenario.name, victim, _stage(stopped), tuple(faults))
+        return Killed(scenario.name, victim, last_stage(stopped), tuple(faults))
 
     def _undisturbed(self, scenario: Scenario) -> Scenario:
         self._begin(scenario)
@@ -131,13 +129,6 @@ class Campaign:
 
     def _words(self, scenario: Scenario) -> Sequence[object]:
         return ["run", "--data", scenario.data, "-w", self.workdir, *SETTINGS]
-
-
-def _stage(stopped: Ended) -> str:
-    """The stage that a run was in when it was killed, by what it has said."""
-    said = [line.removesuffix(" …") for line in stopped.err.splitlines()]
-    begun = [name for line in said for title, name in _TITLES.items() if line.split(": ")[0] == title]
-    return begun[-1] if begun else "before"
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from colisten.graph_store.endpoint import connect
 from colisten.graph_store.server import process
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.listening.synth.world import make_world
+from colisten.pipeline.stages import STAGES
 from colisten.progress import Progress
 from colisten.settings import Settings
 
@@ -66,6 +67,12 @@ class Ended:
         if "Traceback" in self.err or self.code < 0:
             return f"code {self.code}: {' '.join(self.err.split())[-300:]}"
         return "" if self.code == 0 or "Error: " in (self.err.splitlines() or [""])[-1] else f"code {self.code}, untold"
+
+
+def last_stage(ended: Ended) -> str:
+    """The last stage that a run has begun, by what it has said."""
+    begun = [stage.name for line in ended.err.splitlines() for stage in STAGES if line == f"{stage.title} …"]
+    return begun[-1] if begun else "none"
 
 
 class Fork:

@@ -189,7 +189,7 @@ class Recommender:
 
     def _rank(self, histories: UserHistories, query: Query, conditions: Conditions) -> Ranked:
         exploration = self.exploration if query.exploration is None else query.exploration
-        users = self.encoder.encode(histories, exploration=exploration)
+        users = self.encoder.exploring(exploration).encode(histories)
         excluded = ExcludedItems(np.empty(0, np.int64), np.empty(0, np.int64))
         if not query.include_heard:
             excluded = self._excluded(histories, conditions)

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from colisten.arrays import Floats
 from colisten.errors import IndexStoreError
 from colisten.progress import Progress
 from colisten.serving.recommending import Recommender
+from colisten.towers.parts import TowerPart
 from colisten.workdir import replacing_file
 
 _AT_ONCE = 4096
@@ -32,32 +32,27 @@ def export_users(path: Path, recommender: Recommender, user_ids: Sequence[str] |
         IndexStoreError: the index was published without towers.
     """
     towers = recommender.encoder.parts.get("towers")
-    if towers is None:
+    if not isinstance(towers, TowerPart):
         raise IndexStoreError(
             f"The index {recommender.collection.name} has no user vectors: validation gave the towers no weight, or "
             "towers.parts leaves them out."
         )
     users = recommender.profiles.user_ids() if user_ids is None else list(dict.fromkeys(user_ids))
-    with replacing_file(path) as draft, progress.task("encoding users", len(users)) as task:
-        writer: pq.ParquetWriter | None = None
-        for start in range(0, max(len(users), 1), _AT_ONCE):
+    vector = pa.list_(pa.float32(), towers.width)
+    fields: list[pa.Field[Any]] = [pa.field("user_id", pa.string()), pa.field("vector", vector)]
+    schema = pa.schema(fields, metadata={_COLLECTION: recommender.collection.name.encode()})
+    with (
+        replacing_file(path) as draft,
+        pq.ParquetWriter(draft, schema, compression="zstd") as writer,
+        progress.task("encoding users", len(users)) as task,
+    ):
+        for start in range(0, len(users), _AT_ONCE):
             some = users[start : start + _AT_ONCE]
             vectors = towers.encode(recommender.encoder.learned(recommender.profiles.read(some)[0]))
-            table = _table(some, vectors, recommender.collection.name)
-            writer = writer or pq.ParquetWriter(draft, table.schema, compression="zstd")
-            writer.write_table(table)
+            columns: list[pa.Array[Any]] = [
+                pa.array(some, pa.string()),
+                pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), towers.width),
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
             task.advance(len(some))
-        if writer:
-            writer.close()
     return len(users)
-
-
-def _table(users: Sequence[str], vectors: Floats, collection: str) -> pa.Table:
-    width = vectors.shape[1]
-    fields: list[pa.Field[Any]] = [pa.field("user_id", pa.string()), pa.field("vector", pa.list_(pa.float32(), width))]
-    schema = pa.schema(fields, metadata={_COLLECTION: collection.encode()})
-    columns: list[pa.Array[Any]] = [
-        pa.array(users, pa.string()),
-        pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), width),
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)

@@ -30,24 +30,26 @@ class FittedTowers:
 
     run: TwoTowerTrainer
     linear: LinearModel | None
-    demand: Floats
-    """[items] its logarithm."""
+    demand: Floats | None
+    """[items] its logarithm; None where it does not count."""
     rates: Mapping[int, float]
     """Of the weak signals that count, by code; empty where none does."""
     inputs: TowerInputs
 
     def item_vectors(self, part: str) -> Floats:
         """[items, width of the part]"""
+        items = len(self.inputs.is_target)
         if part == "towers":
-            return self.run.item_vectors(np.arange(len(self.demand)))
-        if part == "demand":
+            return self.run.item_vectors(np.arange(items))
+        if part == "demand" and self.demand is not None:
             return self.demand[:, None]
-        no_columns = np.empty((len(self.demand), 0), np.float32)
-        return self.linear.intercepts if self.linear and part == "linear" else no_columns
+        return self.linear.intercepts if self.linear and part == "linear" else np.empty((items, 0), np.float32)
 
     def matrices(self, counting: Sequence[str]) -> dict[str, ItemMatrix]:
         """The sparse matrices of the parts that count, by name."""
-        of_signals = {weak_matrix(code): diagonal(len(self.demand), rate) for code, rate in self.rates.items()}
+        of_signals = {
+            weak_matrix(code): diagonal(len(self.inputs.is_target), rate) for code, rate in self.rates.items()
+        }
         relations = {name: matrix for name, matrix in self.inputs.relations.items() if name in counting}
         return (self.linear.matrices if self.linear else {}) | of_signals | relations
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from colisten.arrays import Bools, Codes, Floats
+import numpy as np
+import polars as pl
+
+from colisten.arrays import Bools, Codes, Floats, Floats64
 from colisten.gnn.node_types import group_types
 from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
@@ -41,8 +44,8 @@ class TowerInputs:
     negative_signals: tuple[int, ...]
     relations: Mapping[str, ItemMatrix]
     """By name of a relation of the graph: what having an item adds to the score of others."""
-    facts: ItemFacts
-    """What the forecast of demand knows of items."""
+    published: Floats64
+    """[items] epoch seconds, NaN where unknown."""
     graph_width: int
     """Columns of `items` that hold the graph embedding; they are the first."""
 
@@ -55,6 +58,11 @@ class TowerInputs:
         """Inputs of the item–item weights."""
         return ItemInputs(self.text, self.is_target, self.type_of)
 
+    @property
+    def facts(self) -> ItemFacts:
+        """What the forecast of demand knows of items."""
+        return ItemFacts(self.type_of, self.published, self.relations)
+
     @classmethod
     def of(
         cls, data: ListeningData, text: Floats, embeddings: Floats, settings: Settings,
@@ -64,6 +72,7 @@ class TowerInputs:
         everybody = read_histories(data, values=settings.towers.value_weighted)
         groups = group_types(data, settings.target, settings.gnn.node_types).of_item
         content = content_of(text, embeddings)
+        published = data.items["published"].cast(pl.Datetime("us")).dt.timestamp("us").to_numpy()
         bags = BagLayout(
             data.strong, len(data.signals), int(groups.max(initial=0)) + 1, groups, settings.towers.history_days, now=0
         )
@@ -77,7 +86,7 @@ class TowerInputs:
             len(data.signals),
             negative_signals(everybody, data.strong, len(data.signals), len(data.items)),
             relations,
-            ItemFacts.of(data, relations),
+            published.astype(np.float64) / 1e6,
             embeddings.shape[1],
         )
 

@@ -65,6 +65,11 @@ class TowerPart(DensePart):
     layers: Sequence[tuple[Floats, Floats]]
     """Weight [out, in] and bias [out] of each layer."""
 
+    @property
+    def width(self) -> int:
+        """Of the vectors."""
+        return len(self.layers[-1][1])
+
     def encode(self, histories: UserHistories) -> Floats:
         x = self.features.encode(histories)
         for weight, bias in self.layers[:-1]:

@@ -177,7 +177,7 @@ def _finish(
     linear = None
     if selection.linear and selection.counts("linear"):
         linear = fit_linear(inputs.everybody, inputs.item_inputs, selection.linear, progress)
-    demand = log_demand(inputs.everybody, inputs.strong, inputs.facts)
+    demand = log_demand(inputs.everybody, inputs.strong, inputs.facts) if selection.counts("demand") else None
     rates = _conversion_rates(inputs, inputs.everybody) if selection.counts("weak_signals") else {}
     return FittedTowers(run, linear, demand, rates, inputs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -81,11 +81,18 @@ class UserEncoder:
             negative_signals=tuple(spec["negative_signals"]),
         )
 
-    def encode(self, histories: UserHistories, *, exploration: float = 0) -> UserVectors:
+    def exploring(self, exploration: float) -> Self:
+        """The same with as much (0 … 1) taken from the weight of demand: at 1, taste alone decides."""
+        kept = {"demand": 1 - exploration}
+        warm, cold = (
+            {name: weight * kept.get(name, 1) for name, weight in weights.items()} for weights in (self.warm, self.cold)
+        )
+        return replace(self, warm=warm, cold=cold)
+
+    def encode(self, histories: UserHistories) -> UserVectors:
         """The vectors of these users, also of one without any history.
 
-        Events on items or with signals that are newer than the model are passed over. `exploration` (0 … 1) takes as
-        much from the weight of demand: at 1, taste alone decides.
+        Events on items or with signals that are newer than the model are passed over.
 
         Raises:
             DataError: a taste vector has another length than in training.
@@ -93,10 +100,9 @@ class UserEncoder:
         histories = self.learned(histories)
         starts = range(0, max(len(histories), 1), _USERS_AT_ONCE)
         if len(starts) == 1:
-            return self._encode(histories, exploration)
+            return self._encode(histories)
         everyone = np.arange(len(histories))
-        pieces = (histories.take(everyone[i : i + _USERS_AT_ONCE]) for i in starts)
-        return one_after_the_other([self._encode(piece, exploration) for piece in pieces])
+        return one_after_the_other([self._encode(histories.take(everyone[i : i + _USERS_AT_ONCE])) for i in starts])
 
     def sparse_queries(self, history: UserHistories) -> dict[str, tuple[Int64s, Floats]]:
         """Indices and values, by the name of a sparse vector of the index, whose dot products with those of the items
@@ -119,12 +125,11 @@ class UserEncoder:
         """Without events on items or with signals that are newer than the model."""
         return histories.keep((histories.items < len(self.is_target)) & (histories.signals < self.signals))
 
-    def _encode(self, histories: UserHistories, exploration: float) -> UserVectors:
+    def _encode(self, histories: UserHistories) -> UserVectors:
         warm, parts = histories.touching(self.is_target), []
         for name in self.parts:
             vectors = self._part(name, histories)
-            factors = self._scale(name, vectors) * self._weights(name, warm)
-            parts.append(vectors.times(factors * np.float32(1 - exploration) if name == "demand" else factors))
+            parts.append(vectors.times(self._scale(name, vectors) * self._weights(name, warm)))
         return side_by_side(parts, self.scale)
 
     def _part(self, name: str, histories: UserHistories) -> UserVectors:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import polars as pl
 from scipy.sparse import csr_array
 
 from colisten.arrays import Bools, Codes, Floats, Floats64, Int32s, Int64s
-from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.towers.item_matrix import ItemMatrix
 
@@ -30,11 +28,6 @@ class ItemFacts:
     """[items] epoch seconds, NaN where unknown."""
     relations: Mapping[str, ItemMatrix]
     """Of the graph, co-listening apart: they tell nothing of who listens."""
-
-    @classmethod
-    def of(cls, data: ListeningData, relations: Mapping[str, ItemMatrix]) -> Self:
-        published = data.items["published"].cast(pl.Datetime("us")).dt.timestamp("us").to_numpy()
-        return cls(data.type_of, published.astype(np.float64) / 1e6, relations)
 
 
 @dataclass(frozen=True)
