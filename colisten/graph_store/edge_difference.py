@@ -19,9 +19,11 @@ from colisten.graph_store.edge_properties import PROPERTIES, assigned, collected
 from colisten.graph_store.edge_summary import EDGE_TYPE
 from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.failures import retried
-from colisten.graph_store.schema import ITEM, PREDICTS, TypeFilter, relationship_of
+from colisten.graph_store.schema import ITEM, PREDICTS, TypeFilter, quoted, relationship_of
 from colisten.progress import Progress
 
+FREQUENT = 20
+"""Rows of a relationship type that are worth a statement of its own."""
 STRONGEST = 10
 """Item–item weights kept of each item."""
 _EDGES_COMPARED = 1_000_000
@@ -88,9 +90,9 @@ class Relationships:
             UNWIND range(0, size($src) - 1) AS i
             MATCH (a:{ITEM} {{item: $src[i]}}) MATCH (b:{ITEM} {{item: $dst[i]}})
         """
-        _write(driver, database, match + "MATCH (a)-[r:$($kind[i])]->(b) DELETE r", vanished, batch)
+        _write(driver, database, match + "MATCH (a)-[r:{kind}]->(b) DELETE r", vanished, batch)
         values = ", ".join(assigned("r", name, f"${name}[i]") for name in self.properties)
-        _write(driver, database, match + "MERGE (a)-[r:$($kind[i])]->(b) SET " + values, changed, batch)
+        _write(driver, database, match + "MERGE (a)-[r:{kind}]->(b) SET " + values, changed, batch)
         return EdgeChanges(changed.height, vanished.height)
 
 
@@ -125,9 +127,18 @@ def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:
 
 
 def _write(driver: Driver, database: str, query: str, edges: pl.DataFrame, batch: int) -> None:
-    """Run `query` on the columns of `edges`, by `batch` rows."""
-    for piece in edges.sort(_PAIR).iter_slices(batch):
-        _run(driver, database, query, piece)
+    """Run `query`, in which {kind} stands for the relationship type, on the columns of `edges`, by `batch` rows.
+
+    A type of many rows is named in a statement of its own. Rows of rare types go together: the server then looks each
+    row's type up, at a millisecond a row, where thousands of statements would have to be planned.
+    """
+    ordered = edges.sort(_PAIR)
+    frequent = pl.len().over("kind") >= FREQUENT
+    for (kind,), rows in ordered.filter(frequent).group_by("kind", maintain_order=True):
+        for piece in rows.drop("kind").iter_slices(batch):
+            _run(driver, database, query.replace("{kind}", quoted(str(kind))), piece)
+    for piece in ordered.filter(~frequent).iter_slices(batch):
+        _run(driver, database, query.replace("{kind}", "$($kind[i])"), piece)
 
 
 def _run(driver: Driver, database: str, query: str, rows: pl.DataFrame) -> None:

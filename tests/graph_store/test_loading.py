@@ -137,7 +137,12 @@ def days(folder: Path) -> list[ListeningData]:
     ]
 
 
-def test_days_by_difference_equal_a_rebuild(tmp_path: Path, neo4j_driver: Driver, load: Load) -> None:
+@pytest.mark.parametrize("frequent", [1, edge_difference.FREQUENT, 10**9])
+def test_days_by_difference_equal_a_rebuild(
+    tmp_path: Path, neo4j_driver: Driver, load: Load, monkeypatch: pytest.MonkeyPatch, frequent: int
+) -> None:
+    """Whether each relationship type is written by a statement of its own, or rare ones together."""
+    monkeypatch.setattr(edge_difference, "FREQUENT", frequent)
     by_difference, changes = [], []
     for data in days(tmp_path):
         changes.append(load(data, top_k=2))
