@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import time
@@ -115,7 +116,7 @@ class ManagedServer:
 
     def status(self) -> Status:
         """Whether it runs and where, and what it takes of memory and disk."""
-        store = sum(map(_size, (self.folder / "data").rglob("*")))
+        store = sum(_size(Path(at, name)) for at, _, names in os.walk(self.folder / "data") for name in names)
         with self._as_its_owner():
             running = process.find(self.folder)
         if running is None:
@@ -231,6 +232,6 @@ class ManagedServer:
 
 def _size(file: Path) -> int:
     try:
-        return file.stat().st_size if file.is_file() else 0
+        return file.stat().st_size
     except FileNotFoundError:  # a running server drops files as it goes
         return 0

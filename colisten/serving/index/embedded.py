@@ -34,7 +34,7 @@ from colisten.errors import IndexStoreError, OutOfSpaceError
 from colisten.full_disk import says_full
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
-from colisten.serving.index.private_view import is_ours, write_view
+from colisten.serving.index.private_view import is_ours, shard_files, write_view
 from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
 from colisten.workdir import scratch_folder, write_json
 
@@ -273,7 +273,7 @@ def _filter(conditions: Conditions) -> edge.Filter | None:
 
 def _sizes(shard: Path) -> dict[str, int]:
     """Bytes of each file; JSON left out, which the engine writes anew whenever it opens a shard."""
-    files = (path for path in shard.rglob("*") if path.suffix != ".json" and path.is_file())
+    files = (path for _, files in shard_files(shard) for path in files if path.suffix != ".json")
     return {str(path.relative_to(shard)): path.stat().st_size for path in files}
 
 
@@ -286,8 +286,10 @@ def _of_another_size(shard: Path, ready: Mapping[str, Any]) -> str:
 def _is_whole(collection: Path) -> bool:
     try:
         ready = json.loads((collection / "ready.json").read_text())
-        for path in (collection / "shard").rglob("*.json"):
-            json.loads(path.read_text())
+        for _, files in shard_files(collection / "shard"):
+            for path in files:
+                if path.suffix == ".json":
+                    json.loads(path.read_text())
         return not _of_another_size(collection / "shard", ready)
     except (FileNotFoundError, ValueError, AttributeError):
         return False

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _READ_ONLY = {"matrix.dat", "inverted_index.dat", "id_tracker.mappings"}
 """Files that the engine only reads; those that end in `.bin` too."""
 _PIECE = 1 << 20
+
+
+def shard_files(shard: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Each folder of a shard with its files, without what an engine of another process writes and takes away again."""
+    for folder, folders, files in os.walk(shard):
+        folders[:] = sorted(name for name in folders if not name.startswith(".atomicwrite"))
+        yield Path(folder), [Path(folder, name) for name in sorted(files)]
 
 
 def is_ours(shard: Path) -> bool:
@@ -26,14 +34,14 @@ def write_view(shard: Path, view: Path) -> None:
     Raises:
         OSError: a file cannot be read, or the disk is full.
     """
-    for source in sorted(shard.rglob("*")):
-        target = view / source.relative_to(shard)
-        if source.is_dir():
-            target.mkdir()
-        elif source.name in _READ_ONLY or source.suffix == ".bin":
-            target.symlink_to(source.resolve())
-        else:
-            _copy_data(source, target)
+    for folder, files in shard_files(shard):
+        (view / folder.relative_to(shard)).mkdir(exist_ok=True)
+        for source in files:
+            target = view / source.relative_to(shard)
+            if source.name in _READ_ONLY or source.suffix == ".bin":
+                target.symlink_to(source.resolve())
+            else:
+                _copy_data(source, target)
 
 
 def _copy_data(source: Path, target: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +19,14 @@ from colisten.errors import IndexStoreError
 from colisten.serving.index.collection import EVERYTHING, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.index.layout import Layout
+from colisten.serving.index.private_view import write_view
 from colisten.serving.publishing import publish_items
 from tests.serving.worlds import QUIET, random_items, vectors
 
 READER = """
 import sys
+import tempfile
+import threading
 from pathlib import Path
 import numpy as np
 from colisten.serving.index.collection import EVERYTHING
@@ -40,9 +46,12 @@ print(len(seen))
 """
 PUBLISHER = """
 import sys
+import tempfile
+import threading
 from pathlib import Path
 from colisten.serving.index.collection import new_name
 from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.index.private_view import write_view
 from colisten.serving.publishing import publish_items
 from tests.serving.worlds import QUIET, random_items
 index = EmbeddedIndex(Path(sys.argv[1]), "colisten")
@@ -65,6 +74,31 @@ def publish(root: Path, seed: int = 0, keep: int = 2) -> str:
     name = new_name("colisten", index.ready())
     publish_items(index, name, random_items(2000, seed=seed), QUIET, exact_up_to=10_000, keep=keep)
     return name
+
+
+def test_what_other_readers_write_in_a_shard_is_no_damage(tmp_path: Path) -> None:
+    name = publish(tmp_path)
+    index = EmbeddedIndex(tmp_path, "colisten")
+    done = threading.Event()
+
+    def write() -> None:
+        """As the engine does when it closes a shard."""
+        while not done.is_set():
+            folder = Path(tempfile.mkdtemp(prefix=".atomicwrite", dir=tmp_path / name / "shard"))
+            (folder / "tmpfile.json").write_text("")
+            shutil.rmtree(folder)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(50):
+            index.clean()
+            write_view(tmp_path / name / "shard", Path(tempfile.mkdtemp(dir=tmp_path)))
+    finally:
+        done.set()
+        writer.join()
+    assert index.ready() == [name]
+    index.open()
 
 
 @pytest.mark.slow
