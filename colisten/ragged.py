@@ -47,5 +47,5 @@ def contains(ordered: Int64s | Int32s, keys: Int64s | Int32s) -> Bools:
     [True, False, False]
     """
     if not len(ordered):
-        return np.zeros(len(keys), np.bool_)
+        return np.zeros(keys.shape, np.bool_)
     return np.asarray(ordered[np.searchsorted(ordered, keys).clip(max=len(ordered) - 1)] == keys)

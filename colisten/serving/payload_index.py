@@ -33,6 +33,14 @@ class PayloadIndex:
     def open(cls, folder: Path) -> Self:
         return cls(mapped(folder / FILE))
 
+    def share(self, conditions: Conditions) -> float:
+        """About which share of the published items satisfies the conditions, if the fields are independent."""
+        found = 1.0
+        for field, values in conditions.fields():
+            having = sum(len(self.lists.get(name_of(field, value), ())) for value in values)
+            found *= min(1.0, having / max(1, len(self.lists[ALL])))
+        return found
+
     def satisfying(self, items: Int64s, conditions: Conditions) -> Bools:
         """[n] whether each of these items is published and satisfies the conditions."""
         satisfied = self._any_of([ALL], items.astype(np.int32))

@@ -9,7 +9,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Halves, Int32s, Int64s
 from colisten.ragged import contains, spans
-from colisten.serving.index.collection import Collection, Conditions, Hits
+from colisten.serving.index.collection import EVERYTHING, Collection, Conditions, Hits
 from colisten.serving.index.layout import TOWERS
 from colisten.serving.payload_index import PayloadIndex
 from colisten.towers.item_matrix import SparseScores
@@ -17,11 +17,17 @@ from colisten.towers.user_vectors import UserVectors
 
 _QUERIES_AT_ONCE = 256
 _HITS_AT_ONCE = 200_000
+_FEW_QUERIES = 4
+"""Queries up to which conditions that many items satisfy are faster looked up for the hits than by the engine."""
+_COMMON = 0.25
+"""Share of the items that satisfy such conditions."""
+_SLACK = 1.5
+"""How many hits to ask for, per hit expected to be enough: where they are not, the engine is asked with conditions."""
 _ITEM = 0xFFFFFFFF
 _FURTHER = 16
 """Hits beyond those needed, since the engine rounds queries to half precision and may order near scores otherwise."""
 _ROUNDING = 1e-3
-"""Relative difference between the engine's and NumPy's sums that no item may be lost by."""
+"""Relative difference between the engine's and NumPy's scores that no item may be lost by."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +73,52 @@ class ItemSource:
 def rank(source: ItemSource, users: UserVectors, excluded: ExcludedItems, k: int, conditions: Conditions) -> Ranked:
     """The `k` best items for each user, none of them excluded; exact where the search is.
 
-    Sparse scores are never negative. So the best `k` are among the best k + excluded by the dense vector alone, and the
-    items with a sparse score: any other item has `k` allowed ones before it by the dense score, which is all it has.
+    Sparse scores are never negative. So the best `k` are among the best by the dense vector alone, of which `k` are
+    allowed, and the items with a sparse score: any other item has `k` allowed ones before it by the dense score, which
+    is all it has.
 
-    The search asks for k + excluded items and drops the excluded ones afterwards. That is exact, and four times as
+    The search asks for as many items more as are excluded, and drops those afterwards. That is exact, and four times as
     fast as excluding them in the query: the engine scores together only queries that differ in nothing but the vector.
     """
-    limits = k + _FURTHER + np.bincount(excluded.users, minlength=len(users))
+    counts = np.bincount(excluded.users, minlength=len(users))
     items = np.full((len(users), k), -1, np.int64)
     scores = np.full((len(users), k), -np.inf, np.float32)
-    for rows in _batches(limits):
-        hits = _searched(source.collection, users.dense[rows], int(limits[rows].max()), conditions)
-        items[rows], scores[rows] = _best(source, hits, users.take(rows), excluded.of(rows), k, conditions)
+    for rows in _batches(k + counts):
+        keys = excluded.of(rows)
+        hits = _searched(source, users.dense[rows], k + _FURTHER, keys, int(counts[rows].max()), conditions)
+        items[rows], scores[rows] = _best(source, hits, users.take(rows), keys, k, conditions)
     found, places = np.nonzero(items >= 0)
     return Ranked(found, items[found, places], scores[found, places], (places + 1).astype(np.int32))
 
 
-def _searched(collection: Collection, vectors: Floats, limit: int, conditions: Conditions) -> Hits:
-    hits = collection.search(TOWERS, vectors, limit, conditions, collection.ef)
+def _searched(
+    source: ItemSource, vectors: Floats, wanted: int, excluded: Int64s, most: int, conditions: Conditions
+) -> Hits:
+    """Hits of which as many as `wanted` are allowed, where there are; the items of the others are -1.
+
+    Args:
+        excluded: keys of (user, item).
+        most: items that any one user excludes.
+    """
+    collection = source.collection
+    if collection.ef is None and len(vectors) <= _FEW_QUERIES:
+        share = source.payload_index.share(conditions)
+        if _COMMON < share < 1:  # to look the conditions up of every item takes the engine as long as its search
+            hits = collection.search(TOWERS, vectors, most + int(_SLACK * wanted / share), EVERYTHING, None)
+            satisfying = source.payload_index.satisfying(hits.items.ravel(), conditions).reshape(hits.items.shape)
+            hits = _allowed(Hits(np.where(satisfying, hits.items, -1), hits.scores), excluded)
+            if np.all(np.count_nonzero(hits.items >= 0, axis=1) >= wanted):
+                return hits
+    hits = collection.search(TOWERS, vectors, wanted + most, conditions, collection.ef)
     short = np.any(hits.items < 0, axis=1)
     if collection.ef is not None and short.any():  # a filtered walk of an HNSW graph may end early
-        hits = _replaced(hits, short, collection.search(TOWERS, vectors[short], limit, conditions, None))
-    return hits
+        hits = _replaced(hits, short, collection.search(TOWERS, vectors[short], wanted + most, conditions, None))
+    return _allowed(hits, excluded)
+
+
+def _allowed(hits: Hits, excluded: Int64s) -> Hits:
+    keys = np.arange(len(hits.items))[:, None] << 32 | hits.items
+    return Hits(np.where(contains(excluded, keys), -1, hits.items), hits.scores)
 
 
 def _best(
@@ -97,41 +127,50 @@ def _best(
     """The `k` best items of each user, [users, k], by the sum of dense and sparse scores; `excluded` are keys."""
     owners, places = np.nonzero(hits.items >= 0)
     listed = owners << 32 | hits.items[owners, places]
-    keys = listed[~contains(excluded, listed)]
-    scores = _scores(source, users, keys, users.sparse.of(keys))
-    further = users.sparse.where(_may_be_best(users.sparse, hits, keys, scores, k))
-    further = further.where(~contains(np.sort(listed), further.keys) & ~contains(excluded, further.keys))
-    further = further.where(source.payload_index.satisfying(further.items, conditions))
-    promising = np.zeros(len(further.keys), bool)
-    promising[_order(further.keys, further.values, k)] = True
-    keys, scores = _joined(source, users, keys, scores, further.where(promising))  # raises what the others must reach
-    rest = further.where(~promising & _may_be_best(further, hits, keys, scores, k))
-    return _first(*_joined(source, users, keys, scores, rest), len(users), k)
+    near = hits.scores[owners, places] + users.sparse.of(listed)
+    enough = _kth(listed, near, len(users), k) - _rounding(hits)
+    keys = listed[near >= enough[owners]]
+    others = _above(users.sparse, enough - _highest(source, hits))
+    others = others.where(~contains(np.sort(listed), others.keys) & ~contains(excluded, others.keys))
+    others = others.where(source.payload_index.satisfying(others.items, conditions))
+    strongest = np.sort(_order(others.keys, others.values, k))  # their scores raise what the rest must reach
+    keys = np.concatenate([keys, others.keys[strongest]])
+    scores = _scores(source, users, keys)
+    enough = _kth(keys, scores, len(users), k) - _rounding(hits)
+    rest = others.where(~contains(others.keys[strongest], others.keys))
+    rest = _above(rest, enough - _highest(source, hits))
+    scores = np.concatenate([scores, _scores(source, users, rest.keys)])
+    return _first(np.concatenate([keys, rest.keys]), scores, len(users), k)
 
 
-def _scores(source: ItemSource, users: UserVectors, keys: Int64s, sparse: Floats) -> Floats:
-    """[n] the whole score of each of these (user, item), whose sparse scores are given."""
-    return users.dot(source.item_vectors, keys >> 32, keys & _ITEM) + sparse
+def _scores(source: ItemSource, users: UserVectors, keys: Int64s) -> Floats:
+    """[n] the whole score of each of these (user, item)."""
+    return users.dot(source.item_vectors, keys >> 32, keys & _ITEM) + users.sparse.of(keys)
 
 
-def _joined(
-    source: ItemSource, users: UserVectors, keys: Int64s, scores: Floats, further: SparseScores
-) -> tuple[Int64s, Floats]:
-    more = _scores(source, users, further.keys, further.values)
-    return np.concatenate([keys, further.keys]), np.concatenate([scores, more])
+def _above(some: SparseScores, least: Floats) -> SparseScores:
+    """The sparse scores above what each user [users] needs."""
+    return some.where(some.values > least[some.owners])
 
 
-def _may_be_best(further: SparseScores, hits: Hits, keys: Int64s, scores: Floats, k: int) -> Bools:
-    """[n] which of these items may be among the best `k`, beside those found, if they are not among the hits.
+def _kth(keys: Int64s, scores: Floats, users: int, k: int) -> Floats:
+    """[users] the `k`-th best score of each; −inf where there are fewer."""
+    return _first(keys, scores, users, k)[1][:, -1]
 
-    The dense score of such an item is at most that of the first hit: with too small a sparse score it cannot reach the
-    `k`-th best of those found, however its dense score is.
+
+def _rounding(hits: Hits) -> Floats:
+    """[users] how far the engine's score of a hit may be from NumPy's, twice: for the `k`-th best, and for another."""
+    largest: Floats = np.abs(hits.scores).max(axis=1, initial=0, where=np.isfinite(hits.scores))
+    return 2 * _ROUNDING * (1 + largest)
+
+
+def _highest(source: ItemSource, hits: Hits) -> Floats:
+    """[users] what the dense score of any other allowed item is at most.
+
+    That is the last hit's score, but where a walk of an HNSW graph may have passed a better one by: the first hit's.
     """
-    _, best = _first(keys, scores, len(hits.items), k)
-    found_some = hits.items[:, 0] >= 0
-    highest = np.where(found_some, hits.scores[:, 0], 0)
-    enough = np.where(found_some, best[:, -1] - highest - _ROUNDING * (1 + np.abs(highest)), np.inf)
-    return np.asarray(further.values > enough[further.owners])
+    place = -1 if source.collection.ef is None else 0
+    return np.asarray(hits.scores[:, place].clip(min=np.finfo(np.float32).min))
 
 
 def _first(keys: Int64s, scores: Floats, users: int, k: int) -> tuple[Int64s, Floats]:

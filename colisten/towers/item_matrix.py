@@ -18,6 +18,8 @@ from colisten.ragged import offsets, spans
 
 _ENTRIES_AT_ONCE = 1 << 22
 """Matrix entries gathered at once: bounds memory (100 MB), whatever the number of users."""
+_LONG = 64
+"""Entries of a row above which rows are joined faster as slices than by the place of every entry."""
 _TABLE = 16
 """Summing in a table of all users × items beats sorting while it has at most so many cells per entry."""
 
@@ -52,13 +54,17 @@ class SparseScores:
         """The scores of some users, in the order given, who are counted anew from zero."""
         wanted = users.astype(np.int64)
         starts, ends = (np.searchsorted(self.keys, edge << 32) for edge in (wanted, wanted + 1))
+        if len(users) == 1:
+            user = slice(int(starts[0]), int(ends[0]))
+            return SparseScores(self.keys[user] & 0xFFFFFFFF, self.values[user])
         places = spans(starts, ends - starts)
         owners = np.repeat(np.arange(len(users)), ends - starts)
         return SparseScores(owners << 32 | self.items[places], self.values[places])
 
     def where(self, chosen: Bools) -> SparseScores:
         """Some of the scores."""
-        return SparseScores(self.keys[chosen], self.values[chosen])
+        places = np.flatnonzero(chosen)
+        return SparseScores(self.keys[places], self.values[places])
 
     def times(self, factors: Floats) -> SparseScores:
         """Each user's scores by that user's factor [users] ≥ 0; what becomes zero is dropped."""
@@ -87,6 +93,17 @@ class ItemMatrix:
         """Columns and weights of each of these rows."""
         ends = self.indptr[some.start : some.stop + 1].tolist()
         return [(self.items[a:b], self.weights[a:b]) for a, b in pairwise(ends)]
+
+    def joined(self, some: Int64s) -> tuple[Int32s, Floats]:
+        """[n] columns and weights of these rows, one after the other."""
+        starts, ends = self.indptr[some], self.indptr[some + 1]
+        if int((ends - starts).sum()) > _LONG * len(some):
+            rows = [slice(*row) for row in zip(starts.tolist(), ends.tolist(), strict=True)]
+            return np.concatenate([self.items[row] for row in rows]), np.concatenate(
+                [self.weights[row] for row in rows]
+            )
+        places = spans(starts, ends - starts)
+        return self.items[places], self.weights[places]
 
     def transposed(self, columns: Int64s) -> ItemMatrix:
         """Some columns [n], ascending, as rows: what each item adds to the score of those."""
@@ -146,11 +163,10 @@ def _sum(
     for matrix, pairs in given:
         chosen = slice(*np.searchsorted(pairs.users, (first, last)).tolist())
         rows, owners = pairs.items[chosen], pairs.users[chosen] - first
+        columns, weights = matrix.joined(rows)
         lengths = matrix.indptr[rows + 1] - matrix.indptr[rows]
-        places = spans(matrix.indptr[rows], lengths)
-        columns = matrix.items[places]
         keys.append(columns if last - first == 1 else np.repeat(owners * catalogue, lengths) + columns)
-        values.append(matrix.weights[places])
+        values.append(weights)
     key, value = np.concatenate(keys), np.concatenate(values)
     cells = (last - first) * catalogue
     if cells <= _TABLE * len(key):

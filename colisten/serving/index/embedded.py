@@ -38,6 +38,8 @@ from colisten.serving.index.private_view import is_ours, shard_files, write_view
 from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
 from colisten.workdir import scratch_folder, write_json
 
+_SPARSE_ON_DISK = edge.EdgeSparseVectorParams(memory=edge.Memory.Cold)
+"""Answers sum the matrices in the working folder: only hybrid queries of others read the sparse index."""
 _SPARE = 64 << 20
 """Bytes of disk to begin a batch with: where none is left for a page of a file that it has mapped, the engine's process
 is killed."""
@@ -236,7 +238,7 @@ def _config(layout: Layout) -> edge.EdgeConfig:
     hnsw = layout.hnsw or NO_GRAPH
     return edge.EdgeConfig(
         vectors={name: _vector_params(name, width) for name, width in layout.widths.items()},
-        sparse_vectors={name: edge.EdgeSparseVectorParams() for name in layout.sparse},
+        sparse_vectors=dict.fromkeys(layout.sparse, _SPARSE_ON_DISK),
         hnsw_config=edge.HnswIndexConfig(
             m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
         ),

@@ -39,6 +39,8 @@ _SECONDS_TO_CONNECT = 5
 _QUERIES_AT_ONCE = 128
 _POLL_SECONDS = 0.5
 _STABLE_POLLS = 10
+_SPARSE_ON_DISK = models.SparseVectorParams(index=models.SparseIndexParams(on_disk=True))
+"""Answers sum the matrices in the working folder: only hybrid queries of others read the sparse index."""
 
 
 def connect(settings: QdrantSettings) -> QdrantClient:
@@ -116,7 +118,7 @@ class ServerDraft:
             client.create_collection(
                 name,
                 vectors_config={vector: _vector_params(vector, width) for vector, width in layout.widths.items()},
-                sparse_vectors_config={vector: models.SparseVectorParams() for vector in layout.sparse},
+                sparse_vectors_config=dict.fromkeys(layout.sparse, _SPARSE_ON_DISK),
                 hnsw_config=models.HnswConfigDiff(
                     m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
                 ),
