@@ -67,7 +67,7 @@ def towers_epoch(inputs: TowerInputs) -> tuple[int, float]:
 def weights(inputs: TowerInputs) -> tuple[int, float]:
     """Items, and seconds of their weights."""
     choice = LinearOptions(inputs.strong, Ridge(60.0, 0.15), Ridge(60.0, 0.15))
-    given = (inputs.everybody, inputs.item_inputs, choice, QUIET)
+    given = (inputs.everybody, inputs.item_inputs(QUIET), choice, QUIET)
     return len(inputs.is_target), seconds(lambda: fit_linear(*given))
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import psutil
+
 
 class Held(NamedTuple):
     """Of a process and its children."""
@@ -23,7 +25,7 @@ def held(pid: int | None = None) -> Held:
     """Look at a process, by default at this one."""
     folder = Path(f"/proc/{pid or os.getpid()}")
     status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-    children = sum(len(path.read_text().split()) for path in folder.glob("task/*/children"))
+    children = len(psutil.Process(pid).children())
     files = len(list((folder / "fd").iterdir()))
     return Held(int(status["RssAnon"].split()[0]) / 1024, files, int(status["Threads"]), children)
 

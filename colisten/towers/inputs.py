@@ -13,6 +13,7 @@ from colisten.gnn.node_types import group_types
 from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.listening.history_reading import read_histories
+from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.towers.demand.as_of import ItemFacts
 from colisten.towers.features.bags import BagLayout
@@ -53,10 +54,9 @@ class TowerInputs:
     def strong(self) -> int:
         return self.features.bags.strong
 
-    @property
-    def item_inputs(self) -> ItemInputs:
+    def item_inputs(self, progress: Progress) -> ItemInputs:
         """Inputs of the item–item weights."""
-        return ItemInputs(self.text, self.is_target, self.type_of)
+        return ItemInputs.of(self.text, self.is_target, self.type_of, progress)
 
     @property
     def facts(self) -> ItemFacts:

@@ -20,7 +20,7 @@ from colisten.towers.features.item_features import content_of
 from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.item_matrix import ItemMatrix
-from colisten.towers.linear.model import LinearOptions, fit_linear
+from colisten.towers.linear.model import ItemInputs, LinearOptions, fit_linear
 from colisten.towers.relations import NO_RELATIONS, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch, users_judged
@@ -94,12 +94,13 @@ def train_towers(
     rng = np.random.default_rng(settings.seed)
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, rng)
     with half_the_cores():
+        about = inputs.item_inputs(progress) if "linear" in settings.towers.parts else None
         if len(split.users):
             held_out_inputs = inputs.with_content(data, content_of(text, embed_histories(split.train)))
-            model, selection = _choose(held_out_inputs, split, data.item_types, rng, settings, progress)
+            model, selection = _choose(held_out_inputs, about, split, data.item_types, rng, settings, progress)
         else:
             model, selection = None, _default_selection(settings)
-        fitted = _finish(inputs, model, selection, settings, progress)
+        fitted = _finish(inputs, about, model, selection, settings, progress)
     export(fitted, asdict(selection), out)
     progress.say(_summary(selection))
     return selection
@@ -107,6 +108,7 @@ def train_towers(
 
 def _choose(
     inputs: TowerInputs,
+    about: ItemInputs | None,
     everyone: ValidationSplit,
     types: tuple[str, ...],
     rng: np.random.Generator,
@@ -119,9 +121,9 @@ def _choose(
     scores: dict[str, Scorer] = {}
     demand = log_demand(split.train, inputs.strong, inputs.facts) if "demand" in settings.towers.parts else None
     run, choice = None, None
-    if "linear" in settings.towers.parts:
+    if about is not None:
         many = everyone.sample(users_judged(len(task.candidates), MAX_USERS), rng)
-        trials = LinearSearch(many, _task(inputs, many), inputs.item_inputs, types, progress)
+        trials = LinearSearch(many, _task(inputs, many), about, types, progress)
         trial = trials.choose((inputs.strong, inputs.signals), search)
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
     if "towers" in settings.towers.parts:
@@ -166,7 +168,12 @@ def for_everybody(demand: Floats, task: RankingTask) -> Scorer:
 
 
 def _finish(
-    inputs: TowerInputs, model: TwoTowers | None, selection: TowerSelection, settings: Settings, progress: Progress
+    inputs: TowerInputs,
+    about: ItemInputs | None,
+    model: TwoTowers | None,
+    selection: TowerSelection,
+    settings: Settings,
+    progress: Progress,
 ) -> FittedTowers:
     """Refit the selection on all data; parts of weight zero are left out."""
     data = inputs.training_set(inputs.everybody, settings, selection.training_options, selection.recent)
@@ -175,8 +182,8 @@ def _finish(
     for epoch in range(1, epochs + 1 if selection.counts("towers") else 1):
         run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
     linear = None
-    if selection.linear and selection.counts("linear"):
-        linear = fit_linear(inputs.everybody, inputs.item_inputs, selection.linear, progress)
+    if about and selection.linear and selection.counts("linear"):
+        linear = fit_linear(inputs.everybody, about, selection.linear, progress)
     demand = log_demand(inputs.everybody, inputs.strong, inputs.facts) if selection.counts("demand") else None
     rates = _conversion_rates(inputs, inputs.everybody) if selection.counts("weak_signals") else {}
     return FittedTowers(run, linear, demand, rates, inputs)

@@ -1,4 +1,8 @@
-"""Candidate predictors of each item: the items streamed most with it, and those with similar texts."""
+"""Candidate predictors of each item: the items streamed most with it, and those with similar texts.
+
+What an item was never streamed with is a candidate only among its nearest texts, so that cost grows with the items and
+with the pairs that were streamed together, not with all pairs.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from colisten.arrays import Bools, Floats, Int32s, Int64s
 from colisten.compiled import compiled
+from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.progress import Progress
 
 SHRINK = 20.0
@@ -20,8 +25,45 @@ FEW = 3.0
 """An item with so many listeners leans on its text one and a half times as much as a popular one; a new one twice."""
 POOL = 800
 """Candidates that options choose among: so many of the target type, and as many of the others."""
-_CELLS = 1 << 24
-"""Numbers in the largest dense block: 64 MB."""
+NEAR_TEXTS = 200
+"""Nearest texts that are candidates whatever was streamed: so many of the target type, and as many of the others."""
+_PAIRS_AT_ONCE = 1 << 24
+"""At most so many pairs of items that were streamed together are held at once: 130 MB."""
+
+
+@dataclass(frozen=True)
+class NearTexts:
+    """The nearest texts of every item, of the target's items and of the others."""
+
+    items: Int32s
+    """[items, n] the item itself in places left over."""
+    farthest: Floats
+    """[items, 2] likeness of the farthest of them, of the target's and of the others; zero where all items are in."""
+
+
+def near_texts(text: Floats, is_target: Bools, progress: Progress) -> NearTexts:
+    """The `NEAR_TEXTS` nearest of either kind.
+
+    Args:
+        text: [items, width ≥ 0] centred unit vectors, zeros where an item has no text.
+        is_target: [items]
+        progress: advanced by every item done.
+    """
+    told = text.any(axis=1)
+    queries = np.flatnonzero(told)
+    found = [np.arange(len(text), dtype=np.int32)[:, None]]
+    farthest = np.zeros((len(text), 2), np.float32)
+    for side, among in enumerate((np.flatnonzero(told & is_target), np.flatnonzero(told & ~is_target))):
+        if len(among):
+            near = text_neighbours(text[queries], text[among], NEAR_TEXTS + 1, progress)  # itself is one of them
+            items = np.repeat(found[0], near.items.shape[1], axis=1)
+            items[queries] = among[near.items]
+            if near.items.shape[1] > NEAR_TEXTS:
+                farthest[queries, side] = np.square(near.cosine[:, -1].clip(min=0))
+                elsewhere = is_target != (side == 0)
+                items[elsewhere, -1] = found[0][elsewhere, 0]
+            found.append(items)
+    return NearTexts(np.concatenate(found, axis=1), farthest)
 
 
 @dataclass(frozen=True)
@@ -77,74 +119,99 @@ class CandidatePool:
 
 
 def candidate_pool(
-    interactions: csr_array, text: Floats, columns: Int64s, is_target: Bools, progress: Progress
+    interactions: csr_array, text: Floats, near: NearTexts, columns: Int64s, is_target: Bools, progress: Progress
 ) -> CandidatePool:
-    """The pool for each of `columns`; memory beside it is a block of fixed size.
+    """The pool for each of `columns`; memory beside it is bounded.
 
     Args:
         interactions: [users, items] float32, 1 where the user has the item.
         text: [items, width ≥ 0] centred unit vectors, zeros where an item has no text.
+        near: the nearest texts of all items.
         columns: items to predict.
         is_target: [items]
         progress: advanced by every item done.
     """
-    items = interactions.shape[1]
     by_item = csr_array(interactions.T)
     listeners = np.diff(by_item.indptr)
     length, leaning = np.sqrt(listeners).astype(np.float32), (1 + FEW / (FEW + listeners)).astype(np.float32)
-    sides = [side for side in (np.flatnonzero(is_target), np.flatnonzero(~is_target)) if len(side)]
-    counts = [min(POOL, len(side)) for side in sides]
-    found: list[tuple[Int32s, Floats, Floats]] = []
-    size = max(1, _CELLS // max(items, 1))
+    targets = int(is_target.sum())
+    ends = np.cumsum([min(POOL, targets), min(POOL, len(is_target) - targets)])
+    shape = len(columns), int(ends[-1])
+    pool = CandidatePool(columns, np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(shape, np.float32))
+    size = max(1, _PAIRS_AT_ONCE // max(len(is_target), 1))
     with progress.task("candidates of each item", len(columns)) as task:
         for first in range(0, len(columns), size):
-            block = columns[first : first + size]
-            rows = np.arange(len(block))[:, None]
-            alike = likeness(text, block)
-            score = TEXT_WEIGHT * alike
-            together = coo_array(by_item[block] @ interactions)
-            cosine = together.data / (length[block[together.row]] * length[together.col] + SHRINK)
-            score[together.row, together.col] += cosine
-            score[rows[:, 0], block] = 0
-            near = np.empty((len(block), sum(counts)), np.int32)
-            for side, part in zip(sides, np.split(near, np.cumsum(counts)[:-1], axis=1), strict=True):
-                _largest(score, side, block, part)
-            found.append((near, score[rows, near], alike[rows, near] * leaning[block, None]))
+            rows = slice(first, first + size)
+            block = columns[rows]
+            together = csr_array(by_item[block] @ interactions)
+            _strongest(
+                together.indptr.astype(np.int64), together.indices, together.data, block, length, text, near.items,
+                near.farthest, is_target, ends, pool.near[rows], pool.score[rows], pool.likeness[rows],
+            )  # fmt: skip
             task.advance(len(block))
-    empty = np.empty((0, 1), np.int32), np.empty((0, 1), np.float32), np.empty((0, 1), np.float32)
-    return CandidatePool(columns, *(np.concatenate(arrays) for arrays in zip(*(found or [empty]), strict=True)))
+    pool.likeness[:] *= leaning[columns, None]
+    return pool
 
 
 @compiled
-def _largest(scores: Floats, side: Int64s, own: Int64s, near: Int32s) -> None:
-    """Fill each row of `near` [rows, k] with the k of the columns `side` [m] with the largest scores, in any order.
+def _strongest(
+    indptr: Int64s, items: Int32s, together: Floats, own: Int64s, length: Floats, text: Floats, near: Int32s,
+    farthest: Floats, is_target: Bools, ends: Int64s, found: Int32s, scores: Floats, likenesses: Floats,
+) -> None:  # fmt: skip
+    """Fill each row of `found`, `scores` and `likenesses` [rows, k] with the strongest pairs of the item `own` [rows].
 
-    Columns without a score above zero are left out; `own` [rows] stands in the places left over. A heap with the least
-    of the k in front: most columns cost one comparison (argpartition takes four times as long).
+    `indptr`, `items` and `together` say in CSR form how many listeners each row's item has in common with others. The
+    target's items have the places up to `ends[0]`, the others those up to `ends[1]`; a heap with the least in front.
+    In places left over are the item itself and zeros. A pair that is not among the nearest texts is less alike than
+    the farthest of those, so most are passed by before their texts are compared.
     """
-    count = near.shape[1]
-    values = np.empty(count, np.float32)
-    for row in range(len(scores)):
-        values[:] = 0
-        near[row] = own[row]
-        for column in side:
-            value = scores[row, column]
-            if value <= values[0]:
-                continue
-            place = 0
-            while 2 * place + 1 < count:  # sift the least down
-                child = 2 * place + 1
-                if child + 1 < count and values[child + 1] < values[child]:
-                    child += 1
-                if values[child] >= value:
-                    break
-                values[place], near[row, place] = values[child], near[row, child]
-                place = child
-            values[place], near[row, place] = value, column
+    count = np.zeros(len(is_target), np.float32)
+    seen = np.full(len(is_target), -1)
+    for row in range(len(own)):
+        j = own[row]
+        found[row], scores[row], likenesses[row] = j, 0, 0
+        for entry in range(indptr[row], indptr[row + 1]):
+            count[items[entry]] = together[entry]
+        for place in range(near.shape[1]):
+            i = near[j, place]
+            if i != j and seen[i] != row:
+                seen[i] = row
+                _offer(i, _cosine(count[i], length[i], length[j]), text, j, is_target, ends, found[row], scores[row],
+                       likenesses[row])  # fmt: skip
+        for entry in range(indptr[row], indptr[row + 1]):
+            i = items[entry]
+            count[i] = 0
+            if i != j and seen[i] != row:
+                cosine = _cosine(together[entry], length[i], length[j])
+                side = 0 if is_target[i] else 1
+                if cosine + TEXT_WEIGHT * farthest[j, side] > scores[row, 0 if is_target[i] else ends[0]]:
+                    _offer(i, cosine, text, j, is_target, ends, found[row], scores[row], likenesses[row])
 
 
-def likeness(text: Floats, block: Int64s) -> Floats:
-    """[block, items] text similarity: the squared cosine where it is positive, so that near texts count most."""
-    alike: Floats = text[block] @ text.T
-    np.maximum(alike, 0, out=alike)
-    return np.square(alike, out=alike)
+@compiled
+def _cosine(together: float, length: float, other: float) -> float:
+    return together / (length * other + SHRINK)
+
+
+@compiled
+def _offer(
+    i: int, cosine: float, text: Floats, j: int, is_target: Bools, ends: Int64s, found: Int32s, scores: Floats,
+    likenesses: Floats,
+) -> None:  # fmt: skip
+    """Put item `i` on its heap in the place of the least there, if it is stronger."""
+    alike = max(np.dot(text[i], text[j]), np.float32(0)) ** 2
+    score = cosine + TEXT_WEIGHT * alike
+    first, end = (0, ends[0]) if is_target[i] else (ends[0], ends[1])
+    if score <= scores[first]:
+        return
+    place, size = 0, end - first
+    while 2 * place + 1 < size:  # sift the least down
+        child = 2 * place + 1
+        if child + 1 < size and scores[first + child + 1] < scores[first + child]:
+            child += 1
+        if scores[first + child] >= score:
+            break
+        found[first + place], scores[first + place] = found[first + child], scores[first + child]
+        likenesses[first + place] = likenesses[first + child]
+        place = child
+    found[first + place], scores[first + place], likenesses[first + place] = i, score, alike

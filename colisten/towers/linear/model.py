@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
@@ -13,7 +14,7 @@ from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import latest_pairs
 from colisten.progress import Progress
 from colisten.towers.item_matrix import ItemMatrix
-from colisten.towers.linear.candidates import candidate_pool, one_after_the_other
+from colisten.towers.linear.candidates import NearTexts, candidate_pool, near_texts, one_after_the_other
 from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights
 from colisten.towers.parts import COLD, WARM, LinearPart
 
@@ -31,6 +32,12 @@ class ItemInputs:
     """[items]"""
     type_of: Codes
     """[items] item type."""
+    near: NearTexts
+
+    @classmethod
+    def of(cls, text: Floats, is_target: Bools, type_of: Codes, progress: Progress) -> Self:
+        """Look the nearest texts up."""
+        return cls(text, is_target, type_of, near_texts(text, is_target, progress))
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def fit_linear(histories: UserHistories, about: ItemInputs, options: LinearOptio
     interactions = interaction_matrix(histories, len(about.is_target), options.signals)
     columns = np.arange(len(about.is_target))
     pieces = [columns[at : at + _COLUMNS_AT_ONCE] for at in range(0, len(columns), _COLUMNS_AT_ONCE)]
-    pools = (candidate_pool(interactions, about.text, piece, about.is_target, progress) for piece in pieces)
+    pools = (candidate_pool(interactions, about.text, about.near, piece, about.is_target, progress) for piece in pieces)
     selected = [[pool.select(options.candidates, factors) for factors in options.of_items(about)] for pool in pools]
     given = (one_after_the_other(candidates) for candidates in zip(*selected, strict=True))
     counts = CoCounts.of(interactions)

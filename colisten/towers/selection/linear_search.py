@@ -159,7 +159,12 @@ class LinearSearch:
         if signals not in self._known:
             interactions = interaction_matrix(self.split.train, len(self.items.is_target), signals)
             pool = candidate_pool(
-                interactions, self.items.text, self.task.candidates, self.items.is_target, self.progress
+                interactions,
+                self.items.text,
+                self.items.near,
+                self.task.candidates,
+                self.items.is_target,
+                self.progress,
             )
             self._known[signals] = CoCounts.of(interactions), pool
         return self._known[signals]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
 from colisten.arrays import Floats
 from colisten.progress import Progress
-from colisten.towers.linear.candidates import SHRINK, Candidates, candidate_pool, likeness
+from colisten.towers.linear import candidates
+from colisten.towers.linear.candidates import SHRINK, Candidates, candidate_pool, near_texts
 from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights
 
 USERS, ITEMS = 200, 12
@@ -27,7 +32,9 @@ def heard() -> csr_array:
 def near(heard: csr_array, count: int, text: np.ndarray = NO_TEXT, among: np.ndarray | None = None) -> Candidates:
     factors = np.ones(heard.shape[1]) if among is None else among
     with Progress(quiet=True) as progress:
-        pool = candidate_pool(heard, text, np.arange(heard.shape[1]), np.arange(heard.shape[1]) < 5, progress)
+        is_target = np.arange(heard.shape[1]) < 5
+        texts = near_texts(text, is_target, progress)
+        pool = candidate_pool(heard, text, texts, np.arange(heard.shape[1]), is_target, progress)
     return pool.select(count, factors.astype(np.float32))
 
 
@@ -47,11 +54,10 @@ def test_candidates_are_heard_together_or_read_alike(heard: csr_array) -> None:
     x, text = heard.toarray(), some_text(np.random.default_rng(1))
     length = np.linalg.norm(x, axis=0)
     cosine = (x.T @ x) / (length[:, None] * length[None] + SHRINK)
-    for alike, given in ((0, near(heard, 3)), (likeness(text, np.arange(ITEMS)), near(heard, 3, text))):
+    for alike, found in ((0, near(heard, 3)), ((text @ text.T).clip(0) ** 2, near(heard, 3, text))):
         score = cosine + 0.3 * alike
         np.fill_diagonal(score, -1)
-        np.testing.assert_array_equal(given.near, np.sort(np.argsort(-score, axis=1)[:, :3], axis=1))
-    assert (likeness(text, np.arange(ITEMS)) >= 0).all()
+        np.testing.assert_array_equal(found.near, np.sort(np.argsort(-score, axis=1)[:, :3], axis=1))
 
 
 def test_only_those_among_are_near_and_places_left_over_hold_the_item_itself(heard: csr_array) -> None:
@@ -101,7 +107,7 @@ def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
     text, ridge = some_text(np.random.default_rng(4)), Ridge(10.0, 0.1)
     (whole,) = fit(heard, near(heard, 4, text), ridge)
     monkeypatch.setattr("colisten.towers.linear.item_weights._PAIRS", 64)
-    monkeypatch.setattr("colisten.towers.linear.candidates._CELLS", 40)
+    monkeypatch.setattr("colisten.towers.linear.candidates._PAIRS_AT_ONCE", 40)
     given = near(heard, 4, text)
     np.testing.assert_allclose(fit(heard, given, ridge)[0], whole, atol=1e-5)
     counts = CoCounts.of(heard)
@@ -113,3 +119,31 @@ def test_blocks_of_a_large_catalogue_give_what_one_gram_matrix_gives(
         x = heard.toarray()[:, members]
         np.testing.assert_array_equal(among.toarray(), x.T @ x)
     assert np.concatenate([given.columns[block] for block, _, _ in blocks]).tolist() == list(range(ITEMS))
+
+
+@given(seed=st.integers(0, 99), depth=st.sampled_from([1, 3, 40]), pool=st.sampled_from([2, 7, 800]))
+def test_candidates_are_the_strongest_of_all_that_was_heard_together_and_of_the_nearest_texts(
+    seed: int, depth: int, pool: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    items, users = 40, 60
+    heard = (rng.random((users, items)) < rng.choice([0.02, 0.2], items)).astype(np.float32)
+    text = rng.normal(size=(items, 6)).astype(np.float32)
+    text /= np.linalg.norm(text, axis=1, keepdims=True)
+    text[rng.random(items) < 0.2] = 0
+    is_target = rng.random(items) < 0.6
+    with patch.multiple(candidates, NEAR_TEXTS=depth, POOL=pool), Progress(quiet=True) as progress:
+        near = candidates.near_texts(text, is_target, progress)
+        found = candidate_pool(csr_array(heard), text, near, np.arange(items), is_target, progress)
+    together, length = heard.T @ heard, np.linalg.norm(heard, axis=0)
+    cosine = text @ text.T
+    for item in range(items):
+        for side in (is_target, ~is_target):
+            others = side & (np.arange(items) != item)
+            told = others & text.any(axis=1) & text[item].any()
+            nearest = np.argsort(-np.where(told, cosine[item], -np.inf), kind="stable")[: min(depth, told.sum())]
+            asked = others & ((together[item] > 0) | np.isin(np.arange(items), nearest))
+            score = together[item] / (length[item] * length + SHRINK) + 0.3 * cosine[item].clip(0) ** 2
+            wanted = np.sort(score[asked & (score > 0)])[::-1][:pool]
+            mine = side[found.near[item]] & (found.score[item] > 0)
+            np.testing.assert_allclose(np.sort(found.score[item][mine])[::-1], wanted, rtol=1e-4)

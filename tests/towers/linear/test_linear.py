@@ -36,7 +36,7 @@ def fitted(folder: Path, types: tuple[str, ...]) -> tuple[LinearModel, np.ndarra
     is_target = data.type_of == 0
     with Progress(quiet=True) as progress:
         return fit_linear(
-            read_histories(data), ItemInputs(centred(text), is_target, data.type_of), CHOICE, progress
+            read_histories(data), ItemInputs.of(centred(text), is_target, data.type_of, progress), CHOICE, progress
         ), is_target
 
 
@@ -68,7 +68,7 @@ def test_validation_chooses_weights_that_rank_as_the_fitted_part_does(tmp_path: 
     split = split_validation(people, is_target, 1, np.random.default_rng(0))
     task = RankingTask.of(split, is_target, 1, negative_signals=())
     with Progress(quiet=True) as progress:
-        about = ItemInputs(centred(text), is_target, data.type_of)
+        about = ItemInputs.of(centred(text), is_target, data.type_of, progress)
         trials = LinearSearch(split, task, about, data.item_types, progress)
         trial = trials.choose((1, 3), GreedySearch(60))
         scores = trials.scorer(trial, split)
@@ -102,7 +102,7 @@ def test_an_option_within_the_noise_is_not_worse_and_one_far_off_is() -> None:
 
 def test_a_type_that_says_nothing_has_no_weights(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
-    about = ItemInputs(centred(text), data.of_type("book"), data.type_of)
+    about = ItemInputs.of(centred(text), data.of_type("book"), data.type_of, Progress(quiet=True))
     silent = data.item_types.index("pod")
     found = fit_linear(read_histories(data), about, replace(CHOICE, factors={silent: 0.0}), Progress(quiet=True))
     rows = np.stack([found.warm.toarray(), found.cold.toarray()])[:, :-1]
@@ -112,7 +112,7 @@ def test_a_type_that_says_nothing_has_no_weights(tmp_path: Path) -> None:
 
 def test_each_other_type_is_weighed(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("album", "book", "pod"))
-    about = ItemInputs(centred(text), data.of_type("book"), data.type_of)
+    about = ItemInputs.of(centred(text), data.of_type("book"), data.type_of, Progress(quiet=True))
     split = split_validation(read_histories(data), about.is_target, 1, np.random.default_rng(0))
     search = GreedySearch(60)
     task = RankingTask.of(split, about.is_target, 1, negative_signals=())
@@ -133,7 +133,7 @@ def test_other_types_that_say_nothing_count_less_and_more_candidates_are_taken_w
         events += [(user, int(book), 0, None) for book in books]
         events += [(user, 400 + int(pod), 0, None) for pod in rng.choice(60, 12, replace=False)]
     data = worlds.write(tmp_path / "data", ["book"] * 400 + ["pod"] * 60, events, plain_users(1500))
-    about = ItemInputs(np.empty((460, 0), np.float32), data.of_type("book"), data.type_of)
+    about = ItemInputs.of(np.empty((460, 0), np.float32), data.of_type("book"), data.type_of, Progress(quiet=True))
     split = split_validation(read_histories(data), about.is_target, 1, np.random.default_rng(0))
     task = RankingTask.of(split, about.is_target, 1, negative_signals=())
     search = GreedySearch(60)

@@ -65,7 +65,8 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     inputs = TowerInputs.of(data, text, embeddings, SETTINGS, relations)
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(3))
     task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
-    trials = LinearSearch(split, task, inputs.item_inputs, data.item_types, progress)
+    about = inputs.item_inputs(progress)
+    trials = LinearSearch(split, task, about, data.item_types, progress)
     trial = trials.choose((inputs.strong, inputs.signals), GreedySearch(60))
     linear = trials.scorer(trial, split)
     demand = log_demand(split.train, inputs.strong, inputs.facts)
@@ -85,9 +86,7 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
         name: {part: 0.3 + weight for part, weight in of.items()} for name, of in (("warm", warm), ("cold", cold))
     }
 
-    fitted = FittedTowers(
-        run, fit_linear(split.train, inputs.item_inputs, trial.options, progress), demand, rates, inputs
-    )
+    fitted = FittedTowers(run, fit_linear(split.train, about, trial.options, progress), demand, rates, inputs)
     export(fitted, weights | {"linear": asdict(trial.options)}, tmp_path / "towers")
     encoder = UserEncoder.load(tmp_path / "towers")
     assert encoder.item_vectors.shape[1] == SETTINGS.towers.dim + 3

@@ -1,0 +1,67 @@
+"""How the candidates of item–item weights grow: `python benchmarks/candidates.py [ITEMS ...]`, 50,000 100,000 200,000.
+
+A quarter of the items are of the target type; as many users as items, 40 streamed items each, popular ones more often,
+near ones of one out of many circles; texts as unit vectors about their circle's. Processor seconds (of all threads, so
+that a busy machine hardly disturbs them) of the nearest texts, looked up once a training, and of a pass over all items; the slope between sizes (1: time doubles as items do); recall of the
+nearest texts against comparing all, on a sample.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from colisten.arrays import Floats
+from colisten.progress import Progress
+from colisten.towers.linear.candidates import NEAR_TEXTS, candidate_pool, near_texts
+
+WIDTH, STREAMED, CIRCLE, AT_ONCE = 384, 40, 500, 1 << 14
+QUIET = Progress(quiet=True)
+
+
+def made_up(items: int) -> tuple[csr_array, Floats]:
+    """Interactions [users, items], and texts [items, width]."""
+    rng = np.random.default_rng(0)
+    circles = max(1, items // CIRCLE)
+    share = (1 / np.arange(20, items + 20)) ** 0.8
+    popular = rng.permutation(share / share.sum())
+    near = rng.integers(0, circles, items)[:, None] + circles * rng.integers(0, CIRCLE, (items, STREAMED // 2))
+    drawn = np.concatenate([near % items, rng.choice(items, (items, STREAMED // 2), p=popular)], axis=1)
+    users = np.repeat(np.arange(items), STREAMED)
+    heard = csr_array((np.ones(users.size, np.float32), (users, drawn.ravel())), shape=(items, items))
+    heard.data[:] = 1
+    centre = rng.standard_normal((circles, WIDTH), dtype=np.float32)
+    text = centre[np.arange(items) % circles] + rng.standard_normal((items, WIDTH), dtype=np.float32)
+    return heard, text / np.linalg.norm(text, axis=1, keepdims=True)
+
+
+def main(sizes: list[int]) -> None:
+    rows: list[dict[str, float]] = []
+    for items in sizes:
+        heard, text = made_up(items)
+        is_target = np.arange(items) % 4 == 0
+        begin = time.process_time()
+        near = near_texts(text, is_target, QUIET)
+        middle = time.process_time()
+        for first in range(0, items, AT_ONCE):
+            candidate_pool(heard, text, near, np.arange(items)[first : first + AT_ONCE], is_target, QUIET)
+        end = time.process_time()
+        sample, targets = np.arange(0, items, items // 50), np.flatnonzero(is_target)
+        exact = targets[np.argsort(-(text[sample] @ text[targets].T), axis=1)[:, :NEAR_TEXTS]]
+        found = [len(set(row) & set(near.items[item])) / len(row) for item, row in zip(sample, exact, strict=True)]
+        row = {"items": items, "CPU s, nearest texts": round(middle - begin, 1), "CPU s, a pass": round(end - middle, 1),
+               "recall": round(float(np.mean(found)), 3)}  # fmt: skip
+        if rows:
+            spent = (end - begin) / (rows[-1]["CPU s, nearest texts"] + rows[-1]["CPU s, a pass"])
+            row["slope"] = round(float(np.log(spent) / np.log(items / rows[-1]["items"])), 2)
+        rows.append(row)
+        print(json.dumps(row | {"peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}), flush=True)
+
+
+if __name__ == "__main__":
+    main([int(word.replace(",", "")) for word in sys.argv[1:]] or [50_000, 100_000, 200_000])
