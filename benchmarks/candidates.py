@@ -2,8 +2,8 @@
 
 A quarter of the items are of the target type; as many users as items, 40 streamed items each, popular ones more often,
 near ones of one out of many circles; texts as unit vectors about their circle's. Processor seconds (of all threads, so
-that a busy machine hardly disturbs them) of the nearest texts, looked up once a training, and of a pass over all items; the slope between sizes (1: time doubles as items do); recall of the
-nearest texts against comparing all, on a sample.
+that a busy machine hardly disturbs them) of the nearest texts, looked up once a training, and of a pass over all items;
+the slope between sizes (1: time doubles as items do); recall of the nearest texts against comparing all, on a sample.
 """
 
 from __future__ import annotations
@@ -54,8 +54,12 @@ def main(sizes: list[int]) -> None:
         sample, targets = np.arange(0, items, items // 50), np.flatnonzero(is_target)
         exact = targets[np.argsort(-(text[sample] @ text[targets].T), axis=1)[:, :NEAR_TEXTS]]
         found = [len(set(row) & set(near.items[item])) / len(row) for item, row in zip(sample, exact, strict=True)]
-        row = {"items": items, "CPU s, nearest texts": round(middle - begin, 1), "CPU s, a pass": round(end - middle, 1),
-               "recall": round(float(np.mean(found)), 3)}  # fmt: skip
+        row = {
+            "items": items,
+            "CPU s, nearest texts": round(middle - begin, 1),
+            "CPU s, a pass": round(end - middle, 1),
+            "recall": round(float(np.mean(found)), 3),
+        }
         if rows:
             spent = (end - begin) / (rows[-1]["CPU s, nearest texts"] + rows[-1]["CPU s, a pass"])
             row["slope"] = round(float(np.log(spent) / np.log(items / rows[-1]["items"])), 2)

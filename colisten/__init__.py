@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from colisten.graph_store.edge_type import EdgeType
     from colisten.graph_store.endpoint import Endpoint
     from colisten.graph_store.stream.blocks import blocks
+    from colisten.graph_store.stream.edge_times import EdgeTimes
     from colisten.graph_store.stream.exclude import HeldOutEdges
     from colisten.graph_store.stream.export import export_snapshot
     from colisten.graph_store.stream.hetero import to_hetero_data
@@ -55,6 +56,7 @@ __all__ = [
     "DatabaseFeatureStore",
     "DatabaseGraphStore",
     "DatabaseSampler",
+    "EdgeTimes",
     "EdgeType",
     "Endpoint",
     "GraphError",
@@ -111,6 +113,7 @@ _HOMES = {
     "colisten.graph_store.edge_type": ("EdgeType",),
     "colisten.graph_store.endpoint": ("Endpoint",),
     "colisten.graph_store.stream.blocks": ("blocks",),
+    "colisten.graph_store.stream.edge_times": ("EdgeTimes",),
     "colisten.graph_store.stream.exclude": ("HeldOutEdges",),
     "colisten.graph_store.stream.export": ("export_snapshot",),
     "colisten.graph_store.stream.hetero": ("to_hetero_data",),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from colisten.arrays import Floats, Int32s, Int64s
+from colisten.errors import GraphError
 from colisten.graph_store.schema import TypeFilter, quoted
 from colisten.graph_store.stream.adjacency import Ragged
 from colisten.graph_store.stream.bolt import Reader, ranges
@@ -44,10 +45,35 @@ def read_edges(reader: Reader, metadata: GraphMetadata) -> Generator[EdgeArrays,
     """
     for relation, kinds in enumerate(metadata.relationships):
         if kinds.names:
-            yield from _edges_of(reader, metadata, relation)
+            for src, dst, weight in _edges_of(reader, metadata, relation, "r.weight"):
+                yield EdgeArrays(src, dst, _weights(metadata, weight, len(src)), relation)
 
 
-def _edges_of(reader: Reader, metadata: GraphMetadata, relation: int) -> Generator[EdgeArrays, None, None]:
+def read_times(
+    reader: Reader, metadata: GraphMetadata, relation: str
+) -> Generator[tuple[Int32s, Int32s, Int64s], None, None]:
+    """Ends of all edges of one relation, each once, in pieces, and when each was last made, in epoch seconds.
+
+    An edge without a time, or with something else as its `last`, has the least number.
+
+    Raises:
+        GraphError: the relation is not streamed, or an edge leads to a node that is no item.
+    """
+    if relation not in metadata.relations:
+        raise GraphError(f"The edges of {relation!r} are not streamed: name it in `relations`.")
+    place = metadata.relations.index(relation)
+    if metadata.relationships[place].names:
+        unknown = int(np.iinfo(np.int64).min)
+        known = "valueType(r.last) STARTS WITH 'ZONED DATETIME'"
+        time = f"CASE WHEN {known} THEN r.last.epochSeconds ELSE {unknown} END"
+        for src, dst, times in _edges_of(reader, metadata, place, time):
+            yield src, dst, np.fromiter(times, np.int64, len(times))
+
+
+def _edges_of(
+    reader: Reader, metadata: GraphMetadata, relation: int, value: str
+) -> Generator[tuple[Int32s, Int32s, list[Any]], None, None]:
+    """Ends of all edges of a relation, in pieces, and what the Cypher expression `value` gives of each."""
     kinds, edges = metadata.relationships[relation], _count(reader, metadata, relation)
     query = "UNWIND range($low, $high - 1) AS i MATCH "
     last = _last_number(reader, kinds)
@@ -57,11 +83,10 @@ def _edges_of(reader: Reader, metadata: GraphMetadata, relation: int) -> Generat
     else:
         query += f"(a) WHERE id(a) = i MATCH (a)-[r{kinds.pattern}]->(b) {kinds.where('r')}"
         parts = ranges(len(metadata.item_of), 1 + _AT_ONCE * len(metadata.item_of) // edges)
-    query += " RETURN collect(id(a)), collect(id(b)), collect(r.weight)"
+    query += f" RETURN collect(id(a)), collect(id(b)), collect({value})"
     for rows in reader.read_many(query, (part | kinds.parameters for part in parts)):
-        [[src, dst, weight]] = rows
-        ends = _items(metadata, src), _items(metadata, dst)
-        yield EdgeArrays(*ends, _weights(metadata, weight, len(src)), relation)
+        [[src, dst, values]] = rows
+        yield _items(metadata, src), _items(metadata, dst), values
 
 
 def read_rows(reader: Reader, metadata: GraphMetadata, items: Int64s, length: Int64s) -> Ragged:

@@ -10,13 +10,14 @@ import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.errors import GraphError
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows
 from colisten.graph_store.stream.bolt import Reader
 from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
 from colisten.graph_store.stream.csr import by_relation, cuts, order_rows, put_edges
 from colisten.graph_store.stream.degrees import read_degrees
-from colisten.graph_store.stream.edge_reading import read_edges, read_rows
+from colisten.graph_store.stream.edge_reading import read_edges, read_rows, read_times
 from colisten.graph_store.stream.metadata import GraphMetadata, read_metadata, read_version
 from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.ragged import offsets
@@ -153,6 +154,19 @@ class LiveAdjacency(Adjacency):
         except (TypeError, ValueError) as error:
             raise GraphError(f"Not every item has {name!r} as a number or as a list of one length.") from error
         return found.reshape(len(self.node_type), -1)
+
+    def read_times(self) -> tuple[Int32s, Int32s, Int64s]:
+        """Ends of all co-listening edges [edges], each once, and when they were last made, in epoch seconds.
+
+        An edge without a time has the least number of its kind.
+
+        Raises:
+            GraphError: co-listening is not streamed, or the server cannot be reached or refuses.
+        """
+        pieces = list(read_times(self._reader, self._metadata, CO_LISTENED))
+        none = np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
+        src, dst, seconds = (np.concatenate(parts) for parts in zip(none, *pieces, strict=True))
+        return src, dst, seconds
 
     def _check_version(self) -> None:
         if time.monotonic() - self._checked > _SECONDS_BETWEEN_VERSIONS:

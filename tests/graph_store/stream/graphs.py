@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 from neo4j import Driver
 
-from colisten.arrays import Codes, Floats, Int32s
+from colisten.arrays import Codes, Floats, Int32s, Int64s
 from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
 from colisten.graph_store.schema import label_of, relationship_of
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
@@ -63,6 +63,12 @@ def random_graph(items: int, edges: int, seed: int, types: int = 3, relations: i
     )
 
 
+def last_of(src: Int32s, dst: Int32s) -> Int64s:
+    """[edges] when each edge in Neo4j was last made, in epoch seconds; zero where it does not say."""
+    lower, higher = np.minimum(src, dst).astype(np.int64), np.maximum(src, dst).astype(np.int64)
+    return np.where((lower + higher) % 5 == 0, 0, 1_700_000_000 + 1_000 * lower + higher)
+
+
 def load(driver: Driver, graph: Graph, version: str = "v1") -> None:
     """Write a graph as `colisten graph build` lays it out, by plain Cypher."""
     driver.execute_query("CREATE CONSTRAINT item IF NOT EXISTS FOR (n:Item) REQUIRE n.item IS UNIQUE")
@@ -76,11 +82,13 @@ def load(driver: Driver, graph: Graph, version: str = "v1") -> None:
     kinds = np.sort(np.stack([graph.node_type[graph.src], graph.node_type[graph.dst]]), axis=0)
     for first, second, code in {(int(a), int(b), int(c)) for (a, b), c in zip(kinds.T, graph.relation, strict=True)}:
         chosen = (kinds[0] == first) & (kinds[1] == second) & (graph.relation == code)
-        rows = zip(*(array[chosen].tolist() for array in (graph.src, graph.dst, graph.weight)), strict=True)
+        ends = graph.src[chosen], graph.dst[chosen]
+        rows = zip(*(array.tolist() for array in (*ends, graph.weight[chosen], last_of(*ends))), strict=True)
         name = relationship_of(EdgeType(graph.node_types[first], graph.relations[code], graph.node_types[second]))
         query = (
             "UNWIND $rows AS r MATCH (a:Item {item: r[0]}), (b:Item {item: r[1]}) "
-            f"CREATE (a)-[:{name} {{weight: r[2], listeners: 1}}]->(b)"
+            f"CREATE (a)-[e:{name} {{weight: r[2], listeners: 1}}]->(b) "
+            "SET e.last = CASE WHEN r[3] > 0 THEN datetime({epochSeconds: r[3]}) END"
         )
         driver.execute_query(query, rows=[list(row) for row in rows])
     driver.execute_query("MERGE (g:CoListeningGraph) SET g.version = $version, g.complete = true", version=version)

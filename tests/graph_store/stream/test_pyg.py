@@ -19,15 +19,19 @@ from torch_geometric.loader import LinkLoader, NodeLoader
 from torch_geometric.nn import GraphConv, HeteroConv, SAGEConv, to_hetero
 from torch_geometric.sampler import NegativeSampling
 
+from colisten.errors import GraphError
 from colisten.graph_store.edge_type import CO_LISTENED, directed_edge_types
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.stream.csr import EdgeArrays
+from colisten.graph_store.stream.edge_times import NO_TIME, EdgeTimes
+from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.pyg import DatabaseFeatureStore, DatabaseGraphStore, DatabaseSampler, edge_weight
+from colisten.graph_store.stream.sampler import NeighbourSampler
 from colisten.graph_store.stream.snapshot import write_snapshot
 from tests.conftest import wipe
-from tests.graph_store.stream.graphs import load, random_graph
+from tests.graph_store.stream.graphs import last_of, load, random_graph
 from tests.pages import blocks, put_on_path
 
 ROOT = Path(__file__).parents[3]
@@ -94,6 +98,30 @@ def check_edges(live: LiveAdjacency, batch: HeteroData) -> None:
         ends, weights = batch[src, dst].edge_index, batch[src, dst].edge_weight
         for a, b, weight in zip(*ends.tolist(), weights.tolist(), strict=True):
             assert TRUTH.edges[int(sources[a]), int(destinations[b]), 0]["weight"] == pytest.approx(weight, rel=1e-6)
+
+
+def check_times(live: LiveAdjacency, batch: HeteroData) -> None:
+    for src, _, dst in batch.edge_types:
+        sources, destinations = items_of(live, batch, src), items_of(live, batch, dst)
+        a, b = batch[src, dst].edge_index.numpy()
+        expected = last_of(sources[a], destinations[b])
+        np.testing.assert_array_equal(batch[src, dst].edge_time, np.where(expected > 0, expected, NO_TIME))
+
+
+def test_edges_know_when_they_were_last_made(live: LiveAdjacency) -> None:
+    times, (features, store) = EdgeTimes.read(live), stores(live)
+    assert len(times.pairs) == len(GRAPH.src)
+    for batch in node_loader(live):
+        check_times(live, times.add_to(batch, store.places))
+    around = NeighbourSampler(live, (4, 4)).sample(np.arange(20), np.random.default_rng(0))
+    check_times(live, times.add_to(to_hetero_data(around, live, features.arrays["x"])))
+    assert (times.of(GRAPH.dst[:9], GRAPH.src[:9]) == times.of(GRAPH.src[:9], GRAPH.dst[:9])).all()
+    assert (times.of(np.array([7]), np.array([7])) == NO_TIME).all()
+
+
+def test_times_of_edges_that_are_not_streamed_are_refused(loaded: Endpoint) -> None:
+    with LiveAdjacency.open(loaded, relations=("same_mood",)) as other, pytest.raises(GraphError, match="not streamed"):
+        EdgeTimes.read(other)
 
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 2}, {"num_workers": 1, "multiprocessing_context": "spawn"}])
