@@ -46,6 +46,10 @@ class FrozenError(UnreachableError):
     """A server takes connections and does not answer."""
 
 
+class ClosedError(GraphError):
+    """A server answers, and its database is not open: not yet, or no longer."""
+
+
 def connect(endpoint: Endpoint, database: str | None = None, *, patience: float = SECONDS_WITHOUT_A_SIGN) -> Driver:
     """Open a driver and check by one exchange that the server answers, knows the user (and the database) and is new
     enough.
@@ -124,7 +128,7 @@ def _kind(error: DriverError | Neo4jError, endpoint: Endpoint, database: str | N
     if code.endswith("DatabaseNotFound"):
         return GraphError(f"Neo4j at {endpoint.place} has no database {database!r}: create it, or set neo4j.database.")
     if code.endswith("DatabaseUnavailable"):
-        return GraphError(
+        return ClosedError(
             f"Neo4j at {endpoint.place} runs, but its database did not come up: its logs tell why; if it is the "
             "managed one, run `colisten db stop`, delete neo4j in the working folder and build the graph again."
         )

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
 from colisten.errors import GraphError, OutOfSpaceError
-from colisten.graph_store.endpoint import Endpoint, FrozenError, UnreachableError, connect
+from colisten.graph_store.endpoint import ClosedError, Endpoint, FrozenError, UnreachableError, connect
 from colisten.graph_store.server import process
 from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
 from colisten.graph_store.server.diagnosis import needs_restart, why_it_failed
@@ -29,6 +29,7 @@ _USER = "neo4j"
 _PASSWORD_BYTES = 20
 _SPARE = 64 << 20
 _SECONDS_TO_START = 180
+_SECONDS_TO_OPEN = 30
 _SECONDS_TO_WAIT = 600
 
 
@@ -69,10 +70,10 @@ class ManagedServer:
             if process.find(self.folder) and read_ports(self._conf).bolt:
                 try:
                     return self._await_answer(ran=True)
-                except (GraphError, OutOfSpaceError):
-                    if not needs_restart(self.folder):
+                except (GraphError, OutOfSpaceError) as error:
+                    if not isinstance(error, ClosedError) and not needs_restart(self.folder):
                         raise
-            process.stop(self.folder)  # nobody knows where it listens, or its disk was full and it has closed
+            process.stop(self.folder)  # nobody knows where it listens, or its database has closed, as on a full disk
             self._launch()
             return self._await_answer(ran=False)
 
@@ -209,12 +210,18 @@ class ManagedServer:
         """Wait for a server that starts; one that `ran` before and takes connections has started."""
         endpoint = self._endpoint()
         deadline = time.monotonic() + _SECONDS_TO_START
-        while not self._answers(endpoint, ran=ran):
+        while True:
+            try:
+                if self._answers(endpoint, ran=ran):
+                    return endpoint
+            except ClosedError:  # its database opens after the server has
+                deadline = min(deadline, time.monotonic() + _SECONDS_TO_OPEN)
+                if ran or time.monotonic() >= deadline:
+                    raise
             ended = process.find(self.folder) is None or needs_restart(self.folder)
             if ended or time.monotonic() > deadline:
                 raise why_it_failed(self.folder)
             time.sleep(0.1)
-        return endpoint
 
     def _answers(self, endpoint: Endpoint, *, ran: bool) -> bool:
         try:
