@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 from colisten.arrays import Int64s
 from colisten.gnn.node_features import NodeFeatures
 from colisten.gnn.supervision import Contrast, Contrasts, SupervisionEdges, false_negatives
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
@@ -51,7 +52,7 @@ class _ContrastBatch(Batch):
 
     contrasts: tuple[Contrast, ...] = ()
     isolated: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
-    """Seeds that receive no message."""
+    """Seeds that receive no message along co-listening edges."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class BatchStream:
     unknown: HeldOutEdges | None
     """Edges that mask no negative (see `supervision.false_negatives`)."""
     isolated_node_rate: float
-    """Share of seeds treated as if they had no edges, so that the model learns to embed such items."""
+    """Share of seeds treated as if nobody had heard them: the model learns to place new items by text and relations."""
 
     def __call__(
         self, epochs: Iterable[tuple[int, SupervisionEdges]], seed: int
@@ -96,10 +97,12 @@ class BatchStream:
 
     def _finish(self, batch: _ContrastBatch, around: Neighbourhood) -> TrainingBatch:
         adjacency = self.sampler.adjacency
+        co_listened, width = adjacency.relations.index(CO_LISTENED), len(adjacency.node_types)
+        groups = slice(co_listened * width, (co_listened + 1) * width)
         graph = to_hetero_data(
-            _without_messages_to(around, batch.isolated),
+            _without_messages_to(around, batch.isolated, co_listened),
             adjacency,
-            lambda items: self.features.of(items, batch.isolated),
+            lambda items: self.features.of(items, batch.isolated, groups),
         )
         sampled = around.nodes[: around.nodes_per_hop[0]]
         types = adjacency.node_type[sampled]
@@ -122,9 +125,9 @@ class BatchStream:
         return TrainingBatch(graph, tuple(contrasts))
 
 
-def _without_messages_to(around: Neighbourhood, isolated: Int64s) -> Neighbourhood:
-    """The neighbourhood without the edges that lead to some items."""
-    keep = ~np.isin(around.nodes, isolated)[around.dst]
+def _without_messages_to(around: Neighbourhood, isolated: Int64s, relation: int) -> Neighbourhood:
+    """The neighbourhood without the edges of one relation that lead to some items."""
+    keep = ~np.isin(around.nodes, isolated)[around.dst] | (around.relation != relation)
     per_hop = np.split(keep, np.cumsum(around.edges_per_hop)[:-1])
     return replace(
         around,

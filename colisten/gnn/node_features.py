@@ -24,9 +24,9 @@ class NodeFeatures:
     def width(self) -> int:
         return int(self.text.shape[1] + self.degrees.shape[1])
 
-    def of(self, items: Int64s, isolated: Int64s = _NONE) -> Floats:
-        """[items, width]; those that are also in `isolated` get degrees of zero."""
+    def of(self, items: Int64s, isolated: Int64s = _NONE, groups: slice = slice(None)) -> Floats:
+        """[items, width]; those that are also in `isolated` get degrees of zero in these groups."""
         degrees = np.log1p(self.degrees[items], dtype=np.float32)
-        degrees[np.isin(items, isolated)] = 0
+        degrees[np.isin(items, isolated), groups] = 0
         text = self.text[items] * np.float32(self.text.shape[1] ** 0.5)  # entries near 1, else training starts blind
         return np.concatenate([text, degrees], axis=1)

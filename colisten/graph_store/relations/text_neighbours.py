@@ -57,7 +57,7 @@ def _by_graph(queries: Floats, among: Floats, k: int) -> Neighbours:
 
     index = Index(
         ndim=among.shape[1], metric="ip", dtype="f16", connectivity=_CONNECTIVITY, expansion_add=_EXPANSION,
-        expansion_search=max(_EXPANSION, 2 * k),
+        expansion_search=_EXPANSION + k,
     )  # fmt: skip
     index.add(np.arange(len(among)), among, threads=1)  # side by side, the graph would differ from run to run
     items = index.search(queries, k, threads=0).keys.astype(np.int64)

@@ -51,8 +51,10 @@ class EmbeddedCollection:
     def __init__(self, name: str, folder: Path, ef: int | None) -> None:
         self.name = name
         self.ef = ef
-        with _engine_errors(), _writable(folder) as shard:
-            self._shard = edge.EdgeShard.load(str(shard))
+        try:
+            self._shard = _loaded(folder, private=not is_ours(folder))
+        except OutOfSpaceError:  # for the files that the engine writes as it opens; there may be room elsewhere
+            self._shard = _loaded(folder, private=True)
 
     def count(self, conditions: Conditions = EVERYTHING) -> int:
         with _engine_errors():
@@ -223,15 +225,14 @@ class EmbeddedIndex:
             raise IndexStoreError("Another process is publishing to this index: wait for it or stop it.") from None
 
 
-@contextmanager
-def _writable(shard: Path) -> Iterator[Path]:
-    """A shard to be opened: that one, or where another user owns it a private view, which an opened shard outlives."""
-    if is_ours(shard):
-        yield shard
-        return
-    with scratch_folder() as view:
-        write_view(shard, view)
-        yield view
+def _loaded(shard: Path, *, private: bool) -> edge.EdgeShard:
+    """Open a shard, or a private view of one that cannot be written to; an opened shard outlives its view."""
+    with _engine_errors():
+        if not private:
+            return edge.EdgeShard.load(str(shard))
+        with scratch_folder() as view:
+            write_view(shard, view)
+            return edge.EdgeShard.load(str(view))
 
 
 def _config(layout: Layout) -> edge.EdgeConfig:

@@ -25,7 +25,7 @@ FEW = 3.0
 """An item with so many listeners leans on its text one and a half times as much as a popular one; a new one twice."""
 POOL = 800
 """Candidates that options choose among: so many of the target type, and as many of the others."""
-NEAR_TEXTS = 200
+NEAR_TEXTS = 100
 """Nearest texts that are candidates whatever was streamed: so many of the target type, and as many of the others."""
 _PAIRS_AT_ONCE = 1 << 24
 """At most so many pairs of items that were streamed together are held at once: 130 MB."""
