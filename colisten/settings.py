@@ -253,8 +253,8 @@ class GnnSettings(_Section):
     negatives: int = Field(256, ge=1)
     """Items drawn at random per node type and batch, that each positive of the type is held against."""
     isolated_node_rate: float = Field(0.03, ge=0, lt=1)
-    """Isolated-node rate: share of a batch's items that receive no message in training, so that items without edges are
-    embedded well too."""
+    """Isolated-node rate: share of a batch's items that receive no message along co-listening edges in training, so
+    that items without a listener are embedded well too."""
     batch_size: int = Field(4096, ge=2)
     """Edges compared in one step; fewer where an epoch would have less than ten steps."""
     edges_per_epoch: int = Field(40_000, ge=1)

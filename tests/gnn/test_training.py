@@ -19,9 +19,12 @@ from colisten.errors import GraphError, WorkdirError
 from colisten.gnn.batches import TrainingBatch
 from colisten.gnn.embedding import embed_items
 from colisten.gnn.lightning_module import GnnTraining
+from colisten.gnn.model import ModelSpec
 from colisten.gnn.model_files import load_model
+from colisten.gnn.node_features import NodeFeatures
 from colisten.gnn.training import train_gnn
 from colisten.gnn.training_log import EpochReport
+from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.stream.keys import held_out
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.progress import Progress
@@ -305,3 +308,28 @@ def test_other_data_or_settings_begin_anew(tmp_path: Path, lineage: str, changes
     _trained_on(world, tmp_path / "before", "a")
     gone_on = _trained_on(world, tmp_path / "before", lineage, **changes)
     assert gone_on == _trained_on(world, tmp_path / "never", lineage, **changes)
+
+
+def test_isolated_seeds_lose_what_listening_alone_could_tell(tmp_path: Path) -> None:
+    first = worlds.random_graph(80, 900, [0] * 40 + [1] * 40, worlds.TYPES)
+    src = np.repeat(np.arange(80), np.diff(first.indptr)).astype(np.int32)
+    once = src < first.items
+    ends = src[once], first.items[once]
+    both = SnapshotAdjacency.from_edges(
+        np.tile(ends[0], 2), np.tile(ends[1], 2), np.tile(first.weights[once], 2), node_type=first.node_type,
+        node_types=first.node_types, relation=np.repeat([0, 1], once.sum()).astype(np.uint8),
+        relations=(CO_LISTENED, "same_mood"), version="1",
+    )  # fmt: skip
+    text = np.zeros((80, 4), np.float32)
+    options = worlds.QUICK.model_copy(update={"isolated_node_rate": 0.99, "fan_out": (5,)})
+    model = ModelSpec.of(options, both.node_types, both.relations, NodeFeatures(text, both.degrees).width, 1).build()
+    training = GnnTraining(model, both, text, options, 1)
+    batch = next(iter(training.training_stream([(0, training.edges_of(0))], 1)))
+    messages = dict.fromkeys(both.relations, 0)
+    for src_type, relation, dst_type in batch.graph.edge_types:
+        messages[relation] += batch.graph[src_type, relation, dst_type].num_edges
+    assert messages[CO_LISTENED] < 0.1 * messages["same_mood"]
+    degrees = torch.cat([batch.graph[name].x[: batch.graph[name].num_sampled_nodes[0], 4:] for name in both.node_types])
+    unheard = (degrees[:, :2] == 0).all(dim=1)
+    assert unheard.float().mean() > 0.9
+    assert (degrees[unheard, 2:] > 0).any(dim=1).float().mean() > 0.9
