@@ -128,17 +128,17 @@ def _best(
     owners, places = np.nonzero(hits.items >= 0)
     listed = owners << 32 | hits.items[owners, places]
     near = hits.scores[owners, places] + users.sparse.of(listed)
-    enough = _kth(listed, near, len(users), k) - _rounding(hits)
+    rounding, highest = _rounding(hits), _highest(source, hits)
+    enough = _kth(listed, near, len(users), k) - rounding
     keys = listed[near >= enough[owners]]
-    others = _above(users.sparse, enough - _highest(source, hits))
+    others = _above(users.sparse, enough - highest)
     others = others.where(~contains(np.sort(listed), others.keys) & ~contains(excluded, others.keys))
     others = others.where(source.payload_index.satisfying(others.items, conditions))
     strongest = np.sort(_order(others.keys, others.values, k))  # their scores raise what the rest must reach
     keys = np.concatenate([keys, others.keys[strongest]])
     scores = _scores(source, users, keys)
-    enough = _kth(keys, scores, len(users), k) - _rounding(hits)
-    rest = others.where(~contains(others.keys[strongest], others.keys))
-    rest = _above(rest, enough - _highest(source, hits))
+    enough = _kth(keys, scores, len(users), k) - rounding
+    rest = _above(others.where(~contains(others.keys[strongest], others.keys)), enough - highest)
     scores = np.concatenate([scores, _scores(source, users, rest.keys)])
     return _first(np.concatenate([keys, rest.keys]), scores, len(users), k)
 

@@ -19,6 +19,8 @@ from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.metadata import GraphMetadata
 from colisten.ragged import offsets
 
+NO_TIME = int(np.iinfo(np.int64).min)
+"""The time of an edge that nobody knows the time of."""
 _AT_ONCE = 50_000
 _SPARSE = 4
 
@@ -54,7 +56,7 @@ def read_times(
 ) -> Generator[tuple[Int32s, Int32s, Int64s], None, None]:
     """Ends of all edges of one relation, each once, in pieces, and when each was last made, in epoch seconds.
 
-    An edge without a time, or with something else as its `last`, has the least number.
+    An edge without a time, or with something else as its `last`, has `NO_TIME`.
 
     Raises:
         GraphError: the relation is not streamed, or an edge leads to a node that is no item.
@@ -63,9 +65,8 @@ def read_times(
         raise GraphError(f"The edges of {relation!r} are not streamed: name it in `relations`.")
     place = metadata.relations.index(relation)
     if metadata.relationships[place].names:
-        unknown = int(np.iinfo(np.int64).min)
         known = "valueType(r.last) STARTS WITH 'ZONED DATETIME'"
-        time = f"CASE WHEN {known} THEN r.last.epochSeconds ELSE {unknown} END"
+        time = f"CASE WHEN {known} THEN r.last.epochSeconds ELSE {NO_TIME} END"
         for src, dst, times in _edges_of(reader, metadata, place, time):
             yield src, dst, np.fromiter(times, np.int64, len(times))
 

@@ -13,11 +13,9 @@ from torch_geometric.data import HeteroData
 
 from colisten.arrays import Int32s, Int64s
 from colisten.graph_store.edge_type import CO_LISTENED
+from colisten.graph_store.stream.edge_reading import NO_TIME
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.pyg import Places
-
-NO_TIME = np.iinfo(np.int64).min
-"""Of an edge that nobody knows the time of."""
 
 
 class EdgeTimes(NamedTuple):

@@ -158,7 +158,7 @@ class LiveAdjacency(Adjacency):
     def read_times(self) -> tuple[Int32s, Int32s, Int64s]:
         """Ends of all co-listening edges [edges], each once, and when they were last made, in epoch seconds.
 
-        An edge without a time has the least number of its kind.
+        An edge without a time has `edge_reading.NO_TIME`.
 
         Raises:
             GraphError: co-listening is not streamed, or the server cannot be reached or refuses.

@@ -23,7 +23,8 @@ from colisten.errors import GraphError
 from colisten.graph_store.edge_type import CO_LISTENED, directed_edge_types
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.stream.csr import EdgeArrays
-from colisten.graph_store.stream.edge_times import NO_TIME, EdgeTimes
+from colisten.graph_store.stream.edge_reading import NO_TIME
+from colisten.graph_store.stream.edge_times import EdgeTimes
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.prefetch import prefetch_map
