@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from neo4j import Driver
 from pydantic import SecretStr
@@ -21,6 +22,11 @@ from tests.browser import Browser, find_browser
 
 # Tests start servers that live for seconds: Java's second compiler would cost more than it gives.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+# The same examples in every run, however busy the machine: a red test is the fault of what was changed. New ones are
+# drawn by `pytest --hypothesis-profile=default`.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 # To the code under test every variable COLISTEN_… is a setting: those of whoever runs the tests go by other names from
 # here on, of which tests look at the ones that name servers and real data.

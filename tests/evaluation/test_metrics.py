@@ -54,7 +54,7 @@ def by_hand(ranks: list[int | None], k: int) -> dict[str, float]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(users=users_strategy, k=st.integers(1, ITEMS))
 def test_metrics_equal_those_counted_by_hand(users: list[Any], k: int) -> None:
     ranks = table(users)
@@ -64,7 +64,7 @@ def test_metrics_equal_those_counted_by_hand(users: list[Any], k: int) -> None:
         assert {name: figures[name] for name in expected} == pytest.approx(expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(users=users_strategy, k=st.integers(1, ITEMS))
 def test_metrics_equal_those_of_pyg(users: list[Any], k: int) -> None:
     whole = [(order, hidden, ITEMS) for order, hidden, _ in users]
@@ -81,7 +81,7 @@ def test_metrics_equal_those_of_pyg(users: list[Any], k: int) -> None:
         assert ours[name][0] == pytest.approx(float(metric.compute()), abs=1e-5), name
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(users=users_strategy, k=st.integers(1, ITEMS - 1))
 def test_metrics_stay_in_bounds_and_grow_with_k(users: list[Any], k: int) -> None:
     ranks = table(users)
@@ -103,7 +103,7 @@ def test_a_perfect_list_scores_one_and_a_missing_one_zero() -> None:
     assert np.isfinite(missing.group_by("user_id").agg(accuracy_metrics(3)).select(names).to_numpy()).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(users=users_strategy, k=st.integers(1, ITEMS), seed=st.integers(0, 9))
 def test_value_metrics_equal_those_counted_by_hand(users: list[Any], k: int, seed: int) -> None:
     ranks = table(users)

@@ -123,7 +123,7 @@ listens = st.lists(
 
 @pytest.mark.slow
 @given(listens, st.integers(2, 5), st.integers(1, 2), st.integers(0, 3), st.sampled_from([0, 0.3, 5]))
-@examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_edges_equal_the_oracle(
     tmp_path_factory: pytest.TempPathFactory, heard: list[Listen], cap: int, least: int, top_k: int, shrinkage: float
 ) -> None:

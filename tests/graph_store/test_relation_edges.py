@@ -69,7 +69,7 @@ def plain(name: str | None) -> str:
     return " ".join((name or "").lower().split())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=catalogues)
 def test_items_of_one_series_are_joined_by_their_distance_in_it(
     rows: list[tuple[str, str | None, float | None, list[str], bool]],
@@ -88,7 +88,7 @@ def test_items_of_one_series_are_joined_by_their_distance_in_it(
     assert steps == {key: far if far is None else pytest.approx(far) for key, (_, far) in wanted.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=catalogues)
 def test_items_with_a_creator_in_common_are_joined_by_the_cosine_of_their_creators(
     rows: list[tuple[str, str | None, float | None, list[str], bool]],
@@ -104,7 +104,7 @@ def test_items_with_a_creator_in_common_are_joined_by_the_cosine_of_their_creato
     assert {key: pytest.approx(weight, rel=1e-5) for key, weight in wanted.items()} == pairs(found)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=catalogues, cap=st.integers(1, 4), seed=st.integers(0, 99))
 def test_near_texts_are_the_nearest_of_each_type(
     rows: list[tuple[str, str | None, float | None, list[str], bool]], cap: int, seed: int
@@ -158,7 +158,7 @@ def test_relations_of_the_platform_keep_their_direction_if_they_have_one(tmp_pat
     assert directed.select("src_type", "dst_type").rows() == [("book", "book"), ("book", "pod"), ("pod", "book")]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(count=st.integers(2, 120), cap=st.integers(1, 5))
 def test_a_creator_of_many_titles_makes_no_more_edges_of_one_than_any_other(count: int, cap: int) -> None:
     rows = [(TYPES[place % 2], "Endless", float(place), ["Various"], False) for place in range(count)]

@@ -126,7 +126,7 @@ def load(room: tuple[ListeningData, Path], neo4j_settings: Settings, graph_workd
 
 
 @given(edges=edge_tables(), then=edge_tables())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_back_whatever_was_there(driver: Driver, load: Load, edges: Edges, then: Edges) -> None:
     """From one table to another by difference, and to the same one again, writing nothing."""
     for given_edges in (edges, then):
@@ -255,7 +255,7 @@ def test_last_is_a_moment(driver: Driver, load: Load) -> None:
 
 
 @given(edges=edge_tables(), seed=st.integers(0, 99))
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_batches_over_all_relations_do_not_depend_on_the_back_end(
     load: Load, neo4j_endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory, edges: Edges, seed: int
 ) -> None:

@@ -39,7 +39,7 @@ def strongest(item: int, among: list[int], shared: Floats64, weight: Floats, dep
 @given(
     st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 6), st.sampled_from([0.0, 1.0, 7.5]), st.integers(1, 3)
 )
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=60)
 def test_neighbours_are_those_of_the_dense_product(
     seed: int, users: int, depth: int, shrinkage: float, least: int
 ) -> None:

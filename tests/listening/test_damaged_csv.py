@@ -43,7 +43,7 @@ def times(data: ListeningData) -> list[int]:
 
 @pytest.mark.parametrize("quoted", [False, True])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(damaged=st.sets(st.integers(0, 29), max_size=6), column=st.integers(0, 3))
 @example(damaged={0}, column=0)
 @example(damaged={29}, column=3)

@@ -125,7 +125,7 @@ def expected(rows: list[dict[str, Any]]) -> dict[tuple[str, str, str], float]:
     return kept
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(generated=st.lists(rows, min_size=5, max_size=60))
 def test_rows_are_kept_with_their_greatest_weight_or_set_aside(generated: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -156,7 +156,7 @@ def kept_ids(rows: pl.DataFrame) -> pl.Series:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(generated=st.lists(rows, max_size=25))
 def test_every_row_is_kept_or_rejected_from_parquet_as_from_csv(generated: list[dict[str, Any]]) -> None:
     events = pl.DataFrame([EVENT, *generated], schema=SCHEMA)

@@ -51,7 +51,7 @@ conditions = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     heard=histories, k=st.integers(1, 120), wanted=conditions, hits=st.sampled_from([1, 60, 10**6]),
     share=st.sampled_from([0.0, 0.1, 1.0, 9.0]), seed=st.integers(0, 99),

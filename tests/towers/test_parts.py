@@ -87,7 +87,7 @@ def test_the_linear_part_sums_each_distinct_item_and_its_intercept() -> None:
 @given(
     seed=st.integers(0, 2**16), users=st.integers(1, 9), table=st.sampled_from([0, 10**9]), at_once=st.integers(1, 99)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rows_of_several_matrices_are_summed_in_blocks_by_table_or_by_sorting(
     seed: int, users: int, table: int, at_once: int
 ) -> None:

@@ -27,7 +27,7 @@ def features(graph: Graph, width: int = 4) -> Any:
     return np.random.default_rng(0).random((len(graph.node_type), width), np.float32)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds, sampler_options, st.integers(0, 2**32))
 def test_a_batch_says_what_the_neighbourhood_says(graph: Graph, options: SamplerOptions, seed: int) -> None:
     adjacency, x = graph.adjacency(), features(graph)
@@ -76,7 +76,7 @@ class Model(torch.nn.Module):
         return x
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds, st.sampled_from([(2, 2), (3, 1, 2)]), st.integers(0, 2**32))
 def test_trimming_leaves_the_seeds_as_they_are(graph: Graph, fan_out: tuple[int, ...], seed: int) -> None:
     adjacency = graph.adjacency()
@@ -90,7 +90,7 @@ def test_trimming_leaves_the_seeds_as_they_are(graph: Graph, fan_out: tuple[int,
             torch.testing.assert_close(trimmed[name][:seeds], whole[name][:seeds])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(worlds, st.integers(1, 200))
 def test_blocks_hold_every_item_once_with_all_its_neighbours(graph: Graph, edges_at_once: int) -> None:
     truth = graph.networkx()

@@ -111,7 +111,7 @@ def test_all_back_ends_see_the_same_graph(backends: list[Adjacency]) -> None:
             np.testing.assert_array_equal(getattr(found, name), getattr(truth, name))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(options=sampler_options, seed=st.integers(0, 2**32), count=st.integers(1, 60))
 def test_every_back_end_draws_the_same_batch(
     backends: list[Adjacency], options: SamplerOptions, seed: int, count: int

@@ -53,7 +53,7 @@ def some_seeds(graph: Graph, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     return rng.choice(len(graph.node_type), rng.integers(1, len(graph.node_type) // 2 + 1), replace=False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds, sampler_options, st.integers(0, 2**32))
 def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, options: SamplerOptions, seed: int) -> None:
     seeds = some_seeds(graph, seed)
@@ -69,7 +69,7 @@ def test_a_neighbourhood_is_made_of_the_graph(graph: Graph, options: SamplerOpti
         assert truth.edges[edge]["weight"] == pytest.approx(weight)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds, sampler_options, st.integers(0, 2**32))
 def test_nodes_and_edges_come_hop_by_hop(graph: Graph, options: SamplerOptions, seed: int) -> None:
     seeds = some_seeds(graph, seed)
@@ -84,7 +84,7 @@ def test_nodes_and_edges_come_hop_by_hop(graph: Graph, options: SamplerOptions, 
     assert {node: int(hop) for node, hop in enumerate(node_hop)} == nearest
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds, sampler_options, st.integers(0, 2**32))
 def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, options: SamplerOptions, seed: int) -> None:
     seeds = some_seeds(graph, seed)
@@ -111,7 +111,7 @@ def test_each_node_draws_its_quota_of_each_edge_type(graph: Graph, options: Samp
             np.testing.assert_array_equal(drawn[place], quota)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds, sampler_options, st.integers(0, 2**32), st.booleans())
 def test_excluded_pairs_pass_no_message_either_way_at_any_hop(
     graph: Graph, options: SamplerOptions, seed: int, turned: bool
@@ -129,7 +129,7 @@ def test_excluded_pairs_pass_no_message_either_way_at_any_hop(
         assert not held_out(found.nodes[found.src], found.nodes[found.dst], *options["held_out"]).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds, sampler_options, st.integers(0, 2**32))
 def test_sampling_together_changes_nothing(graph: Graph, options: SamplerOptions, seed: int) -> None:
     sampler = NeighbourSampler(graph.adjacency(), **options)

@@ -21,7 +21,7 @@ worlds = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds)
 def test_rows_hold_the_neighbours_ordered_by_relation_then_type_then_item(graph: Graph) -> None:
     adjacency, truth = graph.adjacency(), graph.networkx()

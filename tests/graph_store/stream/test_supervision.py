@@ -34,7 +34,7 @@ def edges_between(graph: Graph, low: int, high: int, relation: int = 0) -> set[t
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds, st.integers(0, 2**32), st.sampled_from([None, HeldOutEdges(0.4, 9)]), st.booleans())
 def test_all_edges_of_a_type_come_once_when_all_are_asked_for(
     graph: Graph, seed: int, split: HeldOutEdges | None, outside: bool
@@ -86,7 +86,7 @@ def test_an_epoch_is_drawn_anew_each_time() -> None:
     assert len(first & second) < 60
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 3_000), st.integers(0, 2**63))
 def test_a_keyed_order_holds_every_number_once(size: int, key: int) -> None:
     found = permuted(0, size, size, np.uint64(key))

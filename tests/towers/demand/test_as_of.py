@@ -43,7 +43,7 @@ def as_of(events: list[Event]) -> AsOf:
 
 
 @given(EVENTS, EVENTS, st.integers(0, 60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_nothing_after_the_moment_is_seen(events: list[Event], others: list[Event], moment: int) -> None:
     """Other events from the moment on leave every feature as it was."""
     past = [event for event in events if event[3] < moment]
@@ -53,7 +53,7 @@ def test_nothing_after_the_moment_is_seen(events: list[Event], others: list[Even
 
 
 @given(EVENTS, st.integers(0, 60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_counts_are_those_of_plain_loops(events: list[Event], moment: int) -> None:
     first: dict[tuple[int, int], int] = {}
     for user, item, signal, day in events:
