@@ -50,6 +50,10 @@ class ClosedError(GraphError):
     """A server answers, and its database is not open: not yet, or no longer."""
 
 
+class BrokenStoreError(ClosedError):
+    """A server answers, and has given up opening its database."""
+
+
 def connect(endpoint: Endpoint, database: str | None = None, *, patience: float = SECONDS_WITHOUT_A_SIGN) -> Driver:
     """Open a driver and check by one exchange that the server answers, knows the user (and the database) and is new
     enough.
@@ -116,6 +120,16 @@ def is_silent(error: BaseException | None) -> bool:
     return error is not None and (isinstance(error, TimeoutError) or is_silent(error.__cause__))
 
 
+def _gave_up(endpoint: Endpoint) -> bool:
+    """Whether some database of the server could not be opened, rather than not yet."""
+    with _driver(endpoint, SECONDS_WITHOUT_A_SIGN) as driver:
+        try:
+            found = driver.execute_query("SHOW DATABASES YIELD currentStatus, statusMessage", database_="system")
+            return any(status == "offline" and told for status, told in found.records)
+        except (DriverError, Neo4jError):
+            return False
+
+
 def _kind(error: DriverError | Neo4jError, endpoint: Endpoint, database: str | None) -> GraphError:
     code = error.code or "" if isinstance(error, Neo4jError) else ""
     if isinstance(error, UnsupportedServerProduct | ConfigurationError):
@@ -128,9 +142,9 @@ def _kind(error: DriverError | Neo4jError, endpoint: Endpoint, database: str | N
     if code.endswith("DatabaseNotFound"):
         return GraphError(f"Neo4j at {endpoint.place} has no database {database!r}: create it, or set neo4j.database.")
     if code.endswith("DatabaseUnavailable"):
-        return ClosedError(
+        return (BrokenStoreError if _gave_up(endpoint) else ClosedError)(
             f"Neo4j at {endpoint.place} runs, but its database did not come up: its logs tell why; if it is the "
-            "managed one, run `colisten db stop`, delete neo4j in the working folder and build the graph again."
+            "managed one, `colisten run` builds the graph anew."
         )
     if is_silent(error):
         return FrozenError(

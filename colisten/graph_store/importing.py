@@ -23,10 +23,10 @@ from colisten.graph_store.marker import NAME
 from colisten.graph_store.nodes import LIST_SEPARATOR
 from colisten.graph_store.schema import GRAPH, ITEM, label_of
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.graph_store.store_files import STORES
 from colisten.progress import Progress
 
 _DRAFT = "draft-"
-_STORES = ("databases", "transactions")
 _MEMORY_MB = 1024
 """Off-heap memory of the importer."""
 
@@ -51,16 +51,6 @@ def import_graph(
         _put_in_place(server.folder / "data", draft, database)
 
 
-def has_store(server: ManagedServer, database: str) -> bool:
-    """Whether the managed server has files of that database; half a store, left by a kill, is removed."""
-    halves = [server.folder / "data" / store / database for store in _STORES]
-    if any(half.exists() for half in halves) and not all(half.exists() for half in halves):
-        with server.stopped():
-            for half in halves:
-                shutil.rmtree(half, ignore_errors=True)
-    return halves[0].exists()
-
-
 @contextmanager
 def _swept(folder: Path) -> Iterator[None]:
     """Remove what killed imports left, before, and what this one leaves if it fails, after."""
@@ -72,13 +62,13 @@ def _swept(folder: Path) -> Iterator[None]:
 
 
 def _sweep(folder: Path) -> None:
-    for place in (folder, *(folder / "data" / store for store in _STORES)):
+    for place in (folder, *(folder / "data" / store for store in STORES)):
         for left in place.glob(f"{_DRAFT}*"):
             shutil.rmtree(left, ignore_errors=True)
 
 
 def _put_in_place(data: Path, draft: str, database: str) -> None:
-    for store in _STORES:
+    for store in STORES:
         shutil.rmtree(data / store / database, ignore_errors=True)
         (data / store / draft).rename(data / store / database)
 

@@ -17,7 +17,7 @@ from colisten.graph_store.connection import open_driver
 from colisten.graph_store.edge_difference import EdgeChanges, edge_relationships, item_weight_relationships
 from colisten.graph_store.edge_summary import EdgeSummary, summarise
 from colisten.graph_store.failures import as_graph_error
-from colisten.graph_store.importing import has_store, import_graph
+from colisten.graph_store.importing import import_graph
 from colisten.graph_store.marker import (
     Marker,
     claim,
@@ -31,6 +31,7 @@ from colisten.graph_store.node_difference import is_same_catalogue, write_nodes
 from colisten.graph_store.nodes import digest, graph_version, nodes_of
 from colisten.graph_store.schema import ensure_schema, stored_relationships
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.graph_store.store_files import has_store, open_store
 from colisten.graph_store.verifying import has_counts, verify
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
@@ -126,10 +127,13 @@ def _wanted(data: ListeningData, edges: Path) -> _Wanted:
 
 def _import_if_empty(wanted: _Wanted, settings: Settings, workdir: Workdir, progress: Progress) -> bool:
     """Import offline if that is faster; false if nothing was done."""
+    server, database = ManagedServer(workdir.neo4j, settings.neo4j, progress), settings.neo4j.database
+    stored = has_store(server, database)
+    if stored:
+        open_store(server, database, progress)
     if wanted.summary.total < IMPORT_FROM and len(wanted.summary.edges) < _IMPORT_FROM_TYPES:
         return False
-    server, database = ManagedServer(workdir.neo4j, settings.neo4j, progress), settings.neo4j.database
-    if has_store(server, database):
+    if stored:
         with open_driver(settings, workdir, progress) as driver:
             if driver.execute_query("MATCH (n) RETURN n LIMIT 1", database_=database).records:
                 return False

@@ -21,10 +21,10 @@ from colisten.graph_store import edge_difference, loading
 from colisten.graph_store.connection import open_driver
 from colisten.graph_store.edge_properties import SCHEMA, scan_edges
 from colisten.graph_store.edges import FILE, build_edges
-from colisten.graph_store.importing import has_store
 from colisten.graph_store.loading import LoadSummary, load_graph, load_item_weights
 from colisten.graph_store.marker import read_marker
 from colisten.graph_store.server.managed import ManagedServer
+from colisten.graph_store.store_files import has_store
 from colisten.graph_store.verifying import verify
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
@@ -377,6 +377,18 @@ def test_a_killed_import_is_repaired_by_the_next(tmp_path: Path, own_server: Any
         assert marker.fingerprint == summary.fingerprint
         assert count_edges(driver) == summary.total
     assert not list(workdir.neo4j.glob("data/databases/draft-*"))
+
+
+def test_a_store_that_no_longer_opens_is_put_aside_and_the_graph_built_anew(tmp_path: Path, own_server: Any) -> None:
+    workdir, options = own_server
+    data = crowd(tmp_path)
+    build_edges(data, settings.GraphSettings(), tmp_path / "edges", QUIET)
+    first = load_graph(data, tmp_path / "edges" / FILE, options, workdir, QUIET)
+    ManagedServer(workdir.neo4j, options.neo4j, QUIET).stop()
+    (workdir.neo4j / "data/databases/neo4j/neostore").write_bytes(b"")
+    again = load_graph(data, tmp_path / "edges" / FILE, options, workdir, QUIET)
+    assert (again.items, again.edges, again.marker.version) == (first.items, first.edges, first.marker.version)
+    assert (workdir.neo4j / "data-that-does-not-open/databases/neo4j/neostore").read_bytes() == b""
 
 
 def test_what_was_learned_lies_beside_the_edges_by_difference(

@@ -16,7 +16,14 @@ from filelock import FileLock, Timeout
 from pydantic import SecretStr
 
 from colisten.errors import GraphError, OutOfSpaceError
-from colisten.graph_store.endpoint import ClosedError, Endpoint, FrozenError, UnreachableError, connect
+from colisten.graph_store.endpoint import (
+    BrokenStoreError,
+    ClosedError,
+    Endpoint,
+    FrozenError,
+    UnreachableError,
+    connect,
+)
 from colisten.graph_store.server import process
 from colisten.graph_store.server.conf import LOOPBACK, read_ports, write_conf
 from colisten.graph_store.server.diagnosis import needs_restart, why_it_failed
@@ -29,7 +36,6 @@ _USER = "neo4j"
 _PASSWORD_BYTES = 20
 _SPARE = 64 << 20
 _SECONDS_TO_START = 180
-_SECONDS_TO_OPEN = 30
 _SECONDS_TO_WAIT = 600
 
 
@@ -63,6 +69,7 @@ class ManagedServer:
 
         Raises:
             FrozenError: it runs and does not answer.
+            BrokenStoreError: it cannot open its database.
             GraphError: it cannot be installed or started: a port is taken, or the data is of another version.
             OutOfSpaceError: the disk is full.
         """
@@ -214,9 +221,10 @@ class ManagedServer:
             try:
                 if self._answers(endpoint, ran=ran):
                     return endpoint
-            except ClosedError:  # its database opens after the server has
-                deadline = min(deadline, time.monotonic() + _SECONDS_TO_OPEN)
-                if ran or time.monotonic() >= deadline:
+            except ClosedError as error:  # its database opens after the server has
+                if isinstance(why := why_it_failed(self.folder), OutOfSpaceError):
+                    raise why from error
+                if ran or isinstance(error, BrokenStoreError) or time.monotonic() >= deadline:
                     raise
             ended = process.find(self.folder) is None or needs_restart(self.folder)
             if ended or time.monotonic() > deadline:
