@@ -34,6 +34,7 @@ from colisten.arrays import Floats, Int64s
 from colisten.listening.pairs import UserItemPairs
 from colisten.progress import Progress
 from colisten.ragged import offsets
+from colisten.serving.eligible import Eligible
 from colisten.serving.index.collection import Conditions, new_name
 from colisten.serving.index.embedded import EmbeddedCollection, EmbeddedIndex
 from colisten.serving.index.layout import VECTORS, NamedVector
@@ -114,11 +115,11 @@ def gained(folder: Path, heard: list[Int64s], users: Floats, *, low_rank: bool) 
             vector = np.concatenate([files["from_items"][items].sum(axis=0), users[user, : WIDTH - 2]])[None]
             collection.search("towers", vector, K + len(items), BOOKS, None)
         else:
-            source = ItemSource(collection, files["vectors"], PayloadIndex(files))
+            source = ItemSource(collection, files["vectors"])
             matrix = ItemMatrix(files["indptr"], files["items"], files["weights"])
             zeros = np.zeros(len(items), np.int64)
             vectors = UserVectors(users[[user]], summed_rows(1, [(matrix, UserItemPairs(zeros, items))]))
-            rank(source, vectors, ExcludedItems(zeros, items), K, BOOKS)
+            rank(source, vectors, ExcludedItems(zeros, items), K, Eligible(PayloadIndex(files), BOOKS))
     return (process.memory_info().rss - before) / 2**20
 
 
@@ -136,7 +137,8 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
         collection, whole, ours_s = published(Path(scratch) / "a", count, vectors, matrix)
         with patch.dict(VECTORS, towers=NamedVector("dot")):
             wide, _, low_rank_s = published(Path(scratch) / "b", count, some_vectors(rng, count, cut_width), None)
-        source = ItemSource(collection, vectors.astype(np.float16), PayloadIndex(whole.inverted_lists()))
+        source = ItemSource(collection, vectors.astype(np.float16))
+        books = Eligible(PayloadIndex(whole.inverted_lists()), BOOKS)
 
         def encoded(user: int) -> UserVectors:
             pairs = UserItemPairs(np.zeros(len(heard[user]), np.int64), heard[user])
@@ -144,7 +146,7 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
 
         def ours(user: int) -> Floats:
             excluded = ExcludedItems(np.zeros(len(heard[user]), np.int64), heard[user])
-            return rank(source, encoded(user), excluded, K, BOOKS).scores
+            return rank(source, encoded(user), excluded, K, books).scores
 
         ways: dict[str, Callable[[int], object]] = {
             "ours": ours,

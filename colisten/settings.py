@@ -345,6 +345,9 @@ class ServeSettings(_Section):
     exploration: float = Field(0.0, ge=0, le=1)
     """Room for new and rare items: the share that is taken from the weight of demand. 0 is what validation chose, at 1
     taste alone decides; a question may name its own."""
+    diversity: float = Field(0.0, ge=0, le=1)
+    """How much the items of an answer differ from each other (MMR): 0 is by score alone, at 1 only the first is; a
+    question may name its own."""
     host: str = "127.0.0.1"
     """Where it listens; an address that others can reach needs a key."""
     port: int = Field(8000, ge=0, le=65535)

@@ -12,6 +12,7 @@ W/suite/             what `evaluate --suite` has trained and judged
 W/experiments/       A/B tests: their groups, and what each was shown
 W/tune/              what `tune` has tried
 W/profiles.sqlite    what is known of each listener
+W/rules.sqlite       what may not be shown, and what is raised, as set while answers are given
 W/stages/            one JSON per finished stage: the fingerprint of what it was made from
 """
 
@@ -105,6 +106,10 @@ class Workdir:
     @property
     def profiles(self) -> Path:
         return self.root / "profiles.sqlite"
+
+    @property
+    def rules(self) -> Path:
+        return self.root / "rules.sqlite"
 
     @property
     def experiments(self) -> Path:

@@ -34,6 +34,8 @@ _COMMANDS = {
     "gnn": "Train the graph network and embed every item.",
     "towers": "Train the two towers.",
     "index": "Publish item vectors to Qdrant, list them, roll back.",
+    "rules": "What may be shown to whom, and what is raised: lists and boosts, from the next answer on.",
+    "items": "Withdraw items from all answers at once, and bring them back.",
     "users": "Export user vectors for other models.",
     "config": "Every setting, its value, where that comes from and what it means.",
     "doctor": "Check machine, settings, Neo4j, Qdrant and data, and say what to do.",

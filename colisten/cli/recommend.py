@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 @click.option(
     "--exploration", type=click.FloatRange(0, 1), help="Room for new and rare items; serve.exploration by default."
 )
+@click.option(
+    "--diversity",
+    type=click.FloatRange(0, 1),
+    help="How much items differ from each other; serve.diversity by default.",
+)
+@click.option(
+    "--types", metavar="TYPES", help="Several item types in one answer: audiobook:6,podcast:4 (at least); * is all."
+)
+@click.option("--market", metavar="COUNTRY", help="Only what may be shown there; by default in the user's country.")
 @click.option("--include-heard", is_flag=True, help="Do not leave out what the user has streamed.")
 @click.option(
     "--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
@@ -54,6 +63,9 @@ def recommend(
     languages: tuple[str, ...],
     genres: tuple[str, ...],
     exploration: float | None,
+    diversity: float | None,
+    types: str | None,
+    market: str | None,
     include_heard: bool,
     users: Path | None,
     out: Path | None,
@@ -78,11 +90,12 @@ def recommend(
     described = {name: value for name, value in (("country", country), ("age", age)) if value is not None}
     _check_question(user, users, out, likes, described, why)
     _check_experiment(experiment, group, out)
-    from colisten.serving.query import Query
+    from colisten.serving.query import Query, TypeQuota
     from colisten.serving.recommending import Recommender
 
     folder, settings = opened(workdir)
-    query = Query(count, item_type, languages, genres, include_heard, exploration)
+    mixed = TypeQuota.parse(types) if types else ()
+    query = Query(count, item_type, languages, genres, include_heard, exploration, diversity, mixed, market)
     with Recommender.open(folder, settings, collection) as recommender:
         if users and out:
             _say_unknown(_answer_file(folder, recommender, users, query, out, experiment, group))

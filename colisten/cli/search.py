@@ -15,6 +15,7 @@ from colisten.cli.output import show
 @workdir_option
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many items.")
 @click.option("--type", "item_type", help="Item type to look among; by default all.")
+@click.option("--market", metavar="COUNTRY", help="Only what may be shown there; by default what may be everywhere.")
 @filtered
 @formatted
 def search(
@@ -22,6 +23,7 @@ def search(
     workdir: Path,
     count: int,
     item_type: str | None,
+    market: str | None,
     languages: tuple[str, ...],
     genres: tuple[str, ...],
     style: str | None,
@@ -35,7 +37,7 @@ def search(
     from colisten.serving.recommending import Recommender
 
     folder, settings = opened(workdir)
-    query = Query(count, item_type, languages, genres)
+    query = Query(count, item_type, languages, genres, market=market)
     with Recommender.open(folder, settings) as recommender:
         recommender.check(query)  # before the encoder is loaded, which takes seconds
         from colisten.text.encoder import Encoder

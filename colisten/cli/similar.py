@@ -16,6 +16,7 @@ from colisten.cli.output import show
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many items.")
 @click.option("--type", "item_type", help="Item type to look among; by default the item's own.")
 @click.option("--across", is_flag=True, help="Look among all item types together.")
+@click.option("--market", metavar="COUNTRY", help="Only what may be shown there; by default what may be everywhere.")
 @filtered
 @formatted
 def similar(
@@ -24,6 +25,7 @@ def similar(
     count: int,
     item_type: str | None,
     across: bool,
+    market: str | None,
     languages: tuple[str, ...],
     genres: tuple[str, ...],
     style: str | None,
@@ -40,5 +42,5 @@ def similar(
     from colisten.serving.recommending import Recommender
 
     with Recommender.open(*opened(workdir)) as recommender:
-        found = recommender.similar(item, Query(count, item_type, languages, genres), across=across)
+        found = recommender.similar(item, Query(count, item_type, languages, genres, market=market), across=across)
     show(found.titled(), style)

@@ -15,6 +15,9 @@ import polars as pl
 from colisten.arrays import Bools, Codes, Int32s
 from colisten.workdir import file_digest
 
+AVAILABILITY = {"item": pl.Int32, "country": pl.String, "from": pl.Int64, "until": pl.Int64}
+"""Columns of the table; a folder that was imported before there was one has none."""
+
 
 @dataclass(frozen=True)
 class ListeningData:
@@ -30,6 +33,9 @@ class ListeningData:
       per feature of the users table, numeric or text. All users with an interaction or a row in that table.
     - `relations.parquet`: `src` int32, `dst` int32 (two different items of today's catalogue), `relation` (declared in
       `graph.relations`, not built in), `weight` float32 in (0, 1]; ordered by relation, src, dst; no row twice.
+    - `availability.parquet`: `item` int32, `country` or null (everywhere), `from` int64 s or null (always), `until`
+      int64 s (the first second at which the row does not hold any more) or null; ordered by item, country, from. Where
+      and when an item may be shown; one without a row everywhere and always, one whose rows were all set aside nowhere.
     - `rejected.parquet`: `file`, `line` int64 (1-based row), `reason`, `row` (JSON of the row as it came).
     - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
       `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors);
@@ -72,6 +78,11 @@ class ListeningData:
     @cached_property
     def relations(self) -> pl.DataFrame:
         return pl.read_parquet(self.root / "relations.parquet", glob=False)
+
+    @cached_property
+    def availability(self) -> pl.DataFrame:
+        path = self.root / "availability.parquet"
+        return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame(schema=AVAILABILITY)
 
     @cached_property
     def item_types(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -43,7 +42,8 @@ def recommend_to(
     """
     distinct_ids = list(dict.fromkeys(user_ids))
     item_ids = pa.array(recommender.profiles.item_ids(), pa.string())
-    item_type = query.item_type or recommender.target
+    item_types = pa.array(recommender.profiles.facts.item_types, pa.string())
+    type_of = recommender.profiles.type_of
     unknown: list[str] = []
     with (
         replacing_file(path) as draft,
@@ -53,17 +53,17 @@ def recommend_to(
         for start in range(0, len(distinct_ids), _BATCH_SIZE):
             users = distinct_ids[start : start + _BATCH_SIZE]
             ranked, unknown_here = recommender.rank(users, query)
-            writer.write_table(_table(users, ranked, item_ids, item_type))
+            writer.write_table(_table(users, ranked, item_ids, item_types.take(type_of[ranked.items])))
             unknown += unknown_here
             task.advance(len(users))
     return unknown
 
 
-def _table(users: Sequence[str], ranked: Ranked, item_ids: pa.StringArray, item_type: str) -> pa.Table:
+def _table(users: Sequence[str], ranked: Ranked, item_ids: pa.StringArray, item_types: pa.StringArray) -> pa.Table:
     columns: list[pa.Array[Any]] = [
         pa.array(users, pa.string()).take(ranked.users),
         item_ids.take(ranked.items),
-        pa.array([item_type], pa.string()).take(np.zeros(len(ranked.items), np.int64)),
+        item_types,
         pa.array(ranked.scores),
         pa.array(ranked.ranks),
     ]

@@ -41,6 +41,15 @@ class PayloadIndex:
             found *= min(1.0, having / max(1, len(self.lists[ALL])))
         return found
 
+    def mask(self, conditions: Conditions) -> Bools:
+        """[last published item + 1] which items are published and satisfy the conditions."""
+        size = int(self.lists[ALL][-1]) + 1
+        satisfied = _mask(size, [self.lists[ALL]])
+        for field, values in conditions.fields():
+            names = [name_of(field, value) for value in values]
+            satisfied &= _mask(size, [self.lists[name] for name in names if name in self.lists])
+        return satisfied
+
     def satisfying(self, items: Int64s, conditions: Conditions) -> Bools:
         """[n] whether each of these items is published and satisfies the conditions."""
         satisfied = self._any_of([ALL], items.astype(np.int32))
@@ -56,6 +65,13 @@ class PayloadIndex:
             if name in self.lists:
                 found |= contains(self.lists[name], items)
         return found
+
+
+def _mask(size: int, lists: list[Int32s]) -> Bools:
+    found = np.zeros(size, bool)
+    for items in lists:
+        found[items] = True
+    return found
 
 
 def name_of(field: str, value: str) -> str:

@@ -18,6 +18,7 @@ from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.serving.popular import popular_items
 from colisten.serving.profiles import RETIRED, sqlite_error
+from colisten.serving.rules.availability import FOREVER
 from colisten.workdir import replacing_file
 
 _EVENTS_AT_ONCE = 1_000_000
@@ -37,6 +38,12 @@ CREATE TABLE popular (
     country TEXT NOT NULL, item INTEGER NOT NULL, place INTEGER NOT NULL, listeners INTEGER NOT NULL,
     PRIMARY KEY (country, item)
 ) WITHOUT ROWID;
+CREATE TABLE holders (
+    field TEXT NOT NULL, folded TEXT NOT NULL, name TEXT NOT NULL, items BLOB NOT NULL, PRIMARY KEY (field, folded)
+);
+CREATE TABLE availability (
+    items BLOB NOT NULL, places BLOB NOT NULL, begins BLOB NOT NULL, ends BLOB NOT NULL, countries TEXT NOT NULL
+);
 CREATE TABLE facts (key TEXT PRIMARY KEY, value NOT NULL);
 """
 
@@ -56,6 +63,8 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
                     connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", _item_rows(data))
             connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", _vocabulary(data.items))
+            connection.executemany("INSERT INTO holders VALUES (?, ?, ?, ?)", _holders(data.items))
+            connection.execute("INSERT INTO availability VALUES (?, ?, ?, ?, ?)", _availability(data.availability))
             connection.executemany("INSERT INTO popular VALUES (?, ?, ?, ?)", popular_items(data))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
             connection.execute("COMMIT")
@@ -159,6 +168,31 @@ def _vocabulary(items: pl.DataFrame) -> Iterator[tuple[str, str, int]]:
                 values = values.explode(field)
             for value, count in values.drop_nulls().group_by(field).len().collect().iter_rows():
                 yield field, value, count
+
+
+def _holders(items: pl.DataFrame) -> Iterator[tuple[str, str, str, bytes]]:
+    for field, column in (("creator", "creators"), ("genre", "genres")):
+        if column in items.columns:
+            pairs = items.lazy().select("item", name=column).explode("name").drop_nulls("name")
+            names = pairs.group_by("name").agg("item").sort("name").collect()
+            keyed = names.with_columns(key=pl.Series([folded(name) for name in names["name"]], dtype=pl.String))
+            merged = keyed.group_by("key").agg(pl.first("name"), pl.col("item").explode().unique().sort())
+            for key, name, numbers in merged.iter_rows():
+                yield field, key, name, np.asarray(numbers, np.int32).tobytes()
+
+
+def _availability(table: pl.DataFrame) -> tuple[bytes, bytes, bytes, bytes, str]:
+    """Columns of an `Availability`."""
+    countries = pl.Series([None if name is None else folded(name) for name in table["country"]], dtype=pl.String)
+    names = countries.drop_nulls().unique().sort()
+    places = countries.replace_strict(names, range(len(names)), default=-1, return_dtype=pl.Int32)
+    return (
+        table["item"].to_numpy().astype(np.int32).tobytes(),
+        places.fill_null(-1).to_numpy().astype(np.int32).tobytes(),
+        table["from"].fill_null(-FOREVER).to_numpy().astype(np.int64).tobytes(),
+        table["until"].fill_null(FOREVER).to_numpy().astype(np.int64).tobytes(),
+        json.dumps(names.to_list()),
+    )
 
 
 def _facts(data: ListeningData) -> dict[str, str | bytes]:

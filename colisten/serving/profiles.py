@@ -7,6 +7,7 @@ Tables of `W/profiles.sqlite`:
 - `items`: id ↔ number, type, title and folded title of every item ever seen; `vocabulary`: values that filters may
   name.
 - `popular`: the most popular items of each type, overall and by country.
+- `holders`: the items of each creator and genre; `availability`: where and when items may be shown.
 - `facts`: signals, item types, the type of each feature, the newest timestamp.
 
 Read with the standard library and NumPy alone, since every recommendation opens it.
@@ -25,14 +26,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from colisten.arrays import Codes
+from colisten.arrays import Codes, Int32s
 from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
 from colisten.full_disk import is_full
 from colisten.letters import folded
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
+from colisten.serving.rules.availability import Availability
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of the tables: raised whenever they change, so that `colisten run` rewrites the file."""
 RETIRED = 255
 """Type code of an item that is no longer in the catalogue."""
@@ -122,6 +124,15 @@ class Profiles:
         ((blob,),) = self._all("SELECT value FROM facts WHERE key = 'types'")
         return np.frombuffer(blob, np.uint8)
 
+    @cached_property
+    def availability(self) -> Availability:
+        """Where and when items may be shown."""
+        ((items, places, begins, ends, countries),) = self._all("SELECT * FROM availability")
+        return Availability(
+            np.frombuffer(items, np.int32), np.frombuffer(places, np.int32), np.frombuffer(begins, np.int64),
+            np.frombuffer(ends, np.int64), tuple(json.loads(countries)), len(self.type_of),
+        )  # fmt: skip
+
     def read(self, user_ids: Sequence[str]) -> tuple[UserHistories, list[str]]:
         """Histories of the users in the order asked for, and the users without a profile, whose histories are empty."""
         query = (
@@ -165,6 +176,19 @@ class Profiles:
         """Values of `item_type`, `language` or `genres`, most frequent first."""
         query = "SELECT value FROM vocabulary WHERE field = :field ORDER BY items DESC, value"
         return [value for (value,) in self._all(query, field=field)]
+
+    def items_of(self, field: str, value: str) -> Int32s:
+        """The items of a `creator` or a `genre`, however its letters are written, or the one with an id (`item`)."""
+        if field == "item":
+            found = self._all("SELECT item FROM items WHERE item_id = :value", value=value)
+            return np.array([item for (item,) in found], np.int32)
+        query = "SELECT items FROM holders WHERE field = :field AND folded = :folded"
+        blobs = [blob for (blob,) in self._all(query, field=field, folded=folded(value))]
+        return np.frombuffer(b"".join(blobs), np.int32)
+
+    def names_of(self, field: str) -> list[str]:
+        """Every `creator` or `genre`, for suggestions."""
+        return [name for (name,) in self._all("SELECT name FROM holders WHERE field = :field", field=field)]
 
     def popular(self, numbers: Sequence[int], country: str) -> dict[int, PopularityRank]:
         """Ranks, in this country or else overall, of those items that are among the most popular of their type."""

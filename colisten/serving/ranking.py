@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from colisten.arrays import Bools, Floats, Halves, Int32s, Int64s
+from colisten.arrays import Floats, Halves, Int32s, Int64s
 from colisten.ragged import contains, spans
-from colisten.serving.index.collection import EVERYTHING, Collection, Conditions, Hits
+from colisten.serving.eligible import Eligible, search_eligible
+from colisten.serving.index.collection import Collection, Hits
 from colisten.serving.index.layout import TOWERS
-from colisten.serving.payload_index import PayloadIndex
-from colisten.towers.item_matrix import SparseScores
+from colisten.towers.item_matrix import SparseScores, merged
 from colisten.towers.user_vectors import UserVectors
 
 _QUERIES_AT_ONCE = 256
 _HITS_AT_ONCE = 200_000
-_FEW_QUERIES = 4
-"""Queries up to which conditions that many items satisfy are faster looked up for the hits than by the engine."""
-_COMMON = 0.25
-"""Share of the items that satisfy such conditions."""
-_SLACK = 1.5
-"""How many hits to ask for, per hit expected to be enough: where they are not, the engine is asked with conditions."""
 _ITEM = 0xFFFFFFFF
 _FURTHER = 16
 """Hits beyond those needed, since the engine rounds queries to half precision and may order near scores otherwise."""
@@ -43,6 +37,21 @@ class Ranked:
     ranks: Int32s
     """[r] from 1."""
 
+    def of(self, users: Int64s) -> Ranked:
+        """The same ranking, where the users were these among others."""
+        return Ranked(users[self.users], self.items, self.scores, self.ranks)
+
+
+def one_ranking(rankings: Sequence[Ranked]) -> Ranked:
+    """The rankings of different users as one, user by user."""
+    if len(rankings) == 1:
+        return rankings[0]
+    users, items, scores, ranks = (
+        np.concatenate([getattr(ranked, name) for ranked in rankings]) for name in ("users", "items", "scores", "ranks")
+    )
+    order = np.lexsort((ranks, users))
+    return Ranked(users[order], items[order], scores[order], ranks[order])
+
 
 @dataclass(frozen=True)
 class ExcludedItems:
@@ -59,6 +68,30 @@ class ExcludedItems:
         owners = np.repeat(np.arange(len(users)), ends - starts)
         return np.sort(owners << 32 | self.items[spans(starts, ends - starts)])
 
+    def take(self, users: Int64s) -> ExcludedItems:
+        """Those of some users, in the order given, who are counted anew from zero."""
+        keys = self.of(users)
+        return ExcludedItems(keys >> 32, keys & _ITEM)
+
+
+NOTHING = ExcludedItems(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True)
+class Boost:
+    """What is added to the scores of some items, for everybody: never negative, as sparse scores are."""
+
+    items: Int64s
+    """[b] ascending."""
+    amounts: Floats
+    """[b] above zero."""
+
+    def added_to(self, users: UserVectors) -> UserVectors:
+        """The same users, to whom these items score more."""
+        keys = (np.arange(len(users))[:, None] << 32 | self.items).ravel()
+        added = SparseScores(keys, np.tile(self.amounts, len(users)))
+        return UserVectors(users.dense, merged([users.sparse, added]))
+
 
 @dataclass(frozen=True)
 class ItemSource:
@@ -67,62 +100,37 @@ class ItemSource:
     collection: Collection
     item_vectors: Halves
     """[items, dim] the vectors of the collection, for exact scores."""
-    payload_index: PayloadIndex
 
 
-def rank(source: ItemSource, users: UserVectors, excluded: ExcludedItems, k: int, conditions: Conditions) -> Ranked:
-    """The `k` best items for each user, none of them excluded; exact where the search is.
+def rank(
+    source: ItemSource,
+    users: UserVectors,
+    excluded: ExcludedItems,
+    k: int,
+    eligible: Eligible,
+    boost: Boost | None = None,
+) -> Ranked:
+    """The `k` best eligible items for each user, none of them excluded; exact where the search is.
 
     Sparse scores are never negative. So the best `k` are among the best by the dense vector alone, of which `k` are
     allowed, and the items with a sparse score: any other item has `k` allowed ones before it by the dense score, which
     is all it has.
-
-    The search asks for as many items more as are excluded, and drops those afterwards. That is exact, and four times as
-    fast as excluding them in the query: the engine scores together only queries that differ in nothing but the vector.
     """
     counts = np.bincount(excluded.users, minlength=len(users))
     items = np.full((len(users), k), -1, np.int64)
     scores = np.full((len(users), k), -np.inf, np.float32)
     for rows in _batches(k + counts):
         keys = excluded.of(rows)
-        hits = _searched(source, users.dense[rows], k + _FURTHER, keys, int(counts[rows].max()), conditions)
-        items[rows], scores[rows] = _best(source, hits, users.take(rows), keys, k, conditions)
+        some = users.take(rows) if boost is None else boost.added_to(users.take(rows))
+        most = int(counts[rows].max())
+        hits = search_eligible(source.collection, TOWERS, some.dense, k + _FURTHER, eligible, keys, most)
+        items[rows], scores[rows] = _best(source, hits, some, keys, k, eligible)
     found, places = np.nonzero(items >= 0)
     return Ranked(found, items[found, places], scores[found, places], (places + 1).astype(np.int32))
 
 
-def _searched(
-    source: ItemSource, vectors: Floats, wanted: int, excluded: Int64s, most: int, conditions: Conditions
-) -> Hits:
-    """Hits of which as many as `wanted` are allowed, where there are; the items of the others are -1.
-
-    Args:
-        excluded: keys of (user, item).
-        most: items that any one user excludes.
-    """
-    collection = source.collection
-    if collection.ef is None and len(vectors) <= _FEW_QUERIES:
-        share = source.payload_index.share(conditions)
-        if _COMMON < share < 1:  # to look the conditions up of every item takes the engine as long as its search
-            hits = collection.search(TOWERS, vectors, most + int(_SLACK * wanted / share), EVERYTHING, None)
-            satisfying = source.payload_index.satisfying(hits.items.ravel(), conditions).reshape(hits.items.shape)
-            hits = _allowed(Hits(np.where(satisfying, hits.items, -1), hits.scores), excluded)
-            if np.all(np.count_nonzero(hits.items >= 0, axis=1) >= wanted):
-                return hits
-    hits = collection.search(TOWERS, vectors, wanted + most, conditions, collection.ef)
-    short = np.any(hits.items < 0, axis=1)
-    if collection.ef is not None and short.any():  # a filtered walk of an HNSW graph may end early
-        hits = _replaced(hits, short, collection.search(TOWERS, vectors[short], wanted + most, conditions, None))
-    return _allowed(hits, excluded)
-
-
-def _allowed(hits: Hits, excluded: Int64s) -> Hits:
-    keys = np.arange(len(hits.items))[:, None] << 32 | hits.items
-    return Hits(np.where(contains(excluded, keys), -1, hits.items), hits.scores)
-
-
 def _best(
-    source: ItemSource, hits: Hits, users: UserVectors, excluded: Int64s, k: int, conditions: Conditions
+    source: ItemSource, hits: Hits, users: UserVectors, excluded: Int64s, k: int, eligible: Eligible
 ) -> tuple[Int64s, Floats]:
     """The `k` best items of each user, [users, k], by the sum of dense and sparse scores; `excluded` are keys."""
     owners, places = np.nonzero(hits.items >= 0)
@@ -133,7 +141,7 @@ def _best(
     keys = listed[near >= enough[owners]]
     others = _above(users.sparse, enough - highest)
     others = others.where(~contains(np.sort(listed), others.keys) & ~contains(excluded, others.keys))
-    others = others.where(source.payload_index.satisfying(others.items, conditions))
+    others = others.where(eligible.holds(others.items))
     strongest = np.sort(_order(others.keys, others.values, k))  # their scores raise what the rest must reach
     keys = np.concatenate([keys, others.keys[strongest]])
     scores = _scores(source, users, keys)
@@ -200,9 +208,3 @@ def _batches(limits: Int64s) -> Iterator[Int64s]:
         size = min(_QUERIES_AT_ONCE, max(1, _HITS_AT_ONCE // int(limits[order[start]])))
         yield order[start : start + size]
         start += size
-
-
-def _replaced(hits: Hits, rows: Bools, by: Hits) -> Hits:
-    items, scores = hits.items.copy(), hits.scores.copy()
-    items[rows], scores[rows] = by.items, by.scores
-    return Hits(items, scores)

@@ -16,15 +16,20 @@ from colisten.arrays import Floats, Int32s
 from colisten.errors import IndexStoreError, SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.ragged import distinct
+from colisten.serving.eligible import Eligible, search_eligible
 from colisten.serving.index.collection import Collection, Conditions
 from colisten.serving.index.layout import HGNN, TEXT
 from colisten.serving.index.opening import encoder_folder, open_index
 from colisten.serving.payload_index import PayloadIndex
 from colisten.serving.profiles import Item, Profiles
-from colisten.serving.query import Query, conditions_of, item_named, parsed_features
-from colisten.serving.ranking import ExcludedItems, ItemSource, Ranked, rank
+from colisten.serving.query import Query, conditions_by_quota, conditions_of, item_named, parsed_features
+from colisten.serving.ranking import NOTHING, ExcludedItems, ItemSource, Ranked, one_ranking, rank
+from colisten.serving.rules.rulebook import Audience, Rulebook
+from colisten.serving.rules.store import RuleStore
+from colisten.serving.selection import Shortlists, pool_size, select
 from colisten.settings import Settings
 from colisten.towers.user_encoder import UserEncoder
+from colisten.towers.user_vectors import UserVectors
 from colisten.workdir import Workdir
 
 
@@ -61,8 +66,10 @@ class Recommender:
     collection: Collection
     payload_index: PayloadIndex
     target: str
+    rules: Rulebook
     exploration: float = 0
-    """Of queries that name none."""
+    """Of queries that name none, as is `diversity`."""
+    diversity: float = 0
 
     @classmethod
     def open(cls, workdir: Workdir, settings: Settings, name: str | None = None) -> Self:
@@ -84,7 +91,10 @@ class Recommender:
             encoder = UserEncoder.load(folder)
             payload_index = PayloadIndex.open(folder)
             opening.pop_all()
-        return cls(profiles, encoder, collection, payload_index, settings.target, settings.serve.exploration)
+        rules, serve = Rulebook(RuleStore(workdir.rules), profiles), settings.serve
+        return cls(
+            profiles, encoder, collection, payload_index, settings.target, rules, serve.exploration, serve.diversity
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +104,7 @@ class Recommender:
 
     def close(self) -> None:
         self.profiles.close()
+        self.rules.close()
 
     def recommend(self, user_ids: Sequence[str], query: Query) -> Recommendations:
         """Recommend items to users by id; a user without a profile gets the cold-start answer.
@@ -112,13 +123,13 @@ class Recommender:
         """
         return self.answer(self.anonymous_user(likes, features), query)
 
-    def answer(self, history: UserHistories, query: Query) -> Recommendations:
-        """Recommend items to the one user in `history`, with a profile or anonymous.
+    def answer(self, history: UserHistories, query: Query, user_id: str = "") -> Recommendations:
+        """Recommend items to the one user in `history`, with a profile (and rules of their own) or anonymous.
 
         Raises:
             SettingsError: the query names a type, language or genre that no item has.
         """
-        return self._recommendations([""], self._rank(history, query, self._conditions(query)), [])
+        return self._recommendations([""], self._rank([user_id], history, query), [])
 
     def anonymous_user(self, likes: Sequence[str], features: Mapping[str, object]) -> UserHistories:
         """The history of a user without an account: what they like counts as streamed at the end of the data.
@@ -176,7 +187,9 @@ class Recommender:
         self, using: str, vector: Floats, query: Query, default_type: str | None, exclude: int = -1
     ) -> Recommendations:
         conditions = conditions_of(query, default_type, self.profiles)
-        hits = self.collection.search(using, vector[None], query.k + 1, conditions, self.collection.ef)
+        (audience,) = self.rules.audiences([""], [query.market], query.at)
+        eligible = Eligible(self.payload_index, conditions, audience.kept_back)
+        hits = search_eligible(self.collection, using, vector[None], query.k + 1, eligible)
         kept = (hits.items[0] >= 0) & (hits.items[0] != exclude)
         items, scores = hits.items[0][kept][: query.k], hits.scores[0][kept][: query.k]
         ranked = Ranked(np.zeros(len(items), np.int64), items, scores, np.arange(1, len(items) + 1, dtype=np.int32))
@@ -185,27 +198,50 @@ class Recommender:
     def rank(self, user_ids: Sequence[str], query: Query) -> tuple[Ranked, list[str]]:
         """Like `recommend`, as arrays, and the users without a profile."""
         histories, unknown = self.profiles.read(user_ids)
-        return self._rank(histories, query, self._conditions(query)), unknown
+        return self._rank(user_ids, histories, query), unknown
 
-    def _rank(self, histories: UserHistories, query: Query, conditions: Conditions) -> Ranked:
+    def _rank(self, user_ids: Sequence[str], histories: UserHistories, query: Query) -> Ranked:
         exploration = self.exploration if query.exploration is None else query.exploration
         users = self.encoder.exploring(exploration).encode(histories)
-        excluded = ExcludedItems(np.empty(0, np.int64), np.empty(0, np.int64))
-        if not query.include_heard:
-            excluded = self._excluded(histories, conditions)
-        source = ItemSource(self.collection, self.encoder.item_vectors, self.payload_index)
-        return rank(source, users, excluded, query.k, conditions)
+        wanted = conditions_by_quota(query, self.target, self.profiles)
+        excluded = NOTHING if query.include_heard else self._excluded(histories, wanted)
+        markets = _countries(histories) if query.market is None else [query.market] * len(histories)
+        found = []
+        for audience in self.rules.audiences(user_ids, markets, query.at):
+            some = audience.users
+            ranked = self._selected(users.take(some), excluded.take(some), query, wanted, audience)
+            found.append(ranked.of(some))
+        return one_ranking(found)
 
-    def _excluded(self, histories: UserHistories, conditions: Conditions) -> ExcludedItems:
+    def _selected(
+        self,
+        users: UserVectors,
+        excluded: ExcludedItems,
+        query: Query,
+        wanted: Sequence[Conditions],
+        audience: Audience,
+    ) -> Ranked:
+        """The answers of an audience: the best by each of the conditions, or a selection of them."""
+        eligible = [Eligible(self.payload_index, conditions, audience.kept_back) for conditions in wanted]
+        diversity = self.diversity if query.diversity is None else query.diversity
+        source, each = ItemSource(self.collection, self.encoder.item_vectors), pool_size(query.k, diversity)
+        rankings = [rank(source, users, excluded, each, among, audience.boost) for among in eligible]
+        if len(rankings) == 1 and not diversity:
+            return rankings[0]
+        least = [quota.least for quota in query.types] if len(rankings) > 1 else [0]
+        shortlists = Shortlists.of(rankings, len(users), each)
+        return select(shortlists, query.k, least, diversity, self.encoder.item_vectors)
+
+    def _excluded(self, histories: UserHistories, wanted: Sequence[Conditions]) -> ExcludedItems:
         """Items of the types asked for that the user has streamed, or has given a negative signal."""
         types, facts = self.profiles.type_of, self.profiles.facts
-        wanted = [facts.item_types.index(name) for name in conditions.item_types]
-        excluded = self.encoder.left_out(histories.signals, facts.strong) & np.isin(types[histories.items], wanted)
-        keys = distinct(histories.owners[excluded] * len(types) + histories.items[excluded])
-        return ExcludedItems(*np.divmod(keys, len(types)))
-
-    def _conditions(self, query: Query) -> Conditions:
-        return conditions_of(query, self.target, self.profiles)
+        excluded = self.encoder.left_out(histories.signals, facts.strong)
+        named = [facts.item_types.index(name) for conditions in wanted for name in conditions.item_types]
+        if named:
+            excluded &= np.isin(types[histories.items], named)
+        size = len(types)
+        keys = distinct(histories.owners[excluded] * size + histories.items[excluded])
+        return ExcludedItems(*np.divmod(keys, size))
 
     def _recommendations(self, user_ids: Sequence[str], ranked: Ranked, unknown: Sequence[str]) -> Recommendations:
         items = self.profiles.items(distinct(ranked.items).tolist())
@@ -216,3 +252,9 @@ class Recommender:
             ranked.ranks,
             unknown,
         )
+
+
+def _countries(histories: UserHistories) -> list[str | None]:
+    """Of each user, None where it is not known."""
+    values = histories.features.get("country", [None] * len(histories))
+    return [None if value is None else str(value) for value in values]

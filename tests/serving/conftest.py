@@ -27,6 +27,14 @@ from tests.serving.index.numpy_index import NumpyIndex
 from tests.serving.worlds import QUIET, texts
 
 
+def qdrant_server() -> QdrantClient:
+    """The server that whoever runs the tests has named; the test is skipped where there is none."""
+    url, key = given("COLISTEN_QDRANT_URL"), given("COLISTEN_QDRANT_API_KEY")
+    if not url:
+        pytest.skip("COLISTEN_QDRANT_URL names no Qdrant server")
+    return connect_qdrant(QdrantSettings.model_validate({"url": url, "api_key": key}))
+
+
 @pytest.fixture(params=["embedded", "client", "server", "numpy"])
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     """Embedded Qdrant; the server's adapter over qdrant-client's own memory, and over a server if one runs; NumPy."""
@@ -36,11 +44,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     if request.param == "embedded":
         yield EmbeddedIndex(tmp_path / "index", "colisten")
         return
-    url, key = given("COLISTEN_QDRANT_URL"), given("COLISTEN_QDRANT_API_KEY")
-    if request.param == "server" and not url:
-        pytest.skip("COLISTEN_QDRANT_URL names no Qdrant server")
-    named = QdrantSettings.model_validate({"url": url, "api_key": key})
-    client = connect_qdrant(named) if request.param == "server" else QdrantClient(":memory:")
+    client = qdrant_server() if request.param == "server" else QdrantClient(":memory:")
     found = ServerIndex(client, f"test-{uuid.uuid4().hex[:8]}" if request.param == "server" else "colisten")
     yield found
     found.clean()

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from colisten.listening.pairs import UserItemPairs
 from colisten.serving import ranking
+from colisten.serving.eligible import Eligible
 from colisten.serving.index.collection import Conditions, Index, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.index.server import ServerIndex
@@ -28,6 +29,7 @@ WHAT = random_items(ITEMS, width=4)
 ALL = np.zeros((ITEMS, 4), np.float16)
 ALL[WHAT.items] = WHAT.vectors["towers"]
 MATRIX = random_matrix(ITEMS, 11)
+INVERTED = PayloadIndex(WHAT.inverted_lists())
 
 
 @pytest.fixture(scope="module", params=["embedded", "client", "numpy"])
@@ -39,7 +41,7 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "client":
         index = ServerIndex(QdrantClient(":memory:"), "colisten")
     publish_items(index, new_name("colisten", []), WHAT, QUIET, exact_up_to=10_000, keep=2)
-    return ItemSource(index.open(), ALL, PayloadIndex(WHAT.inverted_lists()))
+    return ItemSource(index.open(), ALL)
 
 
 histories = st.lists(st.sets(st.integers(0, ITEMS - 1), max_size=ITEMS), min_size=1, max_size=7)
@@ -66,7 +68,7 @@ def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
     users = UserVectors(dense, sparse.times(np.full(len(heard), share, np.float32)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "_HITS_AT_ONCE", hits)
-        found = rank(source, users, owned, k, wanted)
+        found = rank(source, users, owned, k, Eligible(INVERTED, wanted))
     allowed = fulfils(WHAT, wanted)
     weights = csr_array((MATRIX.weights, MATRIX.items, MATRIX.indptr), shape=(ITEMS, ITEMS)).toarray()
     for user, items in enumerate(heard):

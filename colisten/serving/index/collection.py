@@ -22,11 +22,13 @@ class SilentServerError(IndexStoreError):
 
 @dataclass(frozen=True)
 class Conditions:
-    """A filter: an item must have one of the allowed values in every field that has any."""
+    """A filter: an item must have one of the allowed values in every field that has any, and be listed if any are."""
 
     item_types: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     genres: tuple[str, ...] = ()
+    items: frozenset[int] | None = None
+    """Numbers of the only items to look at; None: all."""
 
     def fields(self) -> Iterator[tuple[str, list[str]]]:
         """Payload field and its allowed values, for each field that is filtered."""

@@ -271,6 +271,8 @@ def _filter(conditions: Conditions) -> edge.Filter | None:
     must: list[edge.ConditionType] = [
         edge.FieldCondition(field, match=edge.MatchAny(values)) for field, values in conditions.fields()
     ]
+    if conditions.items is not None:
+        must.append(edge.HasIdCondition(set(conditions.items)))
     return edge.Filter(must=must) if must else None
 
 

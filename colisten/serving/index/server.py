@@ -245,6 +245,8 @@ def _filter(conditions: Conditions) -> models.Filter | None:
     must: list[models.Condition] = [
         models.FieldCondition(key=field, match=models.MatchAny(any=values)) for field, values in conditions.fields()
     ]
+    if conditions.items is not None:
+        must.append(models.HasIdCondition(has_id=list(conditions.items)))
     return models.Filter(must=must) if must else None
 
 

@@ -18,6 +18,7 @@ from colisten.serving.web import requests, responses
 from colisten.serving.web.graph_lookups import GraphLookups
 from colisten.serving.web.guards import GuardMiddleware, errors_as_json, key_check
 from colisten.serving.web.handler import Explained, RequestHandler
+from colisten.serving.web.item_routes import item_routes
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.page import page_routes
 from colisten.serving.web.request_queue import RequestQueue
@@ -67,6 +68,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     key = settings.serve.api_key
     guards = [Depends(key_check(key))] if key else []
     app.include_router(_api(queue, graph, metrics), responses=_ERRORS, dependencies=guards)
+    app.include_router(item_routes(queue), responses=_ERRORS, dependencies=guards)
     app.include_router(_health(queue, graph), responses={503: _ERRORS[503]})
     app.include_router(page_routes(), include_in_schema=False)
     return app

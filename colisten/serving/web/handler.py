@@ -12,6 +12,7 @@ from colisten.listening.histories import UserHistories
 from colisten.serving.profiles import Item
 from colisten.serving.query import item_named
 from colisten.serving.recommending import Recommendations, Recommender
+from colisten.serving.rules.store import Rule
 from colisten.serving.web import requests
 from colisten.serving.web.live_recommender import LiveRecommender
 from colisten.serving.web.responses import HealthResponse
@@ -80,7 +81,7 @@ class RequestHandler:
         """Recommendations, what there is to explain of them, and notes."""
         recommender = self._recommender
         history, notes = self._history(request, recommender)
-        answer = recommender.answer(history, request.query())
+        answer = recommender.answer(history, request.query(), request.user or "")
         return answer, self._explained(history, [item.item for item in answer.items]), notes
 
     def asked(self, request: requests.WhyRequest) -> Explained:
@@ -100,6 +101,12 @@ class RequestHandler:
         recommender = self._recommender
         recommender.check(request.query())
         return recommender.search(self.load_encoder().encode([request.q])[0], request.query())
+
+    def withdraw(self, item_id: str) -> None:
+        self._recommender.rules.add([Rule("withdraw", "item", item_id)])
+
+    def restore(self, item_id: str) -> None:
+        self._recommender.rules.remove([Rule("withdraw", "item", item_id)])
 
     def titles(self, request: requests.TitlesRequest) -> list[Item]:
         return self._recommender.profiles.titled(request.q, request.k)

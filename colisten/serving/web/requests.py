@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from colisten.serving.query import Query
+from colisten.errors import SettingsError
+from colisten.serving.query import Query, TypeQuota
 
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -25,10 +26,12 @@ class _ItemsRequest(_Request):
     """Only items in one of these languages."""
     genre: list[ShortText] = Field(default_factory=list, max_length=20)
     """Only items of one of these genres."""
+    market: ShortText | None = None
+    """Only what may be shown in this country now; by default that of the user, or what may be shown everywhere."""
 
     def query(self) -> Query:
         """The query for the recommender."""
-        return Query(self.k, self.type, tuple(self.language), tuple(self.genre))
+        return Query(self.k, self.type, tuple(self.language), tuple(self.genre), market=self.market)
 
 
 class _UserRequest(_Request):
@@ -55,11 +58,29 @@ class RecommendRequest(_ItemsRequest, _UserRequest):
     """Recommend also what the user has streamed."""
     exploration: float | None = Field(None, ge=0, le=1)
     """Room for new and rare items; by default `serve.exploration`."""
+    diversity: float | None = Field(None, ge=0, le=1)
+    """How much the items differ from each other; by default `serve.diversity`."""
+    types: ShortText | None = None
+    """Several item types in one answer, with how many are at least of each: `audiobook:6,podcast:4`; `*` is all."""
     why: bool = False
     """Explain each item."""
 
     def query(self) -> Query:
-        return replace(super().query(), include_heard=self.include_heard, exploration=self.exploration)
+        return replace(
+            super().query(),
+            include_heard=self.include_heard,
+            exploration=self.exploration,
+            diversity=self.diversity,
+            types=TypeQuota.parse(self.types) if self.types else (),
+        )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        try:
+            self.query()
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class WhyRequest(_UserRequest):

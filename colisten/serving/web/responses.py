@@ -123,3 +123,10 @@ class HealthResponse(BaseModel):
     graph: bool = Field(description="Is Neo4j available for paths of shared listeners?")
     search: bool = Field(description="Is the text encoder loaded?")
     version: str
+
+
+class WithdrawnResponse(BaseModel):
+    """Whether an item is withdrawn from all answers now."""
+
+    item_id: str
+    withdrawn: bool

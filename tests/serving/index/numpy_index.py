@@ -78,6 +78,8 @@ class NumpyCollection:
         for field, allowed in conditions.fields():
             values = (payload.get(field) for payload in self._payloads)
             mask &= [bool(set(value if isinstance(value, list) else [value]) & set(allowed)) for value in values]
+        if conditions.items is not None:
+            mask &= [item in conditions.items for item in self._items.tolist()]
         return mask
 
 

@@ -1,0 +1,133 @@
+"""Searches among the items that may be shown: they satisfy the query's conditions, and no rule keeps them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from colisten.arrays import Bools, Floats, Int64s
+from colisten.ragged import contains
+from colisten.serving.index.collection import EVERYTHING, Collection, Conditions, Hits
+from colisten.serving.payload_index import PayloadIndex
+
+_FEW_QUERIES = 4
+"""Queries up to which conditions that many items satisfy are faster looked up for the hits than by the engine."""
+_COMMON = 0.25
+"""Share of the items that satisfy such conditions."""
+_SLACK = 1.5
+"""How many hits to ask for, per hit expected to be enough."""
+_LISTED = 5_000
+"""Items up to which the engine is told their numbers at once: it looks at no others."""
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """The published items that satisfy some conditions and that no rule keeps back."""
+
+    index: PayloadIndex
+    conditions: Conditions
+    kept_back: Bools | None = None
+    """[items] what may not be shown; None: nothing."""
+
+    def __contains__(self, item: int) -> bool:
+        return bool(self.holds(np.array([item]))[0])
+
+    def holds(self, items: Int64s) -> Bools:
+        """[n] whether each of these items is one of them."""
+        held = self.index.satisfying(items, self.conditions)
+        return held if self.kept_back is None else held & ~self.kept_back[items.clip(max=len(self.kept_back) - 1)]
+
+    @cached_property
+    def items(self) -> Int64s:
+        """All of them, ascending."""
+        among = self.index.mask(self.conditions)
+        if self.kept_back is not None:
+            known = min(len(among), len(self.kept_back))
+            among[:known] &= ~self.kept_back[:known]
+        return np.flatnonzero(among)
+
+    def share(self, of: Conditions) -> float:
+        """Which share of the published items that satisfy the conditions `of` they are; about, where no rule holds."""
+        if self.kept_back is None:
+            return self.index.share(self.conditions) / self.index.share(of)
+        return len(self.items) / max(1, int(np.count_nonzero(self.index.mask(of))))
+
+
+NOBODYS = np.empty(0, np.int64)
+"""No (user, item) is excluded."""
+
+
+def search_eligible(
+    collection: Collection, using: str, vectors: Floats, wanted: int, eligible: Eligible,
+    excluded: Int64s = NOBODYS, most: int = 0,
+) -> Hits:  # fmt: skip
+    """Hits of which as many as `wanted` are eligible and not excluded, where there are; the items of the others are -1.
+
+    Hits are dropped after over-fetching: that is exact, and several times as fast as naming them in the query, since
+    the engine scores together only queries that differ in nothing but the vector. Where too few are left, or only few
+    items are eligible at all, the engine is asked among those, by their numbers.
+
+    Args:
+        collection: what to search.
+        using: name of the vector.
+        vectors: float32 [queries, width].
+        wanted: hits per query.
+        eligible: which items.
+        excluded: keys of (query, item), ascending.
+        most: items that any one query excludes.
+    """
+    if eligible.kept_back is not None and len(eligible.items) <= max(_LISTED, wanted + most):
+        return _listed(collection, using, vectors, wanted, eligible, excluded, most)
+    quick = collection.ef is None and len(vectors) <= _FEW_QUERIES
+    if quick and _COMMON < eligible.index.share(eligible.conditions) < 1:
+        # to look the conditions up of every item takes the engine as long as its search
+        hits = _over_fetched(collection, using, vectors, wanted, EVERYTHING, eligible, excluded, most)
+        if _enough(hits, wanted):
+            return hits
+    if eligible.kept_back is not None:
+        hits = _over_fetched(collection, using, vectors, wanted, eligible.conditions, eligible, excluded, most)
+        if _enough(hits, wanted):
+            return hits
+        return _listed(collection, using, vectors, wanted, eligible, excluded, most)
+    hits = collection.search(using, vectors, wanted + most, eligible.conditions, collection.ef)
+    short = np.any(hits.items < 0, axis=1)
+    if collection.ef is not None and short.any():  # a filtered walk of an HNSW graph may end early
+        exact = collection.search(using, vectors[short], wanted + most, eligible.conditions, None)
+        hits = _replaced(hits, short, exact)
+    return _allowed(hits, excluded)
+
+
+def _listed(
+    collection: Collection, using: str, vectors: Floats, wanted: int, eligible: Eligible, excluded: Int64s, most: int
+) -> Hits:
+    if not len(eligible.items):
+        return Hits.none(len(vectors), 1)
+    among = Conditions(items=frozenset(eligible.items.tolist()))
+    return _allowed(collection.search(using, vectors, wanted + most, among, None), excluded)
+
+
+def _over_fetched(
+    collection: Collection, using: str, vectors: Floats, wanted: int, asked: Conditions, eligible: Eligible,
+    excluded: Int64s, most: int,
+) -> Hits:  # fmt: skip
+    limit = most + int(_SLACK * wanted / eligible.share(asked))
+    hits = collection.search(using, vectors, limit, asked, collection.ef)
+    held = eligible.holds(hits.items.ravel()).reshape(hits.items.shape)
+    return _allowed(Hits(np.where(held, hits.items, -1), hits.scores), excluded)
+
+
+def _enough(hits: Hits, wanted: int) -> bool:
+    return bool(np.all(np.count_nonzero(hits.items >= 0, axis=1) >= wanted))
+
+
+def _allowed(hits: Hits, excluded: Int64s) -> Hits:
+    keys = np.arange(len(hits.items))[:, None] << 32 | hits.items
+    return Hits(np.where(contains(excluded, keys), -1, hits.items), hits.scores)
+
+
+def _replaced(hits: Hits, rows: Bools, by: Hits) -> Hits:
+    items, scores = hits.items.copy(), hits.scores.copy()
+    items[rows], scores[rows] = by.items, by.scores
+    return Hits(items, scores)

@@ -1,0 +1,118 @@
+"""Greedy selection of an answer from the best shortlists: quotas of item types, and diversity by MMR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from colisten.arrays import Floats, Halves, Int32s, Int64s
+from colisten.serving.ranking import Ranked
+
+_POOL, _MOST_MORE = 5, 100
+"""How many shortlists diversity chooses among, per item of the answer; and at most so many more than those."""
+_CELLS_AT_ONCE = 1 << 24
+"""Numbers of the shortlists' vectors held at once: bounds memory (64 MB)."""
+
+
+def pool_size(k: int, diversity: float) -> int:
+    """How many of the best items an answer of `k` is selected from."""
+    return min(_POOL * k, k + _MOST_MORE) if diversity else k
+
+
+@dataclass(frozen=True)
+class Shortlists:
+    """The best items of each user, by rankings that have no item in common (one for each item type, say)."""
+
+    items: Int64s
+    """[users, c] item numbers; -1 where there are no more."""
+    scores: Floats
+    """[users, c]; -inf where there are no more."""
+    kinds: Int64s
+    """[c] which ranking each column is from."""
+
+    @classmethod
+    def of(cls, rankings: Sequence[Ranked], users: int, each: int) -> Shortlists:
+        """Rankings of so many `users`, of at most `each` items of a user."""
+        width = len(rankings) * each
+        items, scores = np.full((users, width), -1, np.int64), np.full((users, width), -np.inf, np.float32)
+        for kind, ranked in enumerate(rankings):
+            columns = kind * each + ranked.ranks - 1
+            items[ranked.users, columns] = ranked.items
+            scores[ranked.users, columns] = ranked.scores
+        return cls(items, scores, np.repeat(np.arange(len(rankings)), each))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def select(shortlists: Shortlists, k: int, least: Sequence[int], diversity: float, item_vectors: Halves) -> Ranked:
+    """Select `k` items for each user, one after the other, in the order of their ranks.
+
+    Each time that candidate is taken whose (1 − d) r − d s is greatest: d is the `diversity`, r its score, from 0 for
+    the worst to 1 for the best candidate of that user, and s the cosine of its vector with that of the most similar
+    item taken so far (maximal marginal relevance, Carbonell & Goldstein 1998). Of the i-th ranking at least `least[i]`
+    items are taken, or all it has: places that a ranking cannot fill go to the best of the others. Without diversity
+    that is exactly the best answer by the sum of scores that keeps to the quotas.
+
+    Args:
+        shortlists: at least the best `k` of each ranking, as far as there are.
+        k: items per user.
+        least: by ranking; together at most `k`.
+        diversity: 0 to 1.
+        item_vectors: [items, width] of all items.
+    """
+    width = max(1, shortlists.items.shape[1] * (item_vectors.shape[1] if diversity else 1))
+    at_once = max(1, _CELLS_AT_ONCE // width)
+    found = []
+    for start in range(0, len(shortlists), at_once):
+        rows = slice(start, start + at_once)
+        some = Shortlists(shortlists.items[rows], shortlists.scores[rows], shortlists.kinds)
+        found.append(_selected(some, k, np.array(least), diversity, item_vectors))
+    columns = np.concatenate(found) if found else np.empty((0, k), np.int64)
+    users, places = np.nonzero(columns >= 0)
+    chosen = columns[users, places]
+    ranks: Int32s = (places + 1).astype(np.int32)
+    return Ranked(users, shortlists.items[users, chosen], shortlists.scores[users, chosen], ranks)
+
+
+def _selected(shortlists: Shortlists, k: int, least: Int64s, diversity: float, item_vectors: Halves) -> Int64s:
+    """[users, k] columns of the items taken; -1 where there are no more."""
+    everyone, present = np.arange(len(shortlists)), shortlists.items >= 0
+    there = np.stack([present[:, shortlists.kinds == kind].sum(axis=1) for kind in range(len(least))], axis=1)
+    owed = np.minimum(least, there)
+    free = k - owed.sum(axis=1)
+    gain = (1 - diversity) * _relevance(shortlists)
+    unit = _unit(item_vectors[shortlists.items]) if diversity else None
+    nearest: Floats = np.full(shortlists.items.shape, -1, np.float32)
+    columns = np.full((len(shortlists), k), -1, np.int64)
+    for place in range(min(k, shortlists.items.shape[1])):
+        may = present & ((owed[:, shortlists.kinds] > 0) | (free > 0)[:, None])
+        best = np.argmax(np.where(may, gain - diversity * nearest, -np.inf), axis=1)
+        taken = may[everyone, best]
+        columns[taken, place] = best[taken]
+        present[everyone, best] = False
+        kinds = shortlists.kinds[best]
+        due = owed[everyone, kinds] > 0
+        owed[everyone[due], kinds[due]] -= 1
+        free -= ~due
+        if unit is not None:
+            np.maximum(nearest, np.einsum("ucw,uw->uc", unit, unit[everyone, best]), out=nearest)
+    return columns
+
+
+def _relevance(shortlists: Shortlists) -> Floats:
+    """[users, c] scores from 0 for the worst candidate of a user to 1 for the best."""
+    there = shortlists.items >= 0
+    worst = shortlists.scores.min(axis=1, initial=np.inf, where=there)[:, None]
+    range_ = shortlists.scores.max(axis=1, initial=-np.inf, where=there)[:, None] - worst
+    with np.errstate(invalid="ignore"):
+        scaled = (shortlists.scores - worst) / np.where(range_ > 0, range_, 1)
+    return np.where(there, scaled, 0).astype(np.float32)
+
+
+def _unit(vectors: Halves) -> Floats:
+    rows = vectors.astype(np.float32)
+    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
+    return unit
