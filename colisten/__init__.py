@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         SettingsError,
         WorkdirError,
     )
-    from colisten.evaluation.experiment.groups import create_experiment
     from colisten.gnn.embedding import load_embeddings
     from colisten.graph_store.connection import find_endpoint
     from colisten.graph_store.edge_type import EdgeType
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from colisten.listening.split import ByDays, ByQuantile, HoldOut, split_data
     from colisten.listening.synth.world import make_world
     from colisten.progress import Progress
+    from colisten.serving.experiment.groups import create_experiment
     from colisten.serving.many import recommend_to
     from colisten.serving.query import Query
     from colisten.serving.recommending import Recommender
@@ -107,7 +107,7 @@ _HOMES = {
         "SettingsError",
         "WorkdirError",
     ),
-    "colisten.evaluation.experiment.groups": ("create_experiment",),
+    "colisten.serving.experiment.groups": ("create_experiment",),
     "colisten.gnn.embedding": ("load_embeddings",),
     "colisten.graph_store.connection": ("find_endpoint",),
     "colisten.graph_store.edge_type": ("EdgeType",),

@@ -9,7 +9,7 @@ W/features/          text vectors, cached by content
 W/gnn/  W/towers/    models (safetensors, JSON) and item vectors
 W/index/             the embedded vector index, one folder per published collection
 W/suite/             what `evaluate --suite` has trained and judged
-W/experiments/       A/B tests: their groups, and what each was shown
+W/experiments/       A/B tests: their groups and answers, and what each was shown
 W/tune/              what `tune` has tried
 W/profiles.sqlite    what is known of each listener
 W/rules.sqlite       what may not be shown, and what is raised, as set while answers are given

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from colisten.errors import SettingsError
 from colisten.progress import Progress
+from colisten.serving.experiment.arms import Arm
+from colisten.serving.experiment.groups import open_experiment
 from colisten.serving.many import recommend_to
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
@@ -17,6 +20,22 @@ def answer_many(recommender: Recommender, ids: Sequence[str], query: Query, out:
         unknown = recommend_to(out, recommender, ids, query, progress)
         progress.say(f"{len(set(ids)):,} users answered in {out}.")
     return unknown
+
+
+def arm_of(folder: Path, name: str, group: str | None) -> Arm:
+    """How `group` of the experiment `name` is answered, or all groups if None.
+
+    Raises:
+        SettingsError: there is no such experiment or group, groups are answered differently, or it explores.
+    """
+    experiment = open_experiment(folder, name)
+    experiment.members([], group)
+    arms = [experiment.arm(one) for one in experiment.groups if group in (None, one)]
+    if any(arm != arms[0] for arm in arms):
+        raise SettingsError(f"The groups of {name!r} are answered differently: name one of them with --group.")
+    if arms[0].epsilon:
+        raise SettingsError(f"A group of {name!r} that explores is answered over HTTP: /recommend?experiment={name}.")
+    return arms[0]
 
 
 def answer_group(
@@ -39,7 +58,6 @@ def answer_group(
     import polars as pl
 
     from colisten.evaluation.experiment.exposures import log_exposures
-    from colisten.evaluation.experiment.groups import open_experiment
 
     group_of = open_experiment(folder, name).members(ids, group)
     unknown = answer_many(recommender, list(group_of), query, out)

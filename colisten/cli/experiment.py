@@ -27,6 +27,10 @@ def experiment() -> None:
     "--group", "groups", multiple=True, metavar="NAME=SHARE", default=("control=0.5", "treatment=0.5"),
     show_default=True, help="A group and its share of all users; the first is the control.",
 )  # fmt: skip
+@click.option(
+    "--arm", "arms", multiple=True, metavar="GROUP.KEY=VALUE",
+    help="How a group is answered, by index, exploration, diversity, types, epsilon, pool.",
+)  # fmt: skip
 @click.option("--salt", help="What the hash begins with; by default the name of the experiment.")
 @click.option(
     "--users", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
@@ -37,21 +41,24 @@ def assign(
     users: Sequence[str],
     workdir: Path,
     groups: Sequence[str],
+    arms: Sequence[str],
     salt: str | None,
     file: Path | None,
     style: str | None,
 ) -> None:
     """Create the experiment NAME and print the group of each of USERS, which is always the same.
 
-    The group is a hash of salt and user id, so other systems can compute it, and no assignment is stored.
+    The group is a hash of salt and user id, so other systems can compute it, and no assignment is stored. Of a group
+    with an epsilon, each slot of an answer is filled at random from the pool of the best items with that probability.
 
     \b
     colisten experiment assign shelf u17 u18 --group control=0.5 --group fresh=0.5 --workdir W
+    colisten experiment assign mood --group control=0.9 --group explorer=0.1 --arm explorer.epsilon=0.1 --workdir W
     """
-    from colisten.evaluation.experiment.groups import create_experiment
+    from colisten.serving.experiment.groups import create_experiment
 
     folder, _ = opened(workdir)
-    ab_test = create_experiment(folder.experiments, name, dict(map(_share, groups)), salt)
+    ab_test = create_experiment(folder.experiments, name, dict(map(_share, groups)), salt, _arms(arms))
     user_ids = [*users, *(ids_in(file) if file else [])]
     show([{"user_id": user, "group": ab_test.group_of(user)} for user in user_ids], style)
 
@@ -76,16 +83,30 @@ def read(name: str, workdir: Path, days: float | None, draws: int, style: str | 
     """
     from colisten.evaluation.experiment.analysis import analyse_experiment
     from colisten.evaluation.experiment.exposures import read_exposures
-    from colisten.evaluation.experiment.groups import open_experiment
     from colisten.listening.data import ListeningData
+    from colisten.serving.experiment.groups import open_experiment
 
     folder, _ = opened(workdir)
     ab_test = open_experiment(folder.experiments, name)
     exposures = read_exposures(folder.experiments / name)
     if exposures is None:
-        raise DataError(f"Nothing was shown in {name!r} yet: `colisten recommend --users F --experiment {name}` first.")
+        raise DataError(
+            f"Nothing was shown in {name!r} yet: ask `colisten serve` for /recommend?experiment={name}, or "
+            f"`colisten recommend --users F --experiment {name} --out G`."
+        )
     data = ListeningData(folder.listening)
     show(map(asdict, analyse_experiment(ab_test, exposures, data, days=days, draws=draws)), style)
+
+
+def _arms(words: Sequence[str]) -> dict[str, dict[str, object]]:
+    arms: dict[str, dict[str, object]] = {}
+    for word in words:
+        name, separator, value = word.partition("=")
+        group, dot, key = name.partition(".")
+        if not separator or not dot:
+            raise click.UsageError(f"--arm takes GROUP.KEY=VALUE, not {word!r}: write for example fresh.epsilon=0.1.")
+        arms.setdefault(group, {})[key] = value
+    return arms
 
 
 def _share(word: str) -> tuple[str, float]:

@@ -48,6 +48,7 @@ def _removed(folder: Workdir, user: str) -> dict[str, int]:
     """Rows removed by place, as far as the folder has such files."""
     from colisten.evaluation.experiment.exposures import forget_exposures
     from colisten.pipeline.records import changing
+    from colisten.serving.experiment.exposures import FILE, ExposureLog
     from colisten.serving.profile_writing import forget_profile
     from colisten.serving.rules.store import RuleStore
 
@@ -59,6 +60,9 @@ def _removed(folder: Workdir, user: str) -> dict[str, int]:
         removed["rules.sqlite"] = RuleStore(folder.rules).forget(user)
     for experiment in sorted(folder.experiments.glob("*/")):
         removed[f"experiments/{experiment.name}"] = forget_exposures(experiment, user)
+    if (folder.experiments / FILE).exists():
+        with ExposureLog.open(folder.experiments) as log:
+            removed[f"experiments/{FILE}"] = log.forget(user)
     return removed
 
 

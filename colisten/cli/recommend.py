@@ -90,13 +90,17 @@ def recommend(
     described = {name: value for name, value in (("country", country), ("age", age)) if value is not None}
     _check_question(user, users, out, likes, described, why)
     _check_experiment(experiment, group, out)
+    from colisten.cli.batch import arm_of
+    from colisten.serving.experiment.arms import Arm
     from colisten.serving.query import Query, TypeQuota
     from colisten.serving.recommending import Recommender
 
     folder, settings = opened(workdir)
+    arm = arm_of(folder.experiments, experiment, group) if experiment else Arm()
     mixed = TypeQuota.parse(types) if types else ()
-    query = Query(count, item_type, languages, genres, include_heard, exploration, diversity, mixed, market)
-    with Recommender.open(folder, settings, collection) as recommender:
+    asked = Query(count, item_type, languages, genres, include_heard, exploration, diversity, mixed, market)
+    query = arm.query(asked)
+    with Recommender.open(folder, settings, collection or arm.index) as recommender:
         if users and out:
             _say_unknown(_answer_file(folder, recommender, users, query, out, experiment, group))
             return

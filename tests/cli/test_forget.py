@@ -20,10 +20,11 @@ from click.testing import CliRunner, Result
 
 from colisten.cli.main import cli
 from colisten.evaluation.experiment.exposures import log_exposures
-from colisten.evaluation.experiment.groups import create_experiment
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.progress import Progress
+from colisten.serving.experiment.exposures import Exposure, ExposureLog
+from colisten.serving.experiment.groups import create_experiment
 from colisten.serving.profile_writing import write_profiles
 from colisten.serving.profiles import Profiles
 from colisten.settings import Settings
@@ -72,6 +73,8 @@ def workdir(tmp_path: Path) -> Workdir:
     members = create_experiment(folder.experiments, "shelf", {"a": 0.5, "b": 0.5}).members(people)
     shown = pl.LazyFrame({"user_id": people, "item_id": "book1", "item_type": "audiobook", "rank": 1})
     log_exposures(folder.experiments / "shelf", shown, members, "c-1")
+    with ExposureLog.open(folder.experiments) as log:
+        log.add([Exposure(user, "shelf", "r", "a", 7, "c-1", ["book1"], ["audiobook"], [1.0]) for user in people])
     write_json(folder.suite / "runs/full-7.json", {"users": {"warm": people}})
     return folder
 
@@ -96,7 +99,7 @@ def test_nothing_is_left_of_the_person(workdir: Workdir) -> None:
     removed = {row["where"]: row["rows"] for row in map(json.loads, answer.stdout.splitlines())}
     assert removed == {
         "listening/interactions.parquet": 4, "listening/users.parquet": 1, "listening/rejected.parquet": 2,
-        "profiles.sqlite": 1, "experiments/shelf": 1, "suite": 1,
+        "profiles.sqlite": 1, "experiments/shelf": 1, "experiments/exposures.sqlite": 1, "suite": 1,
     }  # fmt: skip
     assert "source files" in answer.stderr
     assert [path.name for path in workdir.root.glob(".*") if path.name != ".lock"] == []

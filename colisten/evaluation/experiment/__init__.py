@@ -1,1 +1,1 @@
-"""A/B tests: assignment to groups, exposure logs, effects with bootstrap intervals."""
+"""What experiments say: effects with bootstrap intervals, off-policy estimates of answers that nobody was given yet."""

@@ -10,9 +10,9 @@ import polars as pl
 
 from colisten.arrays import Floats64
 from colisten.errors import DataError
-from colisten.evaluation.experiment.groups import Experiment
 from colisten.evaluation.intervals import interval
 from colisten.listening.data import ListeningData
+from colisten.serving.experiment.groups import Experiment
 
 RATES = {
     "stream_rate": "streamed",

@@ -12,9 +12,11 @@ from fastapi.responses import PlainTextResponse
 
 from colisten.errors import ColistenError
 from colisten.graph_store.inspection.show import ItemView
+from colisten.serving.experiment.exposures import Exposure
 from colisten.serving.profiles import Item
 from colisten.serving.recommending import Recommendations
 from colisten.serving.web import requests, responses
+from colisten.serving.web.exposure_queue import ExposureQueue
 from colisten.serving.web.graph_lookups import GraphLookups
 from colisten.serving.web.guards import GuardMiddleware, errors_as_json, key_check
 from colisten.serving.web.handler import Explained, RequestHandler
@@ -47,6 +49,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     """The ASGI application that serves a working folder; `colisten serve` runs it with uvicorn."""
     queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting)
     graph = GraphLookups(workdir, settings)
+    exposures = ExposureQueue(workdir.experiments)
     metrics = Metrics(lambda: queue.waiting)
 
     @asynccontextmanager
@@ -57,6 +60,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
             await graph.run(lambda path_finder: path_finder.unavailable)
         yield
         await queue.close()
+        await exposures.close()
         graph.close()
 
     app = FastAPI(
@@ -67,7 +71,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     errors_as_json(app)
     key = settings.serve.api_key
     guards = [Depends(key_check(key))] if key else []
-    app.include_router(_api(queue, graph, metrics), responses=_ERRORS, dependencies=guards)
+    app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=guards)
     app.include_router(item_routes(queue), responses=_ERRORS, dependencies=guards)
     app.include_router(_health(queue, graph), responses={503: _ERRORS[503]})
     app.include_router(page_routes(), include_in_schema=False)
@@ -86,7 +90,7 @@ def _health(queue: RequestQueue, graph: GraphLookups) -> APIRouter:
     return router
 
 
-def _api(queue: RequestQueue, graph: GraphLookups, metrics: Metrics) -> APIRouter:
+def _api(queue: RequestQueue, graph: GraphLookups, exposures: ExposureQueue, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     async def reasons_for(explained: Explained) -> tuple[list[Reason], list[str]]:
@@ -99,14 +103,17 @@ def _api(queue: RequestQueue, graph: GraphLookups, metrics: Metrics) -> APIRoute
     @router.get("/recommend", responses=_CONFLICT)
     async def recommend(request: Annotated[requests.RecommendRequest, Query()]) -> responses.RecommendResponse:
         """Recommend items to a user, or to an anonymous user described by likes and features."""
-        answer, explained, notes = await queue.run(lambda handler: handler.recommend(request))
-        why: list[dict[str, Any] | None] = [None] * len(answer.items)
+        found = await queue.run(lambda handler: handler.recommend(request))
+        notes = found.notes
+        why: list[dict[str, Any] | None] = [None] * len(found.answer.items)
         if request.why:
-            reasons, more = await reasons_for(explained)
+            reasons, more = await reasons_for(found.explained)
             why, notes = [reason.as_json() for reason in reasons], notes + more
-        rows = zip(answer.titled(), why, strict=True)
+        rows = zip(found.answer.titled(), why, strict=True)
         items = [responses.RecommendedItemResponse.model_validate(row | {"why": reason}) for row, reason in rows]
-        return responses.RecommendResponse(items=items, notes=notes)
+        if found.exposure:
+            await exposures.add(found.exposure)
+        return responses.RecommendResponse(items=items, notes=notes, experiment=_participant(found.exposure))
 
     @router.get("/why", responses=_CONFLICT)
     async def why(request: Annotated[requests.WhyRequest, Query()]) -> responses.ReasonResponse:
@@ -145,6 +152,12 @@ def _api(queue: RequestQueue, graph: GraphLookups, metrics: Metrics) -> APIRoute
         return metrics.text()
 
     return router
+
+
+def _participant(exposure: Exposure | None) -> responses.ParticipantResponse | None:
+    if exposure is None:
+        return None
+    return responses.ParticipantResponse(name=exposure.experiment, group=exposure.group, request_id=exposure.request_id)
 
 
 def _item(item: Item) -> responses.ItemResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from colisten.errors import ColistenError
 from colisten.listening.histories import UserHistories
+from colisten.serving.experiment.answering import Participant
+from colisten.serving.experiment.exposures import Exposure
+from colisten.serving.experiment.groups import open_experiment
 from colisten.serving.profiles import Item
 from colisten.serving.query import item_named
 from colisten.serving.recommending import Recommendations, Recommender
@@ -38,6 +42,16 @@ class Explained:
     heard: Sequence[int]
     """Items of the history, from which the graph may lead to those explained."""
     items: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Recommendations, what there is to explain of them, and what is to be logged before they are sent."""
+
+    answer: Recommendations
+    explained: Explained
+    notes: list[str]
+    exposure: Exposure | None
 
 
 class RequestHandler:
@@ -77,12 +91,16 @@ class RequestHandler:
             version=version("colisten"),
         )
 
-    def recommend(self, request: requests.RecommendRequest) -> tuple[Recommendations, Explained, list[str]]:
-        """Recommendations, what there is to explain of them, and notes."""
-        recommender = self._recommender
-        history, notes = self._history(request, recommender)
-        answer = recommender.answer(history, request.query(), request.user or "")
-        return answer, self._explained(history, [item.item for item in answer.items]), notes
+    def recommend(self, request: requests.RecommendRequest) -> Answered:
+        participant, notes = self._participant(request)
+        recommender = self._live.recommender(participant.arm.index if participant else None)
+        history, more = self._history(request, recommender)
+        if participant:
+            answer, exposure = participant.answer(recommender, history, request.query())
+        else:
+            answer, exposure = recommender.answer(history, request.query(), request.user or ""), None
+        explained = self._explained(history, [item.item for item in answer.items])
+        return Answered(answer, explained, notes + more, exposure)
 
     def asked(self, request: requests.WhyRequest) -> Explained:
         """What is to be explained of one item."""
@@ -121,6 +139,18 @@ class RequestHandler:
     @property
     def _explainer(self) -> Explainer:
         return Explainer(self._recommender.profiles, self._recommender.collection)
+
+    def _participant(self, request: requests.RecommendRequest) -> tuple[Participant | None, list[str]]:
+        """The part that the user takes in the experiment of the request, and a note where it is none."""
+        if request.experiment is None:
+            return None, []
+        experiment = open_experiment(self._workdir.experiments, request.experiment)
+        if request.user is None:
+            return None, ["Nobody without a user id takes part in an experiment: answered as without one."]
+        group = experiment.group_of(request.user)
+        if group is None:
+            return None, [f"The user takes no part in {experiment.name!r}: answered as without an experiment."]
+        return Participant(experiment, group, request.user, request.request_id or uuid.uuid4().hex), []
 
     def _history(
         self, request: requests.RecommendRequest | requests.WhyRequest, recommender: Recommender

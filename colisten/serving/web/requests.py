@@ -64,6 +64,10 @@ class RecommendRequest(_ItemsRequest, _UserRequest):
     """Several item types in one answer, with how many are at least of each: `audiobook:6,podcast:4`; `*` is all."""
     why: bool = False
     """Explain each item."""
+    experiment: ShortText | None = None
+    """Answer the user as their group of this experiment is answered, and log what is shown."""
+    request_id: ShortText | None = None
+    """Of a request in an experiment: the same one again draws the same slots and counts once; by default a new one."""
 
     def query(self) -> Query:
         return replace(

@@ -64,12 +64,22 @@ class RecommendedItemResponse(RankedItemResponse):
     """Given if requested."""
 
 
+class ParticipantResponse(BaseModel):
+    """The part that a user takes in an experiment."""
+
+    name: str
+    group: str
+    request_id: str
+
+
 class RecommendResponse(BaseModel):
     """The response of `/recommend`."""
 
     items: list[RecommendedItemResponse]
     notes: list[str]
     """Remarks on the recommendations, one sentence each."""
+    experiment: ParticipantResponse | None = None
+    """Given if the user takes part in the experiment that was named."""
 
 
 class RankedItemsResponse(BaseModel):

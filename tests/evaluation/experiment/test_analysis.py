@@ -13,8 +13,8 @@ import pytest
 from colisten.errors import DataError, WorkdirError
 from colisten.evaluation.experiment.analysis import GroupRate, _resampled, analyse_experiment
 from colisten.evaluation.experiment.exposures import forget_exposures, log_exposures, read_exposures
-from colisten.evaluation.experiment.groups import Experiment
 from colisten.listening.data import ListeningData
+from colisten.serving.experiment.groups import Experiment
 from tests.worlds import plain_users, write_listening
 
 SHOWN_AT = 1_700_000_000

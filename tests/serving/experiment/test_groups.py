@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from colisten.errors import SettingsError, WorkdirError
-from colisten.evaluation.experiment.groups import Experiment, create_experiment, open_experiment
+from colisten.serving.experiment.arms import Arm
+from colisten.serving.experiment.groups import Experiment, create_experiment, open_experiment
 
 USERS = [f"u{i}" for i in range(20_000)]
 HALVES = {"control": 0.5, "fresh": 0.5}
@@ -41,8 +42,34 @@ def test_an_experiment_does_not_change_under_way(tmp_path: Path) -> None:
     assert create_experiment(tmp_path, "shelf", HALVES) == laid == open_experiment(tmp_path, "shelf")
     with pytest.raises(SettingsError, match=r"under way with control=0\.5, fresh=0\.5"):
         create_experiment(tmp_path, "shelf", {"control": 0.4, "fresh": 0.6})
-    with pytest.raises(SettingsError, match="under way"):
-        create_experiment(tmp_path, "shelf", HALVES, salt="another")
+    for other in ({"salt": "another"}, {"arms": {"fresh": {"epsilon": 0.1}}}):
+        with pytest.raises(SettingsError, match="under way"):
+            create_experiment(tmp_path, "shelf", HALVES, **other)
+
+
+def test_how_a_group_is_answered_is_kept(tmp_path: Path) -> None:
+    arms = {"fresh": {"epsilon": "0.1", "index": "colisten-20261115T031634817"}}
+    laid = create_experiment(tmp_path, "shelf", HALVES, arms=arms)
+    assert open_experiment(tmp_path, "shelf") == laid
+    assert laid.arm("fresh") == Arm(epsilon=0.1, index="colisten-20261115T031634817")
+    assert laid.arm("control") == Arm()
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        ({"new": {}}, "no group 'new'"),
+        ({"fresh": {"epsilon": "much"}}, r"fresh\.epsilon cannot be used"),
+        ({"fresh": {"epsilon": 0.6}}, r"fresh\.epsilon cannot be used"),
+        ({"fresh": {"types": "audiobook:3,podcast:1", "epsilon": 0.1}}, "cannot explore"),
+        ({"fresh": {"types": "audiobook,audiobook"}}, "no item types"),
+        ({"fresh": {"colour": 1}}, "no setting 'colour': there are index"),
+    ],
+)
+def test_answers_that_cannot_be(tmp_path: Path, arms: dict[str, dict[str, object]], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        create_experiment(tmp_path, "shelf", HALVES, arms=arms)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A/B tests where answers are given: groups by hash, their answers, exploration of slots, the log of exposures."""
