@@ -354,6 +354,9 @@ class ServeSettings(_Section):
     """0 finds a free one."""
     api_key: Secret = None
     """What callers send as `Authorization: Bearer KEY`; none: everybody who can reach it may ask."""
+    write_key: Secret = None
+    """What those send who write, such as events; it may ask as well. None: nobody may write where `serve.api_key` is
+    set, everybody on this machine where it is not."""
     waiting: int = Field(100, ge=1)
     """Questions that may wait for their answer; further ones are refused at once."""
 
@@ -410,7 +413,7 @@ class Settings(_Section):
         secret = {
             "neo4j": {"uri", "user", "password"},
             "qdrant": {"url", "api_key"},
-            "serve": {"host", "port", "api_key"},
+            "serve": {"host", "port", "api_key", "write_key"},
         }
         values, usual = (one.model_dump(mode="json", exclude=secret) for one in (self, self.usual(self.recipe)))
         return _other(values, usual | {"recipe": "default"})

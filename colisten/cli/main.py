@@ -42,7 +42,7 @@ _COMMANDS = {
     "forget": "Remove a person from everything that the working folder holds.",
 }
 
-_ANSWERING = {"recommend", "similar", "search"}
+_ANSWERING = {"recommend", "similar", "search", "serve"}
 _QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
 

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query
+from fastapi import APIRouter, FastAPI, Query
 from fastapi.responses import PlainTextResponse
+from starlette.routing import Route
 
 from colisten.errors import ColistenError
 from colisten.graph_store.inspection.show import ItemView
@@ -18,7 +19,7 @@ from colisten.serving.recommending import Recommendations
 from colisten.serving.web import requests, responses
 from colisten.serving.web.exposure_queue import ExposureQueue
 from colisten.serving.web.graph_lookups import GraphLookups
-from colisten.serving.web.guards import GuardMiddleware, errors_as_json, key_check
+from colisten.serving.web.guards import KEY_IN_OPENAPI, GuardMiddleware, errors_as_json
 from colisten.serving.web.handler import Explained, RequestHandler
 from colisten.serving.web.item_routes import item_routes
 from colisten.serving.web.metrics import Metrics
@@ -31,9 +32,9 @@ from colisten.workdir import Workdir
 _SECONDS_TO_HEALTH = 5.0
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": responses.ErrorResponse, "description": "The key is missing or wrong."},
-    403: {"model": responses.ErrorResponse, "description": "The request names another host."},
+    403: {"model": responses.ErrorResponse, "description": "The request names another host, or may not write."},
     404: {"model": responses.ErrorResponse, "description": "There is no such item, type, language, genre or feature."},
-    413: {"model": responses.ErrorResponse, "description": "The request has a body."},
+    413: {"model": responses.ErrorResponse, "description": "The body is too large, or does not say how large it is."},
     422: {"model": responses.ErrorResponse, "description": "A parameter cannot be used."},
     503: {
         "model": responses.ErrorResponse,
@@ -67,23 +68,30 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
         title="Colisten", version=version("colisten"), lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations, explanations, similar items and search. Errors are one sentence under `error`.",
     )  # fmt: skip
-    app.add_middleware(GuardMiddleware, metrics=metrics, host=settings.serve.host)
+    health, page = _health(queue, graph), page_routes()
+    unasked = [route.path for route in (*health.routes, *page.routes) if isinstance(route, Route)]
+    app.add_middleware(GuardMiddleware, metrics=metrics, options=settings.serve, open_paths={"/openapi.json", *unasked})
     errors_as_json(app)
-    key = settings.serve.api_key
-    guards = [Depends(key_check(key))] if key else []
-    app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=guards)
-    app.include_router(item_routes(queue), responses=_ERRORS, dependencies=guards)
-    app.include_router(_health(queue, graph), responses={503: _ERRORS[503]})
-    app.include_router(page_routes(), include_in_schema=False)
+    keys = [KEY_IN_OPENAPI] if settings.serve.api_key or settings.serve.write_key else []
+    app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=keys)
+    app.include_router(item_routes(queue), responses=_ERRORS, dependencies=keys)
+    app.include_router(health, responses={503: _ERRORS[503]})
+    app.include_router(page, include_in_schema=False)
     return app
 
 
 def _health(queue: RequestQueue, graph: GraphLookups) -> APIRouter:
     router = APIRouter()
 
+    @router.get("/livez")
+    async def live() -> responses.LiveResponse:
+        """Liveness check: the process answers, whatever it has to answer from."""
+        return responses.LiveResponse()
+
     @router.get("/health")
-    async def health() -> responses.HealthResponse:
-        """Health check: what is being served; 503 if nothing is published."""
+    @router.get("/readyz")
+    async def ready() -> responses.HealthResponse:
+        """Readiness check: what is being served; 503 if nothing is published."""
         available = await graph.available()
         return await queue.run(lambda handler: handler.health(graph=available), seconds=_SECONDS_TO_HEALTH)
 

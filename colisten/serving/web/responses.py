@@ -123,10 +123,15 @@ class NeighbourhoodResponse(BaseModel):
     groups: list[NeighbourGroupResponse]
 
 
-class HealthResponse(BaseModel):
-    """What is being served."""
+class LiveResponse(BaseModel):
+    """The process is up."""
 
     status: Literal["ok"] = "ok"
+
+
+class HealthResponse(LiveResponse):
+    """What is being served."""
+
     index: str
     items: int
     types: list[str] = Field(description="Item types that can be recommended, the target type first.")

@@ -132,7 +132,8 @@ def test_with_a_key_only_its_holders_are_answered(world: World) -> None:
         assert ask.get(path).status_code == 401
         assert ask.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
         assert ask.get(path, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
-    assert ask.get("/health").status_code == 200
+    for path in ("/health", "/readyz", "/livez", "/", "/openapi.json"):
+        assert ask.get(path).status_code == 200
     assert KEY not in json.dumps(app.openapi())
     assert KEY not in repr(guarded) + json.dumps(guarded.to_keep())
 
@@ -158,6 +159,11 @@ def test_without_neo4j_answers_are_given_and_say_so(world: World) -> None:
     gone = ask.get("/neighbourhood", params={"item": "Title 3"})
     assert (gone.status_code, gone.headers["retry-after"]) == (503, "1")
     assert not ask.get("/health").json()["graph"]
+
+
+def test_a_server_without_an_index_lives_but_is_not_ready(tmp_path: Path) -> None:
+    ask = TestClient(create_app(Workdir.open(tmp_path, create=True), Settings()), base_url="http://localhost")
+    assert [ask.get(path).status_code for path in ("/livez", "/readyz", "/health")] == [200, 503, 503]
 
 
 def test_search_says_why_it_cannot(world: World) -> None:

@@ -121,6 +121,17 @@ def test_who_goes_on_asking_is_not_hung_up_on(port: int) -> None:
             time.sleep(0.1)
 
 
+def test_no_answer_waits_for_an_acknowledgement(port: int) -> None:
+    """Headers and body are two writes: the second must not be held back until the first is acknowledged."""
+    with closing(connected(port, WHOLE)) as caller:
+        deadline = time.monotonic() + 5
+        while not (ours := next(iter(bounds.BoundedProtocol._waiting), None)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert ours.transport.get_extra_info("peername") == caller.getsockname()
+        assert ours.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_the_log_is_bounded() -> None:
     spared = bounds.RateFilter()
     record = logging.makeLogRecord({"msg": "provoked"})
