@@ -11,7 +11,7 @@ import click
 
 from colisten.cli.options import filtered, formatted, opened, workdir_option
 from colisten.cli.output import for_people, say, show
-from colisten.cli.user_list import ids_in
+from colisten.cli.user_list import ids_in, shard_of
 
 if TYPE_CHECKING:
     from colisten.listening.histories import UserHistories
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
 )
+@click.option("--shard", metavar="I/N", help="Of --users, only the I-th of N parts: each process takes another one.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file for the answers to --users.")
 @click.option(
     "--experiment", metavar="NAME", help="With --out: answer those who take part, and log what they are shown."
@@ -68,6 +69,7 @@ def recommend(
     market: str | None,
     include_heard: bool,
     users: Path | None,
+    shard: str | None,
     out: Path | None,
     experiment: str | None,
     group: str | None,
@@ -83,12 +85,15 @@ def recommend(
     \b
     colisten recommend u17 --workdir W -k 10 --type audiobook --json
     colisten recommend --users ids.csv --workdir W -k 100 --type audiobook --out recs.parquet
+    colisten recommend --users ids.csv --shard 3/8 --workdir W -k 100 --out recs-3.parquet
     colisten recommend --users ids.csv --workdir W --experiment shelf --group fresh --out recs.parquet
     colisten recommend --likes "The Long Winter" --country US --age 30 --workdir W
     colisten recommend u17 --workdir W --why
     """
     described = {name: value for name, value in (("country", country), ("age", age)) if value is not None}
     _check_question(user, users, out, likes, described, why)
+    if shard and not users:
+        raise click.UsageError("--shard goes with --users FILE.")
     _check_experiment(experiment, group, out)
     from colisten.cli.batch import arm_of
     from colisten.serving.experiment.arms import Arm
@@ -102,9 +107,10 @@ def recommend(
     query = arm.query(asked)
     with Recommender.open(folder, settings, collection or arm.index) as recommender:
         if users and out:
-            _say_unknown(_answer_file(folder, recommender, users, query, out, experiment, group))
+            _say_unknown(_answer_file(folder, recommender, _listed(users, shard), query, out, experiment, group))
             return
-        answer = _ask(recommender, user, users, likes, described, query)
+        listed = _listed(users, shard) if users else None
+        answer = _ask(recommender, user, listed, likes, described, query)
         _say_unknown(answer.unknown)
         reasons = None
         if why:
@@ -117,7 +123,7 @@ def recommend(
 def _answer_file(
     folder: Workdir,
     recommender: Recommender,
-    users: Path,
+    users: Sequence[str],
     query: Query,
     out: Path,
     experiment: str | None,
@@ -127,20 +133,26 @@ def _answer_file(
     from colisten.cli.batch import answer_group, answer_many
 
     if experiment:
-        return answer_group(folder.experiments, experiment, group, recommender, ids_in(users), query, out)
-    return answer_many(recommender, ids_in(users), query, out)
+        return answer_group(folder.experiments, experiment, group, recommender, users, query, out)
+    return answer_many(recommender, users, query, out)
+
+
+def _listed(users: Path, shard: str | None) -> list[str]:
+    """The users of a file, or those of one shard of it."""
+    ids = ids_in(users)
+    return shard_of(ids, shard) if shard else ids
 
 
 def _ask(
     recommender: Recommender,
     user: str | None,
-    users: Path | None,
+    users: Sequence[str] | None,
     likes: Sequence[str],
     described: dict[str, str],
     query: Query,
 ) -> Recommendations:
-    if users:
-        return recommender.recommend(ids_in(users), query)
+    if users is not None:
+        return recommender.recommend(users, query)
     if user is not None:
         return recommender.recommend([user], query)
     return recommender.recommend_for(likes, described, query)

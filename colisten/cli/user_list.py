@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from colisten.errors import DataError
+from colisten.errors import DataError, SettingsError
 
 _COLUMN = "user_id"
 _DELIMITERS = ",;\t"
@@ -31,6 +32,25 @@ def ids_in(path: Path) -> list[str]:
     column = _names(header, delimiter).index(_COLUMN)
     rows = _rows(path, rest if separator else "", delimiter)
     return _cleaned(row[column] for row in rows if len(row) > column)
+
+
+def shard_of(ids: Sequence[str], shard: str) -> list[str]:
+    """The users of one shard, written `I/N`: the I-th of N parts of the distinct users, in their order.
+
+    The shards of one list are disjoint, nearly equal, and one after the other the whole list.
+
+    >>> [shard_of(["a", "b", "a", "c"], shard) for shard in ("1/2", "2/2")]
+    [['a'], ['b', 'c']]
+
+    Raises:
+        SettingsError: it is not written so, or I is not in 1 … N.
+    """
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard)
+    place, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= place <= count:
+        raise SettingsError(f"A shard is written I/N with I from 1 to N, like 3/8, not {shard!r}.")
+    distinct = list(dict.fromkeys(ids))
+    return distinct[len(distinct) * (place - 1) // count : len(distinct) * place // count]
 
 
 def _text(path: Path) -> str:

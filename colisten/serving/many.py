@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from colisten.progress import Progress
+from colisten.serving.block_search import USERS_AT_ONCE
 from colisten.serving.query import Query
 from colisten.serving.ranking import Ranked
 from colisten.serving.recommending import Recommender
 from colisten.workdir import replacing_file
 
-_BATCH_SIZE = 2048
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("user_id", pa.string()),
     pa.field("item_id", pa.string()),
@@ -50,8 +50,8 @@ def recommend_to(
         pq.ParquetWriter(draft, _SCHEMA, compression="zstd") as writer,
         progress.task("recommending", len(distinct_ids)) as task,
     ):
-        for start in range(0, len(distinct_ids), _BATCH_SIZE):
-            users = distinct_ids[start : start + _BATCH_SIZE]
+        for start in range(0, len(distinct_ids), USERS_AT_ONCE):
+            users = distinct_ids[start : start + USERS_AT_ONCE]
             ranked, unknown_here = recommender.rank(users, query)
             writer.write_table(_table(users, ranked, item_ids, item_types.take(type_of[ranked.items])))
             unknown += unknown_here

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colisten.cli.user_list import ids_in
-from colisten.errors import DataError
+from colisten.cli.user_list import ids_in, shard_of
+from colisten.errors import DataError, SettingsError
 
 ids = st.lists(
     st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=6)
@@ -54,3 +54,16 @@ def test_other_encodings_and_open_quotes_are_one_sentence(tmp_path: Path, conten
     with pytest.raises(DataError, match=r"users\.csv (is not UTF-8|cannot be read near line \d)") as caught:
         ids_in(tmp_path / "users.csv")
     assert "\n" not in str(caught.value)
+
+
+@given(users=ids, count=st.integers(1, 9))
+def test_shards_are_disjoint_nearly_equal_and_complete(users: list[str], count: int) -> None:
+    shards = [shard_of(users, f"{place}/{count}") for place in range(1, count + 1)]
+    assert [user for shard in shards for user in shard] == list(dict.fromkeys(users))
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", "-1/2"])
+def test_a_shard_that_does_not_exist(shard: str) -> None:
+    with pytest.raises(SettingsError, match="like 3/8"):
+        shard_of(["u"], shard)

@@ -10,17 +10,18 @@ from qdrant_client import QdrantClient
 from scipy.sparse import csr_array
 
 from colisten.listening.pairs import UserItemPairs
-from colisten.serving import ranking
+from colisten.serving import block_search, ranking
 from colisten.serving.eligible import Eligible
 from colisten.serving.index.collection import Conditions, Index, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
+from colisten.serving.index.layout import Layout
 from colisten.serving.index.server import ServerIndex
 from colisten.serving.payload_index import PayloadIndex
 from colisten.serving.publishing import publish_items
 from colisten.serving.ranking import ExcludedItems, ItemSource, rank
 from colisten.towers.item_matrix import summed_rows
 from colisten.towers.user_vectors import UserVectors
-from tests.serving.index.numpy_index import NumpyIndex
+from tests.serving.index.numpy_index import NumpyCollection, NumpyIndex
 from tests.serving.index.test_searching import fulfils
 from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, random_items, random_matrix
 
@@ -32,8 +33,10 @@ MATRIX = random_matrix(ITEMS, 11)
 INVERTED = PayloadIndex(WHAT.inverted_lists())
 
 
-@pytest.fixture(scope="module", params=["embedded", "client", "numpy"])
+@pytest.fixture(scope="module", params=["embedded", "client", "numpy", "blocks"])
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ItemSource:
+    if request.param == "blocks":  # which look at no collection
+        return ItemSource(NumpyCollection("blocks", Layout({}, (), None)), ALL)
     folder = tmp_path_factory.mktemp("ranking")
     index: Index = NumpyIndex("colisten")
     if request.param == "embedded":
@@ -57,9 +60,17 @@ conditions = st.builds(
 @given(
     heard=histories, k=st.integers(1, 120), wanted=conditions, hits=st.sampled_from([1, 60, 10**6]),
     share=st.sampled_from([0.0, 0.1, 1.0, 9.0]), seed=st.integers(0, 99),
+    block=st.sampled_from([1, 7, 30, 8192]),
 )  # fmt: skip
 def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
-    source: ItemSource, heard: list[set[int]], k: int, wanted: Conditions, hits: int, share: float, seed: int
+    source: ItemSource,
+    heard: list[set[int]],
+    k: int,
+    wanted: Conditions,
+    hits: int,
+    share: float,
+    seed: int,
+    block: int,
 ) -> None:
     dense = np.random.default_rng(seed).standard_normal((len(heard), 4), dtype=np.float32)
     pairs = np.array([(user, item) for user, items in enumerate(heard) for item in sorted(items)], np.int64)
@@ -68,6 +79,8 @@ def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
     users = UserVectors(dense, sparse.times(np.full(len(heard), share, np.float32)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "_HITS_AT_ONCE", hits)
+        patch.setattr(ranking, "_MANY", 1 if source.collection.name == "blocks" else 64)
+        patch.setattr(block_search, "_ITEMS_AT_ONCE", block)
         found = rank(source, users, owned, k, Eligible(INVERTED, wanted))
     allowed = fulfils(WHAT, wanted)
     weights = csr_array((MATRIX.weights, MATRIX.items, MATRIX.indptr), shape=(ITEMS, ITEMS)).toarray()

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from colisten.errors import SettingsError, WorkdirError
 from colisten.listening.data import ListeningData
 from colisten.listening.history_reading import read_histories
+from colisten.serving import ranking
 from colisten.serving.index.opening import open_index
 from colisten.serving.many import recommend_to
 from colisten.serving.profile_writing import write_profiles
@@ -90,8 +91,12 @@ def test_exploration_takes_from_the_weight_of_demand(world: World, exploration: 
             check(recommender.recommend(["u0"], Query(20, "audiobook", exploration=asked)), wanted, 20)
 
 
-def test_many_users_are_answered_like_each_alone(world: World, recommender: Recommender, tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [8, 1000])
+def test_many_users_are_answered_like_each_alone(
+    world: World, recommender: Recommender, many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     everyone = world[1].users["user_id"].to_list()
+    monkeypatch.setattr(ranking, "_MANY", many)
     unknown = recommend_to(tmp_path / "out.parquet", recommender, [*everyone, "new", "u0"], Query(k=7), QUIET)
     assert unknown == ["new"]
     table = pl.read_parquet(tmp_path / "out.parquet")
@@ -101,8 +106,9 @@ def test_many_users_are_answered_like_each_alone(world: World, recommender: Reco
     assert table["user_id"].unique(maintain_order=True).to_list() == [*everyone, "new"]
     assert table.n_unique(["user_id", "item_id"]) == len(table)
     for user_id in everyone:
-        alone = ids(recommender.recommend([user_id], Query(k=7)))
-        assert table.filter(pl.col("user_id") == user_id)["item_id"].to_list() == alone
+        alone, mine = recommender.recommend([user_id], Query(k=7)), table.filter(pl.col("user_id") == user_id)
+        assert mine["item_id"].to_list() == ids(alone)
+        np.testing.assert_allclose(mine["score"].to_numpy(), alone.scores, rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_user_gets_the_cold_start_answer(recommender: Recommender) -> None:
