@@ -12,6 +12,7 @@ import duckdb
 
 from colisten.errors import DataError
 from colisten.listening.contract import (
+    AVAILABILITY,
     ITEMS,
     RELATIONS,
     USERS,
@@ -127,6 +128,27 @@ def check_related_items(
     )  # fmt: skip
 
 
+def check_availability(db: duckdb.DuckDBPyConnection, raw: Raw, *, taste: Sequence[str]) -> None:
+    """Fill `checked_availability`, with `item`; needs `numbered_items`.
+
+    A row whose time cannot be read is set aside: it would hold longer than it was meant to.
+    """
+    if not raw.columns:
+        _without_rows(db, AVAILABILITY, ("item",))
+        return
+    unread = [(_unreadable(edge), _is_unread(edge, raw.columns)) for edge in _fallible(AVAILABILITY, raw.columns)]
+    again = 'row_number() OVER (PARTITION BY item, country, "from", until, first_reason IS NULL ORDER BY {}) > 1'
+    _check(
+        db, AVAILABILITY, raw.columns,
+        [*_basic_rules(AVAILABILITY, raw.columns), (NO_ITEM, "known_id IS NULL"),
+         ("item_id is of a taste type, which is never recommended", "item IS NULL"), *unread,
+         ("until is not after from", 'until <= "from"')],
+        late=[(SAME_ITEM, again.format(f"{quoted(FILE)}, {quoted(LINE)}"))],
+        join=f"LEFT JOIN (SELECT item, item_id AS known_id FROM ({_catalogue(taste)})) ON item_id = known_id",
+        joined=("item",),
+    )  # fmt: skip
+
+
 def check_interactions(
     db: duckdb.DuckDBPyConnection,
     table: Table,
@@ -169,7 +191,7 @@ def _catalogue(taste: Sequence[str]) -> str:
 
 def _without_rows(db: duckdb.DuckDBPyConnection, table: Table, items: Sequence[str] = ()) -> None:
     """Fill `checked_<table>` for a table that is not there; `items`: columns of item numbers."""
-    own = [f"{column.name} {column.kind.sql_type}" for column in table.columns]
+    own = [f"{quoted(column.name)} {column.kind.sql_type}" for column in table.columns]
     numbers = [f"{name} INTEGER" for name in items]
     db.execute(
         f"CREATE TABLE checked_{table.name} ({', '.join([*own, *numbers])}, file VARCHAR, line BIGINT, "
@@ -182,9 +204,11 @@ def _check(
     *, extra: Sequence[str] = (), join: str = "", joined: Sequence[str] = (), late: Rules = (),
 ) -> None:  # fmt: skip
     """`late`: rules for rows that no other rule applies to; they may look at the others' `first_reason`."""
-    parsed = [f"{parse_sql(table, column, columns.get(column.name))} AS {column.name}" for column in table.columns]
+    parsed = [
+        f"{parse_sql(table, column, columns.get(column.name))} AS {quoted(column.name)}" for column in table.columns
+    ]
     original = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in columns)
-    names = ", ".join([*(column.name for column in table.columns), *joined])
+    names = ", ".join([*(quoted(column.name) for column in table.columns), *joined])
     db.execute(f"""
         CREATE TABLE checked_{table.name} AS
         SELECT {names}, {"".join(part + ", " for part in extra)}
@@ -227,7 +251,7 @@ def _unreadable(column: Column) -> str:
 
 
 def _is_unread(column: Column, columns: Mapping[str, str]) -> str:
-    return f"{column.name} IS NULL AND {_source_value(column.name, columns)} IS NOT NULL"
+    return f"{quoted(column.name)} IS NULL AND {_source_value(column.name, columns)} IS NOT NULL"
 
 
 def _unread(table: Table, columns: Mapping[str, str]) -> str:
@@ -285,7 +309,9 @@ def _refuse_unreadable_columns(db: duckdb.DuckDBPyConnection, table: Table, colu
     for column in _fallible(table, columns):
         what = literal(_unreadable(column))
         failing = f"count(*) FILTER (reason = {what} OR list_contains([one.what FOR one IN unread], {what}))"
-        rows, read, failed = one_row(db, f"SELECT count(*), count({column.name}), {failing} FROM checked_{table.name}")
+        rows, read, failed = one_row(
+            db, f"SELECT count(*), count({quoted(column.name)}), {failing} FROM checked_{table.name}"
+        )
         if failed and not read and (column.required or 2 * failed > rows):
             raise DataError(
                 f"No value of the column {column.name!r} of {table.name} is {column.kind.noun}: is it the right column?"

@@ -64,6 +64,22 @@ _NUMBERS = """CASE
     WHEN len(list_filter(TRY_CAST({c} AS FLOAT[]), lambda x: isfinite(x))) = len(TRY_CAST({c} AS FLOAT[]))
     THEN TRY_CAST({c} AS FLOAT[]) END"""
 _WHOLE = "TRY_CAST({c} AS BIGINT)"
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999."""
+_DAY = 86_400
+
+
+def _edge(noun: str, *, of_day: int) -> Kind:
+    """A moment; a day (no time is given, or a number such as 20260131) stands for its begin, so many seconds later."""
+    day = "CASE WHEN {c} BETWEEN 19000101 AND 99991231 THEN try_strptime({c}::VARCHAR, '%Y%m%d') END"
+    whole = f"coalesce(epoch({day})::BIGINT + {of_day}, CASE WHEN {{c}} <= {_LAST_SECOND} THEN {{c}} END)"
+    number = whole.format(c=f"({_WHOLE})")
+    is_day = r"regexp_full_match(trim({c}), '\d{{4}}-\d{{2}}-\d{{2}}')"
+    text = f"coalesce({number}, {_EPOCH} + CASE WHEN {is_day} THEN {of_day} ELSE 0 END)"
+    time = f"{_EPOCH} + CASE WHEN typeof({{c}}) = 'DATE' THEN {of_day} ELSE 0 END"
+    return Kind(noun, "BIGINT", {"integer": number, "fraction": number, "text": text, "time": time})
+
+
 _TRIMMED_ID = f"nullif({values.TRIMMED}, '')"
 
 IDENTIFIER = Kind(
@@ -87,6 +103,9 @@ DATE = Kind(
     {"time": values.DAY_OF_TIME, "text": values.DAY_OF_TEXT, "integer": values.DAY_OF_NUMBER,
      "fraction": values.DAY_OF_NUMBER},
 )  # fmt: skip
+FROM = _edge("seconds, a time or a day", of_day=0)
+UNTIL = _edge("seconds, a time or a day", of_day=_DAY)
+"""The first second at which something is over: after a day, where one is named."""
 NUMBERS = Kind("a list of finite numbers", "FLOAT[]", {"text": _NUMBERS, "numbers": _NUMBERS})
 
 INTERACTIONS = Table(
@@ -128,7 +147,17 @@ RELATIONS = Table(
     ),
     required=False,
 )
-TABLES = (ITEMS, USERS, RELATIONS, INTERACTIONS)
+AVAILABILITY = Table(
+    "availability",
+    (
+        Column("item_id", IDENTIFIER, required=True),
+        Column("country", IDENTIFIER),
+        Column("from", FROM),
+        Column("until", UNTIL),
+    ),
+    required=False,
+)
+TABLES = (ITEMS, USERS, RELATIONS, AVAILABILITY, INTERACTIONS)
 
 
 def quoted(name: str) -> str:

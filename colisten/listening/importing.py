@@ -38,7 +38,7 @@ def import_data(source: str, out: Path, settings: Settings, progress: Progress) 
 
 
 def _write(checked: Staged, draft: Path, earlier: Path, settings: Settings, progress: Progress) -> None:
-    with progress.task("writing", 5) as task:
+    with progress.task("writing", 6) as task:
         _save(checked, "FROM numbered_items ORDER BY item", draft / "items.parquet")
         task.advance(note="items")
         _number_users(checked)
@@ -59,6 +59,8 @@ def _write(checked: Staged, draft: Path, earlier: Path, settings: Settings, prog
             draft / "relations.parquet",
         )
         task.advance(note="relations")
+        _save(checked, _AVAILABILITY, draft / "availability.parquet")
+        task.advance(note="availability")
         _save(checked, _interactions(settings), draft / "interactions.parquet")
         task.advance(note="interactions")
         _save(
@@ -69,6 +71,13 @@ def _write(checked: Staged, draft: Path, earlier: Path, settings: Settings, prog
         task.advance(note="rejected rows")
     lineage = lineage_of(checked.db, draft / "interactions.parquet", settings.signals.used, earlier)
     write_json(draft / "summary.json", _summary(checked, draft, settings) | {"lineage": lineage})
+
+
+_AVAILABILITY = """
+WITH usable AS (SELECT item, country, "from", until FROM checked_availability WHERE reason IS NULL)
+FROM usable UNION ALL SELECT DISTINCT item, NULL, 0, 0 FROM checked_availability
+WHERE item NOT IN (SELECT item FROM usable) ORDER BY item, country NULLS FIRST, "from" NULLS FIRST, until"""
+"""Items whose rows were all set aside are available nowhere: whoever gives a row means to restrict."""
 
 
 def _save(checked: Staged, sql: str, path: Path) -> None:
@@ -97,7 +106,7 @@ def _interactions(settings: Settings) -> str:
 
 def _summary(checked: Staged, draft: Path, settings: Settings) -> dict[str, object]:
     rows = {name: checked.number(f"SELECT count(*) FROM read_parquet({literal(str(draft / f'{name}.parquet'))})")
-            for name in ("interactions", "items", "users", "relations", "rejected")}  # fmt: skip
+            for name in ("interactions", "items", "users", "relations", "availability", "rejected")}  # fmt: skip
     kept = checked.number(
         "SELECT count(*) FROM checked_interactions WHERE reason IS NULL AND NOT ignored AND item IS NOT NULL"
     )
@@ -127,6 +136,8 @@ def _report(data: ListeningData, progress: Progress) -> None:
     )
     if counts["relations"]:
         progress.say(f"{counts['relations']:,} relations between items.")
+    if counts["availability"]:
+        progress.say(f"{counts['availability']:,} rows say where and when items may be shown.")
     for reason, rows in data.summary["rejected"].items():
         progress.say(f"Set aside {rows:,} rows: {reason} (see {data.root / 'rejected.parquet'}).")
     for value, times in data.summary["unread"].items():

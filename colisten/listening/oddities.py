@@ -29,6 +29,7 @@ def oddities(db: duckdb.DuckDBPyConnection, raw: Mapping[str, Raw], relations: S
         *_undeclared(db, relations),
         *time_warnings(db),
         *_no_pairs(db),
+        *_available_nowhere(db),
     ]
 
 
@@ -91,3 +92,17 @@ def _no_pairs(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
     )
     if users and not of_two:
         yield "No user has two items: there is nothing to relate items by, so the graph would have no edge."
+
+
+def _available_nowhere(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Items all of whose rows were set aside."""
+    items, first = one_row(
+        db,
+        "SELECT count(*), min(item_id) FROM (SELECT item_id FROM checked_availability WHERE item IS NOT NULL "
+        "GROUP BY item_id HAVING count(*) = count(reason))",
+    )
+    if items:
+        yield (
+            f"Not one row of availability can be used for {items:,} items, such as {first!r}: they are shown nowhere "
+            "until one can."
+        )

@@ -65,7 +65,7 @@ def check_data(source: str, settings: Settings, progress: Progress) -> DataRepor
 def _report(checked: Staged) -> DataReport:
     read = {name: checked.number(f"SELECT count(*) FROM checked_{name}") + checked.number(
         f"SELECT count(*) FROM rejected WHERE table_name = '{name}' AND broken"
-    ) for name in ("interactions", "items", "users", "relations")}  # fmt: skip
+    ) for name in ("interactions", "items", "users", "relations", "availability")}  # fmt: skip
     first, last = one_row(checked.db, f"SELECT min(timestamp), max(timestamp) {_USED}")
     return DataReport(
         rows=read,

@@ -7,8 +7,8 @@
 - `OUT/users.csv`: the users in them, one id a line.
 - `OUT/split.json`: a `SplitSummary`.
 
-By time, nothing at or after the cut is in `train/interactions.parquet`. Items, relations and users are passed on whole:
-an item without listeners is part of the catalogue, and has to be found by its text and its relations.
+By time, nothing at or after the cut is in `train/interactions.parquet`. All other tables are passed on whole: an item
+without listeners is part of the catalogue, and has to be found by its text and its relations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ import numpy as np
 import polars as pl
 
 from colisten.errors import DataError
-from colisten.listening.contract import INTERACTIONS, ITEMS, RELATIONS, TABLES, USERS, literal, parse_sql, quoted
+from colisten.listening.contract import (
+    AVAILABILITY,
+    INTERACTIONS,
+    ITEMS,
+    RELATIONS,
+    TABLES,
+    USERS,
+    literal,
+    parse_sql,
+    quoted,
+)
 from colisten.listening.files import FILE, LINE, Source
 from colisten.listening.raw import database, one_row, open_table
 from colisten.listening.time_units import with_unit
@@ -101,7 +111,7 @@ def _open(
 ) -> None:
     """Make `events` (with `testable`: a stream of a type that is tested) and copy the other tables unchanged."""
     columns = {table.name: open_table(db, source, table, scratch).columns for table in TABLES}
-    for table in (ITEMS, USERS, RELATIONS):
+    for table in (ITEMS, USERS, RELATIONS, AVAILABILITY):
         if columns[table.name]:
             own = f"SELECT * EXCLUDE ({quoted(FILE)}, {quoted(LINE)}) FROM raw_{table.name}"
             _copy(db, own, train / f"{table.name}.parquet")

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from colisten.listening import checks, dataset_checks, numbering
-from colisten.listening.contract import INTERACTIONS, ITEMS, RELATIONS, TABLES, USERS
+from colisten.listening.contract import AVAILABILITY, INTERACTIONS, ITEMS, RELATIONS, TABLES, USERS
 from colisten.listening.files import Source
 from colisten.listening.oddities import oddities
 from colisten.listening.raw import database, one_row, open_table
@@ -24,9 +24,8 @@ from colisten.settings import Settings
 class Staged:
     """A checked source.
 
-    `db` holds `checked_items`, `checked_users`, `checked_relations`, `checked_interactions` (all rows, with `reason`),
-    `numbered_items` (what items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: the line
-    is no CSV row).
+    `db` holds `checked_TABLE` of every table of the contract (all rows, with `reason`), `numbered_items` (what
+    items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: the line is no CSV row).
     """
 
     db: duckdb.DuckDBPyConnection
@@ -82,6 +81,8 @@ def staged(
         declared = [relation.name for relation in settings.graph.relations if not relation.built_in]
         checks.check_related_items(db, raw[RELATIONS.name], declared=declared, taste=settings.taste_types)
         task.advance(note="relations")
+        checks.check_availability(db, raw[AVAILABILITY.name], taste=settings.taste_types)
+        task.advance(note="availability")
         interactions, unit = with_unit(db, INTERACTIONS, raw[INTERACTIONS.name].columns)
         checks.check_interactions(
             db,

@@ -15,12 +15,18 @@ def _run(context: Context) -> str:
     return file_digest(context.workdir.profiles)
 
 
+def _availability(context: Context) -> str:
+    """No stage but this one looks at that table, so it is no part of the digest of the data."""
+    path = context.workdir.listening / "availability.parquet"
+    return file_digest(path) if path.exists() else ""
+
+
 STAGE = Stage(
     "profiles",
     "Writing profiles",
     depends_on=("listening",),
     settings=(),
-    other_inputs=lambda context: LAYOUT,
+    other_inputs=lambda context: [LAYOUT, _availability(context)],
     run=_run,
     files=files_in("profiles.sqlite"),
     output_exists=lambda context: context.workdir.profiles.exists(),

@@ -19,7 +19,7 @@ def test_the_report_counts_what_is_there(importer: Importer) -> None:
     )  # fmt: skip
     before = sorted(importer.source.parent.rglob("*"))
     report = check_data(str(importer.source), Settings.load(["signals.ignored=skip"]), Progress(quiet=True))
-    assert report.rows == {"interactions": 5, "items": 3, "users": 3, "relations": 0}
+    assert report.rows == {"interactions": 5, "items": 3, "users": 3, "relations": 0, "availability": 0}
     assert report.users == 3
     assert report.items == {"audiobook": 2, "podcast": 1}
     assert report.interactions == {"audiobook": 2, "podcast": 1}
@@ -38,5 +38,5 @@ def test_it_counts_broken_csv_rows_as_read(importer: Importer) -> None:
     importer.write_text("items.csv", "item_id,item_type,title\nbook,audiobook,A\nbroken\n")
     importer.write_text("interactions.csv", "user_id,item_id,item_type,signal,timestamp\nu,book,audiobook,stream,\n")
     report = check_data(str(importer.source), Settings.load(), Progress(quiet=True))
-    assert report.rows == {"interactions": 1, "items": 2, "users": 0, "relations": 0}
+    assert report.rows == {"interactions": 1, "items": 2, "users": 0, "relations": 0, "availability": 0}
     assert (report.first, report.last) == (None, None)
