@@ -22,12 +22,12 @@ _NONE: Given = {}
 
 
 def run(
-    data: str | Path, workdir: str | Path, settings: Given = _NONE, *, progress: Progress | None = None
+    data: str | Path | None, workdir: str | Path, settings: Given = _NONE, *, progress: Progress | None = None
 ) -> list[str]:
     """Do what `colisten run` does; returns the names of the stages that were not up to date.
 
     Args:
-        data: folder or object-store prefix of listening data.
+        data: folder or object-store prefix of listening data; None: what was given before, with the events since.
         workdir: where everything is kept; made where missing. Settings are kept with it too.
         settings: what to change.
         progress: where to report to; None: nowhere.
@@ -38,8 +38,9 @@ def run(
     from colisten.pipeline.stage import Context, run_stages
     from colisten.pipeline.stages import STAGES
 
-    folder, chosen = open_workdir(workdir, settings, create=True)
-    return run_stages(STAGES, Context(folder, chosen, progress or Progress(quiet=True), str(data)))
+    folder, chosen = open_workdir(workdir, settings, create=data is not None)
+    source = "" if data is None else str(data)
+    return run_stages(STAGES, Context(folder, chosen, progress or Progress(quiet=True), source))
 
 
 def recommender(workdir: str | Path, settings: Given = _NONE) -> Recommender:

@@ -13,6 +13,7 @@ W/experiments/       A/B tests: their groups and answers, and what each was show
 W/tune/              what `tune` has tried
 W/profiles.sqlite    what is known of each listener
 W/rules.sqlite       what may not be shown, and what is raised, as set while answers are given
+W/events.sqlite      what happened since: posted events, durable
 W/stages/            one JSON per finished stage: the fingerprint of what it was made from
 """
 
@@ -110,6 +111,10 @@ class Workdir:
     @property
     def rules(self) -> Path:
         return self.root / "rules.sqlite"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.sqlite"
 
     @property
     def experiments(self) -> Path:

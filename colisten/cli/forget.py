@@ -24,7 +24,7 @@ _LEFT = (
 @workdir_option
 @formatted
 def forget(user: str, workdir: Path, style: str | None) -> None:
-    """Remove USER from the imported data, the profiles, the rules, the logs of experiments, and print what was removed.
+    """Remove USER from the data, the profiles, the events, the rules, the logs of experiments; print what was removed.
 
     The graph and the index hold items only. Files are written anew without the user, and what a disk keeps of the old
     ones is up to the disk. What killed commands left, here or in the system's temporary folder, goes too. Whoever is
@@ -47,12 +47,17 @@ def forget(user: str, workdir: Path, style: str | None) -> None:
 def _removed(folder: Workdir, user: str) -> dict[str, int]:
     """Rows removed by place, as far as the folder has such files."""
     from colisten.evaluation.experiment.exposures import forget_exposures
+    from colisten.listening.events.store import EventStore
     from colisten.pipeline.records import changing
     from colisten.serving.experiment.exposures import FILE, ExposureLog
     from colisten.serving.profile_writing import forget_profile
     from colisten.serving.rules.store import RuleStore
 
-    removed = _from_suite(folder, user) | _from_listening(folder, user)
+    removed = _from_suite(folder, user)
+    if store := EventStore.open(folder.events):  # first: a run would take them in again
+        with store:
+            removed["events.sqlite"] = store.forget(user)
+    removed |= _from_listening(folder, user)
     if folder.profiles.exists():
         with changing(folder, "profiles"):
             removed["profiles.sqlite"] = int(forget_profile(folder.profiles, user))

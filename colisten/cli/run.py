@@ -10,23 +10,27 @@ from colisten.cli.options import opened, set_option, workdir_option
 
 
 @click.command()
-@click.option("--data", "source", required=True, metavar="DIR", help="Folder or object-store prefix of listening data.")
+@click.option(
+    "--data", "source", metavar="DIR",
+    help="Folder or object-store prefix of listening data; without it, what was given before and events since.",
+)  # fmt: skip
 @workdir_option
 @set_option
-def run(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
+def run(source: str | None, workdir: Path, overrides: tuple[str, ...]) -> None:
     """Read listening data, build the graph, train, publish.
 
     Stages whose inputs did not change are skipped; a run that was stopped goes on where it was. Settings given once
-    are kept with the working folder.
+    are kept with the working folder. Events that were posted (`colisten events`) are taken in.
 
     \b
     colisten run --data listening/ --workdir W --set target=audiobook --set signals.weak=follow,preview
+    colisten run --workdir W
     """
     from colisten.pipeline.stage import Context, run_stages
     from colisten.pipeline.stages import STAGES
     from colisten.progress import Progress
 
-    folder, settings = opened(workdir, overrides, create=True)
+    folder, settings = opened(workdir, overrides, create=source is not None)
     with Progress() as progress:
-        ran = run_stages(STAGES, Context(folder, settings, progress, source))
+        ran = run_stages(STAGES, Context(folder, settings, progress, source or ""))
         progress.say("Nothing to do: all is up to date." if not ran else f"Ready: colisten recommend USER -w {workdir}")

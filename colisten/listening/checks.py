@@ -25,10 +25,10 @@ from colisten.listening.contract import (
     quoted,
 )  # fmt: skip
 from colisten.listening.files import FILE, LINE
+from colisten.listening.limits import LONGEST_ID, YEAR_2100
 from colisten.listening.raw import Raw, one_row
 from colisten.relations import BUILT_IN, NAME
 
-_YEAR_2100 = 4_102_444_800
 NO_ITEM = "item_id is not in the catalogue"
 OTHER_TYPE = "item_type contradicts the catalogue"
 OTHER_TYPE_BEFORE = "item_type is another than in an earlier import (a new type needs a new item_id)"
@@ -37,8 +37,6 @@ SAME_ITEM = "the same row was there before"
 OTHER_ROW = "item_id was there before, with other values"
 UNDECLARED = "relation is not declared in graph.relations"
 SAME_RELATION = "the same relation of the same items is there with at least this weight"
-LONGEST_ID = 8164
-"""Bytes that an id may have: Neo4j indexes no longer ones."""
 
 _UNREAD = "STRUCT(what VARCHAR, value VARCHAR)[]"
 _SHOWN = 40
@@ -168,7 +166,7 @@ def check_interactions(
     rules = [
         *_basic_rules(table, columns),
         ("timestamp is before 1970", "timestamp < 0"),
-        ("timestamp is after 2100 (seconds are expected)", f"timestamp > {_YEAR_2100}"),
+        ("timestamp is after 2100 (seconds are expected)", f"timestamp > {YEAR_2100}"),
         (NO_ITEM, f"catalogue_type IS NULL AND NOT {is_taste}"),
         (OTHER_TYPE, "catalogue_type <> item_type"),
     ]

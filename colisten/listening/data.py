@@ -40,7 +40,8 @@ class ListeningData:
     - `summary.json`: `item_types`, `signals`, `strong`, `rejected` (reason → rows), and `counts`: rows per file,
       `retired` items, and interactions that are not there: `duplicates`, `ignored` (signals), `taste` (became vectors);
       `unread` (optional values read as missing → how many), `warnings` (sentences);
-      `lineage`: an id that changes when interactions of an earlier import are gone.
+      `lineage`: an id that changes when interactions of an earlier import are gone; `events`: `seq` of the last event
+      that was there, how many were `taken` in and how many `wait` for their item.
 
     Empty text, empty lists and NaN are null everywhere; a title may be null too. Features are float64 or text.
     """
@@ -118,6 +119,11 @@ class ListeningData:
     def strong(self) -> int:
         """How many of `signals` are strong: codes below this are."""
         return int(self.summary["strong"])
+
+    @property
+    def events(self) -> int:
+        """`seq` of the last event of `W/events.sqlite` that was there to be taken in; 0 where none was."""
+        return int(self.summary.get("events", {}).get("seq", 0))
 
     def digest(self) -> str:
         """A short hash of the four tables and of the meaning of signal codes; all files are read for it."""

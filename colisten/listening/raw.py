@@ -100,7 +100,7 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scra
         _check_forms(db, table, scan, paths[0])
     scans = _of_one_type(db, [_with_keys(db, source, table, scan, paths) for scan, paths in found])
     db.execute(f"CREATE VIEW raw_{table.name} AS {' UNION ALL BY NAME '.join(scans)}")
-    columns = _columns(db, f"FROM raw_{table.name}")
+    columns = columns_of(db, f"FROM raw_{table.name}")
     missing = [column.name for column in table.columns if column.required and column.name not in columns]
     if missing:
         raise DataError(
@@ -111,21 +111,21 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scra
 
 def _check_forms(db: duckdb.DuckDBPyConnection, table: Table, scan: str, path: str) -> None:
     """Of files of one schema, of which `path` is one."""
-    types = _columns(db, scan)
+    types = columns_of(db, scan)
     for column in table.columns:
         if column.name in types:
             check_form(path, column, types[column.name])
 
 
-def _columns(db: duckdb.DuckDBPyConnection, scan: str) -> dict[str, str]:
-    """Its own columns with their types."""
+def columns_of(db: duckdb.DuckDBPyConnection, scan: str) -> dict[str, str]:
+    """The own columns of a scan, with their DuckDB types."""
     described = db.execute(f"DESCRIBE {scan}").fetchall()
     return {name: sql_type for name, sql_type, *_ in described if name not in (FILE, LINE)}
 
 
 def _with_keys(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scan: str, files: list[str]) -> str:
     """The scan with the columns of the table that stand in the names of folders only; row indices are left out."""
-    columns = _columns(db, scan)
+    columns = columns_of(db, scan)
     indices = ", ".join(quoted(name) for name in columns if name.startswith("__index_level_"))
     own = f"SELECT * EXCLUDE ({indices}) FROM ({scan})" if indices else scan
     names = {name for path in files for name in source.keys(path)}
@@ -136,7 +136,7 @@ def _with_keys(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scan
 
 def _of_one_type(db: duckdb.DuckDBPyConnection, scans: list[str]) -> list[str]:
     """The scans with every column as text that is, say, whole seconds in one of them and a time in another."""
-    types = [_columns(db, scan) for scan in scans] if len(scans) > 1 else []
+    types = [columns_of(db, scan) for scan in scans] if len(scans) > 1 else []
     forms: dict[str, set[str]] = defaultdict(set)
     for columns in types:
         for name, sql_type in columns.items():

@@ -11,7 +11,10 @@ import duckdb
 
 from colisten.listening import checks, dataset_checks, numbering
 from colisten.listening.contract import AVAILABILITY, INTERACTIONS, ITEMS, RELATIONS, TABLES, USERS
+from colisten.listening.data import ListeningData
+from colisten.listening.events import ingestion
 from colisten.listening.files import Source
+from colisten.listening.kept import keep_rejected, open_kept
 from colisten.listening.oddities import oddities
 from colisten.listening.raw import database, one_row, open_table
 from colisten.listening.rejected import collect_rejected
@@ -25,12 +28,15 @@ class Staged:
     """A checked source.
 
     `db` holds `checked_TABLE` of every table of the contract (all rows, with `reason`), `numbered_items` (what
-    items.parquet will be) and `rejected` (table_name, file, line, reason, row, broken: the line is no CSV row).
+    items.parquet will be), `logged_events` (those of the log that the source does not hold), `told_users` (user_id),
+    `told_features` (told_user, …), and `rejected` (table_name, file, line, reason, row, broken: it is no CSV row).
     """
 
     db: duckdb.DuckDBPyConnection
+    seq: int
+    """Of the last event in the log."""
     features: Mapping[str, str]
-    """Feature columns of users: name and SQL on `checked_users`."""
+    """Feature columns of users: name and SQL on `checked_users` and `told_features`."""
     warnings: Sequence[str]
     """What is probably meant otherwise than it was read, one sentence each."""
 
@@ -60,23 +66,34 @@ class Staged:
 
 @contextmanager
 def staged(
-    source: str, scratch: Path, settings: Settings, progress: Progress, earlier: Path | None = None
+    source: str | ListeningData,
+    scratch: Path,
+    settings: Settings,
+    progress: Progress,
+    earlier: Path | None = None,
+    events: Path | None = None,
 ) -> Iterator[Staged]:
-    """Check everything in `source`; `earlier` is the items file of an earlier import.
+    """Check everything in `source`, a platform's or that of an earlier import, and in the log of events.
+
+    `earlier` is the items file of an earlier import.
 
     Raises:
         DataError: the data cannot be used as a whole.
+        WorkdirError: the log is damaged.
     """
-    opened = Source.open(source)
+    kept = source if isinstance(source, ListeningData) else None
+    opened = Source.open(str(source.root) if isinstance(source, ListeningData) else source)
     with database(scratch, opened, settings.listening.memory_mb) as db, progress.task("checking", len(TABLES)) as task:
-        raw = {table.name: open_table(db, opened, table, scratch) for table in TABLES}
+        raw = open_kept(db, kept) if kept else {t.name: open_table(db, opened, t, scratch) for t in TABLES}
+        seq = ingestion.read_log(db, events)
         numbering.read_earlier(db, earlier)
         checks.check_items(db, raw[ITEMS.name].columns)
+        ingestion.put_told_items(db)
         dataset_checks.check_catalogue(db, settings)
         numbering.number_items(db, settings.taste_types)
         dataset_checks.check_type_count(numbering.item_types(db))
         task.advance(note="items")
-        features = checks.check_users(db, raw[USERS.name])
+        features = ingestion.with_told_features(db, checks.check_users(db, raw[USERS.name]))
         task.advance(note="users")
         declared = [relation.name for relation in settings.graph.relations if not relation.built_in]
         checks.check_related_items(db, raw[RELATIONS.name], declared=declared, taste=settings.taste_types)
@@ -92,6 +109,9 @@ def staged(
             ignored=settings.signals.ignored,
         )
         dataset_checks.check_signals(db, settings)
+        ingestion.match_logged(db, settings.signals.used)
         task.advance(note="interactions")
         collect_rejected(db)
-        yield Staged(db, features, [*([unit] if unit else []), *oddities(db, raw, settings.graph.relations)])
+        if kept:
+            keep_rejected(db, kept)
+        yield Staged(db, seq, features, [*([unit] if unit else []), *oddities(db, raw, settings.graph.relations)])

@@ -38,7 +38,7 @@ class Context:
     settings: Settings
     progress: Progress
     source: str
-    """Where the listening data lies: a folder or an object-store prefix."""
+    """Where the listening data lies: a folder or an object-store prefix; empty: what was read before."""
     replace: bool = False
     """Remove the graph of another catalogue from the database first."""
 

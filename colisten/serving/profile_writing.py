@@ -208,6 +208,7 @@ def _facts(data: ListeningData) -> dict[str, str | bytes]:
         "item_types": data.item_types,
         "features": features,
         "latest": -1 if latest is None else latest,
+        "events": data.events,
     }
     return {key: json.dumps(value) for key, value in facts.items()} | {"types": _types(data).tobytes()}
 

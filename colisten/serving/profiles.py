@@ -8,7 +8,8 @@ Tables of `W/profiles.sqlite`:
   name.
 - `popular`: the most popular items of each type, overall and by country.
 - `holders`: the items of each creator and genre; `availability`: where and when items may be shown.
-- `facts`: signals, item types, the type of each feature, the newest timestamp.
+- `facts`: signals, item types, the type of each feature, the newest timestamp, the last event of `W/events.sqlite`
+  that is in the users' histories. Newer ones are read with them.
 
 Read with the standard library and NumPy alone, since every recommendation opens it.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,9 +33,10 @@ from colisten.full_disk import is_full
 from colisten.letters import folded
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
+from colisten.serving.events.recent import RecentEvents
 from colisten.serving.rules.availability import Availability
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of the tables: raised whenever they change, so that `colisten run` rewrites the file."""
 RETIRED = 255
 """Type code of an item that is no longer in the catalogue."""
@@ -55,6 +57,8 @@ class ProfileFacts:
     """Column of the users table → `number` or `text`."""
     latest: int
     """Newest timestamp of the data, seconds; -1 where it has none."""
+    events: int = 0
+    """`seq` of the last event in `W/events.sqlite` that the data holds; 0 where it holds none."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Profiles:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._recent = RecentEvents(path.with_name("events.sqlite"), connection)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -98,7 +103,7 @@ class Profiles:
         """
         if not path.exists():
             raise WorkdirError(f"There are no profiles in {path.parent}: run `colisten run` first.")
-        return cls(path, sqlite3.connect(path))
+        return cls(path, sqlite3.connect(path.absolute().as_uri(), uri=True))
 
     def __enter__(self) -> Self:
         return self
@@ -115,8 +120,9 @@ class Profiles:
             key: json.loads(value) for key, value in self._all("SELECT key, value FROM facts WHERE key <> 'types'")
         }
         return ProfileFacts(
-            tuple(found["signals"]), found["strong"], tuple(found["item_types"]), found["features"], found["latest"]
-        )
+            tuple(found["signals"]), found["strong"], tuple(found["item_types"]), found["features"], found["latest"],
+            found["events"],
+        )  # fmt: skip
 
     @cached_property
     def type_of(self) -> Codes:
@@ -134,14 +140,20 @@ class Profiles:
         )  # fmt: skip
 
     def read(self, user_ids: Sequence[str]) -> tuple[UserHistories, list[str]]:
-        """Histories of the users in the order asked for, and the users without a profile, whose histories are empty."""
+        """Histories of the users in the order asked for, and the users of whom nothing is known: theirs are empty.
+
+        What has happened since the profiles were written is part of them, as the next run will read it.
+        """
         query = (
             "SELECT user_id, items, signals, timestamps, features, taste FROM users "
             "WHERE user_id IN (SELECT value FROM json_each(:ids))"
         )
         found = {row[0]: row[1:] for row in self._all(query, ids=json.dumps(list(user_ids)))}
         rows = [found.get(user_id, _NO_EVENTS) for user_id in user_ids]
-        return self._histories(rows), [user_id for user_id in user_ids if user_id not in found]
+        histories, told = self._recent.joined(self._histories(rows), user_ids, self.facts.signals, self.facts.events)
+        return histories, [
+            user_id for place, user_id in enumerate(user_ids) if user_id not in found and place not in told
+        ]
 
     def user_ids(self) -> list[str]:
         """Everybody with a profile, in order."""
@@ -155,6 +167,15 @@ class Profiles:
     def item_ids(self) -> list[str]:
         """All item ids; an item's number is its index."""
         return [item_id for (item_id,) in self._all("SELECT item_id FROM items ORDER BY item")]
+
+    def with_id(self, item_id: str) -> Item | None:
+        """The item with this id, retired or not."""
+        return next(iter(self._items("item_id = :name", name=item_id)), None)
+
+    def known(self, item_ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are in the catalogue of today."""
+        query = "SELECT item_id FROM items WHERE NOT retired AND item_id IN (SELECT value FROM json_each(:ids))"
+        return {item_id for (item_id,) in self._all(query, ids=json.dumps(list(item_ids)))}
 
     def find(self, id_or_title: str) -> Item | None:
         """The item with this id, else the most popular one with this title, however that is written."""

@@ -13,12 +13,15 @@ from starlette.routing import Route
 
 from colisten.errors import ColistenError
 from colisten.graph_store.inspection.show import ItemView
+from colisten.serving.events.intake import EventIntake
 from colisten.serving.experiment.exposures import Exposure
 from colisten.serving.profiles import Item
 from colisten.serving.recommending import Recommendations
 from colisten.serving.web import requests, responses
+from colisten.serving.web.event_routes import event_routes
 from colisten.serving.web.exposure_queue import ExposureQueue
 from colisten.serving.web.graph_lookups import GraphLookups
+from colisten.serving.web.group_commit import GroupCommit
 from colisten.serving.web.guards import KEY_IN_OPENAPI, GuardMiddleware, errors_as_json
 from colisten.serving.web.handler import Explained, RequestHandler
 from colisten.serving.web.item_routes import item_routes
@@ -41,6 +44,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         "description": "Nothing is published, a database does not answer, or the queue is full.",
     },
 }
+_WRITING: dict[int | str, dict[str, Any]] = {
+    415: {"model": responses.ErrorResponse, "description": "The body is not said to be JSON."}
+}
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": responses.ErrorResponse, "description": "A user id together with likes or features."}
 }
@@ -51,6 +57,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting)
     graph = GraphLookups(workdir, settings)
     exposures = ExposureQueue(workdir.experiments)
+    commit = GroupCommit(lambda: EventIntake.open(workdir, settings.signals.used))
     metrics = Metrics(lambda: queue.waiting)
 
     @asynccontextmanager
@@ -62,6 +69,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
         yield
         await queue.close()
         await exposures.close()
+        commit.close()
         graph.close()
 
     app = FastAPI(
@@ -75,6 +83,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     keys = [KEY_IN_OPENAPI] if settings.serve.api_key or settings.serve.write_key else []
     app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=keys)
     app.include_router(item_routes(queue), responses=_ERRORS, dependencies=keys)
+    app.include_router(event_routes(commit), responses=_ERRORS | _WRITING, dependencies=keys)
     app.include_router(health, responses={503: _ERRORS[503]})
     app.include_router(page, include_in_schema=False)
     return app

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colisten.errors import ColistenError, SettingsError
 from colisten.serving.web import request_ids
+from colisten.serving.web.event_routes import BodyError
 from colisten.serving.web.handler import ConflictError
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.request_queue import QueueFullError
@@ -147,6 +148,10 @@ def errors_as_json(app: FastAPI) -> None:
         status = _STATUS.get(type(error), 503)
         return _error(status, str(error), {"Retry-After": "1"} if status == 503 else None)
 
+    @app.exception_handler(BodyError)
+    async def not_taken(_: Request, error: BodyError) -> JSONResponse:
+        return _error(error.status, str(error))
+
     @app.exception_handler(RequestValidationError)
     async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
         return _error(422, _sentence(error.errors()[0]))
@@ -171,6 +176,8 @@ def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None)
 
 
 def _sentence(first: Any) -> str:
+    if first["type"] == "json_invalid":
+        return "The body is no JSON."
     name = str(first["loc"][1]) if len(first["loc"]) > 1 else "request"
     if first["type"] == "extra_forbidden":
         return f"There is no parameter {name!r}: /openapi.json lists those of each path."

@@ -13,6 +13,10 @@ from colisten.serving.query import Query, TypeQuota
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+Features = Annotated[dict[ShortText, ShortText | float | None], Field(max_length=100)]
+"""Features of a user, by columns of the users table."""
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 

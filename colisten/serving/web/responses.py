@@ -123,6 +123,43 @@ class NeighbourhoodResponse(BaseModel):
     groups: list[NeighbourGroupResponse]
 
 
+class RefusedRowResponse(BaseModel):
+    """A row that is no event."""
+
+    row: int
+    """Its place in the list, from 0."""
+    reason: str
+
+
+class EventsResponse(BaseModel):
+    """What became of the events that were sent."""
+
+    accepted: int
+    """On the disk now, and not there before."""
+    duplicates: int
+    """There already: the same `event_id`, or the same user, item, signal and second."""
+    unknown_items: int
+    """On items that are not in the catalogue: kept for the run that knows them."""
+    refused: list[RefusedRowResponse]
+
+
+class UserResponse(BaseModel):
+    """What is told of a user from now on."""
+
+    user_id: str
+    features: dict[str, float | str | None]
+
+
+class ItemWordsResponse(BaseModel):
+    """An item whose words were told."""
+
+    item_id: str
+    new: bool
+    """It was not in the catalogue."""
+    note: str
+    """When it takes effect."""
+
+
 class LiveResponse(BaseModel):
     """The process is up."""
 
