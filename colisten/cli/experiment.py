@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,11 @@ from colisten.cli.options import formatted, opened, workdir_option
 from colisten.cli.output import show
 from colisten.cli.user_list import ids_in
 from colisten.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from colisten.workdir import Workdir
 
 
 @click.group()
@@ -82,23 +88,88 @@ def read(name: str, workdir: Path, days: float | None, draws: int, style: str | 
     colisten experiment read shelf --days 14 --workdir W --table
     """
     from colisten.evaluation.experiment.analysis import analyse_experiment
-    from colisten.evaluation.experiment.exposures import read_exposures
+    from colisten.evaluation.experiment.streams import imported_streams
     from colisten.listening.data import ListeningData
     from colisten.serving.experiment.groups import open_experiment
 
     folder, _ = opened(workdir)
     ab_test = open_experiment(folder.experiments, name)
+    exposures = _exposures(folder, name)
+    streams = imported_streams(ListeningData(folder.listening))
+    show(map(asdict, analyse_experiment(ab_test, exposures, streams, days=days, draws=draws)), style)
+
+
+@experiment.command()
+@click.argument("name")
+@workdir_option
+@click.option(
+    "--policy", "table", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The policy as recommendations: user_id, item_id, rank; Parquet or CSV.",
+)  # fmt: skip
+@click.option(
+    "--arm", "words", multiple=True, metavar="KEY=VALUE",
+    help="The policy as an answer, by index, exploration, diversity, types.",
+)  # fmt: skip
+@click.option("--group", help="Judge by what this group was shown; by all that explore by default.")
+@click.option(
+    "--days", type=click.FloatRange(0, min_open=True), default=7, show_default=True,
+    help="A slot is rewarded by a stream of its item in so many days after the answer.",
+)  # fmt: skip
+@formatted
+def estimate(
+    name: str,
+    workdir: Path,
+    table: Path | None,
+    words: Sequence[str],
+    group: str | None,
+    days: float,
+    style: str | None,
+) -> None:
+    """Estimate what other answers would bring, from the exposures of NAME and what was streamed since.
+
+    The value is the expected number of an answer's items that the user streams, by inverse propensities (ips),
+    self-normalised ones (snips) and doubly robust (dr), beside that of the answers as they were (logged). Intervals of
+    95 % are clustered by user. An answer by --arm is that of the collection that had answered, to what the user had
+    heard by then.
+
+    \b
+    colisten experiment estimate mood --policy recs.parquet --workdir W --table
+    colisten experiment estimate mood --arm diversity=0.3 --days 14 --workdir W
+    """
+    from colisten.evaluation.experiment.logged_slots import exploring, logged_slots, policy_table
+    from colisten.evaluation.experiment.off_policy import estimate_policy
+    from colisten.evaluation.experiment.replay import replayed
+    from colisten.evaluation.experiment.streams import imported_streams
+    from colisten.listening.data import ListeningData
+    from colisten.serving.experiment.arms import parse_arm
+    from colisten.serving.experiment.groups import open_experiment
+
+    if (table is None) == (not words):
+        raise click.UsageError("Name the policy: --policy FILE, or --arm KEY=VALUE.")
+    folder, settings = opened(workdir)
+    exposures = exploring(_exposures(folder, name), open_experiment(folder.experiments, name), group)
+    if table:
+        policy = policy_table(table)
+    else:
+        arm = parse_arm("policy", _arms(f"policy.{word}" for word in words)["policy"])
+        policy = replayed(folder, settings, arm, exposures)
+    streams = imported_streams(ListeningData(folder.listening))
+    show(map(asdict, estimate_policy(logged_slots(exposures, policy, streams, days=days))), style)
+
+
+def _exposures(folder: Workdir, name: str) -> pl.LazyFrame:
+    from colisten.evaluation.experiment.exposures import read_exposures
+
     exposures = read_exposures(folder.experiments / name)
     if exposures is None:
         raise DataError(
             f"Nothing was shown in {name!r} yet: ask `colisten serve` for /recommend?experiment={name}, or "
             f"`colisten recommend --users F --experiment {name} --out G`."
         )
-    data = ListeningData(folder.listening)
-    show(map(asdict, analyse_experiment(ab_test, exposures, data, days=days, draws=draws)), style)
+    return exposures
 
 
-def _arms(words: Sequence[str]) -> dict[str, dict[str, object]]:
+def _arms(words: Iterable[str]) -> dict[str, dict[str, object]]:
     arms: dict[str, dict[str, object]] = {}
     for word in words:
         name, separator, value = word.partition("=")

@@ -129,7 +129,7 @@ class Recommender:
         Raises:
             SettingsError: the query names a type, language or genre that no item has.
         """
-        return self._recommendations([""], self._rank([user_id], history, query), [])
+        return self._recommendations([""], self.rank_histories([user_id], history, query), [])
 
     def anonymous_user(self, likes: Sequence[str], features: Mapping[str, object]) -> UserHistories:
         """The history of a user without an account: what they like counts as streamed at the end of the data.
@@ -198,9 +198,10 @@ class Recommender:
     def rank(self, user_ids: Sequence[str], query: Query) -> tuple[Ranked, list[str]]:
         """Like `recommend`, as arrays, and the users without a profile."""
         histories, unknown = self.profiles.read(user_ids)
-        return self._rank(user_ids, histories, query), unknown
+        return self.rank_histories(user_ids, histories, query), unknown
 
-    def _rank(self, user_ids: Sequence[str], histories: UserHistories, query: Query) -> Ranked:
+    def rank_histories(self, user_ids: Sequence[str], histories: UserHistories, query: Query) -> Ranked:
+        """Like `rank`, for users with these histories; an empty id is somebody without rules of their own."""
         exploration = self.exploration if query.exploration is None else query.exploration
         users = self.encoder.exploring(exploration).encode(histories)
         wanted = conditions_by_quota(query, self.target, self.profiles)

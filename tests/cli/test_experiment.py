@@ -14,6 +14,13 @@ from click.testing import CliRunner, Result
 from colisten.cli.main import cli
 from colisten.errors import DataError, SettingsError
 from colisten.listening.data import ListeningData
+from colisten.progress import Progress
+from colisten.serving.experiment.answering import Participant
+from colisten.serving.experiment.exposures import ExposureLog
+from colisten.serving.experiment.groups import open_experiment
+from colisten.serving.profile_writing import write_profiles
+from colisten.serving.query import Query
+from colisten.serving.recommending import Recommender
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
@@ -58,15 +65,47 @@ def test_from_assignment_to_effect(workdir: Path, tmp_path: Path) -> None:
     assert found["fresh", "stream_rate"]["difference_low"] == 1
 
 
+def test_other_answers_are_judged_by_those_that_explored(
+    workdir: Path, tmp_path: Path, world: tuple[Workdir, ListeningData, Settings]
+) -> None:
+    """An answer by settings is what it was then: what was streamed since is in it, not left out."""
+    groups = ("--group", "control=0.5", "--group", "explorer=0.5", "--arm", "explorer.epsilon=0.4")
+    assert colisten(workdir, "experiment", "assign", "mood", *groups).exit_code == 0
+    folder, query = Workdir.open(workdir), Query(4)
+    mood = open_experiment(folder.experiments, "mood")
+    users = list(mood.members(ListeningData(folder.listening).users["user_id"], "explorer"))
+    with Recommender.open(folder, world[2]) as recommender, ExposureLog.open(folder.experiments) as log:
+        for user in users:
+            history, _ = recommender.profiles.read([user])
+            parts = [Participant(mood, "explorer", user, str(place)) for place in range(5)]
+            log.add([part.answer(recommender, history, query)[1] for part in parts])
+        answers = pl.DataFrame(list(recommender.recommend(users, query).rows()))
+    answers.write_csv(tmp_path / "policy.csv")
+    _all_of_one_group_stream(workdir, answers)
+    write_profiles(ListeningData(folder.listening), folder.profiles, Progress(quiet=True))
+
+    by_table = lines(colisten(workdir, "experiment", "estimate", "mood", "--policy", tmp_path / "policy.csv"))
+    by_arm = lines(colisten(workdir, "experiment", "estimate", "mood", "--arm", "exploration=0"))
+    assert by_arm == by_table
+    assert {row["answers"] for row in by_table} == {5 * len(users)}
+    logged, *estimated = [(float(str(row["low"])), float(str(row["high"]))) for row in by_table]
+    assert all(low <= 1 <= high for low, high in estimated)  # everybody would stream the first item
+    assert logged[1] < 1
+    assert colisten(workdir, "experiment", "estimate", "mood").exit_code == 2
+    with pytest.raises(SettingsError, match=r"policy\.exploration cannot be used"):
+        colisten(workdir, "experiment", "estimate", "mood", "--arm", "exploration=2")
+    with pytest.raises(DataError, match="Nothing was shown in 'mood' to control"):
+        colisten(workdir, "experiment", "estimate", "mood", "--group", "control", "--arm", "exploration=0")
+
+
 def _all_of_one_group_stream(workdir: Path, shown: pl.DataFrame) -> None:
     """Tomorrow's data: each of them streamed the first thing they were shown."""
     data = ListeningData(workdir / "listening")
     events = pl.read_parquet(data.interactions)
     more = shown.filter(pl.col("rank") == 1).join(data.users, on="user_id").join(data.items, on="item_id")
     later = {"timestamp": pl.lit(int(time.time()) + 60), "signal": pl.lit(0), "value": None}
-    pl.concat([events, more.with_columns(**later).select(events.columns).cast(events.schema)]).write_parquet(
-        data.interactions
-    )
+    grown = pl.concat([events, more.with_columns(**later).select(events.columns).cast(events.schema)])
+    grown.sort("user", maintain_order=True).write_parquet(data.interactions)
 
 
 def test_what_was_shown_is_logged_once_it_is_there(workdir: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import polars as pl
 from colisten.arrays import Floats64
 from colisten.errors import DataError
 from colisten.evaluation.intervals import interval
-from colisten.listening.data import ListeningData
 from colisten.serving.experiment.groups import Experiment
 
 RATES = {
@@ -44,18 +43,32 @@ class GroupRate:
 def analyse_experiment(
     experiment: Experiment,
     exposures: pl.LazyFrame,
-    data: ListeningData,
+    streams: pl.LazyFrame,
     *,
     days: float | None = None,
     draws: int = 10_000,
     seed: int = 7,
 ) -> list[GroupRate]:
-    """Rates by group in the `days` after each user's first exposure (None: in all time since), as `data` has them.
+    """Rates by group in the `days` after each user's first exposure (None: in all time since).
+
+    Args:
+        experiment: its groups, the control first.
+        exposures: as `read_exposures` has them.
+        streams: `user_id`, `item_id`, `item_type`, `time`.
+        days: how long streams count.
+        draws: bootstrap resamples.
+        seed: of these.
 
     Raises:
-        DataError: the data has no stream after the first exposure.
+        DataError: there is no stream after the first exposure.
     """
-    outcomes = _outcomes(exposures, data, days)
+    return compare_groups(experiment, _outcomes(exposures, streams, days), draws=draws, seed=seed)
+
+
+def compare_groups(
+    experiment: Experiment, outcomes: pl.DataFrame, *, draws: int = 10_000, seed: int = 7
+) -> list[GroupRate]:
+    """Rates by group, from `group` and the `RATES` of each user (1 or 0)."""
     rng = np.random.default_rng(seed)
     values = {name: outcomes.filter(pl.col("group") == name).select(*RATES.values()) for name in experiment.groups}
     present = {name: rows for name, rows in values.items() if len(rows)}
@@ -63,11 +76,11 @@ def analyse_experiment(
     return list(_group_rates(present, resampled, next(iter(experiment.groups))))
 
 
-def _outcomes(exposures: pl.LazyFrame, data: ListeningData, days: float | None) -> pl.DataFrame:
+def _outcomes(exposures: pl.LazyFrame, streams: pl.LazyFrame, days: float | None) -> pl.DataFrame:
     """`group`, `streamed`, `started` (1 or 0) of each exposed user."""
     begin = exposures.group_by("user_id").agg(group=pl.col("group").first(), begin=pl.col("at").min())
     window = begin.with_columns(end=pl.col("begin") + int(days * _SECONDS) if days else pl.lit(2**62))
-    streams = _streams(data).join(window, on="user_id")
+    streams = streams.join(window, on="user_id")
     shown = exposures.group_by("user_id", "item_id").agg(pl.col("at").min())
     streamed = streams.join(shown, on=["user_id", "item_id"]).filter(
         pl.col("time").is_between("at", "end", closed="right")
@@ -82,13 +95,6 @@ def _outcomes(exposures: pl.LazyFrame, data: ListeningData, days: float | None) 
         )
     _refuse_no_streams(streams)
     return users.with_columns(pl.col("streamed", "started").fill_null(0.0)).collect(engine="streaming")
-
-
-def _streams(data: ListeningData) -> pl.LazyFrame:
-    """Streams as `user_id`, `item_id`, `item_type`, `time`; those without a time count as before everything."""
-    users, items = data.users.lazy().select("user", "user_id"), data.items.lazy().select("item", "item_id", "item_type")
-    named = data.streams.join(users, on="user").join(items, on="item")
-    return named.select("user_id", "item_id", "item_type", time=pl.col("timestamp").fill_null(-1))
 
 
 def _refuse_no_streams(streams: pl.LazyFrame) -> None:

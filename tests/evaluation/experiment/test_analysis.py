@@ -13,7 +13,7 @@ import pytest
 from colisten.errors import DataError, WorkdirError
 from colisten.evaluation.experiment.analysis import GroupRate, _resampled, analyse_experiment
 from colisten.evaluation.experiment.exposures import forget_exposures, log_exposures, read_exposures
-from colisten.listening.data import ListeningData
+from colisten.evaluation.experiment.streams import imported_streams
 from colisten.serving.experiment.groups import Experiment
 from tests.worlds import plain_users, write_listening
 
@@ -24,7 +24,7 @@ ITEMS = ["shown", "other", "show"]
 Event = tuple[str, str, int | None]
 
 
-def listening(folder: Path, events: Sequence[Event], weak: Sequence[Event] = ()) -> ListeningData:
+def listening(folder: Path, events: Sequence[Event], weak: Sequence[Event] = ()) -> pl.LazyFrame:
     """Two audiobooks, `shown` and `other`, a podcast `show`, and the streams of users with times."""
     users = sorted({user for user, *_ in [*events, *weak]})
     rows = [
@@ -32,7 +32,8 @@ def listening(folder: Path, events: Sequence[Event], weak: Sequence[Event] = ())
         for signal, some in enumerate((events, weak)) for user, item, time in some
     ]  # fmt: skip
     people = plain_users(len(users)).with_columns(user_id=pl.Series(users))
-    return write_listening(folder, ["audiobook", "audiobook", "podcast"], rows, items={"item_id": ITEMS}, users=people)
+    kinds = ["audiobook", "audiobook", "podcast"]
+    return imported_streams(write_listening(folder, kinds, rows, items={"item_id": ITEMS}, users=people))
 
 
 def exposures(group_of: Mapping[str, str]) -> pl.LazyFrame:
@@ -45,7 +46,7 @@ def rate_of(found: list[GroupRate], group: str, rate: str) -> GroupRate:
     return next(one for one in found if (one.group, one.rate) == (group, rate))
 
 
-def world(folder: Path, rates: Mapping[str, float], users: int, seed: int) -> tuple[pl.LazyFrame, ListeningData]:
+def world(folder: Path, rates: Mapping[str, float], users: int, seed: int) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """All users are shown one book; each streams it a day later by the rate of their group."""
     members = BOTH.members(f"u{i}" for i in range(users))
     chance = np.random.default_rng(seed).random(users)
