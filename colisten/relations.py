@@ -13,7 +13,7 @@ SAME_SERIES, SAME_CREATOR, SIMILAR_TEXT = "same_series", "same_creator", "simila
 """Relations that are told from the catalogue."""
 BUILT_IN = (CO_LISTENED, SAME_SERIES, SAME_CREATOR, SIMILAR_TEXT)
 """Relations whose edges are computed: no relation that a platform brings may have such a name."""
-TAKEN = ("towers", "linear", "linear_cold", "demand", "relations", "weak_signals", "hgnn", "text")
+TAKEN = ("towers", "linear", "linear_cold", "demand", "relations", "transitions", "weak_signals", "hgnn", "text")
 """Names of other parts of the score, and of other vectors in the index."""
 LEAST_COSINE = 0.4
 """Of two texts that count as similar: unrelated ones have .0 to .2."""

@@ -53,8 +53,8 @@ def as_word(names: Sequence[object]) -> str:
 
 
 def _with_vectors(parts: tuple[str, ...]) -> tuple[str, ...]:
-    if not set(parts) - {"relations", "weak_signals"}:
-        raise ValueError("towers, linear or popular must be among them")
+    if not set(parts) - {"relations", "transitions", "weak_signals"}:
+        raise ValueError("towers, linear or demand must be among them")
     return parts
 
 
@@ -68,7 +68,7 @@ Address = Annotated[str | None, BeforeValidator(_unless_blank)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Counts = Annotated[tuple[int, ...], BeforeValidator(_split)]
 Parts = Annotated[
-    tuple[Literal["towers", "linear", "demand", "relations", "weak_signals"], ...],
+    tuple[Literal["towers", "linear", "demand", "relations", "transitions", "weak_signals"], ...],
     BeforeValidator(_split),
     AfterValidator(_with_vectors),
 ]
@@ -276,9 +276,10 @@ class GnnSettings(_Section):
 class TowersSettings(_Section):
     """The user vector's parts, the two towers and their training."""
 
-    parts: Parts = ("towers", "linear", "demand", "relations", "weak_signals")
+    parts: Parts = ("towers", "linear", "demand", "relations", "transitions", "weak_signals")
     """What user vectors are made of: the two towers, item–item weights, the forecast of demand, the graph's other
-    relations, and the user's own weak signals on an item; validation weighs them."""
+    relations, what follows the user's last items, and the user's own weak signals on an item; validation weighs
+    them."""
     hidden: Counts = (512, 256)
     """Widths of the hidden layers (paper 4.3.1); the output is `dim`."""
     dim: int = Field(128, ge=2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colisten.arrays import Bools, Int64s
+from colisten.arrays import Bools, Floats, Int64s
 from colisten.listening.histories import UserHistories
 from colisten.ragged import distinct
 
@@ -22,6 +22,8 @@ class UserItemPairs:
 
     users: Int64s
     items: Int64s
+    weights: Floats | None = None
+    """[n] what each counts; None: all the same, 1."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -32,7 +34,8 @@ class UserItemPairs:
         return self.users << 32 | self.items
 
     def where(self, chosen: Int64s | Bools) -> UserItemPairs:
-        return UserItemPairs(self.users[chosen], self.items[chosen])
+        weights = None if self.weights is None else self.weights[chosen]
+        return UserItemPairs(self.users[chosen], self.items[chosen], weights)
 
 
 def pairs_of(histories: UserHistories, signals: int) -> UserItemPairs:

@@ -16,7 +16,7 @@ from colisten.towers.half_precision import halved, rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import LinearModel
-from colisten.towers.parts import weak_matrix
+from colisten.towers.parts import TRANSITIONS, weak_matrix
 from colisten.towers.two_tower.trainer import TwoTowerTrainer
 from colisten.towers.user_encoder import FORMAT, features_spec
 from colisten.towers.user_vectors import Spread
@@ -35,6 +35,8 @@ class FittedTowers:
     rates: Mapping[int, float]
     """Of the weak signals that count, by code; empty where none does."""
     inputs: TowerInputs
+    transitions: ItemMatrix | None = None
+    """What follows what; None where it does not count."""
 
     def item_vectors(self, part: str) -> Floats:
         """[items, width of the part]"""
@@ -51,7 +53,8 @@ class FittedTowers:
             weak_matrix(code): diagonal(len(self.inputs.is_target), rate) for code, rate in self.rates.items()
         }
         relations = {name: matrix for name, matrix in self.inputs.relations.items() if name in counting}
-        return (self.linear.matrices if self.linear else {}) | of_signals | relations
+        order = {TRANSITIONS: self.transitions} if self.transitions else {}
+        return (self.linear.matrices if self.linear else {}) | of_signals | relations | order
 
 
 def export(fitted: FittedTowers, chosen: Mapping[str, Any], out: Path) -> None:
@@ -99,6 +102,7 @@ def _spec(fitted: FittedTowers, parts: Mapping[str, Floats], chosen: Mapping[str
         "weights": {segment: {name: chosen[segment][name] for name in parts} for segment in ("warm", "cold")},
         "linear": {"signals": fitted.linear.options.signals if fitted.linear else features.bags.strong},
         "weak_signals": {code: weak_matrix(code) for code in fitted.rates},
+        "half_life": chosen.get("half_life"),
         "relations": [name for name in parts if name in fitted.inputs.relations],
         "has_target": bool(fitted.inputs.is_target.any()),
         "negative_signals": list(fitted.inputs.negative_signals),

@@ -117,7 +117,7 @@ class ItemMatrix:
 
 
 def summed_rows(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -> SparseScores:
-    """The score of item j for a user: the sum of the matrix's entries (i, j) over the user's items i.
+    """The score of item j for a user: the weighted sum of the matrix's entries (i, j) over the user's items i.
 
     Args:
         users: how many there are.
@@ -165,6 +165,8 @@ def _sum(
         rows, owners = pairs.items[chosen], pairs.users[chosen] - first
         columns, weights = matrix.joined(rows)
         lengths = matrix.indptr[rows + 1] - matrix.indptr[rows]
+        if pairs.weights is not None:
+            weights = weights * np.repeat(pairs.weights[chosen], lengths)
         keys.append(columns if last - first == 1 else np.repeat(owners * catalogue, lengths) + columns)
         values.append(weights)
     key, value = np.concatenate(keys), np.concatenate(values)

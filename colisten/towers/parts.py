@@ -15,12 +15,17 @@ from typing import Protocol
 import numpy as np
 
 from colisten.arrays import Bools, Floats
+from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, given_pairs, latest_pairs
 from colisten.towers.features.user_features import UserFeatures
 
 WARM, COLD = "linear", "linear_cold"
 """Names of the matrices of item–item weights, for users who know the target type and for the others."""
+TRANSITIONS = "transitions"
+"""Name of the matrix of what follows what."""
+FADED = 6.0
+"""Half-lives after which an item of the history says nothing any more of what follows."""
 
 
 def weak_matrix(code: int) -> str:
@@ -118,6 +123,22 @@ class RelationPart(SparsePart):
 
     def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
         return {self.matrix: latest_pairs(histories, self.strong)}
+
+
+@dataclass(frozen=True)
+class TransitionsPart(SparsePart):
+    """What follows what: the sum over the last items that were streamed, each newer one counting more."""
+
+    strong: int
+    """Events with signal codes below this count."""
+    half_life: float
+    """Items after which one counts half."""
+
+    def lookups(self, histories: UserHistories) -> Mapping[str, UserItemPairs]:
+        streams = FirstStreams.of(histories, self.strong)
+        weights = np.exp2(-streams.newer / self.half_life).astype(np.float32)
+        pairs = UserItemPairs(streams.users, streams.items, weights)
+        return {TRANSITIONS: pairs.where(streams.newer < FADED * self.half_life)}
 
 
 @dataclass(frozen=True)

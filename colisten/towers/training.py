@@ -21,11 +21,13 @@ from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import ItemInputs, LinearOptions, fit_linear
+from colisten.towers.parts import TRANSITIONS, TransitionsPart
 from colisten.towers.relations import NO_RELATIONS, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch, users_judged
-from colisten.towers.selection.mixing import Weights, choose_weights
+from colisten.towers.selection.mixing import Weights, choose_weights, mix_scorer
 from colisten.towers.selection.ranking_task import RankingTask, Scorer
+from colisten.towers.selection.transition_search import choose_half_life
 from colisten.towers.selection.two_tower_search import (
     FINETUNING_EPOCHS,
     FINETUNING_RATE,
@@ -33,6 +35,7 @@ from colisten.towers.selection.two_tower_search import (
     default_options,
 )
 from colisten.towers.selection.validation_split import MAX_USERS, ValidationSplit, split_validation
+from colisten.towers.transitions import has_order, transition_matrix, transition_scorer
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
@@ -50,6 +53,8 @@ class TowerSelection:
     training_options: TrainingOptions
     recent: int
     """Half-life in days of the listening that the towers were finished on; 0: all of it alike."""
+    half_life: float | None
+    """Of what follows what, in items; None: order says nothing."""
     warm: Weights
     cold: Weights
     validation: dict[str, dict[str, float]]
@@ -145,12 +150,30 @@ def _choose(
     for line in search.summary():
         progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
+    half_life = None
+    if TRANSITIONS in settings.towers.parts and has_order(split.train, inputs.strong):
+        order = _order_scorers(inputs, split, task)
+        half_life = choose_half_life(task, mix_scorer(task, scores, warm, cold), order)
+        if half_life is not None:
+            scores[TRANSITIONS] = order(half_life)
+            warm, cold, validation = choose_weights(task, scores)
     training_options, recent = (
         (run.data.training_options, run.data.half_life) if run else (default_options(settings.towers), 0)
     )
     return run.model if run else None, TowerSelection(
-        choice, training_options, recent, warm, cold, validation, search.tried, tuple(search.kept)
+        choice, training_options, recent, half_life, warm, cold, validation, search.tried, tuple(search.kept)
     )
+
+
+def _order_scorers(inputs: TowerInputs, split: ValidationSplit, task: RankingTask) -> Callable[[float], Scorer]:
+    """By half-life, scores by what followed what in the training part."""
+    asked = split.train.take(split.users)
+
+    def scorer(half_life: float) -> Scorer:
+        matrix = transition_matrix(split.train, inputs.strong, len(inputs.is_target), half_life)
+        return transition_scorer(asked, matrix, TransitionsPart(inputs.strong, half_life), task.candidates)
+
+    return scorer
 
 
 def _conversion_rates(inputs: TowerInputs, histories: UserHistories) -> dict[int, float]:
@@ -186,14 +209,18 @@ def _finish(
         linear = fit_linear(inputs.everybody, about, selection.linear, progress)
     demand = log_demand(inputs.everybody, inputs.strong, inputs.facts) if selection.counts("demand") else None
     rates = _conversion_rates(inputs, inputs.everybody) if selection.counts("weak_signals") else {}
-    return FittedTowers(run, linear, demand, rates, inputs)
+    transitions = None
+    if selection.half_life is not None and selection.counts(TRANSITIONS):
+        items = len(inputs.is_target)
+        transitions = transition_matrix(inputs.everybody, inputs.strong, items, selection.half_life)
+    return FittedTowers(run, linear, demand, rates, inputs, transitions)
 
 
 def _default_selection(settings: Settings) -> TowerSelection:
     """Too little data to hold anything out: the towers and demand; demand where neither is wanted."""
     wanted: Weights = {part: weight for part, weight in DEFAULT_WEIGHTS.items() if part in settings.towers.parts}
     weights = wanted or {"demand": 1.0}
-    return TowerSelection(None, default_options(settings.towers), 0, weights, weights, {}, {}, ())
+    return TowerSelection(None, default_options(settings.towers), 0, None, weights, weights, {}, {}, ())
 
 
 def _summary(selection: TowerSelection) -> str:

@@ -18,7 +18,16 @@ from colisten.towers.features.columns import from_json, to_json
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.item_matrix import ItemMatrix, summed_rows
-from colisten.towers.parts import DemandPart, LinearPart, Part, RelationPart, TowerPart, WeakSignalsPart
+from colisten.towers.parts import (
+    TRANSITIONS,
+    DemandPart,
+    LinearPart,
+    Part,
+    RelationPart,
+    TowerPart,
+    TransitionsPart,
+    WeakSignalsPart,
+)
 from colisten.towers.tensors import mapped
 from colisten.towers.user_vectors import Spread, UserVectors, one_after_the_other, side_by_side
 
@@ -114,7 +123,9 @@ class UserEncoder:
             looked_up = {matrix: pairs for matrix, pairs in part.lookups(history).items() if len(pairs)}
             if looked_up:
                 factor = self._scale(name, self._part(name, history)) * self._weights(name, warm)
-                found |= {matrix: (pairs.items, np.repeat(factor, len(pairs))) for matrix, pairs in looked_up.items()}
+                for matrix, pairs in looked_up.items():
+                    weights = np.ones(len(pairs), np.float32) if pairs.weights is None else pairs.weights
+                    found[matrix] = pairs.items, factor * weights
         return found
 
     def left_out(self, signals: Codes, strong: int) -> Bools:
@@ -164,6 +175,8 @@ def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_tar
         return DemandPart()
     if name in spec["relations"]:
         return RelationPart(name, spec["bags"]["strong"])
+    if name == TRANSITIONS:
+        return TransitionsPart(spec["bags"]["strong"], spec["half_life"])
     if name == "weak_signals":
         return WeakSignalsPart({int(code): matrix for code, matrix in spec["weak_signals"].items()})
     if name == "linear":

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from colisten.arrays import Floats
+from colisten.arrays import Bools, Floats
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs
 from colisten.towers import item_matrix
@@ -58,6 +58,11 @@ def some_matrix(rng: np.random.Generator, items: int) -> ItemMatrix:
     return ItemMatrix(found.indptr.astype(np.int64), found.indices.astype(np.int32), found.data.astype(np.float32))
 
 
+def pairs_with(had: Bools) -> UserItemPairs:
+    users, items = np.nonzero(had)
+    return UserItemPairs(users, items)
+
+
 def written_out(matrix: ItemMatrix) -> Floats:
     return csr_array((matrix.weights, matrix.items, matrix.indptr), shape=(len(matrix), len(matrix))).toarray()
 
@@ -95,7 +100,7 @@ def test_rows_of_several_matrices_are_summed_in_blocks_by_table_or_by_sorting(
     given_pairs, wanted = [], np.zeros((users, 15))
     for _ in range(2):
         matrix, had = some_matrix(rng, 15), rng.random((users, 15)) < rng.random()
-        given_pairs.append((matrix, UserItemPairs(*np.nonzero(had))))
+        given_pairs.append((matrix, pairs_with(had)))
         wanted += had @ written_out(matrix)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(item_matrix, "_TABLE", table)
@@ -129,7 +134,7 @@ def test_scaled_scores_have_variance_one_and_no_score_stays_none() -> None:
     had = rng.random((6, 50)) < 0.2
     dense[3], had[3] = 0, False
     dense[4], had[5] = 0, False
-    sparse = item_matrix.summed_rows(6, [(some_matrix(rng, 50), UserItemPairs(*np.nonzero(had)))])
+    sparse = item_matrix.summed_rows(6, [(some_matrix(rng, 50), pairs_with(had))])
     users = UserVectors(dense, sparse)
     spread = Spread.of(item_vectors, among)
     whole = users.scores(item_vectors, np.flatnonzero(among))

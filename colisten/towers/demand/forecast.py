@@ -62,9 +62,11 @@ def _forecast(as_of: AsOf, start: float, end: float) -> Floats64:
         loss="poisson", learning_rate=0.06, max_iter=150, max_leaf_nodes=15, min_samples_leaf=40,
         l2_regularization=1.0, early_stopping=False, random_state=0,
     )  # fmt: skip
+    learned = np.concatenate(features)
+    known = ~np.isnan(learned).all(axis=0)  # the trees take no column of which nothing is known, such as a missing date
     with threadpool_limits(1, "openmp"):  # its threads wait for each other: where a core is busy, twenty times as long
-        trees.fit(np.concatenate(features), np.concatenate(labels))
-        return np.asarray(trees.predict(as_of.features(end)), np.float64)
+        trees.fit(learned[:, known], np.concatenate(labels))
+        return np.asarray(trees.predict(as_of.features(end)[:, known]), np.float64)
 
 
 def _floored_log(counts: Floats | Floats64, facts: ItemFacts) -> Floats:

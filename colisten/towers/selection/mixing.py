@@ -97,7 +97,7 @@ def _only(parts: Mapping[str, Scorer], **weights: float) -> Weights:
 
 def mixed(parts: Mapping[str, Scorer], grid: list[Weights], users: slice) -> Iterator[Floats]:
     """The scores of each option in turn; those of the parts are computed once."""
-    scores = {part: _standardised(score(users)) for part, score in parts.items()}
+    scores = {part: standardised(score(users)) for part, score in parts.items()}
     for weights in grid:
         total = np.zeros_like(next(iter(scores.values())))
         for part, weight in weights.items():
@@ -106,7 +106,17 @@ def mixed(parts: Mapping[str, Scorer], grid: list[Weights], users: slice) -> Ite
         yield total
 
 
-def _standardised(scores: Floats) -> Floats:
+def mix_scorer(task: RankingTask, parts: Mapping[str, Scorer], warm: Weights, cold: Weights) -> Scorer:
+    """The mix of warm users for those, and the one of cold users for the others."""
+
+    def scores(users: slice) -> Floats:
+        of_warm, of_cold = mixed(parts, [warm, cold], users)
+        return np.where(task.warm[users, None], of_warm, of_cold)
+
+    return scores
+
+
+def standardised(scores: Floats) -> Floats:
     """Each user's scores with variance 1, as `Spread.scale` makes them; all zero where they do not vary."""
     spread = scores.std(axis=1, keepdims=True)
     return np.where(spread > 1e-5, scores / np.maximum(spread, 1e-6), 0).astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,13 @@ def test_it_knows_what_fades_and_what_is_new_better_than_counts_do() -> None:
 def test_the_same_data_gives_the_same_forecast() -> None:
     histories, facts, _ = waves(1, 200)
     np.testing.assert_array_equal(log_demand(histories, 1, facts), log_demand(histories, 1, facts))
+
+
+def test_without_any_date_of_publication_it_knows_what_fades() -> None:
+    histories, facts, truth = waves()
+    undated = replace(facts, published=np.full(len(truth), np.nan))
+    heard = listeners(histories, 1, len(truth)) > 0
+    assert correlation(np.exp(log_demand(histories, 1, undated))[heard], truth[heard]) > 0.8
 
 
 def test_fewer_rows_serve_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
