@@ -358,8 +358,10 @@ class ServeSettings(_Section):
     write_key: Secret = None
     """What those send who write, such as events; it may ask as well. None: nobody may write where `serve.api_key` is
     set, everybody on this machine where it is not."""
+    workers: int = Field(1, ge=1)
+    """Processes that answer, each of which has one core's worth to give; they share the port."""
     waiting: int = Field(100, ge=1)
-    """Questions that may wait for their answer; further ones are refused at once."""
+    """Questions that may wait for their answer in each process; further ones are refused at once."""
 
 
 class EvaluationSettings(_Section):
@@ -414,7 +416,7 @@ class Settings(_Section):
         secret = {
             "neo4j": {"uri", "user", "password"},
             "qdrant": {"url", "api_key"},
-            "serve": {"host", "port", "api_key", "write_key"},
+            "serve": {"host", "port", "api_key", "write_key", "workers"},
         }
         values, usual = (one.model_dump(mode="json", exclude=secret) for one in (self, self.usual(self.recipe)))
         return _other(values, usual | {"recipe": "default"})

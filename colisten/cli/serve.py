@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @workdir_option
+@click.option("--workers", type=click.IntRange(1), help="Processes that answer; by default serve.workers (1).")
 @set_option
-def serve(workdir: Path, overrides: tuple[str, ...]) -> None:
+def serve(workdir: Path, workers: int | None, overrides: tuple[str, ...]) -> None:
     """Answer over HTTP: recommendations, reasons, likeness, search, and a page to try them on.
 
     Only this machine can ask, unless serve.host says otherwise, which takes a key (COLISTEN_SERVE_API_KEY). What is
@@ -32,26 +34,20 @@ def serve(workdir: Path, overrides: tuple[str, ...]) -> None:
     curl 'http://127.0.0.1:8000/recommend?user=u17&k=5&why=true'
     """
     require("serve", "fastapi", "uvicorn", "prometheus_client")
-    folder, settings = opened(workdir, overrides)
+    chosen = () if workers is None else (f"serve.workers={workers}",)
+    folder, settings = opened(workdir, (*overrides, *chosen))
     from colisten.serving.recommending import Recommender
 
     Recommender.open(folder, settings).close()  # fail before anything listens
     listening = _listen(settings.serve)
-    import uvicorn
+    from colisten.serving.web import workers as processes
 
-    from colisten.serving.web.app import create_app
-    from colisten.serving.web.bounds import OPTIONS, bound_process
-
-    app = create_app(folder, settings)
-    server = uvicorn.Server(uvicorn.Config(app, **OPTIONS))
-    bound_process()  # after uvicorn has set up its log
     host, port = listening.getsockname()[:2]
     say(f"Loading the text encoder; then answering at http://{host}:{port} until Ctrl-C.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn ends in good order, then passes the signal on
-    try:
-        server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        say("Stopped.")
+    with suppress(KeyboardInterrupt):
+        processes.serve(folder, settings, listening)
+    say("Stopped.")
 
 
 def _listen(options: ServeSettings) -> socket.socket:

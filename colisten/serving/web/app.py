@@ -54,11 +54,11 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 
 def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     """The ASGI application that serves a working folder; `colisten serve` runs it with uvicorn."""
-    queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting)
+    metrics = Metrics()
+    queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting, metrics.waiting.set)
     graph = GraphLookups(workdir, settings)
     exposures = ExposureQueue(workdir.experiments)
     commit = GroupCommit(lambda: EventIntake.open(workdir, settings.signals.used))
-    metrics = Metrics(lambda: queue.waiting)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

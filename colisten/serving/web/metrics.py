@@ -1,10 +1,13 @@
-"""Prometheus metrics: requests by route and status, latency, queue length. Never users, items or query texts."""
+"""Prometheus metrics: requests by route and status, latency, queue length. Never users, items or query texts.
+
+Where several processes serve (`PROMETHEUS_MULTIPROC_DIR`), whichever is asked answers for all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -12,7 +15,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 class Metrics:
     """The metrics of one server."""
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "colisten_requests", "Requests by route and status.", ("route", "status"), registry=self._registry
@@ -20,8 +23,9 @@ class Metrics:
         self._seconds = Histogram(
             "colisten_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, registry=self._registry
         )
-        gauge = Gauge("colisten_waiting", "Requests that wait in the queue.", registry=self._registry)
-        gauge.set_function(waiting)
+        self.waiting = Gauge(
+            "colisten_waiting", "Requests that wait in the queue.", registry=self._registry, multiprocess_mode="livesum"
+        )
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -30,4 +34,8 @@ class Metrics:
 
     def text(self) -> str:
         """All metrics, in Prometheus' text format."""
-        return generate_latest(self._registry).decode()
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry).decode()

@@ -22,13 +22,16 @@ class QueueFullError(ColistenError):
 
 
 class RequestQueue:
-    """Runs calls of a `RequestHandler` one at a time, in the order of arrival.
+    """Runs calls of a `RequestHandler` one at a time, in the order of arrival; says how many wait to `on_change`.
 
     One thread: the embedded engine holds the GIL while it searches, and SQLite connections belong to a thread.
     """
 
-    def __init__(self, open_handler: Callable[[], RequestHandler], max_waiting: int) -> None:
+    def __init__(
+        self, open_handler: Callable[[], RequestHandler], max_waiting: int, on_change: Callable[[int], None]
+    ) -> None:
         self.waiting = 0
+        self._on_change = on_change
         self._max_waiting = max_waiting
         self._open_handler = open_handler
         self._handler: RequestHandler | None = None
@@ -46,7 +49,7 @@ class RequestQueue:
         """
         if self.waiting >= self._max_waiting:
             raise QueueFullError("Too many questions are waiting: ask again in a moment.")
-        self.waiting += 1
+        self._count(1)
         try:
             made = asyncio.get_running_loop().run_in_executor(self._thread, self._call, call)
             if not (await asyncio.wait([made], timeout=seconds))[0]:
@@ -54,13 +57,17 @@ class RequestQueue:
                 raise QueueFullError("The questions before this one take long: ask again in a moment.")
             return made.result()
         finally:
-            self.waiting -= 1
+            self._count(-1)
 
     async def close(self) -> None:
         """Handle what is waiting, then close the handler; a later request opens a new one."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
         self._thread = _thread()
+
+    def _count(self, more: int) -> None:
+        self.waiting += more
+        self._on_change(self.waiting)
 
     def _call(self, call: Callable[[RequestHandler], R]) -> R:
         if time.monotonic() < self._silent_until:

@@ -28,9 +28,11 @@ def serving(workdir: Path, **variables: str) -> Iterator[tuple[str, subprocess.P
         line = process.stderr.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
         assert found, line + process.stderr.read()
-        httpx.get(f"{found[0]}/health", timeout=60).raise_for_status()  # it waits until the server is up
-        yield found[0], process
-        process.send_signal(signal.SIGTERM)
+        try:
+            httpx.get(f"{found[0]}/health", timeout=180).raise_for_status()  # it waits until the server is up
+            yield found[0], process
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")

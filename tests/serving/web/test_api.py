@@ -146,7 +146,7 @@ async def _refused(queue: RequestQueue) -> None:
 def test_a_full_queue_refuses_at_once() -> None:
     import asyncio
 
-    queue = RequestQueue(lambda: pytest.fail("nothing is to be opened"), 1)
+    queue = RequestQueue(lambda: pytest.fail("nothing is to be opened"), 1, lambda _: None)
     queue.waiting = 1
     asyncio.run(_refused(queue))
 

@@ -21,7 +21,7 @@ def caller(**options: str) -> TestClient:
     """Of a server with one route to ask, one without a key, three to write to, and one that breaks."""
     app = FastAPI()
     app.add_middleware(
-        GuardMiddleware, metrics=Metrics(lambda: 0), options=ServeSettings.model_validate(options), open_paths={"/open"}
+        GuardMiddleware, metrics=Metrics(), options=ServeSettings.model_validate(options), open_paths={"/open"}
     )
     errors_as_json(app)
     app.get("/open")(lambda: "open")
