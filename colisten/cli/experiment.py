@@ -76,7 +76,7 @@ def assign(
 @click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Bootstrap resamples.")
 @formatted
 def read(name: str, workdir: Path, days: float | None, draws: int, style: str | None) -> None:
-    """Print the rates of the groups of NAME after their first exposure, from the imported data.
+    """Print the rates of the groups of NAME after their first exposure, from imported data and posted events.
 
     stream_rate is the share of exposed users who streamed something after it was shown to them, new_start_rate the
     share who began an item of the shown types that they had never streamed. Intervals hold 95 % of bootstrap resamples
@@ -88,14 +88,13 @@ def read(name: str, workdir: Path, days: float | None, draws: int, style: str | 
     colisten experiment read shelf --days 14 --workdir W --table
     """
     from colisten.evaluation.experiment.analysis import analyse_experiment
-    from colisten.evaluation.experiment.streams import imported_streams
-    from colisten.listening.data import ListeningData
+    from colisten.evaluation.experiment.streams import streams_of
     from colisten.serving.experiment.groups import open_experiment
 
     folder, _ = opened(workdir)
     ab_test = open_experiment(folder.experiments, name)
     exposures = _exposures(folder, name)
-    streams = imported_streams(ListeningData(folder.listening))
+    streams = streams_of(folder)
     show(map(asdict, analyse_experiment(ab_test, exposures, streams, days=days, draws=draws)), style)
 
 
@@ -139,8 +138,7 @@ def estimate(
     from colisten.evaluation.experiment.logged_slots import exploring, logged_slots, policy_table
     from colisten.evaluation.experiment.off_policy import estimate_policy
     from colisten.evaluation.experiment.replay import replayed
-    from colisten.evaluation.experiment.streams import imported_streams
-    from colisten.listening.data import ListeningData
+    from colisten.evaluation.experiment.streams import streams_of
     from colisten.serving.experiment.arms import parse_arm
     from colisten.serving.experiment.groups import open_experiment
 
@@ -153,7 +151,7 @@ def estimate(
     else:
         arm = parse_arm("policy", _arms(f"policy.{word}" for word in words)["policy"])
         policy = replayed(folder, settings, arm, exposures)
-    streams = imported_streams(ListeningData(folder.listening))
+    streams = streams_of(folder)
     show(map(asdict, estimate_policy(logged_slots(exposures, policy, streams, days=days))), style)
 
 

@@ -101,7 +101,7 @@ def _refuse_no_streams(streams: pl.LazyFrame) -> None:
     later = streams.filter(pl.col("time") > pl.col("begin")).select(pl.len()).collect(engine="streaming").item()
     if not later:
         raise DataError(
-            "The data has no stream after the first exposure: wait a while, and import today's data "
+            "The data has no stream after the first exposure: wait a while, and post events or import today's data "
             "(`colisten run` or `colisten data import`) before reading the experiment."
         )
 
