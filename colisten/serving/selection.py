@@ -50,11 +50,13 @@ class Shortlists:
 def select(shortlists: Shortlists, k: int, least: Sequence[int], diversity: float, item_vectors: Halves) -> Ranked:
     """Select `k` items for each user, one after the other, in the order of their ranks.
 
-    Each time that candidate is taken whose (1 − d) r − d s is greatest: d is the `diversity`, r its score, from 0 for
-    the worst to 1 for the best candidate of that user, and s the cosine of its vector with that of the most similar
-    item taken so far (maximal marginal relevance, Carbonell & Goldstein 1998). Of the i-th ranking at least `least[i]`
-    items are taken, or all it has: places that a ranking cannot fill go to the best of the others. Without diversity
-    that is exactly the best answer by the sum of scores that keeps to the quotas.
+    Each time that item is taken whose (1 − d) r − d s is greatest (maximal marginal relevance, Carbonell & Goldstein
+    1998): d is the `diversity`, r the discount that NDCG gives to the item's rank by score, and s the cosine of its
+    vector with that of the most similar item taken so far. By rank, since scores of one user are spread unlike those
+    of another: at equal NDCG, lists gain about twice as much diversity as by scaled scores.
+
+    Of the i-th ranking at least `least[i]` items are taken, or all it has: places that a ranking cannot fill go to the
+    best of the others. Without diversity that is exactly the best answer by the sum of scores that keeps to the quotas.
 
     Args:
         shortlists: at least the best `k` of each ranking, as far as there are.
@@ -103,13 +105,12 @@ def _selected(shortlists: Shortlists, k: int, least: Int64s, diversity: float, i
 
 
 def _relevance(shortlists: Shortlists) -> Floats:
-    """[users, c] scores from 0 for the worst candidate of a user to 1 for the best."""
-    there = shortlists.items >= 0
-    worst = shortlists.scores.min(axis=1, initial=np.inf, where=there)[:, None]
-    range_ = shortlists.scores.max(axis=1, initial=-np.inf, where=there)[:, None] - worst
-    with np.errstate(invalid="ignore"):
-        scaled = (shortlists.scores - worst) / np.where(range_ > 0, range_, 1)
-    return np.where(there, scaled, 0).astype(np.float32)
+    """[users, c] the discount that NDCG gives to the rank of each item among all of its user: 1, .63, .5, .43, …"""
+    order = np.argsort(-shortlists.scores, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(1, order.shape[1] + 1)[None], axis=1)
+    relevance: Floats = (1 / np.log2(ranks + 1)).astype(np.float32)
+    return relevance
 
 
 def _unit(vectors: Halves) -> Floats:
