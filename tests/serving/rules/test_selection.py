@@ -38,7 +38,8 @@ def by_hand(
     order = sorted(kind_of, key=lambda item: -scores[item])
     gain = {item: 1 / math.log2(rank + 1) for rank, item in enumerate(order, start=1)}
     owed = [min(count, len(items)) for count, items in zip(least, kinds, strict=True)]
-    free, taken = k - sum(owed), []
+    free = k - sum(owed)
+    taken: list[int] = []
     while len(taken) < k:
         may = [item for item in order if item not in taken and (owed[kind_of[item]] or free)]
         if not may:
