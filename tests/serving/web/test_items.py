@@ -37,8 +37,8 @@ def servers(own: Workdir, world: World) -> Iterator[list[TestClient]]:
         yield [first, second]
 
 
-def shown(server: TestClient, path: str, **parameters: str | bool) -> list[str]:
-    found = server.get(path, params={"k": 100} | parameters)
+def shown(server: TestClient, path: str, **parameters: str | bool | int) -> list[str]:
+    found = server.get(path, params={"k": 100, **parameters})
     assert found.status_code == 200, found.text
     return [item["item_id"] for item in found.json()["items"]]
 
@@ -61,7 +61,7 @@ def test_gone_from_the_next_answer_of_every_server_and_back(servers: list[TestCl
     assert {asked: shown(servers[0], asked, **parameters) for asked, parameters in ASKED.items()} == before
 
 
-ASKED: dict[str, dict[str, str | bool]] = {
+ASKED: dict[str, dict[str, str | bool | int]] = {
     "/recommend": {"user": "u5"},
     "/similar": {"item": "Title 3", "across": True},
 }
