@@ -56,17 +56,23 @@ def encode_texts(texts: Sequence[str], options: TextSettings, cache: Path, progr
         missing = [texts[filled[i]] for i in known.missing(digests)]
         width = known.width()
         if missing or width is None:
-            width = _encode_and_store(missing, options, known, progress)
+            width = _encode_and_store(missing, len(filled) - len(missing), options, known, progress)
         out = np.zeros((len(texts), width), np.float32)
         out[filled] = known.vectors(digests, width)
     return out
 
 
-def _encode_and_store(texts: list[str], options: TextSettings, known: TextCache, progress: Progress) -> int:
-    """Encode, longest text first, since a batch of equal lengths needs no padding; returns the encoder's width."""
+def _encode_and_store(
+    texts: list[str], cached: int, options: TextSettings, known: TextCache, progress: Progress
+) -> int:
+    """Encode, longest text first, since a batch of equal lengths needs no padding; returns the encoder's width.
+
+    Progress counts the `cached` texts too, so that a run that goes on begins where the last one stopped.
+    """
     encoder = Encoder(options)
     texts = sorted(texts, key=len, reverse=True)
-    with progress.task("encoding texts", total=len(texts)) as task:
+    with progress.task("encoding texts", total=cached + len(texts)) as task:
+        task.advance(cached)
         for start in range(0, len(texts), _TEXTS_PER_COMMIT):
             chunk = texts[start : start + _TEXTS_PER_COMMIT]
             known.add([digest(text) for text in chunk], encoder.encode(chunk))

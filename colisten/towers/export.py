@@ -83,7 +83,7 @@ def _tensors(fitted: FittedTowers, parts: Mapping[str, Floats]) -> dict[str, Any
         tensors |= {f"{field}.{name}": getattr(spread, field) for field in ("covariance", "mean")}
         tensors[f"item_vectors.{name}"] = vectors if name != "towers" else vectors[:0]  # which no sparse scores go with
     if "towers" in parts:
-        layers = {name: value.numpy() for name, value in fitted.run.model.state_dict().items()}
+        layers = {name: value.cpu().numpy() for name, value in fitted.run.model.state_dict().items()}
         tensors |= layers | {"content": features.content}
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
 

@@ -43,6 +43,9 @@ from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
 DEFAULT_WEIGHTS = {"towers": 1.0, "demand": 0.8}
 """What parts count where nothing could be held out; item–item weights have no penalty then, and count nothing."""
 
+_KEPT_FOR_TOWERS = 0.5
+"""Share of the time for trying changes that those of the item–item weights leave to those of the towers."""
+
 
 @dataclass(frozen=True)
 class TowerSelection:
@@ -127,10 +130,12 @@ def _choose(
     demand = log_demand(split.train, inputs.strong, inputs.facts) if "demand" in settings.towers.parts else None
     run, choice = None, None
     if about is not None:
+        search.reserved = search.seconds * _KEPT_FOR_TOWERS if "towers" in settings.towers.parts else 0
         many = everyone.sample(users_judged(len(task.candidates), MAX_USERS), rng)
         trials = LinearSearch(many, _task(inputs, many), about, types, progress)
         trial = trials.choose((inputs.strong, inputs.signals), search)
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
+        search.reserved = 0
     if "towers" in settings.towers.parts:
         run, scores["towers"] = TwoTowerSearch(inputs, split, task, demand, settings, progress).choose(search)
     if demand is not None:

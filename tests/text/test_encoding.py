@@ -10,7 +10,7 @@ import pytest
 
 from colisten.arrays import Floats
 from colisten.errors import SettingsError
-from colisten.progress import Progress
+from colisten.progress import Progress, Task
 from colisten.settings import TextSettings
 from colisten.text import encoding as encoding_module
 from colisten.text.cache import TextCache, digest
@@ -88,9 +88,12 @@ def test_what_was_encoded_before_a_kill_is_kept(
         patched.setattr(TextCache, "add", add)
         encode_texts(texts, OPTIONS, tmp_path / "text.sqlite", QUIET)
     kept = set(counted.encoded[:2])
-    counted.encoded = []
-    found = encode_texts(texts, OPTIONS, tmp_path / "text.sqlite", QUIET)
+    counted.encoded, moved = [], []
+    with monkeypatch.context() as patched:
+        patched.setattr(Task, "advance", lambda task, amount: moved.append((amount, task.total)))
+        found = encode_texts(texts, OPTIONS, tmp_path / "text.sqlite", QUIET)
     assert set(counted.encoded) == set(texts) - kept
+    assert moved == [(2, 4), (2, 4)]  # the bar goes on where it stopped
     np.testing.assert_allclose(found, Encoder(OPTIONS).encode(texts), atol=0.02)
 
 

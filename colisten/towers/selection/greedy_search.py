@@ -42,7 +42,14 @@ class GreedySearch:
     kept: list[str] = field(default_factory=list)
     left: int = 0
     """Changes that no time was left for."""
+    reserved: float = 0.0
+    """Of the seconds, for what is tried later."""
     _longest: float = 0.0
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that may be spent now."""
+        return self.seconds - self.reserved - self.spent
 
     def summary(self) -> Iterator[str]:
         """What was tried and kept, in words; empty where nothing was tried."""
@@ -63,7 +70,7 @@ class GreedySearch:
 
         The change is begun if the longest one so far (or `took` seconds) would still fit.
         """
-        if self.spent + max(took, self._longest) > self.seconds:
+        if max(took, self._longest) > self.remaining:
             self.left += 1
             return found
         began = monotonic()

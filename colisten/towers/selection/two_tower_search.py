@@ -21,6 +21,8 @@ from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 
 FINETUNING_EPOCHS, FINETUNING_RATE = 2, 0.3
 """After validation the towers go on over all data, at a slower pace, instead of starting anew."""
+_LEAST_PAIRS = 20_000
+"""Of an epoch in which a change is tried; training on so many is timed."""
 RECENT = 30
 """Days: the half-life of the listening that they may be finished on."""
 CHANGES = (
@@ -56,9 +58,7 @@ class TwoTowerSearch:
 
     def choose(self, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
         """The best trial; where times are known, perhaps after epochs on recent pairs."""
-        began = monotonic()
-        start = self._train_new(default_options(self.settings.towers))
-        found = search.best(start, monotonic() - began, self._changes())
+        found = self._best(search)
         if (self.split.train.timestamps >= 0).any():
             recent = self.inputs.training_set(self.split.train, self.settings, found.run.data.training_options, RECENT)
             model = deepcopy(found.run.model)
@@ -69,6 +69,45 @@ class TwoTowerSearch:
             if finetuned.ndcg.mean() > found.ndcg.mean():
                 found = finetuned
         return found.run, self._scores(found.run)
+
+    def _best(self, search: GreedySearch) -> TrialResult:
+        """The best trial. Where the time is too short to train on all pairs for each change, changes are tried on as
+        many pairs as it is enough for, and what was chosen is trained on all."""
+        options = default_options(self.settings.towers)
+        began = monotonic()
+        pairs = self._affordable_pairs(options, search.remaining)
+        if pairs is None:
+            started = monotonic()
+            start = self._train_new(options)
+            return search.best(start, monotonic() - started, self._changes())
+        towers = self.settings.towers.model_copy(update={"pairs_per_epoch": pairs})
+        sample = replace(self, settings=self.settings.model_copy(update={"towers": towers}))
+        started = monotonic()
+        start = sample._train_new(options)
+        took = monotonic() - started
+        search.spent += monotonic() - began
+        chosen = search.best(start, took, sample._changes())
+        self.progress.say(f"  changes of the towers were tried on {pairs:,} pairs an epoch")
+        return self._train_new(chosen.run.data.training_options)
+
+    def _affordable_pairs(self, options: TrainingOptions, seconds: float) -> int | None:
+        """Pairs an epoch with which every change may be trained in so many seconds, a 2ⁿ-th of all; None: all pairs, or
+        so few that nothing would be learned of a change."""
+        data, changes = self.inputs.training_set(self.split.train, self.settings, options), len(list(self._changes()))
+        if data.draws < 2 * _LEAST_PAIRS or not changes or seconds <= 0:
+            return None
+        few = self.settings.towers.model_copy(update={"pairs_per_epoch": _LEAST_PAIRS})
+        run = TwoTowerTrainer(replace(data, settings=few), self.settings.seed, 1)
+        began = monotonic()
+        run.epoch(self.progress, "timing the towers")
+        trained = monotonic()
+        self.task.ndcg(self._judged(run))
+        judging, training = monotonic() - trained, (trained - began) / _LEAST_PAIRS
+        each = seconds / (changes + 1) / self.settings.towers.epochs
+        affordable, pairs = (each - judging) / training, data.draws
+        while pairs > max(affordable, _LEAST_PAIRS):
+            pairs //= 2
+        return pairs if _LEAST_PAIRS <= pairs < data.draws else None
 
     def _changes(self) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
         """Changes of options that are not set."""

@@ -47,9 +47,9 @@ def in_batch_loss(logits: Tensor, log_q: Tensor | None, blocked: Tensor) -> Tens
         log_q: [pairs] logarithm of the chance that a draw is this column's item.
         blocked: [pairs, pairs] no negatives: the label itself drawn again, or another item that the user has streamed.
     """
-    own = torch.eye(len(logits), dtype=torch.bool)
+    own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
     if log_q is not None:
         weight = log_q + math.log(max(len(logits) - 1, 1))
         logits = logits - weight.expand_as(logits).masked_fill(own, 0)
     logits = logits.masked_fill(blocked & ~own, -torch.inf)
-    return cross_entropy(logits, torch.arange(len(logits)))
+    return cross_entropy(logits, torch.arange(len(logits), device=logits.device))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from colisten.arrays import Bools, Floats, Int64s
+from colisten.errors import SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, pairs_of
 from colisten.progress import Progress
@@ -72,7 +75,8 @@ class TrainingSet:
 
     @cached_property
     def chance(self) -> Floats:
-        """[pairs] of each pair to be drawn in an epoch: 1, less for other types, old listening and low values."""
+        """[pairs] of each pair to be drawn in an epoch: 1, less for other types, old listening and low values, and
+        where there are more than `pairs_per_epoch`."""
         is_target = self.is_target[self.pairs.items]
         target, others = int(is_target.sum()), int((~is_target).sum())
         share = min(1.0, self.training_options.other_types * target / others) if target and others else 1.0
@@ -87,7 +91,15 @@ class TrainingSet:
         if streams.values is not None and len(first):
             value = np.add.reduceat(np.maximum(streams.values[order], 0), first)
             chance *= np.minimum(value / max(float(np.quantile(value, _HIGH_VALUE)), 1e-9), 1)
+        draws = float(chance.sum(dtype=np.float64))
+        if draws > self.settings.pairs_per_epoch:
+            chance *= self.settings.pairs_per_epoch / draws
         return chance
+
+    @property
+    def draws(self) -> int:
+        """Pairs of an epoch, about."""
+        return int(self.chance.sum())
 
     @cached_property
     def log_q(self) -> Floats:
@@ -96,7 +108,7 @@ class TrainingSet:
         log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
         return log_q
 
-    def item_inputs(self, items: Int64s, hidden: Bools, own: int) -> Tensor:
+    def item_inputs(self, items: Int64s, hidden: Bools, own: int) -> Floats:
         """Features of items and one more, [n, width + 1].
 
         Beside demand, the `hidden` [n] show no graph embedding, and the last feature says which they are. Towers that
@@ -108,7 +120,7 @@ class TrainingSet:
         features = np.concatenate([self.item_features[items], last[:, None]], axis=1, dtype=np.float32)
         if not self.settings.corrected:
             features[hidden, : self.graph_width] = 0
-        return torch.from_numpy(features)
+        return features
 
     def shards(self) -> Iterator[tuple[UserExamples, UserItemPairs, Floats]]:
         """Users in groups whose histories fit memory, with their pairs and the chance of each to be drawn."""
@@ -143,19 +155,18 @@ class TwoTowerTrainer:
         torch.manual_seed(seed)
         s = data.settings
         item_width = data.item_features.shape[1] + 1
+        self.device = training_device(s.device)
         self.model = model or TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
+        self.model.to(self.device)
         rate = s.learning_rate * rate_scale
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, fused=True)
-        self._last_step = max(1, self._draws() // s.batch_size * epochs)
+        self._last_step = max(1, data.draws // s.batch_size * epochs)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
-
-    def _draws(self) -> int:
-        return int(self.data.chance.sum())
 
     def epoch(self, progress: Progress, title: str) -> None:
         """Pairs drawn by their chance (a target pair once), in random batches."""
         self.model.train()
-        with progress.task(title, self._draws()) as task:
+        with progress.task(title, self.data.draws) as task:
             for examples, pairs, chance in self.data.shards():
                 order = self.rng.permutation(np.flatnonzero(self.rng.random(len(pairs)) < chance))
                 for first in range(0, len(order), self.data.settings.batch_size):
@@ -174,18 +185,18 @@ class TwoTowerTrainer:
     def loss(self, examples: UserExamples, pairs: UserItemPairs) -> Tensor:
         """In-batch softmax over the batch's items."""
         forget, unknown = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
-        users = self.model.user(torch.from_numpy(examples.user_features(pairs, forget, unknown)))
+        users = self.model.user(self._moved(examples.user_features(pairs, forget, unknown)))
         hidden = self.rng.random(len(pairs)) < HIDDEN_DRAWS
-        items = self.model.item(self.data.item_inputs(pairs.items, hidden, own=1))
-        log_q = torch.from_numpy(self.data.log_q[pairs.items]) if self.data.settings.corrected else None
-        blocked = torch.from_numpy(examples.false_negatives(pairs))
+        items = self.model.item(self._moved(self.data.item_inputs(pairs.items, hidden, own=1)))
+        log_q = self._moved(self.data.log_q[pairs.items]) if self.data.settings.corrected else None
+        blocked = self._moved(examples.false_negatives(pairs))
         return in_batch_loss(users @ items.T / self.data.training_options.temperature, log_q, blocked)
 
     @torch.inference_mode()
     def user_vectors(self, features: Floats) -> Floats:
         """Vectors of users whose features are given."""
         self.model.eval()
-        vectors: Floats = self.model.user(torch.from_numpy(features)).numpy()
+        vectors: Floats = self.model.user(self._moved(features)).cpu().numpy()
         return vectors
 
     @torch.inference_mode()
@@ -193,7 +204,22 @@ class TwoTowerTrainer:
         """As they are served: rounded to half precision."""
         self.model.eval()
         parts = [
-            self.model.item(self.data.item_inputs(chunk, self.data.popularity[chunk] == 0, own=0))
+            self.model.item(self._moved(self.data.item_inputs(chunk, self.data.popularity[chunk] == 0, own=0))).cpu()
             for chunk in np.array_split(items, len(items) // 65536 + 1)
         ]
         return rounded(torch.cat(parts).numpy())
+
+    def _moved(self, array: npt.NDArray[Any]) -> Tensor:
+        """As a tensor on the device."""
+        return torch.from_numpy(array).to(self.device)
+
+
+def training_device(name: str) -> torch.device:
+    """The device of `towers.device`: `auto` is torch's first GPU if there is one, else the CPU.
+
+    Raises:
+        SettingsError: `gpu` where torch sees none.
+    """
+    if name == "gpu" and not torch.cuda.is_available():
+        raise SettingsError("towers.device is gpu, and torch sees none here: set auto or cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
