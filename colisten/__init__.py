@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from colisten.api import evaluate, graph, open_workdir, recommender, run
+    from colisten.api import add_events, evaluate, graph, open_workdir, recommender, run
     from colisten.errors import (
         ColistenError,
         DataError,
@@ -75,6 +75,7 @@ __all__ = [
     "SnapshotAdjacency",
     "Workdir",
     "WorkdirError",
+    "add_events",
     "batch_key",
     "blocks",
     "create_experiment",
@@ -97,7 +98,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "colisten.api": ("evaluate", "graph", "open_workdir", "recommender", "run"),
+    "colisten.api": ("add_events", "evaluate", "graph", "open_workdir", "recommender", "run"),
     "colisten.errors": (
         "ColistenError",
         "DataError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from neo4j import Driver
 
     from colisten.evaluation.report import Report
+    from colisten.serving.events.intake import TakenIn
     from colisten.serving.recommending import Recommender
 
 Given = Mapping[str, object]
@@ -35,12 +36,12 @@ def run(
     Raises:
         ColistenError: one of `colisten.errors`, in one sentence.
     """
-    from colisten.pipeline.stage import Context, run_stages
-    from colisten.pipeline.stages import STAGES
+    from colisten.pipeline.stage import Context
+    from colisten.pipeline.stages import run_all
 
     folder, chosen = open_workdir(workdir, settings, create=data is not None)
     source = "" if data is None else str(data)
-    return run_stages(STAGES, Context(folder, chosen, progress or Progress(quiet=True), source))
+    return run_all(Context(folder, chosen, progress or Progress(quiet=True), source))
 
 
 def recommender(workdir: str | Path, settings: Given = _NONE) -> Recommender:
@@ -53,6 +54,29 @@ def recommender(workdir: str | Path, settings: Given = _NONE) -> Recommender:
     from colisten.serving.recommending import Recommender
 
     return Recommender.open(*open_workdir(workdir, settings))
+
+
+def add_events(workdir: str | Path, events: Iterable[Mapping[str, object]], settings: Given = _NONE) -> TakenIn:
+    """Take in what users did, as `POST /events` does: the next answer knows it, and the next run learns from it.
+
+    Args:
+        workdir: whose log of events; made there where missing.
+        events: each with `user_id`, `item_id`, `signal` and, if known, `timestamp` (seconds or a time), `value` and
+            `event_id`. What comes twice counts once.
+        settings: which signals count, say, before any run.
+
+    Returns:
+        How many are kept, and the rows that were refused, with reasons.
+
+    Raises:
+        WorkdirError: it is no working folder, or the log is damaged.
+        OutOfSpaceError: the disk is full; nothing of it was kept.
+    """
+    from colisten.serving.events.intake import EventIntake
+
+    folder, chosen = open_workdir(workdir, settings)
+    with EventIntake.open(folder, chosen.signals.used) as intake, intake.transaction():
+        return intake.rows(list(events))
 
 
 def evaluate(

@@ -171,6 +171,14 @@ Relations = Annotated[
 ]
 
 
+class EventsSettings(_Section):
+    """The log of events, which are posted while answers are given."""
+
+    keep_days: int | None = Field(None, ge=0)
+    """Days after which a run drops events that it has taken in. Its data keeps them until it is given anew, with
+    `--data`: so many days later at most, your own files should have them. None: they are kept."""
+
+
 class GraphSettings(_Section):
     """How listening, the catalogue and a platform's own relations become edges."""
 
@@ -387,6 +395,7 @@ class Settings(_Section):
     seed: int = 7
     signals: SignalsSettings = SignalsSettings()
     listening: ListeningSettings = ListeningSettings()
+    events: EventsSettings = EventsSettings()
     graph: GraphSettings = GraphSettings()
     neo4j: Neo4jSettings = Neo4jSettings()
     text: TextSettings = TextSettings()

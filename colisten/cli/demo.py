@@ -46,8 +46,8 @@ def demo(out: Path, users: int) -> None:
     from colisten.evaluation.table import accuracy_table
     from colisten.listening.split import ByDays, split_data
     from colisten.listening.synth.world import make_world
-    from colisten.pipeline.stage import Context, run_stages
-    from colisten.pipeline.stages import STAGES
+    from colisten.pipeline.stage import Context
+    from colisten.pipeline.stages import run_all
     from colisten.progress import Progress
 
     world, split = out / "world", out / "split"
@@ -59,7 +59,7 @@ def demo(out: Path, users: int) -> None:
             )
             make_world(world, users=users)
             split_data(str(world), split, settings, ByDays(_DAYS_HIDDEN))
-        run_stages(STAGES, Context(folder, settings, progress, str(split / "train")))
+        run_all(Context(folder, settings, progress, str(split / "train")))
         progress.say(f"Evaluating on the last {_DAYS_HIDDEN} days …")
         reports = evaluate_workdir(folder, settings, split, ["popularity", "itemknn"], progress=progress)
     for report in reports:

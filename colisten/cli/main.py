@@ -28,6 +28,7 @@ _COMMANDS = {
     "evaluate": "Measure recommendations on held-out listening, beside the baselines.",
     "serve": "A JSON API and a page, over HTTP.",
     "tune": "Search wider for settings that suit your data.",
+    "events": "Take in what users did, known to the next answer and to the next run.",
     "data": "Check, import, synthesise and split listening data.",
     "graph": "Build, inspect and query the co-listening graph.",
     "db": "Start, stop and look at the managed local Neo4j.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,10 @@ if TYPE_CHECKING:
 )
 @click.option("--group", help="With --experiment: answer this group only.")
 @click.option("--index", "collection", help="Answer from this collection of `colisten index list`, not the live one.")
-@click.option("--likes", multiple=True, metavar="ITEM", help="Somebody with no account: an item id or title they like.")
+@click.option(
+    "--likes", multiple=True, metavar="ITEM",
+    help="An item id or title: what somebody with no account likes, or what USER is in the mood for.",
+)  # fmt: skip
 @click.option("--country", help="Country of an anonymous user.")
 @click.option("--age", help="Age of an anonymous user.")
 @click.option("--why", is_flag=True, help="Say why, by paths of shared listeners if Neo4j runs; for one person.")
@@ -88,7 +92,7 @@ def recommend(
     colisten recommend --users ids.csv --shard 3/8 --workdir W -k 100 --out recs-3.parquet
     colisten recommend --users ids.csv --workdir W --experiment shelf --group fresh --out recs.parquet
     colisten recommend --likes "The Long Winter" --country US --age 30 --workdir W
-    colisten recommend u17 --workdir W --why
+    colisten recommend u17 --likes "The Long Winter" --workdir W --why
     """
     described = {name: value for name, value in (("country", country), ("age", age)) if value is not None}
     _check_question(user, users, out, likes, described, why)
@@ -109,14 +113,13 @@ def recommend(
         if users and out:
             _say_unknown(_answer_file(folder, recommender, _listed(users, shard), query, out, experiment, group))
             return
-        listed = _listed(users, shard) if users else None
-        answer = _ask(recommender, user, listed, likes, described, query)
+        if users:
+            answer, reasons = recommender.recommend(_listed(users, shard), query), None
+        else:
+            history, unknown = _history(recommender, user, likes, described)
+            answer = _named(recommender.answer(history, query, user or ""), user or "", unknown)
+            reasons = _reasons(folder, settings, recommender, history, answer) if why else None
         _say_unknown(answer.unknown)
-        reasons = None
-        if why:
-            known = recommender.profiles
-            history = known.read([user])[0] if user is not None else recommender.anonymous_user(likes, described)
-            reasons = _reasons(folder, settings, recommender, history, answer)
     show(_rows(answer, reasons, style), style)
 
 
@@ -143,27 +146,28 @@ def _listed(users: Path, shard: str | None) -> list[str]:
     return shard_of(ids, shard) if shard else ids
 
 
-def _ask(
-    recommender: Recommender,
-    user: str | None,
-    users: Sequence[str] | None,
-    likes: Sequence[str],
-    described: dict[str, str],
-    query: Query,
-) -> Recommendations:
-    if users is not None:
-        return recommender.recommend(users, query)
-    if user is not None:
-        return recommender.recommend([user], query)
-    return recommender.recommend_for(likes, described, query)
+def _history(
+    recommender: Recommender, user: str | None, likes: Sequence[str], described: dict[str, str]
+) -> tuple[UserHistories, list[str]]:
+    """The history to answer from, and the user if never seen before."""
+    if user is None:
+        return recommender.anonymous_user(likes, described), []
+    history, unknown = recommender.profiles.read([user])
+    return recommender.in_mood(history, likes) if likes else history, unknown
+
+
+def _named(answer: Recommendations, user: str, unknown: Sequence[str]) -> Recommendations:
+    return replace(answer, user_ids=[user] * len(answer.items), unknown=unknown)
 
 
 def _check_question(
     user: str | None, users: Path | None, out: Path | None, likes: Sequence[str], described: dict[str, str], why: bool
 ) -> None:
-    asked = [user is not None, users is not None, bool(likes or described)]
-    if sum(asked) != 1:
-        raise click.UsageError("Name one of: a USER, --users FILE, or --likes ITEM (with --country, --age).")
+    asked = [user is not None, users is not None, bool(described or (likes and user is None))]
+    if sum(asked) != 1 or (likes and users):
+        raise click.UsageError(
+            "Name one of: a USER (and --likes), --users FILE, or --likes ITEM (and --country, --age)."
+        )
     if out and not users:
         raise click.UsageError("--out goes with --users FILE.")
     if why and users:

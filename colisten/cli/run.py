@@ -26,11 +26,11 @@ def run(source: str | None, workdir: Path, overrides: tuple[str, ...]) -> None:
     colisten run --data listening/ --workdir W --set target=audiobook --set signals.weak=follow,preview
     colisten run --workdir W
     """
-    from colisten.pipeline.stage import Context, run_stages
-    from colisten.pipeline.stages import STAGES
+    from colisten.pipeline.stage import Context
+    from colisten.pipeline.stages import run_all
     from colisten.progress import Progress
 
     folder, settings = opened(workdir, overrides, create=source is not None)
     with Progress() as progress:
-        ran = run_stages(STAGES, Context(folder, settings, progress, source or ""))
+        ran = run_all(Context(folder, settings, progress, source or ""))
         progress.say("Nothing to do: all is up to date." if not ran else f"Ready: colisten recommend USER -w {workdir}")

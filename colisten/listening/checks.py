@@ -44,6 +44,10 @@ _SHOWN = 40
 
 Rules = Sequence[tuple[str, str]]
 """Pairs of a reason and the SQL condition under which it applies, in order."""
+_TIME_RULES: Rules = (
+    ("timestamp is before 1970", "timestamp < 0"),
+    ("timestamp is after 2100 (seconds are expected)", f"timestamp > {YEAR_2100}"),
+)
 
 
 def check_items(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
@@ -165,8 +169,7 @@ def check_interactions(
     is_taste, is_ignored = _is_one_of("item_type", taste), _is_one_of("signal", ignored)
     rules = [
         *_basic_rules(table, columns),
-        ("timestamp is before 1970", "timestamp < 0"),
-        ("timestamp is after 2100 (seconds are expected)", f"timestamp > {YEAR_2100}"),
+        *_TIME_RULES,
         (NO_ITEM, f"catalogue_type IS NULL AND NOT {is_taste}"),
         (OTHER_TYPE, "catalogue_type <> item_type"),
     ]
@@ -177,6 +180,24 @@ def check_interactions(
         f"FROM ({_catalogue(taste)})) ON item_id = known_id",
         joined=("item",),
     )  # fmt: skip
+
+
+def check_events(
+    db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str], *, signals: Sequence[str]
+) -> None:
+    """Fill `checked_events`; `table` is that of events, with the unit of its times.
+
+    Other than in interactions, a time or value that cannot be read costs its row: whoever posts it can mend it.
+    """
+    unread = [(_unreadable(column), _is_unread(column, columns)) for column in _fallible(table, columns)]
+    rules = [
+        *_basic_rules(table, columns),
+        *unread,
+        (f"event_id is longer than {LONGEST_ID:,} bytes", f"strlen(event_id) > {LONGEST_ID}"),
+        *_TIME_RULES,
+        (f"signal is unknown: there are {', '.join(signals)}", f"NOT {_is_one_of('signal', signals)}"),
+    ]
+    _check(db, table, columns, rules)
 
 
 def _catalogue(taste: Sequence[str]) -> str:

@@ -94,6 +94,15 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scra
         if table.required:
             raise DataError(f"There is no {table.name}.parquet or {table.name}.csv in {source.url}.")
         return Raw({}, typed=True)
+    return open_files(db, source, table, files, scratch)
+
+
+def open_files(db: duckdb.DuckDBPyConnection, source: Source, table: Table, files: list[str], scratch: Path) -> Raw:
+    """Make the view `raw_<table>` of these files of the source, all Parquet or all CSV.
+
+    Raises:
+        DataError: a required column is missing, or a file cannot be read.
+    """
     typed = files[0].endswith(".parquet")
     found = parquet_scans(db, files) if typed else csv_scans(db, source, table, files, scratch)
     for scan, paths in found if typed else ():

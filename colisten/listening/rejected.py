@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
-from colisten.listening.contract import TABLES, literal
+from colisten.listening.contract import TABLES, Table, literal
 
 OPEN_QUOTE = "a quote that is not closed on its line, or closed within a value"
 
 
-def collect_rejected(db: duckdb.DuckDBPyConnection) -> None:
+def collect_rejected(db: duckdb.DuckDBPyConnection, tables: Sequence[Table] = TABLES) -> None:
     """Make `rejected` (table_name, file, line, reason, row, broken); `broken`: a line that is no CSV row."""
     db.execute(
         "CREATE TABLE rejected (table_name VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, row VARCHAR, "
         "broken BOOLEAN)"
     )
-    for table in TABLES:
+    for table in tables:
         name = literal(table.name)
         malformed = _malformed(db, table.name)
         db.execute(f"CREATE TEMP TABLE broken AS {malformed}")

@@ -17,6 +17,7 @@ from colisten.errors import IndexStoreError, SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.ragged import distinct
 from colisten.serving.eligible import Eligible, search_eligible
+from colisten.serving.events.recent import with_events
 from colisten.serving.index.collection import Collection, Conditions
 from colisten.serving.index.layout import HGNN, TEXT
 from colisten.serving.index.opening import encoder_folder, open_index
@@ -145,6 +146,18 @@ class Recommender:
             np.array([0, len(items)], np.int64), items, np.zeros(len(items), np.uint8),
             np.full(len(items), facts.latest, np.int64), known,
         )  # fmt: skip
+
+    def in_mood(self, history: UserHistories, likes: Sequence[str]) -> UserHistories:
+        """The history of one user as if they had just streamed what they like at the moment (ids or titles).
+
+        Raises:
+            SettingsError: no such item.
+        """
+        liked = self.anonymous_user(likes, {})
+        now = max([*liked.timestamps[:1].tolist(), *history.timestamps.tolist()], default=0)
+        events = np.zeros((len(liked.items), 4), np.int64)
+        events[:, 1], events[:, 3] = liked.items, now
+        return with_events(history, events)
 
     def similar(self, id_or_title: str, query: Query, *, across: bool = False) -> Recommendations:
         """The items nearest to one (an id or a title), by cosine of their graph network embeddings (`hgnn`).

@@ -30,7 +30,7 @@ OTHER = {
     "gnn.fan_out": "5,5", "gnn.validation": ".2", "gnn.isolated_node_rate": ".1", "towers.hidden": "32",
     "towers.parts": "towers,demand", "towers.temperature": ".05", "towers.other_types": "2", "towers.dropout": ".2",
     "towers.logq": "false", "towers.device": "cpu",
-    "cadence.gnn": "weekly", "cadence.towers": "weekly", "qdrant.url": "http://elsewhere:6333",
+    "events.keep_days": "30", "cadence.gnn": "weekly", "cadence.towers": "weekly", "qdrant.url": "http://elsewhere:6333",
     "qdrant.api_key": "secret", "serve.api_key": "secret", "serve.write_key": "secret", "recipe": "paper",
 }  # fmt: skip
 """Values unlike those of the run, of settings that no other number would do for."""

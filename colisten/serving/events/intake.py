@@ -123,6 +123,7 @@ class EventIntake:
     @property
     def signals(self) -> Sequence[str]:
         """Those that count: of the profiles, else of the settings."""
+        self._follow_profiles()
         return self._profiles.facts.signals if self._profiles else self._signals
 
     def _unknown(self, events: Sequence[Event]) -> int:

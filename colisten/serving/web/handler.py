@@ -157,9 +157,11 @@ class RequestHandler:
     ) -> tuple[UserHistories, list[str]]:
         if request.user is None:
             return recommender.anonymous_user(request.likes, request.features), []
-        if request.likes or request.features:
-            raise ConflictError("Name a user, or give likes and features of an anonymous user: not both.")
+        if request.features:
+            raise ConflictError("Name a user, or give features of an anonymous user: not both.")
         history, unknown = recommender.profiles.read([request.user])
+        if request.likes:
+            history = recommender.in_mood(history, request.likes)
         return history, ["Never seen before, so answered without a history."] if unknown else []
 
     def _explained(self, history: UserHistories, items: Sequence[int]) -> Explained:

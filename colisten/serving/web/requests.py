@@ -42,7 +42,8 @@ class _UserRequest(_Request):
     user: ShortText | None = None
     """A user's id; without it the request is for an anonymous user."""
     likes: list[ShortText] = Field(default_factory=list, max_length=100)
-    """Item ids or titles that the anonymous user likes."""
+    """Item ids or titles that the anonymous user likes; with `user`, what that user is in the mood for: as if it had
+    just been streamed."""
     country: ShortText | None = None
     """Country of the anonymous user."""
     age: int | None = Field(None, ge=0, le=150)

@@ -112,6 +112,24 @@ def test_the_next_run_writes_the_profiles_that_serving_held(workdir: Workdir, se
     assert by_user(workdir.profiles, everybody) == served != written
 
 
+def test_dropped_events_stay_in_the_histories(workdir: Workdir) -> None:
+    """Those of known items, behind which a run has written the profiles; others go on waiting."""
+    post(workdir, 120, seed=5)
+    write_profiles(append_events(workdir.listening, SETTINGS, QUIET, workdir.events), workdir.profiles, QUIET)
+    with EventStore.create(workdir.events) as store, Profiles.open(workdir.profiles) as profiles:
+        facts, known = profiles.facts, profiles.known(ITEMS)
+        before = [row for batch in store.batches() for row in batch]
+        post(workdir, 10, seed=6)
+        served = by_user(workdir.profiles, USERS)
+        dropped = store.drop_before(20, facts.events, facts.signals, workdir.profiles)
+        left = [row for batch in store.batches() for row in batch]
+    taken = {row for row in before if row[3] < 20 and row[1] in known and row[2] in facts.signals}
+    assert taken
+    assert dropped == len(taken)
+    assert set(before) - set(left) == taken
+    assert by_user(workdir.profiles, USERS) == served
+
+
 def test_events_that_the_data_has_as_well_are_not_doubled(workdir: Workdir) -> None:
     """The platform's own files may hold what was posted, before any run has taken it from the log."""
     data = ListeningData(workdir.listening)

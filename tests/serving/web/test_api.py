@@ -69,7 +69,7 @@ def test_an_unknown_user_is_noted(ask: TestClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("/recommend?user=u1&likes=Title 2", 409, "not both"),
+        ("/recommend?user=u1&country=SE", 409, "not both"),
         ("/recommend?usr=u1", 422, "no parameter 'usr'"),
         ("/recommend?k=1000", 422, "'k' cannot be used"),
         ("/recommend?" + "&".join(["likes=x"] * 101), 422, "likes"),

@@ -82,6 +82,19 @@ def test_each_row_is_kept_or_refused_with_a_reason(workdir: Workdir, ask: TestCl
         assert store.counts().events == 2
 
 
+def test_a_mood_is_a_stream_that_nobody_keeps(world: World, workdir: Workdir, ask: TestClient) -> None:
+    before = first_items(ask, "u5")
+    moody = ask.get("/recommend", params={"user": "u5", "likes": ["Title 10", "title 18"]}).json()
+    assert moody["notes"] == []
+    assert first_items(ask, "u5") == before
+    with Recommender.open(workdir, world[2]) as recommender:
+        history, _ = recommender.profiles.read(["u5"])
+        assert recommender.in_mood(history, []).items.tolist() == history.items.tolist()
+    now = 2_000_000_000
+    ask.post("/events", json=[streamed("u5", 10, timestamp=now), streamed("u5", 18, timestamp=now)])
+    assert [item["item_id"] for item in moody["items"]] == first_items(ask, "u5") != before
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
