@@ -44,7 +44,7 @@ from colisten.evaluation.baselines.interaction_matrix import InteractionMatrix, 
 from colisten.evaluation.baselines.item_knn import ItemKNN
 from colisten.evaluation.baselines.text_knn import nearest_texts
 from colisten.evaluation.baselines.top_k import strongest
-from colisten.evaluation.baselines.tuning import ValidationSlice, validation_slice
+from colisten.evaluation.baselines.validation_slice import ValidationSlice, validation_slice
 from colisten.evaluation.held_out_streams import check_no_leaks, read_held_out
 from colisten.evaluation.scores import DEPTH, score
 from colisten.listening.data import ListeningData

@@ -23,7 +23,7 @@ from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.parts import FADED, TransitionsPart
 from colisten.towers.selection.ranking_task import Scorer
 
-SHRINK = 20.0
+SHRINK = 10.0
 """s: listeners that the cosine is short of."""
 STRONGEST = 200
 """So many of the items that lead to one are kept: they bound what is stored, whatever the data."""

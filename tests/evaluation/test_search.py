@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from colisten.arrays import Floats
-from colisten.evaluation.baselines.tuning import validation_slice
+from colisten.evaluation.baselines.validation_slice import validation_slice
 from colisten.evaluation.full_model import FullModel
 from colisten.evaluation.search import search as module
 from colisten.evaluation.search.search import TrialRunner, search

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 
 from colisten.arrays import Floats
@@ -10,6 +11,7 @@ from colisten.errors import SettingsError
 from colisten.evaluation.baselines.als import ALS
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.ease import EASE
+from colisten.evaluation.baselines.hybrid import Hybrid
 from colisten.evaluation.baselines.item_knn import ItemKNN
 from colisten.evaluation.baselines.popularity import Popularity
 from colisten.evaluation.baselines.slim import SLIM
@@ -25,14 +27,15 @@ _COLLABORATIVE: dict[str, Callable[[], Baseline]] = {
     "slim": SLIM,
     "als": ALS,
 }
-NAMES = (*_COLLABORATIVE, "textknn")
+_BY_TEXT: dict[str, Callable[[Floats], Baseline]] = {"textknn": TextKNN, "hybrid": Hybrid}
+NAMES = (*_COLLABORATIVE, *_BY_TEXT)
 """Every baseline there is."""
 
 
 def make_baselines(names: Sequence[str], text: Floats | None, progress: Progress) -> dict[str, Baseline]:
     """The baselines of those names, not fitted yet; `all`: every one that installation and data allow.
 
-    `text`: float32 [items, width], what textknn compares; None: there is none.
+    `text`: float32 [items, width], what textknn and hybrid compare; None: there is none.
 
     Raises:
         SettingsError: an unknown name, or one that cannot run here.
@@ -47,14 +50,16 @@ def make_baselines(names: Sequence[str], text: Floats | None, progress: Progress
             raise SettingsError(f"There is no baseline {name!r}: choose among {', '.join(NAMES)} or all.")
         if name in skip_reasons:
             raise SettingsError(f"The baseline {name} cannot run: {skip_reasons[name]}.")
-    return {name: TextKNN(text) if name == "textknn" and text is not None else _COLLABORATIVE[name]() for name in names}
+    by_text = {} if text is None else {name: partial(make, text) for name, make in _BY_TEXT.items()}
+    every = _COLLABORATIVE | by_text
+    return {name: every[name]() for name in names}
 
 
 def _skip_reasons(text: Floats | None) -> dict[str, str]:
     """Why some baselines cannot run, by name."""
     reasons = {}
     if text is None:
-        reasons["textknn"] = "the working folder has no text features yet"
+        reasons = dict.fromkeys(_BY_TEXT, "the working folder has no text features yet")
     if find_spec("implicit") is None:
         reasons["als"] = "it needs a further package, install colisten[baselines]"
     return reasons

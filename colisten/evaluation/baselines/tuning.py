@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product, zip_longest
 from typing import Any
 
 import numpy as np
 
-from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
+from colisten.evaluation.baselines.ease import EASE
+from colisten.evaluation.baselines.hybrid import Hybrid
+from colisten.evaluation.baselines.hybrid_tuning import tuned_hybrid
+from colisten.evaluation.baselines.item_knn import ItemKNN
+from colisten.evaluation.baselines.slim import SLIM
+from colisten.evaluation.baselines.validation_slice import validation_slice
 from colisten.listening.data import ListeningData
-from colisten.listening.history_reading import interactions_of, read_histories
-from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.selection.ranking_task import RankingTask
-from colisten.towers.selection.validation_split import MAX_USERS, split_validation
-from colisten.workdir import draft_folder
 
 GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "recent": {"days": (14, 30, 90, 365)},
@@ -31,39 +30,8 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
 }
 """Baseline → parameter → values: every combination is tried. One that is not here has nothing to tune."""
 
-
-@dataclass(frozen=True)
-class ValidationSlice:
-    """A part of the training data to learn from, and streams hidden from it to validate on."""
-
-    data: ListeningData
-    users: Int64s
-    """[n] users with hidden streams."""
-    task: RankingTask
-
-    def ndcg(self, baseline: Baseline) -> Floats:
-        """Mean of NDCG@10 and NDCG@100 of each user, float32 [n], by a baseline that is fitted here."""
-        baseline.fit(self.data)
-        candidates = self.task.candidates
-        return self.task.ndcg(lambda some: np.array(baseline.scores(self.users[some], candidates), np.float32))
-
-
-@contextmanager
-def validation_slice(data: ListeningData, settings: Settings) -> Iterator[ValidationSlice | None]:
-    """Hide the streams that a run's own model selection is validated on; None where nothing can be hidden.
-
-    The slice lies in a temporary folder, which lives as long as the block.
-    """
-    histories, is_target = read_histories(data, values=True), data.of_type(settings.target)
-    rng = np.random.default_rng(settings.seed)
-    split = split_validation(histories, is_target, data.strong, rng).sample(MAX_USERS, rng)
-    if not len(split.users):
-        yield None
-        return
-    with draft_folder(data.root.parent, "validation") as scratch:
-        events = interactions_of(split.train).with_columns(value=split.train.values)
-        train = with_interactions(data, events.lazy(), scratch)
-        yield ValidationSlice(train, split.users, RankingTask.of(split, is_target, data.strong, ()))
+COLLABORATIVE: Mapping[str, type[EASE | SLIM | ItemKNN]] = {"ease": EASE, "slim": SLIM, "itemknn": ItemKNN}
+"""What the hybrid adds text and popularity to."""
 
 
 def tune_baselines(
@@ -83,7 +51,16 @@ def tune_baselines(
                     ndcg.append(float(validation.ndcg(replace(candidate)).mean()) if len(grid) > 1 else 0.0)
                     task.advance(note=name)
                 best[name] = grid[int(np.argmax(ndcg))]
+        for name, baseline in best.items():
+            if isinstance(baseline, Hybrid):
+                best[name] = tuned_hybrid(baseline, _models(), validation, progress)
     return best
+
+
+def _models() -> list[Baseline]:
+    """What the hybrid chooses among: the grids of its collaborative models, in turns."""
+    grids = [_grid(name, kind()) for name, kind in COLLABORATIVE.items()]
+    return [model for of_each in zip_longest(*grids) for model in of_each if model is not None]
 
 
 def _grid(name: str, baseline: Baseline) -> list[Baseline]:
@@ -94,4 +71,12 @@ def _grid(name: str, baseline: Baseline) -> list[Baseline]:
 
 def tuned_values(baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
     """The value of every parameter that is in a baseline's grid, by baseline."""
-    return {name: {key: getattr(one, key) for key in GRIDS.get(name, {})} for name, one in baselines.items()}
+    return {name: _values(name, one) for name, one in baselines.items()}
+
+
+def _values(name: str, baseline: Baseline) -> dict[str, float]:
+    if isinstance(baseline, Hybrid):
+        kind = next(kind for kind, of in COLLABORATIVE.items() if isinstance(baseline.collaborative, of))
+        chosen = {f"{kind} {key}": value for key, value in _values(kind, baseline.collaborative).items()}
+        return chosen | {"text": baseline.text_weight, "popularity": baseline.popularity_weight}
+    return {key: getattr(baseline, key) for key in GRIDS.get(name, {})}

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from colisten.arrays import Floats
 from colisten.errors import ColistenError, DataError
-from colisten.evaluation.baselines.tuning import validation_slice
+from colisten.evaluation.baselines.validation_slice import validation_slice
 from colisten.evaluation.full_model import FullModel
 from colisten.evaluation.search.space import SPACE, with_values
 from colisten.listening.data import ListeningData
