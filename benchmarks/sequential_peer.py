@@ -6,9 +6,9 @@
 SPLIT is what `colisten data split` writes. RecTools 0.19 wants NumPy below 2 on Python 3.11 and 3.12, pandas below 3,
 pytorch-lightning up to 2.5.2, and brings another package named `implicit`: it cannot be installed beside Colisten, so
 this file imports none of it. Everything of all item types is the sequence, the newest tenth of the target's streams is
-validation. Options are tried, in an order that is said, until MINUTES of processor time are over; the best by NDCG@10 on validation
-is trained on all, and its hundred best unseen items of the target for each asked user are written as a table of
-recommendations.
+validation. Options are tried, in an order that is said, until MINUTES of processor time are over; the best by NDCG@10
+on validation is trained on all, and its hundred best unseen items of the target for each asked user are written as a
+table of recommendations.
 """
 
 from __future__ import annotations
