@@ -5,7 +5,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: demo quick test check docs lock bench
 
 demo: $(UV)  ## the whole path on data it makes: graph, training, index, recommendations
-	$(UV) run --no-dev colisten demo
+	$(UV) run --no-dev --extra train colisten demo
 
 quick: $(UV)  ## at every save: the tests that need neither Neo4j nor minutes
 	$(UV) run pytest -n 2 -m "not neo4j and not slow"

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from colisten.graph_store import loading
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress

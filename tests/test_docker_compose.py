@@ -1,8 +1,14 @@
-"""docker-compose.yml is checked without an engine: it starts what we test, and nobody else can reach it."""
+"""docker-compose.yml and Dockerfile are checked without an engine: they start what we test, and nobody else reaches it.
+
+Where docker or podman-compose is installed, it reads the file as well.
+"""
 
 from __future__ import annotations
 
 import http.server
+import os
+import re
+import shutil
 import subprocess
 import threading
 from importlib.metadata import version
@@ -16,17 +22,53 @@ from colisten.graph_store.server.jars import VERSION
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SECRETS = {"neo4j": ("NEO4J_AUTH", "neo4j/"), "qdrant": ("QDRANT__SERVICE__API_KEY", "")}
+SECRETS = {
+    "neo4j": ("NEO4J_AUTH", "neo4j/", "COLISTEN_NEO4J_PASSWORD"),
+    "qdrant": ("QDRANT__SERVICE__API_KEY", "", "COLISTEN_QDRANT_API_KEY"),
+    "serve": ("COLISTEN_SERVE_API_KEY", "", "COLISTEN_SERVE_API_KEY"),
+    "train": ("COLISTEN_NEO4J_PASSWORD", "", "COLISTEN_NEO4J_PASSWORD"),
+}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-@pytest.fixture(params=["neo4j", "qdrant"])
+@pytest.fixture(params=["neo4j", "qdrant", "serve", "train"])
 def service(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = COMPOSE["services"][request.param]
     return found
 
 
-def test_both_services_and_nothing_else() -> None:
-    assert set(COMPOSE["services"]) == {"neo4j", "qdrant"}
+def test_the_databases_start_alone_and_colisten_by_a_profile() -> None:
+    found = {name: service.get("profiles") for name, service in COMPOSE["services"].items()}
+    assert found == {"neo4j": None, "qdrant": None, "serve": ["serve"], "train": ["train"]}
+
+
+def test_colisten_runs_as_nobody_on_a_read_only_root() -> None:
+    assert DOCKERFILE.index("ARG BASE=") < DOCKERFILE.index("FROM ")
+    assert re.search(r"^USER \d+", DOCKERFILE, re.MULTILINE)
+    assert re.findall(r"==[\d.]+|python:3\.11\.\d+", DOCKERFILE), "what it fetches by itself is pinned"
+    for name in ("serve", "train"):
+        service = COMPOSE["services"][name]
+        assert service["build"]["target"] == name
+        assert f" AS {name}\n" in DOCKERFILE
+        assert service["read_only"]
+        assert service["tmpfs"] == ["/tmp"]  # noqa: S108
+
+
+@pytest.mark.parametrize("program", [["docker", "compose"], ["podman-compose"]], ids=" ".join)
+def test_a_real_tool_reads_it(program: list[str]) -> None:
+    if (
+        not shutil.which(program[0])
+        or subprocess.run([*program, "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip(f"{' '.join(program)} is not installed")
+    secrets = {setting: "secret" for _, _, setting in SECRETS.values()}
+    for profile in ("serve", "train"):
+        words = [*program, "--file", str(ROOT / "docker-compose.yml"), "--profile", profile, "config"]
+        done = subprocess.run(
+            words, env=os.environ | secrets, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
+        )
+        assert done.returncode == 0, done.stderr
+        assert f"colisten-{profile}" in done.stdout
 
 
 def test_images_are_those_tested() -> None:
@@ -38,14 +80,12 @@ def test_images_are_those_tested() -> None:
 
 
 def test_ports_are_bound_to_loopback(service: dict[str, Any]) -> None:
-    assert service["ports"]
-    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
 @pytest.mark.parametrize("name", list(SECRETS))
 def test_secrets_are_required_from_the_environment(name: str) -> None:
-    key, prefix = SECRETS[name]
-    setting = f"COLISTEN_{name.upper()}_{'PASSWORD' if name == 'neo4j' else 'API_KEY'}"
+    key, prefix, setting = SECRETS[name]
     value = COMPOSE["services"][name]["environment"][key]
     assert value.startswith(f"{prefix}${{{setting}:?")  # `:?` refuses to start without it
     assert f"\n{setting}=\n" in (ROOT / ".env.example").read_text()
@@ -58,9 +98,10 @@ def test_telemetry_is_off() -> None:
 
 
 def test_data_is_in_named_volumes_and_memory_bounded(service: dict[str, Any]) -> None:
-    assert all(volume.split(":")[0] in COMPOSE["volumes"] for volume in service["volumes"])
+    named = [volume for volume in service["volumes"] if not volume.startswith("${LISTENING")]
+    assert all(volume.split(":")[0] in COMPOSE["volumes"] for volume in named)
     assert service["mem_limit"]
-    assert service["healthcheck"]["test"]
+    assert service.get("healthcheck", {}).get("test") or service["profiles"] == ["train"]
 
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])

@@ -5,7 +5,7 @@ from colisten.extras import require
 
 
 def test_a_missing_package_says_how_to_install_it() -> None:
-    require("serve", "json")
-    with pytest.raises(SettingsError, match=r"needs no_such_package, .*colisten\[serve\].*--extra serve") as told:
-        require("serve", "json", "no_such_package")
+    require("plots", "json")
+    with pytest.raises(SettingsError, match=r"needs no_such_package, .*colisten\[plots\].*--extra plots") as told:
+        require("plots", "json", "no_such_package")
     assert "\n" not in str(told.value)

@@ -46,7 +46,7 @@ def _findings(workdir: Path, overrides: tuple[str, ...], deep: bool) -> Iterator
 
     yield from examined("machine", machine.check_python)
     yield from examined("disk", lambda: machine.check_disk(workdir))
-    yield from examined("torch", machine.check_torch)
+    yield from examined("training", machine.check_training)
     if not (workdir / "colisten.json").exists():
         yield Finding(
             "warn", "working folder", f"there is none in {workdir}", "`colisten run --data DIR`, or name it: --workdir"

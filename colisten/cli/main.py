@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from colisten.errors import ColistenError, WorkdirError
+from colisten.extras import told_when_missing
 from colisten.full_disk import told_when_full
 from colisten.letters import decoded, escape_unknown_letters, printable
 
@@ -77,7 +78,8 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         with _ends_with_its_reader():
             try:
-                result = super().invoke(ctx)
+                with told_when_missing():
+                    result = super().invoke(ctx)
             except Exception as error:
                 if isinstance(error, ColistenError | click.ClickException | click.exceptions.Exit | BrokenPipeError):
                     raise

@@ -13,7 +13,6 @@ import click
 from colisten.cli.options import opened, set_option, workdir_option
 from colisten.cli.output import say
 from colisten.errors import SettingsError
-from colisten.extras import require
 
 if TYPE_CHECKING:
     from colisten.settings import ServeSettings
@@ -33,7 +32,6 @@ def serve(workdir: Path, workers: int | None, overrides: tuple[str, ...]) -> Non
     colisten serve --workdir W --set serve.port=8000
     curl 'http://127.0.0.1:8000/recommend?user=u17&k=5&why=true'
     """
-    require("serve", "fastapi", "uvicorn", "prometheus_client")
     chosen = () if workers is None else (f"serve.workers={workers}",)
     folder, settings = opened(workdir, (*overrides, *chosen))
     from colisten.serving.recommending import Recommender

@@ -19,9 +19,8 @@ from colisten.evaluation.plots import (
 )
 from colisten.evaluation.report import Report
 from colisten.figures import html_figure, html_table, write_page
-from colisten.graph_store.edge_summary import EDGE_TYPE
+from colisten.graph_store.edge_summary import EDGE_TYPE, FILE
 from colisten.graph_store.edge_type import EdgeType
-from colisten.graph_store.edges import FILE
 from colisten.letters import printable
 from colisten.settings import Settings
 from colisten.workdir import Workdir

@@ -8,7 +8,8 @@ import polars as pl
 
 from colisten.gnn.node_types import NodeTypes
 from colisten.graph_store.edge_properties import SCHEMA
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress

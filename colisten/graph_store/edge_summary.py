@@ -13,6 +13,7 @@ from colisten.graph_store.edge_properties import scan_edges
 from colisten.graph_store.edge_type import EdgeType
 from colisten.listening.data import ListeningData
 
+FILE = "edges.parquet"
 EDGE_TYPE = ("src_type", "relation", "dst_type")
 """The columns of an edges file that name the edge type."""
 

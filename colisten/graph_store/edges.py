@@ -9,7 +9,7 @@ import polars as pl
 from ibis import _
 
 from colisten.graph_store.co_listening import co_listening, edges_of, places_of
-from colisten.graph_store.edge_summary import EdgeSummary, summarise
+from colisten.graph_store.edge_summary import FILE, EdgeSummary, summarise
 from colisten.graph_store.engines import run_on_duckdb, run_on_spark
 from colisten.graph_store.strongest_pairs import write_strongest_pairs
 from colisten.listening.data import ListeningData
@@ -21,7 +21,6 @@ DEFAULT_TOP_K = 10
 """Edges kept of an item and edge type where nothing is set."""
 DEFAULT_SHRINKAGE = 5.0
 """Listeners at which an edge counts half its cosine where nothing is set."""
-FILE = "edges.parquet"
 
 
 def build_edges(data: ListeningData, options: GraphSettings, out: Path, progress: Progress) -> EdgeSummary:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from colisten.listening.contract import literal
 from colisten.listening.data import ListeningData
-from colisten.listening.raw import one_row
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 def lineage_of(db: duckdb.DuckDBPyConnection, interactions: Path, signals: tuple[str, ...], earlier: Path) -> str:
@@ -36,6 +37,8 @@ def lineage_of(db: duckdb.DuckDBPyConnection, interactions: Path, signals: tuple
 
 
 def _is_any_missing(db: duckdb.DuckDBPyConnection, before: ListeningData, interactions: Path) -> bool:
+    from colisten.listening.raw import one_row  # here: to forget somebody takes a lineage id, and no DuckDB
+
     then, users, now = (
         f"read_parquet({literal(str(path))})"
         for path in (before.interactions, before.root / "users.parquet", interactions)

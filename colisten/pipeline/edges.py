@@ -14,7 +14,8 @@ _PRUNING = "pruning.json"
 
 
 def _run(context: Context) -> str:
-    from colisten.graph_store.edges import FILE, build_edges
+    from colisten.graph_store.edge_summary import FILE
+    from colisten.graph_store.edges import build_edges
     from colisten.towers.selection.pruning import choose_pruning
 
     data, folder, say = ListeningData(context.workdir.listening), context.workdir.co_listened, context.progress.say

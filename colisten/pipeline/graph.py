@@ -7,7 +7,7 @@ from colisten.pipeline.stage import Context, Stage
 
 
 def _run(context: Context) -> str:
-    from colisten.graph_store.edges import FILE
+    from colisten.graph_store.edge_summary import FILE
     from colisten.graph_store.loading import load_graph
 
     data, edges = ListeningData(context.workdir.listening), context.workdir.edges / FILE

@@ -11,7 +11,7 @@ _LISTED = 10
 
 
 def _run(context: Context) -> str:
-    from colisten.graph_store.edges import FILE
+    from colisten.graph_store.edge_summary import FILE
     from colisten.graph_store.relations.edges import add_relations
     from colisten.text.encoding import load_text
 

@@ -20,7 +20,7 @@ def _run(context: Context) -> str:
 
     from colisten.gnn.embedding import load_embeddings
     from colisten.gnn.held_out_embeddings import embed_held_out
-    from colisten.graph_store.edges import FILE
+    from colisten.graph_store.edge_summary import FILE
     from colisten.listening.history_reading import interactions_of
     from colisten.relations import CO_LISTENED
     from colisten.text.encoding import load_text

@@ -17,7 +17,8 @@ from colisten.cli.health.finding import Finding, examined
 from colisten.cli.health.graph import check_neo4j
 from colisten.cli.health.index import check_qdrant
 from colisten.cli.main import cli
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
@@ -160,7 +161,7 @@ def test_the_exit_code_is_1_where_something_is_bad(folder: Workdir, words: list[
     answer = CliRunner().invoke(cli, ["doctor", "--workdir", str(folder.root), "--json", *words])
     rows = [json.loads(line) for line in answer.stdout.splitlines()]
     assert answer.exit_code == code, answer.output
-    assert {"machine", "disk", "torch"} <= {row["about"] for row in rows if row["state"] != "bad"}
+    assert {"machine", "disk", "training"} <= {row["about"] for row in rows if row["state"] != "bad"}
     assert any(row["state"] == "bad" for row in rows) == bool(code)
 
 

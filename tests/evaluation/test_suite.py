@@ -22,7 +22,8 @@ from colisten.evaluation.suite.run_results import RunResult
 from colisten.evaluation.suite.shared_artefacts import SharedArtefacts
 from colisten.evaluation.suite.table import change_table, suite_table
 from colisten.evaluation.suite.variants import VARIANTS, GraphVariant
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.listening.data import ListeningData
 from colisten.listening.split import ByDays, split_data
 from colisten.listening.synth.world import make_world

@@ -20,7 +20,8 @@ from colisten.errors import GraphError
 from colisten.graph_store import edge_difference, loading
 from colisten.graph_store.connection import open_driver
 from colisten.graph_store.edge_properties import SCHEMA, scan_edges
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.loading import LoadSummary, load_graph, load_item_weights
 from colisten.graph_store.marker import read_marker
 from colisten.graph_store.server.managed import ManagedServer

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from qdrant_client import QdrantClient
 
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.loading import load_graph
 from colisten.graph_store.relations.edges import relation_edges

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from colisten.cli.health.finding import Finding
-from colisten.graph_store.edge_summary import summarise
+from colisten.graph_store.edge_summary import FILE, summarise
 from colisten.graph_store.edge_type import EdgeType
-from colisten.graph_store.edges import FILE
 from colisten.listening.data import ListeningData
 from colisten.workdir import Workdir
 

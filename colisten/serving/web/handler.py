@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from colisten.errors import ColistenError
+from colisten.extras import told_when_missing
 from colisten.listening.histories import UserHistories
 from colisten.serving.experiment.answering import Participant
 from colisten.serving.experiment.exposures import Exposure
@@ -73,7 +74,8 @@ class RequestHandler:
             SettingsError: it cannot be loaded.
         """
         if self._encoder is None:
-            from colisten.text.encoder import Encoder
+            with told_when_missing():
+                from colisten.text.encoder import Encoder
 
             self._encoder = Encoder(self._settings.text)
         return self._encoder

@@ -18,7 +18,8 @@ from neo4j import Driver
 from colisten import settings
 from colisten.errors import GraphError
 from colisten.graph_store import schema
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.cypher import run_cypher
 from colisten.graph_store.inspection.links import direct_links

@@ -13,7 +13,8 @@ from neo4j import Driver
 
 from colisten import settings
 from colisten.errors import GraphError
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.paths import strongest_paths
 from colisten.graph_store.loading import load_graph

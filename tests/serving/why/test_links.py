@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from colisten.graph_store.edge_properties import SCHEMA
-from colisten.graph_store.edges import FILE, build_edges
+from colisten.graph_store.edge_summary import FILE
+from colisten.graph_store.edges import build_edges
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.inspection.links import Link
 from colisten.graph_store.loading import load_graph
