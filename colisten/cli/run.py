@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from colisten.cli.options import opened, set_option, workdir_option
+from colisten.cli.options import formatted, opened, set_option, workdir_option
+from colisten.settings import Settings
+from colisten.workdir import Workdir
 
 
 @click.command()
@@ -16,7 +18,9 @@ from colisten.cli.options import opened, set_option, workdir_option
 )  # fmt: skip
 @workdir_option
 @set_option
-def run(source: str | None, workdir: Path, overrides: tuple[str, ...]) -> None:
+@click.option("--plan", is_flag=True, help="Run nothing: estimate time, memory and disk of each stage for this data.")
+@formatted
+def run(source: str | None, workdir: Path, overrides: tuple[str, ...], plan: bool, style: str | None) -> None:
     """Read listening data, build the graph, train, publish.
 
     Stages whose inputs did not change are skipped; a run that was stopped goes on where it was. Settings given once
@@ -25,7 +29,15 @@ def run(source: str | None, workdir: Path, overrides: tuple[str, ...]) -> None:
     \b
     colisten run --data listening/ --workdir W --set target=audiobook --set signals.weak=follow,preview
     colisten run --workdir W
+    colisten run --data listening/ --workdir W --plan
     """
+    if style and not plan:
+        raise click.UsageError(f"--{style} goes with --plan.")
+    if plan:
+        from colisten.cli.plan import show_plan
+
+        show_plan(Workdir(workdir), Settings.load(overrides, kept=Workdir(workdir).settings), source, style)
+        return
     from colisten.pipeline.stage import Context
     from colisten.pipeline.stages import run_all
     from colisten.progress import Progress
