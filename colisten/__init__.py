@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from colisten.progress import Progress
     from colisten.serving.experiment.groups import create_experiment
     from colisten.serving.many import recommend_to
-    from colisten.serving.query import Query
+    from colisten.serving.query import Query, TypeQuota
     from colisten.serving.recommending import Recommender
+    from colisten.serving.rules.store import Rule
     from colisten.settings import Settings
     from colisten.workdir import Workdir
 
@@ -70,9 +71,11 @@ __all__ = [
     "Progress",
     "Query",
     "Recommender",
+    "Rule",
     "Settings",
     "SettingsError",
     "SnapshotAdjacency",
+    "TypeQuota",
     "Workdir",
     "WorkdirError",
     "add_events",
@@ -129,8 +132,9 @@ _HOMES = {
     "colisten.listening.synth.world": ("make_world",),
     "colisten.progress": ("Progress",),
     "colisten.serving.many": ("recommend_to",),
-    "colisten.serving.query": ("Query",),
+    "colisten.serving.query": ("Query", "TypeQuota"),
     "colisten.serving.recommending": ("Recommender",),
+    "colisten.serving.rules.store": ("Rule",),
     "colisten.settings": ("Settings",),
     "colisten.workdir": ("Workdir",),
 }

@@ -125,9 +125,9 @@ def _write(checked: Staged, draft: Path, earlier: Path, settings: Settings, prog
 
 _AVAILABILITY = """
 WITH usable AS (SELECT item, country, "from", until FROM checked_availability WHERE reason IS NULL)
-FROM usable UNION ALL SELECT DISTINCT item, NULL, 0, 0 FROM checked_availability
+FROM usable UNION ALL SELECT DISTINCT item, NULL, 0, 1 FROM checked_availability
 WHERE item NOT IN (SELECT item FROM usable) ORDER BY item, country NULLS FIRST, "from" NULLS FIRST, until"""
-"""Items whose rows were all set aside are available nowhere: whoever gives a row means to restrict."""
+"""Items whose rows were all set aside are available in the first second of 1970 alone: who gives rows restricts."""
 
 
 def _save(checked: Staged, sql: str, path: Path) -> None:

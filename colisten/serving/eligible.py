@@ -18,6 +18,9 @@ _COMMON = 0.25
 """Share of the items that satisfy such conditions."""
 _SLACK = 1.5
 """How many hits to ask for, per hit expected to be enough."""
+_WIDER, _WIDEST = 16, 20_000
+"""How many times as many hits are asked for where rules leave too few of them, and at most so many: where what somebody
+likes best is kept back, it comes first among the hits."""
 _LISTED = 5_000
 """Items up to which the engine is told their numbers at once: it looks at no others."""
 
@@ -31,28 +34,35 @@ class Eligible:
     kept_back: Bools | None = None
     """[items] what may not be shown; None: nothing."""
 
-    def __contains__(self, item: int) -> bool:
-        return bool(self.holds(np.array([item]))[0])
-
     def holds(self, items: Int64s) -> Bools:
         """[n] whether each of these items is one of them."""
         held = self.index.satisfying(items, self.conditions)
         return held if self.kept_back is None else held & ~self.kept_back[items.clip(max=len(self.kept_back) - 1)]
 
     @cached_property
+    def mask(self) -> Bools:
+        """[last published item + 1] which items they are."""
+        among = self.index.mask(self.conditions)
+        if self.kept_back is None:
+            return among
+        known = min(len(among), len(self.kept_back))
+        return np.concatenate([among[:known] & ~self.kept_back[:known], among[known:]])
+
+    @cached_property
     def items(self) -> Int64s:
         """All of them, ascending."""
-        among = self.index.mask(self.conditions)
-        if self.kept_back is not None:
-            known = min(len(among), len(self.kept_back))
-            among[:known] &= ~self.kept_back[:known]
-        return np.flatnonzero(among)
+        return np.flatnonzero(self.mask)
+
+    @cached_property
+    def count(self) -> int:
+        """How many they are."""
+        return int(np.count_nonzero(self.mask))
 
     def share(self, of: Conditions) -> float:
         """Which share of the published items that satisfy the conditions `of` they are; about, where no rule holds."""
         if self.kept_back is None:
             return self.index.share(self.conditions) / self.index.share(of)
-        return len(self.items) / max(1, int(np.count_nonzero(self.index.mask(of))))
+        return self.count / int(np.count_nonzero(self.index.mask(of)))
 
 
 NOBODYS = np.empty(0, np.int64)
@@ -78,19 +88,23 @@ def search_eligible(
         excluded: keys of (query, item), ascending.
         most: items that any one query excludes.
     """
-    if eligible.kept_back is not None and len(eligible.items) <= max(_LISTED, wanted + most):
+    if eligible.kept_back is not None and eligible.count <= max(_LISTED, wanted + most):
         return _listed(collection, using, vectors, wanted, eligible, excluded, most)
-    quick = collection.ef is None and len(vectors) <= _FEW_QUERIES
-    if quick and _COMMON < eligible.index.share(eligible.conditions) < 1:
-        # to look the conditions up of every item takes the engine as long as its search
+    common = eligible.index.share(eligible.conditions)
+    # to look the conditions up of every item takes the engine as long as its search
+    quick = collection.ef is None and len(vectors) <= _FEW_QUERIES and _COMMON < common < 1
+    if eligible.kept_back is not None:
+        asked, wider = EVERYTHING if quick else eligible.conditions, 1
+        while wider == 1 or wider * (wanted + most) <= _WIDEST:
+            hits = _over_fetched(collection, using, vectors, wider * wanted, asked, eligible, excluded, wider * most)
+            if _enough(hits, wanted):
+                return hits
+            wider *= _WIDER
+        return _listed(collection, using, vectors, wanted, eligible, excluded, most)
+    if quick:
         hits = _over_fetched(collection, using, vectors, wanted, EVERYTHING, eligible, excluded, most)
         if _enough(hits, wanted):
             return hits
-    if eligible.kept_back is not None:
-        hits = _over_fetched(collection, using, vectors, wanted, eligible.conditions, eligible, excluded, most)
-        if _enough(hits, wanted):
-            return hits
-        return _listed(collection, using, vectors, wanted, eligible, excluded, most)
     hits = collection.search(using, vectors, wanted + most, eligible.conditions, collection.ef)
     short = np.any(hits.items < 0, axis=1)
     if collection.ef is not None and short.any():  # a filtered walk of an HNSW graph may end early
@@ -102,7 +116,7 @@ def search_eligible(
 def _listed(
     collection: Collection, using: str, vectors: Floats, wanted: int, eligible: Eligible, excluded: Int64s, most: int
 ) -> Hits:
-    if not len(eligible.items):
+    if not eligible.count:
         return Hits.none(len(vectors), 1)
     among = Conditions(items=frozenset(eligible.items.tolist()))
     return _allowed(collection.search(using, vectors, wanted + most, among, None), excluded)

@@ -6,7 +6,7 @@ Kept beside the user encoder of a collection as `payload_index.safetensors`: the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +20,8 @@ from colisten.towers.tensors import mapped
 FILE = "payload_index.safetensors"
 ALL = "*"
 """Stands for all published items."""
+_KEPT = 16
+"""Masks that are kept for the next questions."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class PayloadIndex:
 
     lists: Mapping[str, Int32s]
     """`FIELD=VALUE`, or `ALL` → items, ascending."""
+    _masks: dict[Conditions, Bools] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -36,26 +39,30 @@ class PayloadIndex:
     def share(self, conditions: Conditions) -> float:
         """About which share of the published items satisfies the conditions, if the fields are independent."""
         found = 1.0
-        for field, values in conditions.fields():
-            having = sum(len(self.lists.get(name_of(field, value), ())) for value in values)
+        for name, values in conditions.fields():
+            having = sum(len(self.lists.get(name_of(name, value), ())) for value in values)
             found *= min(1.0, having / max(1, len(self.lists[ALL])))
         return found
 
     def mask(self, conditions: Conditions) -> Bools:
-        """[last published item + 1] which items are published and satisfy the conditions."""
-        size = int(self.lists[ALL][-1]) + 1
-        satisfied = _mask(size, [self.lists[ALL]])
-        for field, values in conditions.fields():
-            names = [name_of(field, value) for value in values]
-            satisfied &= _mask(size, [self.lists[name] for name in names if name in self.lists])
-        return satisfied
+        """[last published item + 1] which items are published and satisfy the conditions; not to be written to."""
+        if conditions not in self._masks:
+            size = int(self.lists[ALL][-1]) + 1
+            satisfied = _mask(size, [self.lists[ALL]])
+            for name, values in conditions.fields():
+                names = [name_of(name, value) for value in values]
+                satisfied &= _mask(size, [self.lists[name] for name in names if name in self.lists])
+            if len(self._masks) >= _KEPT:
+                self._masks.clear()
+            self._masks[conditions] = satisfied
+        return self._masks[conditions]
 
     def satisfying(self, items: Int64s, conditions: Conditions) -> Bools:
         """[n] whether each of these items is published and satisfies the conditions."""
         satisfied = self._any_of([ALL], items.astype(np.int32))
-        for field, values in conditions.fields():
+        for name, values in conditions.fields():
             satisfied[satisfied] = self._any_of(
-                [name_of(field, value) for value in values], items[satisfied].astype(np.int32)
+                [name_of(name, value) for value in values], items[satisfied].astype(np.int32)
             )
         return satisfied
 

@@ -198,13 +198,15 @@ class Profiles:
         query = "SELECT value FROM vocabulary WHERE field = :field ORDER BY items DESC, value"
         return [value for (value,) in self._all(query, field=field)]
 
-    def items_of(self, field: str, value: str) -> Int32s:
-        """The items of a `creator` or a `genre`, however its letters are written, or the one with an id (`item`)."""
+    def items_of(self, field: str, values: Sequence[str]) -> Int32s:
+        """All items of some creators (`creator`) or genres (`genre`), however their letters are written, or with some
+        ids (`item`)."""
         if field == "item":
-            found = self._all("SELECT item FROM items WHERE item_id = :value", value=value)
-            return np.array([item for (item,) in found], np.int32)
-        query = "SELECT items FROM holders WHERE field = :field AND folded = :folded"
-        blobs = [blob for (blob,) in self._all(query, field=field, folded=folded(value))]
+            query = "SELECT item FROM items WHERE item_id IN (SELECT value FROM json_each(:ids))"
+            return np.array([item for (item,) in self._all(query, ids=json.dumps(list(values)))], np.int32)
+        query = "SELECT items FROM holders WHERE field = :field AND folded IN (SELECT value FROM json_each(:names))"
+        names = json.dumps([folded(value) for value in values])
+        blobs = [blob for (blob,) in self._all(query, field=field, names=names)]
         return np.frombuffer(b"".join(blobs), np.int32)
 
     def names_of(self, field: str) -> list[str]:

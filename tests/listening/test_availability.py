@@ -19,7 +19,7 @@ from tests.listening.sources import ITEMS, Importer, event
 SONG = {"item_id": "song", "item_type": "music", "title": "A song"}
 DAY = 86_400
 MARCH = 1_772_323_200  # 2026-03-01T00:00:00Z
-NOWHERE = (None, 0, 0)
+NOWHERE = (None, 0, 1)
 
 
 def rows_of(data: ListeningData, item_id: str) -> list[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from colisten.errors import SettingsError
 from colisten.serving.profiles import Profiles
 from colisten.serving.query import suggestion
 from colisten.serving.ranking import Boost
-from colisten.serving.rules.store import EVERYBODY, Rule, RuleStore
+from colisten.serving.rules.store import EVERYBODY, Field, Rule, RuleStore
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Rulebook:
             SettingsError: nothing in the catalogue has that id, creator or genre.
         """
         for rule in rules:
-            if not len(self._items(rule)):
+            if not len(self._items([rule])):
                 known = self._profiles.names_of(rule.field) if rule.field != "item" else []
                 raise SettingsError(f"There is no {rule.field} {rule.value!r}{suggestion(rule.value, known)}")
         return self._store.add(rules)
@@ -124,20 +125,20 @@ class Rulebook:
         size = len(self._profiles.type_of)
         allowed = [rule for rule in rules if rule.kind == "allow"]
         mask = np.full(size, bool(allowed))
-        for rule in allowed:
-            mask[self._items(rule)] = False
-        for rule in rules:
-            if rule.kind in ("deny", "withdraw"):
-                mask[self._items(rule)] = True
+        mask[self._items(allowed)] = False
+        mask[self._items([rule for rule in rules if rule.kind in ("deny", "withdraw")])] = True
         return mask
 
     def _boost(self, rules: Sequence[Rule]) -> Boost | None:
         amounts: Floats = np.zeros(len(self._profiles.type_of), np.float32)
         for rule in rules:
             if rule.kind == "boost":
-                amounts[self._items(rule)] += np.float32(rule.amount)
+                amounts[self._items([rule])] += np.float32(rule.amount)
         items = np.flatnonzero(amounts)
         return Boost(items, amounts[items]) if len(items) else None
 
-    def _items(self, rule: Rule) -> Int64s:
-        return self._profiles.items_of(rule.field, rule.value).astype(np.int64)
+    def _items(self, rules: Sequence[Rule]) -> Int64s:
+        """All items that any of the rules names."""
+        named = {field: [rule.value for rule in rules if rule.field == field] for field in get_args(Field)}
+        found = [self._profiles.items_of(field, values) for field, values in named.items() if values]
+        return np.concatenate(found).astype(np.int64) if found else np.empty(0, np.int64)
