@@ -27,6 +27,7 @@ from colisten.serving.experiment.exposures import Exposure, ExposureLog
 from colisten.serving.experiment.groups import create_experiment
 from colisten.serving.profile_writing import write_profiles
 from colisten.serving.profiles import Profiles
+from colisten.serving.rules.store import Rule, RuleStore
 from colisten.settings import Settings
 from colisten.workdir import Workdir, write_json
 from tests.cli.conftest import command
@@ -75,6 +76,7 @@ def workdir(tmp_path: Path) -> Workdir:
     log_exposures(folder.experiments / "shelf", shown, members, "c-1")
     with ExposureLog.open(folder.experiments) as log:
         log.add([Exposure(user, "shelf", "r", "a", 7, "c-1", ["book1"], ["audiobook"], [1.0]) for user in people])
+    RuleStore(folder.rules).add([Rule("deny", "item", "book1", user) for user in people])
     write_json(folder.suite / "runs/full-7.json", {"users": {"warm": people}})
     return folder
 
@@ -91,6 +93,7 @@ def test_nothing_is_left_of_the_person(workdir: Workdir) -> None:
         "listening/users.parquet",
         "listening/rejected.parquet",
         "profiles.sqlite",
+        "rules.sqlite",
         "suite/runs/full-7.json",
     } <= before
     assert any(name.startswith("experiments/shelf/exposures/") for name in before)
@@ -99,7 +102,7 @@ def test_nothing_is_left_of_the_person(workdir: Workdir) -> None:
     removed = {row["where"]: row["rows"] for row in map(json.loads, answer.stdout.splitlines())}
     assert removed == {
         "listening/interactions.parquet": 4, "listening/users.parquet": 1, "listening/rejected.parquet": 2,
-        "profiles.sqlite": 1, "experiments/shelf": 1, "experiments/exposures.sqlite": 1, "suite": 1,
+        "profiles.sqlite": 1, "rules.sqlite": 1, "experiments/shelf": 1, "experiments/exposures.sqlite": 1, "suite": 1,
     }  # fmt: skip
     assert "source files" in answer.stderr
     assert [path.name for path in workdir.root.glob(".*") if path.name != ".lock"] == []
