@@ -393,6 +393,9 @@ class Settings(_Section):
     taste_types: Names = ()
     """Item types (music, say) that are no nodes: they become the user's taste vector."""
     seed: int = 7
+    tracking: Literal["none", "csv", "tensorboard", "mlflow"] = "none"
+    """Where settings, losses and validation by epoch are logged: files below `tracking/` of the working folder, or
+    the MLflow server of `MLFLOW_TRACKING_URI`; TensorBoard and MLflow are extras of these names."""
     signals: SignalsSettings = SignalsSettings()
     listening: ListeningSettings = ListeningSettings()
     events: EventsSettings = EventsSettings()
@@ -426,13 +429,17 @@ class Settings(_Section):
 
     def to_keep(self) -> dict[str, Any]:
         """What a working folder remembers: whatever the recipe has otherwise, without secrets or addresses."""
+        values, usual = (one.without_secrets() for one in (self, self.usual(self.recipe)))
+        return _other(values, usual | {"recipe": "default"})
+
+    def without_secrets(self) -> dict[str, Any]:
+        """All values as JSON has them, without secrets or addresses."""
         secret = {
             "neo4j": {"uri", "user", "password"},
             "qdrant": {"url", "api_key"},
             "serve": {"host", "port", "api_key", "write_key", "workers"},
         }
-        values, usual = (one.model_dump(mode="json", exclude=secret) for one in (self, self.usual(self.recipe)))
-        return _other(values, usual | {"recipe": "default"})
+        return self.model_dump(mode="json", exclude=secret)
 
     @classmethod
     def usual(cls, recipe: Recipe) -> Settings:

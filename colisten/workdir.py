@@ -129,6 +129,10 @@ class Workdir:
         return self.root / "suite"
 
     @property
+    def tracking(self) -> Path:
+        return self.root / "tracking"
+
+    @property
     def tune(self) -> Path:
         return self.root / "tune"
 

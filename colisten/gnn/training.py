@@ -29,6 +29,7 @@ from colisten.gnn.training_log import LOG, EpochReport
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.progress import Progress
 from colisten.settings import GnnSettings
+from colisten.tracking import Tracker
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
@@ -42,13 +43,15 @@ def train_gnn(
     folder: Path,
     progress: Progress,
     lineage: str = "",
+    tracker: Tracker | None = None,
 ) -> nn.Module:
     """Train a graph model on the streamed graph and keep the best one in `folder`; `text` is float32 [items, width].
 
-    Warm start: training begins with the weights of the model in `folder` if that was trained with the same settings on
-    data of the same `lineage` (see `ListeningData`) and `options.continued`. Held-out edges are chosen by hash, so they
-    are the same ones day by day. A run that was killed resumes after its last whole epoch if nothing that it depends on
-    has changed, and is only finished if that epoch was its last. `folder/training.jsonl` has one line per epoch.
+    Warm start: training begins with the weights of the model in `folder` if that was trained with the same settings
+    on data of the same `lineage` (see `ListeningData`) and `options.continued`. Held-out edges are chosen by hash, so
+    they are the same ones day by day. A run that was killed resumes after its last whole epoch if nothing that it
+    depends on has changed, and is only finished if that epoch was its last. `folder/training.jsonl` has one line per
+    epoch; a `tracker` gets the same.
 
     Raises:
         GraphError: the graph has no edges.
@@ -70,7 +73,7 @@ def train_gnn(
         progress.say("  what a killed training left is damaged, or of other data or settings: begun anew")
         shutil.rmtree(all_checkpoints)
     with half_the_cores():
-        best, log = _fit(training, checkpoints, progress)
+        best, log = _fit(training, checkpoints, progress, tracker)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
     save_model(model, spec, folder, origin)
     log.replace(folder / LOG)
@@ -98,7 +101,7 @@ def _options(options: GnnSettings) -> object:
     return options.model_dump(mode="json"), source_digest(options.model)
 
 
-def _fit(training: GnnTraining, checkpoints: Path, progress: Progress) -> tuple[Path, Path]:
+def _fit(training: GnnTraining, checkpoints: Path, progress: Progress, tracker: Tracker | None) -> tuple[Path, Path]:
     """Run Lightning; gives the checkpoint of the best epoch, and the log of all."""
     options = training.options
     checkpoints.mkdir(parents=True, exist_ok=True)
@@ -119,7 +122,7 @@ def _fit(training: GnnTraining, checkpoints: Path, progress: Progress) -> tuple[
                 EpochReport(log, task),
             ],
             plugins=[WholeCheckpoints()],
-            logger=False,
+            logger=tracker or False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )

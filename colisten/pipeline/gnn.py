@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from colisten.listening.data import ListeningData
 from colisten.pipeline.records import drop_damaged
 from colisten.pipeline.stage import Context, Stage, files_in
+from colisten.pipeline.tracked import tracker_of
 from colisten.workdir import file_digest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _run(context: Context) -> str:
     with live_adjacency(context) as adjacency:
         train_gnn(
             adjacency, text, settings.gnn, seed=settings.seed, folder=folder, progress=context.progress,
-            lineage=ListeningData(context.workdir.listening).lineage,
+            lineage=ListeningData(context.workdir.listening).lineage, tracker=tracker_of(context, "gnn"),
         )  # fmt: skip
     return file_digest(folder / "model.safetensors")
 
@@ -79,7 +80,7 @@ STAGE = Stage(
     "Training the graph network",
     depends_on=("graph", "text"),
     settings=("gnn.*", "target", "seed", *UPSTREAM),
-    ignores=("gnn.prefetch", *STREAMING),
+    ignores=("gnn.prefetch", "tracking", *STREAMING),
     other_inputs=_other_inputs,
     run=_run,
     files=files_in("gnn/model.*", "gnn/training.jsonl"),

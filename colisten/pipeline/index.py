@@ -8,12 +8,17 @@ from pathlib import Path
 from colisten.errors import IndexStoreError, WorkdirError
 from colisten.listening.data import ListeningData
 from colisten.pipeline.stage import Context, Stage, files_in
+from colisten.pipeline.tracked import tracker_of
 
 
 def _run(context: Context) -> str:
     from colisten.serving.publishing import publish
 
-    return publish(context.workdir, ListeningData(context.workdir.listening), context.settings, context.progress)
+    data = ListeningData(context.workdir.listening)
+    name = publish(context.workdir, data, context.settings, context.progress)
+    if tracker := tracker_of(context, "index"):
+        tracker.finish(index=name, items=len(data.items), target=context.settings.target)
+    return name
 
 
 def _output_exists(context: Context) -> bool:
@@ -42,7 +47,7 @@ STAGE = Stage(
     "Publishing the index",
     depends_on=("text", "embed", "towers", "profiles"),
     settings=("qdrant.url", "qdrant.alias", "qdrant.exact_up_to"),
-    ignores=("qdrant.keep",),
+    ignores=("qdrant.keep", "tracking"),
     run=_run,
     files=_files,
     output_exists=_output_exists,

@@ -8,6 +8,7 @@ from colisten.listening.data import ListeningData
 from colisten.pipeline.edges import built_with
 from colisten.pipeline.gnn import UPSTREAM, upstream
 from colisten.pipeline.stage import Context, Stage, files_in
+from colisten.pipeline.tracked import tracker_of
 from colisten.workdir import file_digest
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def _run(context: Context) -> str:
     folder = workdir.towers
     relations = relation_matrices(others, len(data.items), settings.graph.relations)
     train_towers(
-        data, text, load_embeddings(workdir.gnn), embed_histories, context.settings, folder, progress, relations
-    )
+        data, text, load_embeddings(workdir.gnn), embed_histories, context.settings, folder, progress, relations,
+        tracker_of(context, "towers"),
+    )  # fmt: skip
     return file_digest(folder / "towers.safetensors", folder / "items.safetensors")
 
 
@@ -57,7 +59,7 @@ STAGE = Stage(
     "Training the two towers",
     depends_on=("listening", "text", "relations", "embed"),
     settings=("towers.*", "gnn.node_types", "target", "seed", *UPSTREAM),
-    ignores=("graph.engine", "graph.memory_mb", "towers.device"),
+    ignores=("graph.engine", "graph.memory_mb", "towers.device", "tracking"),
     other_inputs=upstream,
     run=_run,
     files=files_in("towers/*"),

@@ -39,6 +39,7 @@ from colisten.towers.transitions import has_order, transition_matrix, transition
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
+from colisten.tracking import Tracker, flat
 
 DEFAULT_WEIGHTS = {"towers": 1.0, "demand": 0.8}
 """What parts count where nothing could be held out; item–item weights have no penalty then, and count nothing."""
@@ -85,6 +86,7 @@ def train_towers(
     out: Path,
     progress: Progress,
     relations: Mapping[str, ItemMatrix] = NO_RELATIONS,
+    tracker: Tracker | None = None,
 ) -> TowerSelection:
     """Train both towers and write `out` (`W/towers/`) in one step.
 
@@ -97,6 +99,7 @@ def train_towers(
         out: gets `towers.safetensors`, `spec.json` and `items.safetensors` (`vectors` float16 [items, width]).
         progress: advanced by every epoch.
         relations: of the graph, each a part of the score if validation likes it.
+        tracker: gets the loss and validation of every epoch, and what was selected.
     """
     inputs = TowerInputs.of(data, text, embeddings, settings, relations)
     rng = np.random.default_rng(settings.seed)
@@ -105,11 +108,13 @@ def train_towers(
         about = inputs.item_inputs(progress) if "linear" in settings.towers.parts else None
         if len(split.users):
             held_out_inputs = inputs.with_content(data, content_of(text, embed_histories(split.train)))
-            model, selection = _choose(held_out_inputs, about, split, data.item_types, rng, settings, progress)
+            model, selection = _choose(held_out_inputs, about, split, data.item_types, rng, settings, progress, tracker)
         else:
             model, selection = None, _default_selection(settings)
-        fitted = _finish(inputs, about, model, selection, settings, progress)
+        fitted = _finish(inputs, about, model, selection, settings, progress, tracker)
     export(fitted, asdict(selection), out)
+    if tracker:
+        tracker.finish(**flat({"selected": asdict(selection)}))
     progress.say(_summary(selection))
     return selection
 
@@ -122,6 +127,7 @@ def _choose(
     rng: np.random.Generator,
     settings: Settings,
     progress: Progress,
+    tracker: Tracker | None,
 ) -> tuple[TwoTowers | None, TowerSelection]:
     split = everyone.sample(MAX_USERS, rng)
     task = _task(inputs, split)
@@ -137,7 +143,7 @@ def _choose(
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
         search.reserved = 0
     if "towers" in settings.towers.parts:
-        run, scores["towers"] = TwoTowerSearch(inputs, split, task, demand, settings, progress).choose(search)
+        run, scores["towers"] = TwoTowerSearch(inputs, split, task, demand, settings, progress, tracker).choose(search)
     if demand is not None:
         scores["demand"] = for_everybody(demand, task)
     rates = _conversion_rates(inputs, split.train)
@@ -202,13 +208,16 @@ def _finish(
     selection: TowerSelection,
     settings: Settings,
     progress: Progress,
+    tracker: Tracker | None,
 ) -> FittedTowers:
     """Refit the selection on all data; parts of weight zero are left out."""
     data = inputs.training_set(inputs.everybody, settings, selection.training_options, selection.recent)
     epochs, rate_scale = (FINETUNING_EPOCHS, FINETUNING_RATE) if model else (settings.towers.epochs, 1.0)
     run = TwoTowerTrainer(data, settings.seed + 1, epochs, model=model, rate_scale=rate_scale)
     for epoch in range(1, epochs + 1 if selection.counts("towers") else 1):
-        run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
+        loss = run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
+        if tracker:
+            tracker.after_epoch(loss=loss)
     linear = None
     if about and selection.linear and selection.counts("linear"):
         linear = fit_linear(inputs.everybody, about, selection.linear, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from time import monotonic
 
@@ -18,6 +18,7 @@ from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.ranking_task import RankingTask, Scorer
 from colisten.towers.selection.validation_split import ValidationSplit
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
+from colisten.tracking import Tracker
 
 FINETUNING_EPOCHS, FINETUNING_RATE = 2, 0.3
 """After validation the towers go on over all data, at a slower pace, instead of starting anew."""
@@ -55,6 +56,7 @@ class TwoTowerSearch:
     """[items] as of the split, where it is a part of the score: towers are judged together with it."""
     settings: Settings
     progress: Progress
+    tracker: Tracker | None = None
 
     def choose(self, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
         """The best trial; where times are known, perhaps after epochs on recent pairs."""
@@ -128,8 +130,10 @@ class TwoTowerSearch:
         """Train, and go back to the epoch of the best validation NDCG (early stopping)."""
         best, kept = np.full(len(self.task), -1, np.float32), run.model.state_dict()
         for epoch in range(1, epochs + 1):
-            run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
+            loss = run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
             ndcg = self.task.ndcg(self._judged(run))
+            if self.tracker:
+                self.tracker.after_epoch(loss=loss, validation=float(ndcg.mean()), **asdict(run.data.training_options))
             if ndcg.mean() > best.mean():
                 best, kept = ndcg, {name: value.clone() for name, value in run.model.state_dict().items()}
         run.model.load_state_dict(kept)

@@ -163,15 +163,19 @@ class TwoTowerTrainer:
         self._last_step = max(1, data.draws // s.batch_size * epochs)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
 
-    def epoch(self, progress: Progress, title: str) -> None:
-        """Pairs drawn by their chance (a target pair once), in random batches."""
+    def epoch(self, progress: Progress, title: str) -> float:
+        """Pairs drawn by their chance (a target pair once), in random batches; returns their mean loss."""
         self.model.train()
+        losses, drawn = 0.0, 0
         with progress.task(title, self.data.draws) as task:
             for examples, pairs, chance in self.data.shards():
                 order = self.rng.permutation(np.flatnonzero(self.rng.random(len(pairs)) < chance))
                 for first in range(0, len(order), self.data.settings.batch_size):
                     batch = pairs.where(order[first : first + self.data.settings.batch_size])
-                    task.advance(len(batch), f"loss {self._step(examples, batch):.3f}")
+                    loss = self._step(examples, batch)
+                    losses, drawn = losses + loss * len(batch), drawn + len(batch)
+                    task.advance(len(batch), f"loss {loss:.3f}")
+        return losses / max(1, drawn)
 
     def _step(self, examples: UserExamples, pairs: UserItemPairs) -> float:
         loss = self.loss(examples, pairs)
