@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +17,47 @@ FOREVER = np.iinfo(np.int64).max
 """Ends a row that has no end; its negative begins one that has no beginning."""
 _KEPT = 32
 """Countries whose masks are kept until one of them changes."""
+
+
+_DAY = 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Window(NamedTuple):
+    """One row: where and when an item may be shown."""
+
+    country: str | None
+    """None: everywhere."""
+    begin: int | None
+    """First second (UTC) at which the row holds; None: since ever."""
+    end: int | None
+    """First second at which it does not any more; None: it holds for ever."""
+
+
+def second(word: int | str, *, end: bool = False) -> int:
+    """A moment as seconds: these themselves, a time, or a day, which as an `end` counts whole.
+
+    >>> second("1970-01-02"), second("1970-01-02", end=True), second("1970-01-02T01:00:00+01:00", end=True)
+    (86400, 172800, 86400)
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if isinstance(word, int):
+        return word
+    moment = datetime.fromisoformat(word)
+    try:
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+    return int(since.total_seconds()) + _DAY * (end and _is_day(word))
+
+
+def _is_day(word: str) -> bool:
+    with suppress(ValueError):
+        date.fromisoformat(word)
+        return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -35,6 +80,21 @@ class Availability:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def told(self, rows: Mapping[int, Sequence[Window]]) -> Availability:
+        """The same with other rows for some items."""
+        windows = [(item, window) for item, of_item in rows.items() for window in of_item]
+        named = [None if window.country is None else folded(window.country) for _, window in windows]
+        countries = tuple(dict.fromkeys([*self.countries, *(name for name in named if name is not None)]))
+        kept = ~np.isin(self.items, list(rows))
+        items = np.array([item for item, _ in windows], np.int32)
+        places = np.array([-1 if name is None else countries.index(name) for name in named], np.int32)
+        begins = np.array([-FOREVER if window.begin is None else window.begin for _, window in windows], np.int64)
+        ends = np.array([FOREVER if window.end is None else window.end for _, window in windows], np.int64)
+        return Availability(
+            np.append(self.items[kept], items), np.append(self.places[kept], places),
+            np.append(self.begins[kept], begins), np.append(self.ends[kept], ends), countries, self.size,
+        )  # fmt: skip
 
     def kept_back(self, country: str | None, at: int) -> Bools:
         """[items] what may not be shown in a country at a second; None: a user of unknown country."""

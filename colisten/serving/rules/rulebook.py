@@ -15,6 +15,7 @@ from colisten.errors import SettingsError
 from colisten.serving.profiles import Profiles
 from colisten.serving.query import suggestion
 from colisten.serving.ranking import Boost
+from colisten.serving.rules.availability import Availability, Window
 from colisten.serving.rules.store import EVERYBODY, Field, Rule, RuleStore
 
 
@@ -35,6 +36,7 @@ class _Everybody:
     """What the rules of everybody come to."""
 
     kept_back: Bools | None
+    availability: Availability
     boost: Boost | None
     personal: bool
     """Has any user rules of their own?"""
@@ -47,7 +49,7 @@ class Rulebook:
         self._store = store
         self._profiles = profiles
         self._version = -1
-        self._everybody = _Everybody(None, None, personal=False)
+        self._everybody: _Everybody | None = None
 
     def close(self) -> None:
         self._store.close()
@@ -69,6 +71,19 @@ class Rulebook:
         """Take rules back, durably, all or none; returns how many there were."""
         return self._store.remove(rules)
 
+    def tell_availability(self, item_id: str, windows: Sequence[Window]) -> bool:
+        """Say where and when an item may be shown, durably, from the next answer on, in place of what the data says.
+
+        Without any window it may be shown everywhere and always. Returns whether the catalogue has the item; what is
+        told of another one holds from the run on that knows it.
+        """
+        self._store.tell_availability(item_id, windows)
+        return len(self._profiles.items_of("item", [item_id])) > 0
+
+    def untell_availability(self, item_id: str) -> bool:
+        """Let hold again what the data says of an item; returns whether something else was told."""
+        return self._store.untell_availability(item_id)
+
     def listed(self) -> list[Rule]:
         """All rules there are."""
         return self._store.rules()
@@ -83,7 +98,8 @@ class Rulebook:
             countries: of each user; None where it is not known.
             at: seconds since 1970, UTC.
         """
-        everybody, availability = self._current(), self._profiles.availability
+        everybody = self._current()
+        availability = everybody.availability
         own = self._own(user_ids) if everybody.personal else {}
         if not (own or len(availability)):
             yield Audience(np.arange(len(user_ids)), everybody.kept_back, everybody.boost)
@@ -104,7 +120,7 @@ class Rulebook:
 
     def _current(self) -> _Everybody:
         version = self._store.version()
-        if version != self._version:
+        if self._everybody is None or version != self._version:
             self._everybody, self._version = self._compiled(), version
         return self._everybody
 
@@ -112,7 +128,14 @@ class Rulebook:
         rules = self._store.of_users([EVERYBODY])
         lists = [rule for rule in rules if rule.kind != "boost"]
         kept_back = self._kept_back(lists) if lists else None
-        return _Everybody(kept_back, self._boost(rules), personal=self._store.any_personal())
+        return _Everybody(kept_back, self._availability(), self._boost(rules), personal=self._store.any_personal())
+
+    def _availability(self) -> Availability:
+        """Of the data, but for items of which something else was told."""
+        told = self._store.told_availability()
+        numbers = {item_id: self._profiles.items_of("item", [item_id]).tolist() for item_id in told}
+        rows = {number: told[item_id] for item_id, found in numbers.items() for number in found}
+        return self._profiles.availability.told(rows) if rows else self._profiles.availability
 
     def _own(self, user_ids: Sequence[str]) -> dict[str, list[Rule]]:
         found: dict[str, list[Rule]] = {}

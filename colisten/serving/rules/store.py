@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from colisten.errors import ColistenError, OutOfSpaceError, SettingsError, WorkdirError
 from colisten.full_disk import is_full
+from colisten.serving.rules.availability import Window
 
 Kind = Literal["withdraw", "deny", "allow", "boost"]
 Field = Literal["item", "creator", "genre"]
@@ -29,12 +30,15 @@ SELECT kind, field, value, user_id, amount FROM rules
 WHERE user_id IN (SELECT value FROM json_each(?)) ORDER BY user_id, kind, field, value
 """
 _ONE_OF_A_USER = "SELECT kind, field, value, user_id, amount FROM rules WHERE user_id <> '' LIMIT 1"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS rules (
-    user_id TEXT NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL, amount REAL NOT NULL,
-    PRIMARY KEY (user_id, kind, field, value)
-) WITHOUT ROWID
-"""
+_SCHEMA = (
+    """
+    CREATE TABLE IF NOT EXISTS rules (
+        user_id TEXT NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL, amount REAL NOT NULL,
+        PRIMARY KEY (user_id, kind, field, value)
+    ) WITHOUT ROWID
+    """,
+    "CREATE TABLE IF NOT EXISTS availability (item_id TEXT PRIMARY KEY, windows TEXT NOT NULL)",
+)
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,23 @@ class RuleStore:
         """The rules of each of these users alone (or of `EVERYBODY`)."""
         return self._read(_OF_USERS, json.dumps(list(user_ids)))
 
+    def tell_availability(self, item_id: str, windows: Sequence[Window]) -> None:
+        """Set an item's rows of availability, durably, in place of those of the data; none: everywhere and always."""
+        with self._writing() as connection:
+            connection.execute("REPLACE INTO availability VALUES (?, ?)", (item_id, json.dumps(windows)))
+
+    def untell_availability(self, item_id: str) -> bool:
+        """Let those of the data hold again, durably; returns whether others were set."""
+        if not self._path.exists():
+            return False
+        with self._writing() as connection:
+            return connection.execute("DELETE FROM availability WHERE item_id = ?", (item_id,)).rowcount > 0
+
+    def told_availability(self) -> dict[str, list[Window]]:
+        """The rows that were set, by item."""
+        found = self._rows("availability", "SELECT item_id, windows FROM availability")
+        return {item_id: [Window(*row) for row in json.loads(windows)] for item_id, windows in found}
+
     def any_personal(self) -> bool:
         """Whether any user has rules of their own."""
         return bool(self._read(_ONE_OF_A_USER))
@@ -136,13 +157,16 @@ class RuleStore:
             return int(connection.execute("PRAGMA data_version").fetchone()[0]) + (self._inode << 32)
 
     def _read(self, query: str, *parameters: str) -> list[Rule]:
+        return [Rule(*row) for row in self._rows("rules", query, *parameters)]
+
+    def _rows(self, table: str, query: str, *parameters: str) -> list[tuple[Any, ...]]:
         connection = self._opened()
         if connection is None:
             return []
         with self._errors():
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rules'").fetchall():
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall():
                 return []  # whoever was to set the first rule was killed
-            return [Rule(*row) for row in connection.execute(query, parameters).fetchall()]
+            return connection.execute(query, parameters).fetchall()
 
     def _opened(self) -> sqlite3.Connection | None:
         try:
@@ -168,7 +192,8 @@ class RuleStore:
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute(_SCHEMA)
+                for table in _SCHEMA:
+                    connection.execute(table)
                 yield connection
             except BaseException:
                 connection.execute("ROLLBACK")

@@ -17,6 +17,7 @@ from colisten.serving.experiment.groups import open_experiment
 from colisten.serving.profiles import Item
 from colisten.serving.query import item_named
 from colisten.serving.recommending import Recommendations, Recommender
+from colisten.serving.rules.availability import Window
 from colisten.serving.rules.store import Rule
 from colisten.serving.web import requests
 from colisten.serving.web.live_recommender import LiveRecommender
@@ -127,6 +128,12 @@ class RequestHandler:
 
     def restore(self, item_id: str) -> None:
         self._recommender.rules.remove([Rule("withdraw", "item", item_id)])
+
+    def tell_availability(self, item_id: str, windows: Sequence[Window]) -> bool:
+        return self._recommender.rules.tell_availability(item_id, windows)
+
+    def untell_availability(self, item_id: str) -> bool:
+        return self._recommender.rules.untell_availability(item_id)
 
     def titles(self, request: requests.TitlesRequest) -> list[Item]:
         return self._recommender.profiles.titled(request.q, request.k)

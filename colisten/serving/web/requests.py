@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from colisten.errors import SettingsError
 from colisten.serving.query import Query, TypeQuota
+from colisten.serving.rules.availability import Window, second
 
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -131,3 +132,40 @@ class NeighbourhoodRequest(_Request):
     """An id or a title."""
     k: int = Field(8, ge=1, le=30)
     """How many neighbours of each type."""
+
+
+def _moment(word: int | str | None) -> int | str | None:
+    if word is not None:
+        try:
+            second(word)
+        except ValueError:
+            raise ValueError("it is to be seconds, a day or a time such as 2026-03-01T18:30:00Z") from None
+    return word
+
+
+_Moment = Annotated[
+    Annotated[int, Field(strict=True, ge=-(10**11), le=2 * 10**11)] | ShortText | None, AfterValidator(_moment)
+]
+
+
+class AvailabilityRow(_Request):
+    """Where and when an item may be shown."""
+
+    country: ShortText | None = None
+    """Everywhere, if there is none."""
+    begins: _Moment = Field(None, alias="from")
+    """Seconds, a time or a day; since ever, if there is none."""
+    until: _Moment = None
+    """Seconds or a time at which it is over, or its last day; for ever, if there is none."""
+
+    def window(self) -> Window:
+        """The row in seconds."""
+        begin = None if self.begins is None else second(self.begins)
+        return Window(self.country, begin, None if self.until is None else second(self.until, end=True))
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        _, begin, end = self.window()
+        if begin is not None and end is not None and end <= begin:
+            raise ValueError("until is not after from")
+        return self

@@ -182,3 +182,18 @@ class WithdrawnResponse(BaseModel):
 
     item_id: str
     withdrawn: bool
+
+
+class AvailabilityResponse(BaseModel):
+    """What is said now of where and when an item may be shown."""
+
+    item_id: str
+    rows: int
+    known: bool = Field(description="Has the catalogue the item? If not, the rows hold from the run on that knows it.")
+
+
+class UntoldResponse(BaseModel):
+    """Whether something else than what the data says of an item's availability was told before."""
+
+    item_id: str
+    told: bool

@@ -67,6 +67,34 @@ ASKED: dict[str, dict[str, str | bool | int]] = {
 }
 
 
+def test_available_where_and_when_it_was_told_from_the_next_answer_on(servers: list[TestClient]) -> None:
+    def seen() -> tuple[bool, bool, bool]:
+        return tuple(
+            item in shown(servers[1], "/recommend", user="u5", **asked)
+            for asked in (dict[str, str](), {"market": "SE"}, {"market": "us"})
+        )  # type: ignore[return-value]
+
+    item = shown(servers[0], "/recommend", user="u5")[0]
+    path = f"/items/{quote(item, safe='')}/availability"
+    assert seen() == (True, True, True)
+    for rows, expected in (
+        ([{"country": "SE"}], (False, True, False)),
+        ([{"until": "2020-01-01"}, {"country": "US", "from": 5, "until": "9999-12-31"}], (False, False, True)),
+        ([{"from": "2999-01-01T00:00:00Z"}], (False, False, False)),
+        ([], (True, True, True)),
+    ):
+        told = servers[0].put(path, json=rows)
+        assert told.json() == {"item_id": item, "rows": len(rows), "known": True}, told.text
+        assert seen() == expected
+    servers[0].put(path, json=[{"country": "NO"}])
+    assert seen() == (False, False, False)
+    assert servers[0].delete(path).json() == {"item_id": item, "told": True}
+    assert seen() == (True, True, True)
+    assert servers[0].put("/items/not-yet/availability", json=[]).json()["known"] is False
+    for wrong in ({"from": "soon"}, {"from": "2026-03-02", "until": "2026-03-01"}, {"until": 10**13}, {"to": 1}):
+        assert servers[0].put(path, json=[wrong]).status_code == 422
+
+
 def test_an_unknown_item_is_404(servers: list[TestClient]) -> None:
     refused = servers[0].post("/items/nothing/withdraw")
     assert refused.status_code == 404
