@@ -27,7 +27,7 @@ def mapped(path: Path) -> dict[str, npt.NDArray[Any]]:
         header.pop("__metadata__", None)
         if not header:
             return {}
-        whole = np.memmap(path, np.uint8, "r", offset=8 + length)
+        whole = np.memmap(path, np.uint8, "r", offset=8 + length).view(np.ndarray)  # to index a memmap takes longer
         return {
             name: whole[slice(*entry["data_offsets"])].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
             for name, entry in header.items()
