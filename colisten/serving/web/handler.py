@@ -89,6 +89,7 @@ class RequestHandler:
             index=recommender.collection.name,
             items=recommender.collection.count(),
             types=sorted(types, key=lambda name: name != recommender.target),
+            signals=list(self._settings.signals.used),
             graph=graph,
             search=self._encoder is not None,
             version=version("colisten"),

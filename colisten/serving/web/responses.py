@@ -172,6 +172,7 @@ class HealthResponse(LiveResponse):
     index: str
     items: int
     types: list[str] = Field(description="Item types that can be recommended, the target type first.")
+    signals: list[str] = Field(description="Signals that events may have, those that mean listening first.")
     graph: bool = Field(description="Is Neo4j available for paths of shared listeners?")
     search: bool = Field(description="Is the text encoder loaded?")
     version: str

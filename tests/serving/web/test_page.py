@@ -41,3 +41,44 @@ def test_errors_are_shown_on_the_page(address: str, browser: Browser) -> None:
     assert 'id="items"></ol>' in seen
     seen = html.unescape(browser.text(f"{address}/?user=u5&country=US"))
     assert "not both" in seen
+
+
+WAIT_FOR = """new Promise((done, failed) => {{
+  const until = performance.now() + 60000;
+  const look = () => ({0}) ? done(true) : performance.now() > until ? failed({0}) : setTimeout(look, 50);
+  look();
+}})"""
+TITLES = '[...document.querySelectorAll("#items li > button:first-child")].map((button) => button.textContent)'
+
+
+def test_what_is_played_changes_the_answer_and_neighbours_are_walked_along(address: str, browser: Browser) -> None:
+    with browser.opened(f"{address}/?user=u9&k=6") as page:
+        page(WAIT_FOR.format("document.querySelectorAll('#graph line').length"))
+        before = page(TITLES)
+        assert len(before) == 6
+        page("document.querySelector('#items .play').click()")
+        page(WAIT_FOR.format("document.getElementById('notes').textContent.startsWith('Played')"))
+        after = page(TITLES)
+        assert before[0] not in after
+        assert len(page("[...document.querySelectorAll('#items .new')].map((row) => row.textContent)")) >= 1
+        answer = httpx.get(f"{address}/recommend?user=u9&k=6").json()["items"]
+        assert [item["title"] for item in answer] == after, "the event was kept"
+
+        middle = "document.querySelector('#graph .middle').textContent"
+        page(WAIT_FOR.format(f"{middle} === {after[0]!r}"))
+        page("document.querySelector('#graph g').dispatchEvent(new MouseEvent('click'))")
+        page(WAIT_FOR.format(f"{middle} !== {after[0]!r}"))
+        assert page("document.getElementById('trail').textContent") == after[0]
+        page("document.querySelector('#trail button').click()")
+        page(WAIT_FOR.format(f"{middle} === {after[0]!r}"))
+
+
+def test_a_phone_shows_all_types_with_diversity_and_needs_no_scrolling_sideways(address: str, browser: Browser) -> None:
+    with browser.opened(f"{address}/?likes=Title 2&type=*&diversity=0.8&market=US", width=390, height=844) as page:
+        page(WAIT_FOR.format("document.querySelectorAll('#graph line').length"))
+        call: dict[str, str | float] = {"likes": "Title 2", "types": "*", "diversity": 0.8, "market": "US"}
+        answer = httpx.get(f"{address}/recommend", params=call).json()["items"]
+        assert page(TITLES) == [item["title"] for item in answer]
+        assert len({item["item_type"] for item in answer}) > 1
+        assert page("document.documentElement.scrollWidth") <= 390
+        assert page("getComputedStyle(document.querySelector('.why')).fontSize") >= "13px"
