@@ -14,12 +14,6 @@ COPY README.md LICENSE ./
 COPY colisten colisten
 RUN /opt/uv/bin/uv sync --no-dev --no-editable --quiet
 
-FROM packages AS train-packages
-RUN /opt/uv/bin/uv sync --no-dev --extra train --extra s3 --extra gcs --no-install-project --quiet
-COPY README.md LICENSE ./
-COPY colisten colisten
-RUN /opt/uv/bin/uv sync --no-dev --extra train --extra s3 --extra gcs --no-editable --quiet
-
 FROM ${BASE} AS runtime
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp colisten && install -d -o 10001 -g 10001 /data /cache
 ENV PATH=/opt/colisten/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp COLISTEN_WORKDIR=/data COLISTEN_CACHE=/cache
@@ -27,8 +21,17 @@ WORKDIR /data
 USER 10001:10001
 ENTRYPOINT ["colisten"]
 
+FROM packages AS train-source
+COPY README.md LICENSE ./
+COPY colisten colisten
+
+# Installed in place, since a copy of torch and CUDA from another stage would take their gigabytes twice.
 FROM runtime AS train
-COPY --from=train-packages /opt/colisten /opt/colisten
+ENV UV_PROJECT_ENVIRONMENT=/opt/colisten UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+USER root
+RUN --mount=type=bind,from=train-source,source=/,target=/mnt,rw \
+    cd /mnt/source && /mnt/opt/uv/bin/uv sync --no-dev --extra train --extra s3 --extra gcs --no-editable --quiet
+USER 10001:10001
 VOLUME ["/data", "/cache"]
 CMD ["run"]
 
