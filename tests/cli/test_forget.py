@@ -21,6 +21,8 @@ from click.testing import CliRunner, Result
 from colisten.cli.main import cli
 from colisten.evaluation.experiment.exposures import log_exposures
 from colisten.listening.data import ListeningData
+from colisten.listening.events.rows import Event
+from colisten.listening.events.store import EventStore
 from colisten.listening.importing import import_data
 from colisten.progress import Progress
 from colisten.serving.experiment.exposures import Exposure, ExposureLog
@@ -77,6 +79,9 @@ def workdir(tmp_path: Path) -> Workdir:
     with ExposureLog.open(folder.experiments) as log:
         log.add([Exposure(user, "shelf", "r", "a", 7, "c-1", ["book1"], ["audiobook"], [1.0]) for user in people])
     RuleStore(folder.rules).add([Rule("deny", "item", "book1", user) for user in people])
+    with EventStore.create(folder.events) as store, store.transaction():
+        store.add(Event(user, f"book{i}", "stream", 2000 + i) for i in range(3) for user in people)
+        store.put_features(PERSON, {"age": 40})
     write_json(folder.suite / "runs/full-7.json", {"users": {"warm": people}})
     return folder
 
@@ -94,6 +99,7 @@ def test_nothing_is_left_of_the_person(workdir: Workdir) -> None:
         "listening/rejected.parquet",
         "profiles.sqlite",
         "rules.sqlite",
+        "events.sqlite",
         "suite/runs/full-7.json",
     } <= before
     assert any(name.startswith("experiments/shelf/exposures/") for name in before)
@@ -102,7 +108,8 @@ def test_nothing_is_left_of_the_person(workdir: Workdir) -> None:
     removed = {row["where"]: row["rows"] for row in map(json.loads, answer.stdout.splitlines())}
     assert removed == {
         "listening/interactions.parquet": 4, "listening/users.parquet": 1, "listening/rejected.parquet": 2,
-        "profiles.sqlite": 1, "rules.sqlite": 1, "experiments/shelf": 1, "experiments/exposures.sqlite": 1, "suite": 1,
+        "profiles.sqlite": 1, "events.sqlite": 4, "rules.sqlite": 1, "experiments/shelf": 1,
+        "experiments/exposures.sqlite": 1, "suite": 1,
     }  # fmt: skip
     assert "source files" in answer.stderr
     assert [path.name for path in workdir.root.glob(".*") if path.name != ".lock"] == []
@@ -189,7 +196,6 @@ def test_a_kill_at_any_moment_breaks_nothing(workdir: Workdir) -> None:
 
 def test_readers_go_on_meanwhile(workdir: Workdir) -> None:
     with Profiles.open(workdir.profiles) as reading:
-        reading._connection.execute("BEGIN")
         assert reading.read([PERSON])[1] == []
         forget(workdir, PERSON)
         assert reading.read(["a1"])[1] == []

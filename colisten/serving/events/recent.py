@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from colisten.arrays import Int64s
+from colisten.errors import ColistenError
 from colisten.listening.events.store import event_error
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
@@ -60,11 +62,26 @@ class RecentEvents:
     def _exists(self) -> bool:
         """Whether there is a log by now; the first event makes it."""
         if not self._attached and self._path.exists():
-            # a log that may not be written is read as it lies there: its companions cannot be made
-            how = "mode=rw" if os.access(self._path.parent, os.W_OK) else "immutable=1"
-            self._all("ATTACH :path AS recent", path=f"{self._path.absolute().as_uri()}?{how}")
+            self._attach()
             self._attached = True
         return self._attached
+
+    def _attach(self) -> None:
+        """Attach the log; in a folder that may not be written, beside whoever writes it, or else as the file lies
+        there: its companions cannot be made."""
+        if os.access(self._path.parent, os.W_OK):
+            self._open("mode=rw")
+            return
+        try:
+            self._open("mode=ro")
+        except ColistenError:
+            with suppress(ColistenError):
+                self._all("DETACH recent")
+            self._open("immutable=1")
+
+    def _open(self, how: str) -> None:
+        self._all("ATTACH :path AS recent", path=f"{self._path.absolute().as_uri()}?{how}")
+        self._all("SELECT 1 FROM recent.events LIMIT 1")
 
     def _all(self, query: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         try:

@@ -81,7 +81,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     app.add_middleware(GuardMiddleware, metrics=metrics, options=settings.serve, open_paths={"/openapi.json", *unasked})
     errors_as_json(app)
     keys = [KEY_IN_OPENAPI] if settings.serve.api_key or settings.serve.write_key else []
-    # first: routes are tried in turn, and nothing is asked for as often as an event is posted
+    # routes are tried in turn, and nothing is asked for as often as an event is posted
     app.include_router(item_routes(queue), responses=_ERRORS, dependencies=keys)  # before `/items/{item_id:path}`
     app.include_router(event_routes(commit), responses=_ERRORS | _WRITING, dependencies=keys)
     app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=keys)
