@@ -61,6 +61,7 @@ class ExposureLog:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._inode = path.stat().st_ino
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -91,6 +92,11 @@ class ExposureLog:
 
     def close(self) -> None:
         self._connection.close()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file that is open is still the one that others would open."""
+        return self._path.exists() and self._path.stat().st_ino == self._inode
 
     def add(self, exposures: Sequence[Exposure]) -> None:
         """Keep these in one transaction: when it returns, no kill and no power cut loses them.

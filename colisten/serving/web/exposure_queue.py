@@ -42,6 +42,8 @@ class ExposureQueue:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._write, exposures)
 
     def _write(self, exposures: list[Exposure]) -> None:
+        if self._log and not self._log.in_place:  # removed because it was damaged, or put back from a backup
+            self._close()
         if self._log is None:
             self._log = ExposureLog.open(self._folder)
         self._log.add(exposures)

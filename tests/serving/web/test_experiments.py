@@ -148,6 +148,11 @@ def test_what_cannot_be_logged_is_not_shown(ask: TestClient, folder: Workdir) ->
     assert answer.status_code == 503
     assert "exposures.sqlite cannot be used" in answer.json()["error"]
     assert ask.get("/recommend", params={"user": "u1"}).status_code == 200
+    for _ in range(2):
+        for part in folder.experiments.glob("exposures.sqlite*"):
+            part.unlink()
+        answer = ask.get("/recommend", params={"user": "u1", "experiment": "shelf"})
+        assert logged(folder)["request_id"].unique().to_list() == [answer.json()["experiment"]["request_id"]]
 
 
 def test_groups_are_those_that_the_command_assigns(folder: Workdir, tmp_path: Path) -> None:
