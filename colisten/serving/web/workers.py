@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from prometheus_client import multiprocess
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from colisten.errors import WorkdirError
 from colisten.serving.web.bounds import OPTIONS, bound_process
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _SECONDS_TO_START = 60
-"""For which a worker that does not answer its supervisor is let be: it imports, or loads the index."""
+"""For which SIGHUP waits for a new worker to answer before the old one stays in its place."""
 
 
 def serve(workdir: Workdir, settings: Settings, listening: socket.socket) -> None:
@@ -45,7 +45,10 @@ def serve(workdir: Workdir, settings: Settings, listening: socket.socket) -> Non
     config.timeout_worker_healthcheck = _SECONDS_TO_START
     with scratch_folder() as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # where the workers count, for whichever is asked
-        _Supervisor(config, [listening]).run()
+        supervisor = _Supervisor(config, [listening])
+        supervisor.run()
+    if supervisor.failed:
+        raise WorkdirError("A worker process cannot start: its own output says why.")
 
 
 def _application(workdir: Workdir, settings: Settings) -> FastAPI:
@@ -65,13 +68,23 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
 
 
 class _Supervisor(Multiprocess):
+    """Looks whether workers are there. uvicorn's own asks each for a sign of life, and would wait long for that of one
+    that dies before it has given it."""
+
+    failed = False
+
     def keep_subprocess_alive(self) -> None:
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
-        for pid in before - {process.pid for process in self.processes}:
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-        if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
-            raise WorkdirError("A worker process cannot start: its own output says why.")
+        for place, process in enumerate(self.processes):
+            if process.process.is_alive() or self.should_exit.is_set():
+                continue
+            process.kill()  # closes what was open to it
+            multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
+            if process.exitcode == STARTUP_FAILURE:  # it would fail again
+                self.failed = True
+                self.should_exit.set()
+                return
+            self.processes[place] = Process(self.config, self.sockets)
+            self.processes[place].start()
 
     def terminate_all(self) -> None:
         for listening in self.sockets:
