@@ -1,6 +1,6 @@
 """SASRec and eSASRec by RecTools as peers, in an environment of their own:
 
-    python3.11 -m venv V && V/bin/pip install "rectools[torch]==0.19.0" polars pyarrow
+    python3.11 -m venv V && V/bin/pip install "rectools[torch]==0.19.0" polars
     V/bin/python benchmarks/sequential_peer.py SPLIT OUT.parquet sasrec|esasrec MINUTES
 
 SPLIT is what `colisten data split` writes. RecTools 0.19 wants NumPy below 2 on Python 3.11 and 3.12, pandas below 3,
@@ -65,11 +65,13 @@ def recommended(fitted: Any, dataset: Any, users: list[str], items: list[str]) -
 
 
 def dataset_of(events: pl.DataFrame) -> Any:
+    import pandas as pd
     from rectools.dataset import Dataset
 
     streams = events.sort("timestamp").unique(["user_id", "item_id"], keep="first", maintain_order=True)
     time_of = pl.from_epoch("timestamp").alias("datetime")
-    return Dataset.construct(streams.select("user_id", "item_id", time_of, weight=pl.lit(1.0)).to_pandas())
+    columns = streams.select("user_id", "item_id", time_of, weight=pl.lit(1.0)).to_dict(as_series=False)
+    return Dataset.construct(pd.DataFrame(columns))
 
 
 def ndcg(table: pl.DataFrame, truth: pl.DataFrame) -> float:

@@ -14,7 +14,8 @@ from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.demand.forecast import log_demand
+from colisten.towers.demand.forecast import listeners, log_demand
+from colisten.towers.demand.optimism import optimistic
 from colisten.towers.export import FittedTowers, export
 from colisten.towers.features.item_features import content_of
 from colisten.towers.half_precision import rounded
@@ -26,6 +27,7 @@ from colisten.towers.relations import NO_RELATIONS, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch, users_judged
 from colisten.towers.selection.mixing import Weights, choose_weights, mix_scorer
+from colisten.towers.selection.optimism_search import choose_optimism
 from colisten.towers.selection.ranking_task import RankingTask, Scorer
 from colisten.towers.selection.transition_search import choose_half_life
 from colisten.towers.selection.two_tower_search import (
@@ -59,6 +61,8 @@ class TowerSelection:
     """Half-life in days of the listening that the towers were finished on; 0: all of it alike."""
     half_life: float | None
     """Of what follows what, in items; None: order says nothing."""
+    optimism: float
+    """What is added to the logarithm of demand of an item that nobody has heard."""
     warm: Weights
     cold: Weights
     validation: dict[str, dict[str, float]]
@@ -168,11 +172,20 @@ def _choose(
         if half_life is not None:
             scores[TRANSITIONS] = order(half_life)
             warm, cold, validation = choose_weights(task, scores)
+    optimism = 0.0
+    if demand is not None:
+        heard = listeners(split.train, inputs.strong, len(inputs.is_target))
+
+        def with_optimism(some: float) -> Scorer:
+            hopeful = for_everybody(optimistic(demand, heard, some), task)
+            return mix_scorer(task, scores | {"demand": hopeful}, warm, cold)
+
+        optimism = choose_optimism(task, heard[task.candidates], with_optimism)
     training_options, recent = (
         (run.data.training_options, run.data.half_life) if run else (default_options(settings.towers), 0)
     )
     return run.model if run else None, TowerSelection(
-        choice, training_options, recent, half_life, warm, cold, validation, search.tried, tuple(search.kept)
+        choice, training_options, recent, half_life, optimism, warm, cold, validation, search.tried, tuple(search.kept)
     )
 
 
@@ -221,7 +234,11 @@ def _finish(
     linear = None
     if about and selection.linear and selection.counts("linear"):
         linear = fit_linear(inputs.everybody, about, selection.linear, progress)
-    demand = log_demand(inputs.everybody, inputs.strong, inputs.facts) if selection.counts("demand") else None
+    demand = None
+    if selection.counts("demand"):
+        heard = listeners(inputs.everybody, inputs.strong, len(inputs.is_target))
+        demand = log_demand(inputs.everybody, inputs.strong, inputs.facts)
+        demand = optimistic(demand, heard, selection.optimism)
     rates = _conversion_rates(inputs, inputs.everybody) if selection.counts("weak_signals") else {}
     transitions = None
     if selection.half_life is not None and selection.counts(TRANSITIONS):
@@ -234,7 +251,7 @@ def _default_selection(settings: Settings) -> TowerSelection:
     """Too little data to hold anything out: the towers and demand; demand where neither is wanted."""
     wanted: Weights = {part: weight for part, weight in DEFAULT_WEIGHTS.items() if part in settings.towers.parts}
     weights = wanted or {"demand": 1.0}
-    return TowerSelection(None, default_options(settings.towers), 0, None, weights, weights, {}, {}, ())
+    return TowerSelection(None, default_options(settings.towers), 0, None, 0.0, weights, weights, {}, {}, ())
 
 
 def _summary(selection: TowerSelection) -> str:
