@@ -10,18 +10,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 def _text(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("it holds a null character")
-    return normalize("NFC", value).strip(" ")
+    """Without null characters, which no database takes, and blanks around it."""
+    return normalize("NFC", value.replace("\0", "")).strip(" ")
+
+
+def _present(values: list[str]) -> list[str]:
+    return [value for value in values if value]
 
 
 _Words = Annotated[str, Field(max_length=20_000), AfterValidator(_text)]
 _Name = Annotated[str, Field(max_length=1000), AfterValidator(_text)]
-_Names = Annotated[list[_Name], Field(max_length=100)]
+_Names = Annotated[list[_Name], Field(max_length=100), AfterValidator(_present)]
 
 
 class ItemWords(BaseModel):
-    """Whatever is told replaces what the catalogue says of the item; null or nothing leaves that as it is."""
+    """Whatever is told replaces what the catalogue says of the item; null or empty leaves that as it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -39,4 +42,4 @@ class ItemWords(BaseModel):
 
     def told(self) -> dict[str, Any]:
         """The columns that are told, as JSON has them."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return {name: value for name, value in self.model_dump(mode="json").items() if value not in (None, "", [])}
