@@ -296,8 +296,8 @@ class TowersSettings(_Section):
     batch_size: int = Field(512, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     epochs: int = Field(10, ge=1)
-    pairs_per_epoch: int = Field(1_000_000, ge=1)
-    """An epoch draws at most so many training pairs, whatever the number of users."""
+    pairs_per_epoch: int = Field(250_000, ge=1)
+    """An epoch draws at most so many training pairs, whatever the number of users (docs/cost.md)."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where the towers are trained; auto: on torch's first GPU if there is one."""
     dropout: float = Field(0.1, ge=0, lt=1)

@@ -27,8 +27,12 @@ def open_logger(kind: str, folder: Path, stage: str) -> Logger:
     require(kind, kind)
     if kind == "tensorboard":
         return TensorBoardLogger(folder, stage, run)
-    where = os.environ.get("MLFLOW_TRACKING_URI") or (folder / "mlflow").as_uri()
-    return MLFlowLogger(f"colisten {stage}", f"{stage} {run}", where)
+    if where := os.environ.get("MLFLOW_TRACKING_URI"):
+        return MLFlowLogger(f"colisten {stage}", f"{stage} {run}", where)
+    folder.mkdir(parents=True, exist_ok=True)  # a database: MLflow has given up its store of plain files
+    artifacts = (folder / "mlflow").as_uri()
+    database = f"sqlite:///{folder / 'mlflow.db'}"
+    return MLFlowLogger(f"colisten {stage}", f"{stage} {run}", database, artifact_location=artifacts)
 
 
 class Tracker(Logger):
