@@ -13,7 +13,7 @@ from colisten.evaluation.baselines.hybrid import Hybrid
 from colisten.evaluation.baselines.validation_slice import ValidationSlice
 from colisten.progress import Progress
 
-WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """What text and popularity may each count beside collaborative filtering."""
 SECONDS = 300.0
 """No further model is begun after so long."""
