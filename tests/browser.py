@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,14 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
+_AS_3_AND_4 = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Becomes the browser, whose pipes have these numbers."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -45,9 +54,9 @@ class Browser:
         """
         read, to_browser = os.pipe()
         from_browser, write = os.pipe()
-        shell = ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{read} 4>&{write}', *self._command("--remote-debugging-pipe")]
+        words = [sys.executable, "-c", _AS_3_AND_4, str(read), str(write), *self._command("--remote-debugging-pipe")]
         with (
-            subprocess.Popen(shell, pass_fds=[read, write], stderr=subprocess.DEVNULL) as process,
+            subprocess.Popen(words, pass_fds=[read, write], stderr=subprocess.DEVNULL) as process,
             os.fdopen(to_browser, "wb", buffering=0) as sent,
             os.fdopen(from_browser, "rb") as received,
         ):

@@ -81,4 +81,4 @@ def test_a_phone_shows_all_types_with_diversity_and_needs_no_scrolling_sideways(
         assert page(TITLES) == [item["title"] for item in answer]
         assert len({item["item_type"] for item in answer}) > 1
         assert page("document.documentElement.scrollWidth") <= 390
-        assert page("getComputedStyle(document.querySelector('.why')).fontSize") >= "13px"
+        assert page("parseFloat(getComputedStyle(document.querySelector('.why')).fontSize)") >= 13
