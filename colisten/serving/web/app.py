@@ -45,7 +45,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     },
 }
 _WRITING: dict[int | str, dict[str, Any]] = {
-    415: {"model": responses.ErrorResponse, "description": "The body is not said to be JSON."}
+    400: {"model": responses.ErrorResponse, "description": "The body is no text."},
+    415: {"model": responses.ErrorResponse, "description": "The body is not said to be JSON."},
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": responses.ErrorResponse, "description": "A user id together with features."}
@@ -82,7 +83,8 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     errors_as_json(app)
     keys = [KEY_IN_OPENAPI] if settings.serve.api_key or settings.serve.write_key else []
     # routes are tried in turn, and nothing is asked for as often as an event is posted
-    app.include_router(item_routes(queue), responses=_ERRORS, dependencies=keys)  # before `/items/{item_id:path}`
+    written = _ERRORS | _WRITING
+    app.include_router(item_routes(queue), responses=written, dependencies=keys)  # before `/items/{item_id:path}`
     app.include_router(event_routes(commit), responses=_ERRORS | _WRITING, dependencies=keys)
     app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=keys)
     app.include_router(health, responses={503: _ERRORS[503]})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, HTTPException, Path
 
 from colisten.serving.web import requests, responses
 from colisten.serving.web.request_queue import RequestQueue
 
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _Id = Annotated[requests.ShortText, Path()]
 _Rows = Annotated[list[requests.AvailabilityRow], Body(max_length=1000)]
 
@@ -42,4 +43,14 @@ def item_routes(queue: RequestQueue) -> APIRouter:
         await queue.run(lambda handler: handler.restore(item_id))
         return responses.WithdrawnResponse(item_id=item_id, withdrawn=False)
 
+    for what, methods in (("availability", {"PUT", "DELETE"}), ("withdraw", {"POST", "DELETE"})):
+        _refuse_others(router, f"/items/{{item_id:path}}/{what}", methods)
     return router
+
+
+def _refuse_others(router: APIRouter, path: str, methods: set[str]) -> None:
+    """Any other method is none of this path, nor one of an item whose id ends like it."""
+
+    @router.api_route(path, methods=sorted(_METHODS - methods), include_in_schema=False)
+    async def refused() -> None:
+        raise HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from colisten.errors import SettingsError
 from colisten.serving.query import Query, TypeQuota
@@ -134,18 +134,36 @@ class NeighbourhoodRequest(_Request):
     """How many neighbours of each type."""
 
 
-def _moment(word: int | str | None) -> int | str | None:
-    if word is not None:
-        try:
-            second(word)
-        except ValueError:
-            raise ValueError("it is to be seconds, a day or a time such as 2026-03-01T18:30:00Z") from None
-    return word
+def _moment(word: object) -> int | str | None:
+    if word is None or (isinstance(word, str) and word):
+        moment: int | str | None = word
+    elif isinstance(word, int | float) and not isinstance(word, bool) and word == round(word):
+        moment = round(word)
+    else:
+        raise ValueError(_NO_MOMENT)
+    try:
+        if moment is not None and not abs(second(moment)) <= _FARTHEST:
+            raise ValueError(_NO_MOMENT)
+    except ValueError:
+        raise ValueError(_NO_MOMENT) from None
+    return moment
 
 
+_NO_MOMENT = "it is to be seconds, a day or a time such as 2026-03-01T18:30:00Z"
+_FARTHEST = 300_000_000_000
+"""Seconds from 1970 to after the year 9999."""
 _Moment = Annotated[
-    Annotated[int, Field(strict=True, ge=-(10**11), le=2 * 10**11)] | ShortText | None, AfterValidator(_moment)
-]
+    int | str | None,
+    BeforeValidator(_moment),
+    WithJsonSchema({
+        "anyOf": [
+            {"type": "integer", "minimum": -_FARTHEST, "maximum": _FARTHEST},
+            {"type": "string", "format": "date"},
+            {"type": "string", "format": "date-time"},
+            {"type": "null"},
+        ]
+    }),
+]  # fmt: skip
 
 
 class AvailabilityRow(_Request):
@@ -156,16 +174,10 @@ class AvailabilityRow(_Request):
     begins: _Moment = Field(None, alias="from")
     """Seconds, a time or a day; since ever, if there is none."""
     until: _Moment = None
-    """Seconds or a time at which it is over, or its last day; for ever, if there is none."""
+    """Seconds or a time at which it is over, or its last day; for ever, if there is none. A row that is over before it
+    begins never holds."""
 
     def window(self) -> Window:
         """The row in seconds."""
         begin = None if self.begins is None else second(self.begins)
         return Window(self.country, begin, None if self.until is None else second(self.until, end=True))
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        _, begin, end = self.window()
-        if begin is not None and end is not None and end <= begin:
-            raise ValueError("until is not after from")
-        return self

@@ -81,6 +81,7 @@ def test_available_where_and_when_it_was_told_from_the_next_answer_on(servers: l
         ([{"country": "SE"}], (False, True, False)),
         ([{"until": "2020-01-01"}, {"country": "US", "from": 5, "until": "9999-12-31"}], (False, False, True)),
         ([{"from": "2999-01-01T00:00:00Z"}], (False, False, False)),
+        ([{"from": "2020-03-02", "until": "2020-03-01"}], (False, False, False)),
         ([], (True, True, True)),
     ):
         told = servers[0].put(path, json=rows)
@@ -91,7 +92,7 @@ def test_available_where_and_when_it_was_told_from_the_next_answer_on(servers: l
     assert servers[0].delete(path).json() == {"item_id": item, "told": True}
     assert seen() == (True, True, True)
     assert servers[0].put("/items/not-yet/availability", json=[]).json()["known"] is False
-    for wrong in ({"from": "soon"}, {"from": "2026-03-02", "until": "2026-03-01"}, {"until": 10**13}, {"to": 1}):
+    for wrong in ({"from": "soon"}, {"from": True}, {"until": 10**13}, {"until": 1.5}, {"to": 1}):
         assert servers[0].put(path, json=[wrong]).status_code == 422
 
 
