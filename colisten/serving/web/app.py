@@ -49,7 +49,7 @@ _WRITING: dict[int | str, dict[str, Any]] = {
     415: {"model": responses.ErrorResponse, "description": "The body is not said to be JSON."},
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": responses.ErrorResponse, "description": "A user id together with features."}
+    409: {"model": responses.ErrorResponse, "description": "Parameters that exclude each other."}
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from colisten.errors import ColistenError
+from colisten.errors import ColistenError, SettingsError
 from colisten.extras import told_when_missing
 from colisten.listening.histories import UserHistories
 from colisten.serving.experiment.answering import Participant
@@ -96,13 +96,17 @@ class RequestHandler:
         )
 
     def recommend(self, request: requests.RecommendRequest) -> Answered:
+        try:
+            query = request.query()
+        except SettingsError as error:
+            raise ConflictError(str(error)) from error
         participant, notes = self._participant(request)
         recommender = self._live.recommender(participant.arm.index if participant else None)
         history, more = self._history(request, recommender)
         if participant:
-            answer, exposure = participant.answer(recommender, history, request.query())
+            answer, exposure = participant.answer(recommender, history, query)
         else:
-            answer, exposure = recommender.answer(history, request.query(), request.user or ""), None
+            answer, exposure = recommender.answer(history, query, request.user or ""), None
         explained = self._explained(history, [item.item for item in answer.items])
         return Answered(answer, explained, notes + more, exposure)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from colisten.errors import SettingsError
 from colisten.serving.query import Query, TypeQuota
 from colisten.serving.rules.availability import Window, second
 
@@ -76,6 +75,11 @@ class RecommendRequest(_ItemsRequest, _UserRequest):
     """Of a request in an experiment: the same one again draws the same slots and counts once; by default a new one."""
 
     def query(self) -> Query:
+        """The query for the recommender.
+
+        Raises:
+            SettingsError: item types and quotas that exclude each other.
+        """
         return replace(
             super().query(),
             include_heard=self.include_heard,
@@ -83,14 +87,6 @@ class RecommendRequest(_ItemsRequest, _UserRequest):
             diversity=self.diversity,
             types=TypeQuota.parse(self.types) if self.types else (),
         )
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        try:
-            self.query()
-        except SettingsError as error:
-            raise ValueError(str(error)) from None
-        return self
 
 
 class WhyRequest(_UserRequest):

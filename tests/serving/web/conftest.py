@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -36,11 +37,14 @@ def serving(workdir: Path, **variables: str) -> Iterator[tuple[str, subprocess.P
 
 
 @pytest.fixture(scope="module")
-def address(world: tuple[Workdir, ListeningData, Settings], with_graph: Settings) -> Iterator[str]:
-    """A server over the served folder, with its graph."""
+def address(
+    world: tuple[Workdir, ListeningData, Settings], with_graph: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A server over a copy of the served folder, since whoever asks may write, with its graph."""
+    copy = shutil.copytree(world[0].root, tmp_path_factory.mktemp("served") / "W")
     neo4j = with_graph.neo4j
     assert neo4j.uri is not None
     assert neo4j.password is not None
     variables = {"URI": neo4j.uri, "USER": neo4j.user, "PASSWORD": neo4j.password.get_secret_value()}
-    with serving(world[0].root, **{f"COLISTEN_NEO4J_{name}": value for name, value in variables.items()}) as (found, _):
+    with serving(copy, **{f"COLISTEN_NEO4J_{name}": value for name, value in variables.items()}) as (found, _):
         yield found
