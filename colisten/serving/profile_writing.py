@@ -17,7 +17,7 @@ from colisten.letters import folded
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.serving.popular import popular_items
-from colisten.serving.profiles import RETIRED, sqlite_error
+from colisten.serving.profiles import LAYOUT, RETIRED, sqlite_error
 from colisten.serving.rules.availability import FOREVER
 from colisten.workdir import replacing_file
 
@@ -57,7 +57,8 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
     with replacing_file(path) as draft:
         connection = sqlite3.connect(draft, isolation_level=None)
         try:
-            connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + _SCHEMA)
+            pragmas = f"journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA user_version = {LAYOUT}"
+            connection.executescript(f"PRAGMA {pragmas}; BEGIN;{_SCHEMA}")
             with progress.task("writing profiles", len(data.users)) as task:
                 for rows in _user_rows(data, task):
                     connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,11 +99,16 @@ class Profiles:
         """Open `W/profiles.sqlite`.
 
         Raises:
-            WorkdirError: there is none yet.
+            WorkdirError: there is none yet, it is of another version, or damaged.
         """
         if not path.exists():
             raise WorkdirError(f"There are no profiles in {path.parent}: run `colisten run` first.")
-        return cls(path, sqlite3.connect(path.absolute().as_uri(), uri=True))
+        with _sqlite(path), ExitStack() as opening:
+            connection = opening.enter_context(closing(sqlite3.connect(path.absolute().as_uri(), uri=True)))
+            if connection.execute("PRAGMA user_version").fetchone() != (LAYOUT,):
+                raise WorkdirError(f"{path} is of another version of Colisten: run `colisten run` to write it anew.")
+            opening.pop_all()
+        return cls(path, connection)
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from unicodedata import normalize
 
@@ -122,6 +125,14 @@ def test_forgotten_is_gone_from_the_bytes(path: Path) -> None:
 
 def test_only_the_owner_may_read(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_of_another_version_is_one_sentence(path: Path, tmp_path: Path) -> None:
+    older = Path(shutil.copy(path, tmp_path / "older.sqlite"))
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("PRAGMA user_version = 0")
+    with pytest.raises(WorkdirError, match="another version of Colisten: run `colisten run`"):
+        Profiles.open(older)
 
 
 def test_missing_or_damaged_is_one_sentence(tmp_path: Path) -> None:
