@@ -13,7 +13,7 @@ from colisten.progress import Progress
 from colisten.settings import Settings
 from tests.worlds import Event, write_listening
 
-FILES = ("interactions", "items", "users", "relations", "rejected")
+FILES = ("interactions", "items", "users", "relations", "availability", "rejected")
 TYPES = ("audiobook", "audiobook", "podcast")
 EVENTS: list[Event] = [(1, 2, 1, None), (1, 0, 0, 7), (0, 1, 0, 5), (0, 1, 0, 5), (1, 2, 0, None)]
 

@@ -26,6 +26,7 @@ INTERACTIONS = {
     "user": pl.Int32, "item": pl.Int32, "signal": pl.UInt8, "timestamp": pl.Int64, "value": pl.Float32,
 }  # fmt: skip
 RELATIONS = {"src": pl.Int32, "dst": pl.Int32, "relation": pl.String, "weight": pl.Float32}
+AVAILABILITY = {"item": pl.Int32, "country": pl.String, "from": pl.Int64, "until": pl.Int64}
 REJECTED = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
 
 
@@ -55,9 +56,10 @@ def write_listening(
     interactions.sort("user", "timestamp", "item", "signal").write_parquet(folder / "interactions.parquet")
     related = pl.DataFrame(relations, RELATIONS, orient="row").sort("relation", "src", "dst")
     related.write_parquet(folder / "relations.parquet")
+    pl.DataFrame(schema=AVAILABILITY).write_parquet(folder / "availability.parquet")
     pl.DataFrame(schema=REJECTED).write_parquet(folder / "rejected.parquet")
     counts = {"interactions": len(interactions), "items": len(catalogue), "users": len(table), "rejected": 0}
-    counts["relations"] = len(related)
+    counts |= {"relations": len(related), "availability": 0}
     absent = {"retired": int(catalogue["retired"].sum()), "duplicates": len(events) - len(interactions)}
     summary = {
         "item_types": catalogue["item_type"].unique(maintain_order=True).to_list(),
@@ -67,6 +69,8 @@ def write_listening(
         "rejected": {},
         "unread": {},
         "warnings": [],
+        "events": {"seq": 0, "taken": 0, "wait": 0},
+        "source": {},
         "lineage": lineage_id(folder / "interactions.parquet", ""),
     }
     write_json(folder / "summary.json", summary)

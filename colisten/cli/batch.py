@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from colisten.errors import SettingsError
-from colisten.progress import Progress
 from colisten.serving.experiment.arms import Arm
 from colisten.serving.experiment.groups import open_experiment
 from colisten.serving.query import Query
@@ -15,7 +14,8 @@ from colisten.serving.recommending import Recommender
 
 def answer_many(recommender: Recommender, ids: Sequence[str], query: Query, out: Path) -> list[str]:
     """Answer everybody in the Parquet file `out`; returns the users never seen before."""
-    from colisten.serving.many import recommend_to  # here, since it takes pyarrow: one user is answered without
+    from colisten.progress import Progress  # here, since they take rich and pyarrow: one user is answered without
+    from colisten.serving.many import recommend_to
 
     with Progress() as progress:
         unknown = recommend_to(out, recommender, ids, query, progress)

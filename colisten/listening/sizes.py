@@ -9,8 +9,6 @@ import polars as pl
 
 from colisten.listening.contract import INTERACTIONS, ITEMS, literal
 from colisten.listening.data import ListeningData
-from colisten.listening.files import Source
-from colisten.listening.raw import database, one_row, open_table
 from colisten.settings import Settings
 from colisten.workdir import scratch_folder
 
@@ -35,6 +33,9 @@ def size_of_source(url: str, settings: Settings) -> DataSize:
     Raises:
         DataError: a table or column is missing, or a file cannot be read.
     """
+    from colisten.listening.files import Source  # here, since an installation that only answers has neither
+    from colisten.listening.raw import database, one_row, open_table
+
     source = Source.open(url)
     with scratch_folder() as scratch, database(scratch, source, settings.listening.memory_mb) as db:
         for table in (INTERACTIONS, ITEMS):

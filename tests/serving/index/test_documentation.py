@@ -23,7 +23,7 @@ from colisten.serving.publishing import publish_items
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
 from colisten.settings import Settings
-from colisten.towers.parts import COLD, WARM, weak_matrix
+from colisten.towers.parts import COLD, TRANSITIONS, WARM, weak_matrix
 from colisten.towers.user_encoder import UserEncoder
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET
@@ -96,6 +96,6 @@ def test_the_queries_of_the_page_answer_like_colisten(world: World, names: dict[
 def test_the_page_names_every_vector_and_payload_field(world: World) -> None:
     rows = set(re.findall(r"^\| (`.*?) \|", DOC.read_text(), re.MULTILINE))
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named == {*VECTORS, WARM, COLD, *BUILT_IN[1:], weak_matrix(1), *COLUMNS, "popularity"}
+    assert named == {*VECTORS, WARM, COLD, *BUILT_IN[1:], TRANSITIONS, weak_matrix(1), *COLUMNS, "popularity"}
     stored = Recommender.open(world[0], world[2]).collection
     assert set(stored.payloads([1])[1]) <= named
