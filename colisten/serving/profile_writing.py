@@ -17,7 +17,7 @@ from colisten.letters import folded
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
 from colisten.serving.popular import popular_items
-from colisten.serving.profiles import LAYOUT, RETIRED, sqlite_error
+from colisten.serving.profiles import LAYOUT, RETIRED, profile_errors
 from colisten.serving.rules.availability import FOREVER
 from colisten.workdir import replacing_file
 
@@ -55,8 +55,7 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
         OutOfSpaceError: the disk is full; an earlier file is left as it was.
     """
     with replacing_file(path) as draft:
-        connection = sqlite3.connect(draft, isolation_level=None)
-        try:
+        with profile_errors(path).told(), closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             pragmas = f"journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA user_version = {LAYOUT}"
             connection.executescript(f"PRAGMA {pragmas}; BEGIN;{_SCHEMA}")
             with progress.task("writing profiles", len(data.users)) as task:
@@ -69,10 +68,6 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
             connection.executemany("INSERT INTO popular VALUES (?, ?, ?, ?)", popular_items(data))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise sqlite_error(path, error) from error
-        finally:
-            connection.close()
         _drop_journal(path)
 
 
@@ -85,17 +80,17 @@ def forget_profile(path: Path, user_id: str) -> bool:
         WorkdirError: it is damaged.
         OutOfSpaceError: the disk is full; the file is left as it was.
     """
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # and what a kill began is undone
-            if not connection.execute("SELECT 1 FROM users WHERE user_id = ?", (user_id,)).fetchall():
-                return False
-            with replacing_file(path) as draft:
-                connection.execute("VACUUM INTO ?", (str(draft),))
-                with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
-                    copy.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
-                    copy.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
-    except sqlite3.Error as error:
-        raise sqlite_error(path, error) from error
+    with (
+        profile_errors(path).told(),
+        closing(sqlite3.connect(path, isolation_level=None)) as connection,  # and what a kill began is undone
+    ):
+        if not connection.execute("SELECT 1 FROM users WHERE user_id = ?", (user_id,)).fetchall():
+            return False
+        with replacing_file(path) as draft:
+            connection.execute("VACUUM INTO ?", (str(draft),))
+            with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+                copy.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
+                copy.execute("DELETE FROM users WHERE user_id = ?", (user_id,))
     return True
 
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,13 +28,13 @@ from typing import Any, Self
 import numpy as np
 
 from colisten.arrays import Codes, Int32s
-from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
-from colisten.full_disk import is_full
+from colisten.errors import WorkdirError
 from colisten.letters import folded
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
 from colisten.serving.events.recent import RecentEvents
 from colisten.serving.rules.availability import Availability
+from colisten.sqlite_files import SqliteErrors
 
 LAYOUT = 5
 """Version of the tables: raised whenever they change, so that `colisten run` rewrites the file."""
@@ -103,7 +103,7 @@ class Profiles:
         """
         if not path.exists():
             raise WorkdirError(f"There are no profiles in {path.parent}: run `colisten run` first.")
-        with _sqlite(path), ExitStack() as opening:
+        with profile_errors(path).told(), ExitStack() as opening:
             connection = opening.enter_context(closing(sqlite3.connect(path.absolute().as_uri(), uri=True)))
             if connection.execute("PRAGMA user_version").fetchone() != (LAYOUT,):
                 raise WorkdirError(f"{path} is of another version of Colisten: run `colisten run` to write it anew.")
@@ -244,7 +244,7 @@ class Profiles:
         return [Item(*row) for row in self._all(_ITEMS + where, **parameters)]
 
     def _all(self, query: str, **parameters: str | int) -> list[tuple[Any, ...]]:
-        with _sqlite(self._path):
+        with profile_errors(self._path).told():
             return self._connection.execute(query, parameters).fetchall()
 
 
@@ -253,16 +253,10 @@ def _json(numbers: Sequence[int]) -> str:
     return json.dumps([int(number) for number in numbers])
 
 
-@contextmanager
-def _sqlite(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise sqlite_error(path, error) from error
-
-
-def sqlite_error(path: Path, error: sqlite3.Error) -> ColistenError:
-    """SQLite's error as one of ours."""
-    if is_full(error):
-        return OutOfSpaceError("No space is left on the disk: free some and run again; the profiles are as they were.")
-    return WorkdirError(f"{path} cannot be used ({error}): run `colisten run` to write it anew.")
+def profile_errors(path: Path) -> SqliteErrors:
+    """What is said where the profiles at `path` cannot be used."""
+    return SqliteErrors(
+        path,
+        full="No space is left on the disk: free some and run again; the profiles are as they were.",
+        todo="run `colisten run` to write it anew.",
+    )

@@ -78,7 +78,8 @@ def test_other_answers_are_judged_by_those_that_explored(
         for user in users:
             history, _ = recommender.profiles.read([user])
             parts = [Participant(mood, "explorer", user, str(place)) for place in range(5)]
-            log.add([part.answer(recommender, history, query)[1] for part in parts])
+            with log.transaction():
+                log.add([part.answer(recommender, history, query)[1] for part in parts])
         answers = pl.DataFrame(list(recommender.recommend(users, query).rows()))
     answers.write_csv(tmp_path / "policy.csv")
     _all_of_one_group_stream(workdir, answers)

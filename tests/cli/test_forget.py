@@ -76,7 +76,7 @@ def workdir(tmp_path: Path) -> Workdir:
     members = create_experiment(folder.experiments, "shelf", {"a": 0.5, "b": 0.5}).members(people)
     shown = pl.LazyFrame({"user_id": people, "item_id": "book1", "item_type": "audiobook", "rank": 1})
     log_exposures(folder.experiments / "shelf", shown, members, "c-1")
-    with ExposureLog.open(folder.experiments) as log:
+    with ExposureLog.open(folder.experiments) as log, log.transaction():
         log.add([Exposure(user, "shelf", "r", "a", 7, "c-1", ["book1"], ["audiobook"], [1.0]) for user in people])
     RuleStore(folder.rules).add([Rule("deny", "item", "book1", user) for user in people])
     with EventStore.create(folder.events) as store, store.transaction():

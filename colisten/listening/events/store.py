@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
-from colisten.full_disk import is_full
+from colisten.errors import WorkdirError
 from colisten.listening.events.rows import Event
+from colisten.sqlite_files import SqliteErrors, transaction
 from colisten.workdir import draft_folder
 
 LAYOUT = 1
@@ -68,6 +68,7 @@ class EventStore:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._errors = log_errors(path)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -77,7 +78,7 @@ class EventStore:
             WorkdirError: it is damaged, or of another version of Colisten.
             OutOfSpaceError: the disk is full.
         """
-        with _one_sentence(path):
+        with log_errors(path).told():
             if not path.exists():
                 _make(path)
             connection = sqlite3.connect(path, _SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False)
@@ -113,15 +114,8 @@ class EventStore:
             WorkdirError: the log is damaged, or another process holds it too long.
             OutOfSpaceError: the disk is full.
         """
-        with _one_sentence(self._path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has ended it already
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._errors.told(), transaction(self._connection):
+            yield
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -130,7 +124,7 @@ class EventStore:
         Raises:
             WorkdirError: the log is damaged.
         """
-        with _one_sentence(self._path):
+        with self._errors.told():
             self._connection.execute("BEGIN")
             try:
                 yield
@@ -174,7 +168,7 @@ class EventStore:
 
     def batches(self) -> Iterator[list[tuple[Any, ...]]]:
         """All events, in order of `seq`, in batches: user_id, item_id, signal, timestamp, value."""
-        with _one_sentence(self._path):
+        with self._errors.told():
             rows = self._connection.execute(
                 "SELECT user_id, item_id, signal, timestamp, value FROM events ORDER BY seq"
             )
@@ -206,7 +200,7 @@ class EventStore:
     def drop_before(self, second: int, seq: int, signals: Sequence[str], profiles: Path) -> int:
         """Remove events older than `second` that a run has taken in: up to `seq`, with these signals, on items of the
         catalogue in `profiles`; returns how many."""
-        with _one_sentence(self._path), self.attached(profiles), self.transaction():
+        with self._errors.told(), self.attached(profiles), self.transaction():
             gone = self._connection.execute(
                 "DELETE FROM events WHERE timestamp < :second AND seq <= :seq "
                 "AND signal IN (SELECT value FROM json_each(:signals)) "
@@ -227,14 +221,24 @@ class EventStore:
 
     def _empty_write_ahead_log(self) -> None:
         """Move what it holds into the file, where deleted rows are zeros, and cut it to nothing."""
-        with _one_sentence(self._path):
+        with self._errors.told():
             ((busy, *_),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if busy:
             raise WorkdirError(f"Somebody reads {self._path} for long: run the same command again.")
 
     def _all(self, query: str) -> list[tuple[Any, ...]]:
-        with _one_sentence(self._path):
+        with self._errors.told():
             return self._connection.execute(query).fetchall()
+
+
+def log_errors(path: Path) -> SqliteErrors:
+    """What is said where the log at `path` cannot be used."""
+    return SqliteErrors(
+        path,
+        full="No space is left on the disk, so nothing of it was kept: free some and send it again.",
+        todo="put a copy in its place, or move it away, which loses the events since the last run.",
+        busy="send it again in a moment.",
+    )
 
 
 def _make(path: Path) -> None:
@@ -256,23 +260,3 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise event_error(path, error) from error
-
-
-def event_error(path: Path, error: sqlite3.Error) -> ColistenError:
-    """SQLite's error as one of ours."""
-    if is_full(error):
-        return OutOfSpaceError("No space is left on the disk, so nothing of it was kept: free some and send it again.")
-    if "locked" in str(error):
-        return WorkdirError(f"Another process holds {path} for long: send it again in a moment.")
-    return WorkdirError(
-        f"{path} cannot be used ({error}): put a copy in its place, or move it away, which loses the events since the "
-        "last run."
-    )

@@ -15,7 +15,7 @@ import numpy as np
 
 from colisten.arrays import Int64s
 from colisten.errors import ColistenError
-from colisten.listening.events.store import event_error
+from colisten.listening.events.store import log_errors
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
 
@@ -84,10 +84,8 @@ class RecentEvents:
         self._all("SELECT 1 FROM recent.events LIMIT 1")
 
     def _all(self, query: str, **parameters: str | int) -> list[tuple[Any, ...]]:
-        try:
+        with log_errors(self._path).told():
             return self._connection.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise event_error(self._path, error) from error
 
 
 def with_events(histories: UserHistories, events: Int64s) -> UserHistories:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from colisten.errors import ColistenError, OutOfSpaceError, WorkdirError
-from colisten.full_disk import is_full
+from colisten.errors import WorkdirError
+from colisten.sqlite_files import SqliteErrors, transaction
 
 FILE = "exposures.sqlite"
 _SECONDS_TO_WAIT = 30.0
@@ -61,6 +61,7 @@ class ExposureLog:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._errors = _errors(path)
         self._inode = path.stat().st_ino
 
     @classmethod
@@ -72,17 +73,7 @@ class ExposureLog:
             OutOfSpaceError: the disk is full.
         """
         path = folder / FILE
-        with _sqlite(path):
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives its journal the same rights
-            connection = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT, isolation_level=None)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute(_SCHEMA)
-            except sqlite3.Error:
-                connection.close()
-                raise
-        return cls(path, connection)
+        return cls(path, _connected(path))
 
     def __enter__(self) -> Self:
         return self
@@ -93,21 +84,27 @@ class ExposureLog:
     def close(self) -> None:
         self._connection.close()
 
-    @property
-    def in_place(self) -> bool:
-        """Whether the file that is open is still the one that others would open."""
-        return self._path.exists() and self._path.stat().st_ino == self._inode
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is added in the block is durable when it ends: no kill and no power cut loses it.
 
-    def add(self, exposures: Sequence[Exposure]) -> None:
-        """Keep these in one transaction: when it returns, no kill and no power cut loses them.
+        A file that was removed because it was damaged, or put back from a backup, is opened anew.
 
         Raises:
-            WorkdirError, OutOfSpaceError: none of them is kept.
+            WorkdirError, OutOfSpaceError: nothing of it is kept.
         """
-        with _sqlite(self._path), self._transaction():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", [one.row() for one in exposures]
-            )
+        if not self._is_in_place():
+            self.close()
+            self._connection = _connected(self._path)
+            self._inode = self._path.stat().st_ino
+        with self._errors.told(), transaction(self._connection):
+            yield
+
+    def add(self, exposures: Sequence[Exposure]) -> None:
+        """Log some exposures, within a transaction."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", [one.row() for one in exposures]
+        )
 
     def answers(self, experiment: str) -> Iterator[list[tuple[Any, ...]]]:
         """Rows of `user_id`, `request_id`, `group`, `at`, `index`, `shown` of an experiment, in pieces.
@@ -116,7 +113,7 @@ class ExposureLog:
             WorkdirError: it is damaged.
         """
         query = 'SELECT user_id, request_id, "group", at, "index", shown FROM answers WHERE experiment = ?'
-        with _sqlite(self._path):
+        with self._errors.told():
             found = self._connection.execute(query, (experiment,))
             while rows := found.fetchmany(_ANSWERS_AT_ONCE):
                 yield rows
@@ -128,7 +125,7 @@ class ExposureLog:
             WorkdirError: it is damaged, or was in use for too long.
             OutOfSpaceError: the disk is full.
         """
-        with _sqlite(self._path):
+        with self._errors.told():
             removed = self._connection.execute("DELETE FROM answers WHERE user_id = ?", (user_id,)).rowcount
             self._connection.execute("VACUUM")
             busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -136,30 +133,31 @@ class ExposureLog:
             raise WorkdirError(f"{self._path} is in use: `colisten forget` once more, to clear its journal.")
         return removed
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+    def _is_in_place(self) -> bool:
+        """Whether the file that is open is still the one that others would open."""
+        return self._path.exists() and self._path.stat().st_ino == self._inode
 
 
-@contextmanager
-def _sqlite(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise _error(path, error) from error
-
-
-def _error(path: Path, error: Exception) -> ColistenError:
-    if is_full(error):
-        return OutOfSpaceError("No space is left on the disk: free some; what cannot be logged is not shown.")
-    return WorkdirError(
-        f"{path} cannot be used ({error}): make it writable, or remove it if it is damaged; whom it was shown to is "
-        "lost then."
+def _errors(path: Path) -> SqliteErrors:
+    return SqliteErrors(
+        path,
+        full="No space is left on the disk: free some; what cannot be logged is not shown.",
+        todo="make it writable, or remove it if it is damaged; whom it was shown to is lost then.",
     )
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    with _errors(path).told():
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives its journal the same rights
+        except OSError as error:
+            raise _errors(path).of(error) from error
+        connection = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+    return connection

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from colisten.errors import ColistenError, OutOfSpaceError, SettingsError, WorkdirError
-from colisten.full_disk import is_full
+from colisten.errors import SettingsError
 from colisten.serving.rules.availability import Window
+from colisten.sqlite_files import SqliteErrors, transaction
 
 Kind = Literal["withdraw", "deny", "allow", "boost"]
 Field = Literal["item", "creator", "genre"]
@@ -84,6 +84,11 @@ class RuleStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._errors = SqliteErrors(
+            path,
+            full="No space is left on the disk: free some and set the rule again.",
+            todo="answers wait until it can, as rules stand in it.",
+        )
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
 
@@ -153,7 +158,7 @@ class RuleStore:
         connection = self._opened()
         if connection is None:
             return 0
-        with self._errors():
+        with self._errors.told():
             return int(connection.execute("PRAGMA data_version").fetchone()[0]) + (self._inode << 32)
 
     def _read(self, query: str, *parameters: str) -> list[Rule]:
@@ -163,7 +168,7 @@ class RuleStore:
         connection = self._opened()
         if connection is None:
             return []
-        with self._errors():
+        with self._errors.told():
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall():
                 return []  # whoever was to set the first rule was killed
             return connection.execute(query, parameters).fetchall()
@@ -176,7 +181,7 @@ class RuleStore:
             return None
         if self._connection is None or inode != self._inode:
             self.close()
-            with self._errors():
+            with self._errors.told():
                 self._connection = sqlite3.connect(self._path, timeout=_SECONDS, isolation_level=None)
             self._inode = inode
         return self._connection
@@ -185,29 +190,12 @@ class RuleStore:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         self._path.touch(mode=0o600)  # rules of users are theirs
         with (
-            self._errors(),
+            self._errors.told(),
             closing(sqlite3.connect(self._path, timeout=_SECONDS, isolation_level=None)) as connection,
         ):
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(connection):
                 for table in _SCHEMA:
                     connection.execute(table)
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _error(self, error: sqlite3.Error) -> ColistenError:
-        if is_full(error):
-            return OutOfSpaceError("No space is left on the disk: free some and set the rule again.")
-        return WorkdirError(f"{self._path} cannot be used ({error}): answers wait until it can, as rules stand in it.")

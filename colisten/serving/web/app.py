@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -14,12 +15,11 @@ from starlette.routing import Route
 from colisten.errors import ColistenError
 from colisten.graph_store.inspection.show import ItemView
 from colisten.serving.events.intake import EventIntake
-from colisten.serving.experiment.exposures import Exposure
+from colisten.serving.experiment.exposures import Exposure, ExposureLog
 from colisten.serving.profiles import Item
 from colisten.serving.recommending import Recommendations
 from colisten.serving.web import requests, responses
 from colisten.serving.web.event_routes import event_routes
-from colisten.serving.web.exposure_queue import ExposureQueue
 from colisten.serving.web.graph_lookups import GraphLookups
 from colisten.serving.web.group_commit import GroupCommit
 from colisten.serving.web.guards import KEY_IN_OPENAPI, GuardMiddleware, errors_as_json
@@ -58,8 +58,8 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     metrics = Metrics()
     queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting, metrics.waiting.set)
     graph = GraphLookups(workdir, settings)
-    exposures = ExposureQueue(workdir.experiments)
-    commit = GroupCommit(lambda: EventIntake.open(workdir, settings.signals.used))
+    events = GroupCommit(lambda: EventIntake.open(workdir, settings.signals.used), "events")
+    exposures = GroupCommit(lambda: ExposureLog.open(workdir.experiments), "exposures")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,8 +69,8 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
             await graph.run(lambda path_finder: path_finder.unavailable)
         yield
         await queue.close()
-        await exposures.close()
-        commit.close()
+        exposures.close()
+        events.close()
         graph.close()
 
     app = FastAPI(
@@ -85,7 +85,7 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     # routes are tried in turn, and nothing is asked for as often as an event is posted
     written = _ERRORS | _WRITING
     app.include_router(item_routes(queue), responses=written, dependencies=keys)  # before `/items/{item_id:path}`
-    app.include_router(event_routes(commit), responses=_ERRORS | _WRITING, dependencies=keys)
+    app.include_router(event_routes(events), responses=written, dependencies=keys)
     app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=keys)
     app.include_router(health, responses={503: _ERRORS[503]})
     app.include_router(page, include_in_schema=False)
@@ -110,7 +110,7 @@ def _health(queue: RequestQueue, graph: GraphLookups) -> APIRouter:
     return router
 
 
-def _api(queue: RequestQueue, graph: GraphLookups, exposures: ExposureQueue, metrics: Metrics) -> APIRouter:
+def _api(queue: RequestQueue, graph: GraphLookups, exposures: GroupCommit[ExposureLog], metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     async def reasons_for(explained: Explained) -> tuple[list[Reason], list[str]]:
@@ -131,8 +131,8 @@ def _api(queue: RequestQueue, graph: GraphLookups, exposures: ExposureQueue, met
             why, notes = [reason.as_json() for reason in reasons], notes + more
         rows = zip(found.answer.titled(), why, strict=True)
         items = [responses.RecommendedItemResponse.model_validate(row | {"why": reason}) for row, reason in rows]
-        if found.exposure:
-            await exposures.add(found.exposure)
+        if exposure := found.exposure:
+            await asyncio.shield(exposures.run(lambda log: log.add([exposure])))  # it was computed to be shown
         return responses.RecommendResponse(items=items, notes=notes, experiment=_participant(found.exposure))
 
     @router.get("/why", responses=_CONFLICT)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from colisten.listening.events.item_words import ItemWords
 from colisten.listening.events.rows import FIELDS
-from colisten.serving.events.intake import TakenIn
+from colisten.serving.events.intake import EventIntake, TakenIn
 from colisten.serving.web import requests, responses
 from colisten.serving.web.group_commit import GroupCommit
 
@@ -42,7 +42,7 @@ class BodyError(Exception):
         self.status = status
 
 
-def event_routes(commit: GroupCommit) -> APIRouter:
+def event_routes(commit: GroupCommit[EventIntake]) -> APIRouter:
     """The routes that write through `commit`."""
     router = APIRouter()
 

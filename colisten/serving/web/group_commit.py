@@ -7,26 +7,40 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
 
 from colisten.errors import SettingsError
-from colisten.serving.events.intake import EventIntake
 from colisten.serving.web.request_queue import QueueFullError
 
-R = TypeVar("R")
-_Call = tuple[Callable[[EventIntake], Any], "Future[Any]"]
 _MOST_WAITING = 1000
 
 
-class GroupCommit:
-    """Runs calls of an `EventIntake` on one thread; those that wait for the disk share the next transaction."""
+class Log(Protocol):
+    """What calls write to."""
 
-    def __init__(self, open_intake: Callable[[], EventIntake]) -> None:
-        self._open_intake = open_intake
-        self._waiting: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is written within the block is on the disk when it ends, or nothing of it is kept."""
+
+    def close(self) -> None: ...
+
+
+R = TypeVar("R")
+L = TypeVar("L", bound=Log)
+_Call = tuple[Callable[[L], Any], "Future[Any]"]
+
+
+class GroupCommit(Generic[L]):
+    """Runs calls of an open log on one thread; those that wait for the disk share the next transaction."""
+
+    def __init__(self, open_log: Callable[[], L], what: str) -> None:
+        """`what` is written, in a word, for errors and the thread's name."""
+        self._open_log = open_log
+        self._what = what
+        self._waiting: queue.SimpleQueue[_Call[L] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def run(self, call: Callable[[EventIntake], R]) -> R:
+    async def run(self, call: Callable[[L], R]) -> R:
         """The result of `call`, once what it wrote is on the disk.
 
         Raises:
@@ -34,9 +48,11 @@ class GroupCommit:
             WorkdirError, OutOfSpaceError: nothing was written.
         """
         if self._waiting.qsize() >= _MOST_WAITING:
-            raise QueueFullError("Too many events are waiting: send them again in a moment, more of them at a time.")
+            raise QueueFullError(
+                f"Too many {self._what} are waiting: send them again in a moment, more of them at a time."
+            )
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="colisten-events")
+            self._thread = threading.Thread(target=self._work, name=f"colisten-{self._what}")
             self._thread.start()
         future: Future[R] = Future()
         self._waiting.put((call, future))
@@ -50,14 +66,14 @@ class GroupCommit:
             self._thread = None
 
     def _work(self) -> None:
-        intake: EventIntake | None = None
+        log: L | None = None
         try:
             while (first := self._waiting.get()) is not None:
                 calls, last = self._with_those_behind(first)
                 wanted = [(call, future) for call, future in calls if future.set_running_or_notify_cancel()]
                 try:
-                    intake = intake or self._open_intake()
-                    outcomes = _together(intake, [call for call, _ in wanted])
+                    log = log or self._open_log()
+                    outcomes = _together(log, [call for call, _ in wanted])
                 except Exception as error:
                     outcomes = [error] * len(wanted)
                 for (_, future), outcome in zip(wanted, outcomes, strict=True):
@@ -68,10 +84,10 @@ class GroupCommit:
                 if last:
                     return
         finally:
-            if intake:
-                intake.close()
+            if log:
+                log.close()
 
-    def _with_those_behind(self, first: _Call) -> tuple[list[_Call], bool]:
+    def _with_those_behind(self, first: _Call[L]) -> tuple[list[_Call[L]], bool]:
         """All calls that wait now, and whether nothing comes behind them."""
         calls = [first]
         while not self._waiting.empty():
@@ -82,13 +98,13 @@ class GroupCommit:
         return calls, False
 
 
-def _together(intake: EventIntake, calls: list[Callable[[EventIntake], Any]]) -> list[Any]:
+def _together(log: L, calls: list[Callable[[L], Any]]) -> list[Any]:
     """Results, or the error of a call that was refused before it wrote anything."""
     outcomes: list[Any] = []
-    with intake.transaction():
+    with log.transaction():
         for call in calls:
             try:
-                outcomes.append(call(intake))
+                outcomes.append(call(log))
             except SettingsError as error:
                 outcomes.append(error)
     return outcomes

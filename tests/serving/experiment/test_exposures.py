@@ -30,16 +30,20 @@ from tests.serving.experiment.test_exposures import exposure
 from colisten.serving.experiment.exposures import ExposureLog
 with ExposureLog.open(Path(sys.argv[1])) as log:
     for place in range(100_000):
-        log.add([exposure(sys.argv[2], f"{place}-{one}") for one in range(3)])
+        with log.transaction():
+            log.add([exposure(sys.argv[2], f"{place}-{one}") for one in range(3)])
         print(place, flush=True)
 """
 
 
 def test_it_reads_as_a_table(tmp_path: Path) -> None:
     with ExposureLog.open(tmp_path) as log:
-        log.add([exposure("u", "1"), exposure("v", "2", items=()), exposure("u", "3", experiment="other")])
-        log.add([exposure("ü\0'", "4", items=("b",))])
-        log.add([exposure("u", "1", items=("c", "a"))])
+        for some in (
+            [exposure("u", "1"), exposure("v", "2", items=()), exposure("u", "3", experiment="other")],
+            [exposure("ü\0'", "4", items=("b",))], [exposure("u", "1", items=("c", "a"))],
+        ):  # fmt: skip
+            with log.transaction():
+                log.add(some)
     found = read_exposures(tmp_path / "shelf")
     assert found is not None
     assert sorted(found.drop("at", "index", "group").collect().rows()) == [
@@ -75,11 +79,13 @@ def test_forgetting_leaves_no_byte(tmp_path: Path) -> None:
     person = "person-4711@example.org"
     with ExposureLog.open(tmp_path) as log, ExposureLog.open(tmp_path) as serving:
         for place in range(300):
-            serving.add([exposure(f"{person}" if place % 3 == 0 else f"other-{place}", str(place % 200))])
+            with serving.transaction():
+                serving.add([exposure(f"{person}" if place % 3 == 0 else f"other-{place}", str(place % 200))])
         assert log.forget(person) > 0
         assert [path.name for path in tmp_path.iterdir() if person.encode() in path.read_bytes()] == []
         assert log.forget(person) == 0
-        serving.add([exposure("other", "later")])
+        with serving.transaction():
+            serving.add([exposure("other", "later")])
         assert len([row for rows in log.answers("shelf") for row in rows]) == 201
 
 
@@ -88,11 +94,11 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(WorkdirError, match=r"exposures\.sqlite cannot be used"):
         ExposureLog.open(tmp_path)
     (tmp_path / FILE).unlink()
-    with ExposureLog.open(tmp_path) as log:
+    with ExposureLog.open(tmp_path) as log, log.transaction():
         log.add([exposure("u", "1")])
     if os.geteuid():
         (tmp_path / FILE).chmod(0o400)
-        with pytest.raises(WorkdirError), ExposureLog.open(tmp_path) as log:
+        with pytest.raises(WorkdirError), ExposureLog.open(tmp_path) as log, log.transaction():
             log.add([exposure("u", "2")])
     with sqlite3.connect(tmp_path / FILE) as connection:
         assert connection.execute("SELECT count(*) FROM answers").fetchall() == [(1,)]

@@ -155,7 +155,7 @@ def test_a_group_fails_and_the_next_one_works(world: World, workdir: Workdir) ->
         raise SettingsError("no")
 
     async def together() -> None:
-        commit = GroupCommit(lambda: EventIntake.open(workdir, world[2].signals.used))
+        commit = GroupCommit(lambda: EventIntake.open(workdir, world[2].signals.used), "events")
         add = [commit.run(partial(EventIntake.rows, rows=[streamed("u1", i)])) for i in range(3)]
         outcomes = await asyncio.gather(*add, commit.run(refused), return_exceptions=True)
         assert [type(outcome).__name__ for outcome in outcomes] == ["TakenIn"] * 3 + ["SettingsError"]
