@@ -14,6 +14,7 @@ from colisten.listening.histories import UserHistories
 from colisten.settings import RelationSettings
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import interaction_matrix
+from colisten.towers.scipy_rows import from_rows, row_scorer
 from colisten.towers.selection.ranking_task import Scorer
 
 NO_RELATIONS: Mapping[str, ItemMatrix] = MappingProxyType({})
@@ -48,12 +49,9 @@ def _matrix(entries: pl.DataFrame, items: int) -> ItemMatrix:
     src, dst, weight = (entries[name].to_numpy() for name in ("src", "dst", "weight"))
     rows = csr_array((weight.astype(np.float32), (src, dst)), shape=(items, items))
     rows.sum_duplicates()
-    return ItemMatrix(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data)
+    return from_rows(rows)
 
 
 def relation_scorer(asked: UserHistories, matrix: ItemMatrix, strong: int, candidates: Int64s) -> Scorer:
     """Scores by the sum of the matrix's rows over the items that each of the asked users streamed."""
-    streams = interaction_matrix(asked, len(matrix), strong)
-    whole = csr_array((matrix.weights, matrix.items, matrix.indptr), shape=(len(matrix), len(matrix)))
-    rows = whole[:, candidates]
-    return lambda users: (streams[users] @ rows).toarray()
+    return row_scorer(interaction_matrix(asked, len(matrix), strong), matrix, candidates)

@@ -21,6 +21,7 @@ from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.parts import FADED, TransitionsPart
+from colisten.towers.scipy_rows import from_rows, row_scorer
 from colisten.towers.selection.ranking_task import Scorer
 
 SHRINK = 10.0
@@ -68,9 +69,7 @@ def _strongest(counts: coo_array, length: Floats64) -> ItemMatrix:
     weights = (counts.data / (length[src] * length[dst] + SHRINK)).astype(np.float32)
     order = np.lexsort((src, -weights, dst))
     kept = order[np.arange(len(order)) - np.searchsorted(dst[order], dst[order]) < STRONGEST]
-    rows = csr_array((weights[kept], (src[kept], dst[kept])), shape=counts.shape)
-    rows.sort_indices()
-    return ItemMatrix(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data)
+    return from_rows(csr_array((weights[kept], (src[kept], dst[kept])), shape=counts.shape))
 
 
 def transition_scorer(asked: UserHistories, matrix: ItemMatrix, part: TransitionsPart, candidates: Int64s) -> Scorer:
@@ -78,6 +77,4 @@ def transition_scorer(asked: UserHistories, matrix: ItemMatrix, part: Transition
     (pairs,) = part.lookups(asked).values()
     assert pairs.weights is not None
     history = csr_array((pairs.weights, (pairs.users, pairs.items)), shape=(len(asked), len(matrix)))
-    whole = csr_array((matrix.weights, matrix.items, matrix.indptr), shape=(len(matrix), len(matrix)))
-    rows = whole[:, candidates]
-    return lambda users: (history[users] @ rows).toarray()
+    return row_scorer(history, matrix, candidates)

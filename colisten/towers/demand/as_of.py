@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from colisten.arrays import Bools, Codes, Floats, Floats64, Int32s, Int64s
 from colisten.listening.histories import UserHistories
 from colisten.towers.item_matrix import ItemMatrix
+from colisten.towers.scipy_rows import as_rows
 
 DAY = 86_400
 _WINDOWS = (0.5, 1, 2, 4)
@@ -125,7 +125,7 @@ def _days(seconds: Floats64) -> Floats64:
 
 def _of_related(matrix: ItemMatrix, recent: Floats) -> list[Floats]:
     """[items] weighted mean of `recent` over the items that a relation leads to, NaN without any; and their weight."""
-    rows = csr_array((matrix.weights, matrix.items, matrix.indptr), shape=(len(recent), len(recent)))
+    rows = as_rows(matrix)
     weight = np.asarray(rows.sum(axis=1), np.float32)
     mean = np.divide(rows @ recent, weight, out=np.full(len(recent), np.nan, np.float32), where=weight > 0)
     return [mean, weight]

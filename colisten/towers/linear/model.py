@@ -17,6 +17,7 @@ from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.candidates import NearTexts, candidate_pool, near_texts, one_after_the_other
 from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights
 from colisten.towers.parts import COLD, WARM, LinearPart
+from colisten.towers.scipy_rows import from_rows
 
 _COLUMNS_AT_ONCE = 1 << 14
 """Items whose candidate pools are held at once: 310 MB."""
@@ -93,9 +94,7 @@ class LinearModel:
 
 def _matrix(weights: csc_array) -> ItemMatrix:
     """The rows of items."""
-    rows = csr_array(weights)[:-1]
-    rows.sort_indices()
-    return ItemMatrix(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data.astype(np.float32))
+    return from_rows(csr_array(weights)[:-1])
 
 
 def interaction_matrix(histories: UserHistories, items: int, signals: int) -> csr_array:
