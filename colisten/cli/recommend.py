@@ -193,7 +193,8 @@ def _reasons(
     from colisten.serving.why.explaining import Explainer
     from colisten.serving.why.path_finder import PathFinder
 
-    explainer, items = Explainer(recommender.profiles, recommender.collection), [item.item for item in answer.items]
+    explainer = Explainer(recommender.profiles, recommender.collection, recommender.placer.placed())
+    items = [item.item for item in answer.items]
     with closing(PathFinder.open(folder, settings)) as path_finder:
         evidence = path_finder.evidence(explainer.heard(history), items)
     if evidence.unavailable:

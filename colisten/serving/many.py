@@ -41,9 +41,9 @@ def recommend_to(
         SettingsError: the query names a type, language or genre that no item has.
     """
     distinct_ids = list(dict.fromkeys(user_ids))
-    item_ids = pa.array(recommender.profiles.item_ids(), pa.string())
-    item_types = pa.array(recommender.profiles.facts.item_types, pa.string())
-    type_of = recommender.profiles.type_of
+    profiles = recommender.profiles
+    item_ids = pa.array(profiles.item_ids(), pa.string())
+    item_types = pa.array(profiles.facts.item_types, pa.string())
     unknown: list[str] = []
     with (
         replacing_file(path) as draft,
@@ -53,7 +53,9 @@ def recommend_to(
         for start in range(0, len(distinct_ids), USERS_AT_ONCE):
             users = distinct_ids[start : start + USERS_AT_ONCE]
             ranked, unknown_here = recommender.rank(users, query)
-            writer.write_table(_table(users, ranked, item_ids, item_types.take(type_of[ranked.items])))
+            if len(item_ids) < len(profiles.type_of):  # items were told meanwhile
+                item_ids = pa.array(profiles.item_ids(), pa.string())
+            writer.write_table(_table(users, ranked, item_ids, item_types.take(profiles.type_of[ranked.items])))
             unknown += unknown_here
             task.advance(len(users))
     return unknown

@@ -57,6 +57,12 @@ def one_ranking(rankings: Sequence[Ranked]) -> Ranked:
     return Ranked(users[order], items[order], scores[order], ranks[order])
 
 
+def best_of(rankings: Sequence[Ranked], users: int, k: int) -> Ranked:
+    """The `k` best of each of so many users, among rankings that have no item in common."""
+    keys = np.concatenate([ranked.users << 32 | ranked.items for ranked in rankings])
+    return _ranked(*_first(keys, np.concatenate([ranked.scores for ranked in rankings]), users, k))
+
+
 @dataclass(frozen=True)
 class ExcludedItems:
     """Distinct (user, item) that must not be recommended, ordered by user."""

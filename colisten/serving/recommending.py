@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -21,10 +22,12 @@ from colisten.serving.events.recent import with_events
 from colisten.serving.index.collection import Collection, Conditions
 from colisten.serving.index.layout import HGNN, TEXT
 from colisten.serving.index.opening import encoder_folder, open_index
-from colisten.serving.payload_index import PayloadIndex
+from colisten.serving.payload_index import ALL, PayloadIndex
+from colisten.serving.placed_items import ExtendedVectors
+from colisten.serving.placing import Placer
 from colisten.serving.profiles import Item, Profiles
 from colisten.serving.query import Query, conditions_by_quota, conditions_of, item_named, parsed_features
-from colisten.serving.ranking import NOTHING, ExcludedItems, ItemSource, Ranked, one_ranking, rank
+from colisten.serving.ranking import NOTHING, ExcludedItems, ItemSource, Ranked, best_of, one_ranking, rank
 from colisten.serving.rules.rulebook import Audience, Rulebook
 from colisten.serving.rules.store import RuleStore
 from colisten.serving.selection import Shortlists, pool_size, select
@@ -92,6 +95,7 @@ class Recommender:
             encoder = UserEncoder.load(folder)
             payload_index = PayloadIndex.open(folder)
             opening.pop_all()
+        profiles.published = int(payload_index.lists[ALL][-1])
         rules, serve = Rulebook(RuleStore(workdir.rules), profiles), settings.serve
         return cls(
             profiles, encoder, collection, payload_index, settings.target, rules, serve.exploration, serve.diversity
@@ -124,6 +128,11 @@ class Recommender:
         """
         return self.answer(self.anonymous_user(likes, features), query)
 
+    @cached_property
+    def placer(self) -> Placer:
+        """Places new items among those of the index."""
+        return Placer(self.profiles, self.encoder, self.collection, self.payload_index)
+
     def answer(self, history: UserHistories, query: Query, user_id: str = "") -> Recommendations:
         """Recommend items to the one user in `history`, with a profile (and rules of their own) or anonymous.
 
@@ -138,6 +147,7 @@ class Recommender:
         Raises:
             SettingsError: no such item, or nothing was learned about a feature.
         """
+        self.profiles.follow()
         facts = self.profiles.facts
         liked = np.array([item_named(word, self.profiles).item for word in likes], np.int64)
         items = distinct(liked).astype(np.int32)
@@ -168,8 +178,11 @@ class Recommender:
             SettingsError: no such item, or one that is not in the live index, or the query names a type, language
                 or genre that no item has.
         """
+        self.profiles.follow()
         item = item_named(id_or_title, self.profiles)
-        vector = self.collection.vectors(HGNN, [item.item]).get(item.item)
+        vector = self.placer.placed().vector(HGNN, item.item)
+        if vector is None:
+            vector = self.collection.vectors(HGNN, [item.item]).get(item.item)
         if vector is None:
             raise SettingsError(
                 f"{item.title or item.item_id!r} is not in the live index: it left the catalogue, or publish again."
@@ -182,6 +195,7 @@ class Recommender:
         Raises:
             SettingsError: the query names a type, language or genre that no item has.
         """
+        self.profiles.follow()
         conditions_of(query, None, self.profiles)
 
     def search(self, text: Floats, query: Query) -> Recommendations:
@@ -194,6 +208,7 @@ class Recommender:
             SettingsError: the query names a type, language or genre that no item has.
             IndexStoreError: the live index holds no text vectors of this width.
         """
+        self.profiles.follow()
         return self._nearest(TEXT, text, query, None)
 
     def _nearest(
@@ -203,9 +218,11 @@ class Recommender:
         (audience,) = self.rules.audiences([""], [query.market], query.at)
         eligible = Eligible(self.payload_index, conditions, audience.kept_back)
         hits = search_eligible(self.collection, using, vector[None], query.k + 1, eligible)
-        kept = (hits.items[0] >= 0) & (hits.items[0] != exclude)
-        items, scores = hits.items[0][kept][: query.k], hits.scores[0][kept][: query.k]
-        ranked = Ranked(np.zeros(len(items), np.int64), items, scores, np.arange(1, len(items) + 1, dtype=np.int32))
+        new, cosines = self.placer.placed().nearest(using, vector, eligible)
+        items, scores = np.append(hits.items[0], new), np.append(hits.scores[0], cosines)
+        best = np.lexsort((items, -scores))
+        best = best[(items[best] >= 0) & (items[best] != exclude)][: query.k]
+        ranked = Ranked(np.zeros_like(best), items[best], scores[best], np.arange(1, len(best) + 1, dtype=np.int32))
         return self._recommendations([""], ranked, [])
 
     def rank(self, user_ids: Sequence[str], query: Query) -> tuple[Ranked, list[str]]:
@@ -215,6 +232,7 @@ class Recommender:
 
     def rank_histories(self, user_ids: Sequence[str], histories: UserHistories, query: Query) -> Ranked:
         """Like `rank`, for users with these histories; an empty id is somebody without rules of their own."""
+        self.profiles.follow()
         exploration = self.exploration if query.exploration is None else query.exploration
         users = self.encoder.exploring(exploration).encode(histories)
         wanted = conditions_by_quota(query, self.target, self.profiles)
@@ -240,11 +258,16 @@ class Recommender:
         diversity = self.diversity if query.diversity is None else query.diversity
         source, each = ItemSource(self.collection, self.encoder.item_vectors), pool_size(query.k, diversity)
         rankings = [rank(source, users, excluded, each, among, audience.boost) for among in eligible]
+        placed = self.placer.placed()
+        if len(placed):
+            new = [placed.rank(users, excluded, each, among, audience.boost) for among in eligible]
+            rankings = [best_of(both, len(users), each) for both in zip(rankings, new, strict=True)]
         if len(rankings) == 1 and not diversity:
             return rankings[0]
         least = [quota.least for quota in query.types] if len(rankings) > 1 else [0]
         shortlists = Shortlists.of(rankings, len(users), each)
-        return select(shortlists, query.k, least, diversity, self.encoder.item_vectors)
+        vectors = ExtendedVectors(source.item_vectors, placed) if len(placed) else source.item_vectors
+        return select(shortlists, query.k, least, diversity, vectors)
 
     def _excluded(self, histories: UserHistories, wanted: Sequence[Conditions]) -> ExcludedItems:
         """Items of the types asked for that the user has streamed, or has given a negative signal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,15 @@ _CELLS_AT_ONCE = 1 << 24
 def pool_size(k: int, diversity: float) -> int:
     """How many of the best items an answer of `k` is selected from."""
     return min(_POOL * k, k + _MOST_MORE) if diversity else k
+
+
+class ItemRows(Protocol):
+    """[items, width] vectors by item number, as an array has them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, items: Int64s, /) -> Floats | Halves: ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Shortlists:
         return len(self.items)
 
 
-def select(shortlists: Shortlists, k: int, least: Sequence[int], diversity: float, item_vectors: Halves) -> Ranked:
+def select(shortlists: Shortlists, k: int, least: Sequence[int], diversity: float, item_vectors: ItemRows) -> Ranked:
     """Select `k` items for each user, one after the other, in the order of their ranks.
 
     Each time that item is taken whose (1 − d) r − d s is greatest (maximal marginal relevance, Carbonell & Goldstein
@@ -79,7 +89,7 @@ def select(shortlists: Shortlists, k: int, least: Sequence[int], diversity: floa
     return Ranked(users, shortlists.items[users, chosen], shortlists.scores[users, chosen], ranks)
 
 
-def _selected(shortlists: Shortlists, k: int, least: Int64s, diversity: float, item_vectors: Halves) -> Int64s:
+def _selected(shortlists: Shortlists, k: int, least: Int64s, diversity: float, item_vectors: ItemRows) -> Int64s:
     """[users, k] columns of the items taken; -1 where there are no more."""
     everyone, present = np.arange(len(shortlists)), shortlists.items >= 0
     there = np.stack([present[:, shortlists.kinds == kind].sum(axis=1) for kind in range(len(least))], axis=1)
@@ -113,7 +123,7 @@ def _relevance(shortlists: Shortlists) -> Floats:
     return relevance
 
 
-def _unit(vectors: Halves) -> Floats:
+def _unit(vectors: Floats | Halves) -> Floats:
     rows = vectors.astype(np.float32)
     unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
     return unit

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from colisten.arrays import Floats
@@ -15,6 +14,7 @@ from colisten.progress import Progress
 from colisten.settings import TextSettings
 from colisten.text.cache import TextCache, digest
 from colisten.text.encoder import Encoder, fingerprint
+from colisten.text.item_text import item_text
 from colisten.workdir import replacing_file
 
 _TEXTS_PER_COMMIT = 1024
@@ -41,11 +41,8 @@ def load_text(folder: Path) -> Floats:
 
 
 def item_texts(data: ListeningData) -> list[str]:
-    """Title, description and genres of every item in one line each; empty where it has none."""
-    genres = pl.col("genres").list.join(", ")
-    parts = [pl.col("title"), pl.col("description"), genres]
-    filled = [pl.when(part.str.strip_chars() != "").then(part.str.strip_chars()) for part in parts]
-    return data.items.select(pl.concat_str(filled, separator="\n", ignore_nulls=True))[:, 0].to_list()
+    """`item_text` of every item."""
+    return [item_text(*row) for row in data.items.select("title", "description", "genres").iter_rows()]
 
 
 def encode_texts(texts: Sequence[str], options: TextSettings, cache: Path, progress: Progress) -> Floats:

@@ -50,6 +50,8 @@ class UserEncoder:
     """[items, width] memory-mapped."""
     scale: Floats
     """[width] what the columns of `item_vectors` were divided by."""
+    columns: Mapping[str, slice]
+    """Which columns are of each part."""
     matrices: Mapping[str, ItemMatrix]
     """Sparse item–item matrices, memory-mapped, by name; empty where no part is sparse."""
     is_target: Bools
@@ -84,6 +86,7 @@ class UserEncoder:
             **spec["weights"],
             item_vectors=mapped(folder / "items.safetensors")["vectors"],
             scale=tensors["scale"],
+            columns=_columns(spec["widths"]),
             matrices=matrices,
             is_target=is_target,
             signals=spec["bags"]["signals"],
@@ -168,6 +171,12 @@ def _read_spec(path: Path) -> dict[str, Any]:
 def _spread(name: str, tensors: Mapping[str, Any], among: Bools) -> Spread:
     covariance, mean, item_vectors = (tensors[f"{field}.{name}"] for field in ("covariance", "mean", "item_vectors"))
     return Spread(covariance, mean, item_vectors, among)
+
+
+def _columns(widths: Mapping[str, int]) -> dict[str, slice]:
+    """Of parts that lie side by side."""
+    ends = np.cumsum([0, *widths.values()]).tolist()
+    return {name: slice(*ends[place : place + 2]) for place, name in enumerate(widths)}
 
 
 def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_target: Bools) -> Part:

@@ -6,6 +6,7 @@ writer, and any number of processes write in turn. Tables:
 - `events`: one row per event, in the order of `seq`, which is never given twice. A user, an item, a signal and a second
   make one event, and so does an `event_id`.
 - `user_features`, `item_words`: what was last said of a user (features, JSON) or of an item (its texts, JSON).
+- `item_places`: of a new item, where its text lies, so that every process answers it without a text encoder.
 
 Standard library only: serving imports it.
 """
@@ -43,6 +44,9 @@ CREATE TABLE item_words (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, item_id TEXT NOT NULL UNIQUE, words TEXT NOT NULL
 );
 """
+_PLACES = """
+CREATE TABLE IF NOT EXISTS item_places (item_id TEXT PRIMARY KEY, text BLOB NOT NULL, neighbours TEXT NOT NULL)
+"""
 _SECONDS_TO_WAIT = 10.0
 """For another process to end its transaction."""
 _AT_ONCE = 100_000
@@ -60,6 +64,16 @@ class EventCounts:
     """Users of whom features were told."""
     item_words: int
     """Items of which texts were told."""
+
+
+@dataclass(frozen=True)
+class TextPlace:
+    """Where a new item's text lies among those of the catalogue."""
+
+    text: bytes
+    """Its vector, float32."""
+    neighbours: Mapping[str, float]
+    """Ids of the items whose texts are nearest, nearest first, with their cosines."""
 
 
 class EventStore:
@@ -85,7 +99,7 @@ class EventStore:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != LAYOUT:
                 raise WorkdirError(f"{path} was written by another version of Colisten: use the version that made it.")
-            connection.executescript("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")
+            connection.executescript(f"PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; {_PLACES}")
         return cls(path, connection)
 
     @classmethod
@@ -145,9 +159,16 @@ class EventStore:
         """Say what is known of a user, in place of what was said here before; within a transaction."""
         self._put("user_features", "user_id", "features", user_id, features)
 
-    def put_words(self, item_id: str, words: Mapping[str, object]) -> None:
-        """Say what an item's texts are, in place of what was said here before; within a transaction."""
+    def put_words(self, item_id: str, words: Mapping[str, object], place: TextPlace | None = None) -> None:
+        """Say what an item's texts are and where they lie, in place of what was said here before; within a transaction.
+
+        Without a place the item waits for the next run.
+        """
         self._put("item_words", "item_id", "words", item_id, words)
+        self._connection.execute("DELETE FROM item_places WHERE item_id = ?", (item_id,))
+        if place:
+            row = (item_id, place.text, json.dumps(dict(place.neighbours)))
+            self._connection.execute("INSERT INTO item_places VALUES (?, ?, ?)", row)
 
     def _put(self, table: str, key: str, column: str, name: str, value: Mapping[str, object]) -> None:
         self._connection.execute(

@@ -13,7 +13,7 @@ from typing import Self
 from colisten.errors import SettingsError
 from colisten.listening.events.item_words import ItemWords
 from colisten.listening.events.rows import Event, RefusedRow, read_events
-from colisten.listening.events.store import EventStore
+from colisten.listening.events.store import EventStore, TextPlace
 from colisten.serving.profiles import Profiles
 from colisten.serving.query import parsed_features
 from colisten.workdir import Workdir
@@ -28,7 +28,8 @@ class TakenIn:
     duplicates: int
     """Events that were there already."""
     unknown_items: int
-    """Accepted or not, events on items that are not in the catalogue: kept for the run that knows them."""
+    """Accepted or not, events on items that are neither in the catalogue nor answered as new: kept for the run that
+    knows them."""
     refused: Sequence[RefusedRow] = field(default=())
 
 
@@ -70,6 +71,8 @@ class EventIntake:
     def transaction(self) -> Iterator[None]:
         """What is taken in within the block is on the disk when it ends, or nothing of it is kept."""
         self._follow_profiles()
+        if self._profiles:
+            self._profiles.follow()
         with self._store.transaction():
             yield
 
@@ -101,8 +104,13 @@ class EventIntake:
         self._store.put_features(user_id, parsed)
         return parsed
 
-    def item(self, item_id: str, words: ItemWords) -> bool:
+    def item(self, item_id: str, words: ItemWords, place: TextPlace | None = None) -> bool:
         """Keep an item's words for the next run, in place of what was told before; within a transaction.
+
+        Args:
+            item_id: whose.
+            words: what is told.
+            place: of a new item's text, by which it is answered until then; None: it waits.
 
         Returns:
             Whether the item is new to the catalogue.
@@ -117,8 +125,9 @@ class EventIntake:
             )
         if not known and not words.item_type:
             raise SettingsError(f"The item {item_id!r} is new: say its item_type.")
-        self._store.put_words(item_id, words.told())
-        return known is None or known.retired
+        new = known is None or known.retired
+        self._store.put_words(item_id, words.told(), place if new else None)
+        return new
 
     @property
     def signals(self) -> Sequence[str]:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from colisten.arrays import Int64s
-from colisten.errors import ColistenError
-from colisten.listening.events.store import log_errors
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
+from colisten.serving.events.attached_log import AttachedLog
 
 _EVENTS = """
 SELECT ids.key, items.item, signals.key, events.timestamp
@@ -26,6 +20,12 @@ JOIN items ON items.item_id = events.item_id AND NOT items.retired
 JOIN json_each(:signals) AS signals ON signals.value = events.signal
 """
 """Place of the user, item, code of the signal, seconds; without items and signals that the profiles do not know."""
+_ON_NEW_ITEMS = """
+SELECT ids.key, new.value, signals.key, events.timestamp
+FROM json_each(:ids) AS ids CROSS JOIN recent.events AS events ON events.user_id = ids.value
+JOIN json_each(:new) AS new ON new.key = events.item_id
+JOIN json_each(:signals) AS signals ON signals.value = events.signal
+"""
 _FEATURES = """
 SELECT ids.key, told.features FROM json_each(:ids) AS ids CROSS JOIN recent.user_features AS told
 ON told.user_id = ids.value
@@ -33,59 +33,40 @@ ON told.user_id = ids.value
 
 
 class RecentEvents:
-    """The log of events beside the profiles, read through the connection to those."""
+    """What the log holds of users beyond their profiles."""
 
-    def __init__(self, path: Path, profiles: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = profiles
-        self._attached = False
+    def __init__(self, log: AttachedLog) -> None:
+        self._log = log
 
     def joined(
-        self, histories: UserHistories, user_ids: Sequence[str], signals: Sequence[str], after: int
-    ) -> tuple[UserHistories, set[int]]:
+        self, histories: UserHistories, user_ids: Sequence[str], signals: Sequence[str], after: int,
+        new_items: Mapping[str, int],
+    ) -> tuple[UserHistories, set[int]]:  # fmt: skip
         """The histories with events behind `after` and told features, and the places of the users who have any.
+
+        Args:
+            histories: of the profiles.
+            user_ids: whose.
+            signals: those that count.
+            after: `seq` of the last event that the profiles hold.
+            new_items: their numbers, by id.
 
         Raises:
             WorkdirError: the log is damaged.
         """
-        if not self._exists():
+        if not self._log.exists():
             return histories, set()
         ids = json.dumps(list(user_ids))
-        events = self._all(_EVENTS, ids=ids, signals=json.dumps(list(signals)), after=after)
-        features = {place: json.loads(told) for place, told in self._all(_FEATURES, ids=ids)}
+        coded = json.dumps(list(signals))
+        events = self._log.all(_EVENTS, ids=ids, signals=coded, after=after)
+        if new_items:  # of which the profiles may hold nothing, however long ago it was posted
+            events += self._log.all(_ON_NEW_ITEMS, ids=ids, signals=coded, new=json.dumps(new_items))
+        features = {place: json.loads(told) for place, told in self._log.all(_FEATURES, ids=ids)}
         if features:
             histories = _with_features(histories, features)
         if events:
             histories = with_events(histories, np.array(events, np.int64))
         return histories, {*features, *(place for place, *_ in events)}
-
-    def _exists(self) -> bool:
-        """Whether there is a log by now; the first event makes it."""
-        if not self._attached and self._path.exists():
-            self._attach()
-            self._attached = True
-        return self._attached
-
-    def _attach(self) -> None:
-        """Attach the log; in a folder that may not be written, beside whoever writes it, or else as the file lies
-        there: its companions cannot be made."""
-        if os.access(self._path.parent, os.W_OK):
-            self._open("mode=rw")
-            return
-        try:
-            self._open("mode=ro")
-        except ColistenError:
-            with suppress(ColistenError):
-                self._all("DETACH recent")
-            self._open("immutable=1")
-
-    def _open(self, how: str) -> None:
-        self._all("ATTACH :path AS recent", path=f"{self._path.absolute().as_uri()}?{how}")
-        self._all("SELECT 1 FROM recent.events LIMIT 1")
-
-    def _all(self, query: str, **parameters: str | int) -> list[tuple[Any, ...]]:
-        with log_errors(self._path).told():
-            return self._connection.execute(query, parameters).fetchall()
 
 
 def with_events(histories: UserHistories, events: Int64s) -> UserHistories:

@@ -48,7 +48,7 @@ class Rulebook:
     def __init__(self, store: RuleStore, profiles: Profiles) -> None:
         self._store = store
         self._profiles = profiles
-        self._version = -1
+        self._version = (-1, -1)
         self._everybody: _Everybody | None = None
 
     def close(self) -> None:
@@ -61,6 +61,7 @@ class Rulebook:
         Raises:
             SettingsError: nothing in the catalogue has that id, creator or genre.
         """
+        self._profiles.follow()
         for rule in rules:
             if not len(self._items([rule])):
                 known = self._profiles.names_of(rule.field) if rule.field != "item" else []
@@ -78,6 +79,7 @@ class Rulebook:
         told of another one holds from the run on that knows it.
         """
         self._store.tell_availability(item_id, windows)
+        self._profiles.follow()
         return len(self._profiles.items_of("item", [item_id])) > 0
 
     def untell_availability(self, item_id: str) -> bool:
@@ -119,7 +121,7 @@ class Rulebook:
             yield Audience(np.array(places, np.int64), kept_back, everybody.boost)
 
     def _current(self) -> _Everybody:
-        version = self._store.version()
+        version = (self._store.version(), self._profiles.new.last)
         if self._everybody is None or version != self._version:
             self._everybody, self._version = self._compiled(), version
         return self._everybody

@@ -13,6 +13,7 @@ from colisten.listening.events.rows import FIELDS
 from colisten.serving.events.intake import EventIntake, TakenIn
 from colisten.serving.web import requests, responses
 from colisten.serving.web.group_commit import GroupCommit
+from colisten.serving.web.request_queue import RequestQueue
 
 MOST_EVENTS = 10_000
 _BODY: dict[str, Any] = {
@@ -42,8 +43,8 @@ class BodyError(Exception):
         self.status = status
 
 
-def event_routes(commit: GroupCommit[EventIntake]) -> APIRouter:
-    """The routes that write through `commit`."""
+def event_routes(commit: GroupCommit[EventIntake], queue: RequestQueue) -> APIRouter:
+    """The routes that write through `commit`; `queue` places new items."""
     router = APIRouter()
 
     @router.post("/events", response_model=responses.EventsResponse, openapi_extra=_BODY)
@@ -64,11 +65,13 @@ def event_routes(commit: GroupCommit[EventIntake]) -> APIRouter:
 
     @router.put("/items/{item_id:path}")
     async def item(item_id: _Id, words: ItemWords) -> responses.ItemWordsResponse:
-        """Say what an item's words are, or that there is a new item, in place of what was said before; for the next
-        run."""
-        new = await commit.run(lambda intake: intake.item(item_id, words))
+        """Say what an item's words are, for the next run, or that there is a new item, in place of what was said
+        before. A new one is answered at once, by its text, where text search is installed."""
+        place = await queue.run(lambda handler: handler.text_place(item_id, words))
+        new = await commit.run(lambda intake: intake.item(item_id, words, place))
         note = "It is recommended" if new else "Its words count"
-        return responses.ItemWordsResponse(item_id=item_id, new=new, note=f"{note} from the next `colisten run` on.")
+        when = "from the next answer on, by its text" if place else "from the next `colisten run` on"
+        return responses.ItemWordsResponse(item_id=item_id, new=new, at_once=place is not None, note=f"{note} {when}.")
 
     return router
 

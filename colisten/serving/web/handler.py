@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from colisten.errors import ColistenError, SettingsError
 from colisten.extras import told_when_missing
+from colisten.listening.events.item_words import ItemWords
+from colisten.listening.events.store import TextPlace
 from colisten.listening.histories import UserHistories
 from colisten.serving.experiment.answering import Participant
 from colisten.serving.experiment.exposures import Exposure
@@ -26,6 +29,7 @@ from colisten.serving.why.explaining import Explainer
 from colisten.serving.why.path_finder import Evidence
 from colisten.serving.why.reasons import Reason
 from colisten.settings import Settings
+from colisten.text.item_text import item_text
 from colisten.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -128,6 +132,16 @@ class RequestHandler:
         recommender.check(request.query())
         return recommender.search(self.load_encoder().encode([request.q])[0], request.query())
 
+    def text_place(self, item_id: str, words: ItemWords) -> TextPlace | None:
+        """Where the text of a new item lies; None for one that the catalogue has, and where that cannot be told."""
+        text = item_text(words.title, words.description, words.genres)
+        with suppress(ColistenError):  # nothing is published, or there is no text encoder: it waits for the next run
+            recommender = self._recommender
+            known = recommender.profiles.with_id(item_id)
+            if text and words.item_type and (known is None or known.retired):
+                return recommender.placer.place(words.item_type, self.load_encoder().encode([text])[0])
+        return None
+
     def withdraw(self, item_id: str) -> None:
         self._recommender.rules.add([Rule("withdraw", "item", item_id)])
 
@@ -152,7 +166,8 @@ class RequestHandler:
 
     @property
     def _explainer(self) -> Explainer:
-        return Explainer(self._recommender.profiles, self._recommender.collection)
+        recommender = self._recommender
+        return Explainer(recommender.profiles, recommender.collection, recommender.placer.placed())
 
     def _participant(self, request: requests.RecommendRequest) -> tuple[Participant | None, list[str]]:
         """The part that the user takes in the experiment of the request, and a note where it is none."""

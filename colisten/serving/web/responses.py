@@ -139,7 +139,7 @@ class EventsResponse(BaseModel):
     duplicates: int
     """There already: the same `event_id`, or the same user, item, signal and second."""
     unknown_items: int
-    """On items that are not in the catalogue: kept for the run that knows them."""
+    """On items that are neither in the catalogue nor answered as new: kept for the run that knows them."""
     refused: list[RefusedRowResponse]
 
 
@@ -156,6 +156,8 @@ class ItemWordsResponse(BaseModel):
     item_id: str
     new: bool
     """It was not in the catalogue."""
+    at_once: bool
+    """It is new, and answered from now on."""
     note: str
     """When it takes effect."""
 

@@ -13,6 +13,7 @@ from colisten.listening.histories import UserHistories
 from colisten.relations import LEAST_COSINE
 from colisten.serving.index.collection import Collection
 from colisten.serving.index.layout import TEXT
+from colisten.serving.placed_items import PlacedItems
 from colisten.serving.profiles import Item, Profiles
 from colisten.serving.why.path_finder import Evidence
 from colisten.serving.why.reasons import (
@@ -39,6 +40,8 @@ class Explainer:
 
     profiles: Profiles
     collection: Collection
+    placed: PlacedItems | None = None
+    """New items, which neither graph nor collection knows."""
 
     def explain(self, history: UserHistories, items: Sequence[int], evidence: Evidence) -> list[Reason]:
         """A reason for each item, for the one user in `history`; `evidence` is that of `heard(history)` and the items.
@@ -61,11 +64,11 @@ class Explainer:
         ]  # fmt: skip
 
     def heard(self, history: UserHistories) -> list[int]:
-        """Items streamed, latest first; if there are none, items with weak signals."""
+        """Items of the catalogue streamed, latest first; if there are none, items with weak signals."""
         strong = history.signals < self.profiles.facts.strong
         chosen = history.items[strong] if strong.any() else history.items
         latest_first: list[int] = list(dict.fromkeys(chosen[::-1].tolist()))
-        return latest_first
+        return [item for item in latest_first if item < self.profiles.size]
 
     def _from_graph(self, items: Sequence[int], evidence: Evidence, signalled: Mapping[int, str]) -> dict[int, Reason]:
         """Reasons that the graph, or a signal of the user's own, gives."""
@@ -95,7 +98,7 @@ class Explainer:
     def _paths(self, evidence: Evidence) -> dict[int, list[Path]]:
         """Paths to each item, without those through items newer than the profiles."""
         found = evidence.paths
-        known = self.profiles.items([number for paths in found.values() for path in paths for number in path.items])
+        known = self._known([number for paths in found.values() for path in paths for number in path.items])
         return {
             item: [_with_items(path, known) for path in paths if known.keys() >= set(path.items)]
             for item, paths in found.items()
@@ -104,27 +107,36 @@ class Explainer:
     def _links(self, evidence: Evidence) -> dict[int, tuple[bool, Reason]]:
         """The first link to each item, as a reason, and whether the item is the next in a series."""
         found = {item: links[0] for item, links in evidence.links.items() if links}
-        known = self.profiles.items([*found, *(link.heard for link in found.values())])
+        known = self._known([*found, *(link.heard for link in found.values())])
         return {
             item: (link.is_next, by_link(known[item], known[link.heard], link))
             for item, link in found.items()
             if item in known and link.heard in known
         }
 
+    def _known(self, numbers: Sequence[int]) -> dict[int, Item]:
+        """Items of the graph that the catalogue of the profiles has; a newer graph has further ones."""
+        return self.profiles.items([number for number in numbers if number < self.profiles.size])
+
     def _similar_texts(self, items: Sequence[int], heard: Sequence[int]) -> dict[int, Reason]:
         """Reasons for the items whose text is similar to that of an item heard."""
         if not items or not heard:
             return {}
         latest = heard[:_MAX_TEXTS]
-        texts = self.collection.vectors(TEXT, sorted({*items, *latest}))
+        texts = self.collection.vectors(TEXT, sorted({*items, *latest})) | self._new_texts(items)
         compared = np.array([item for item in latest if item in texts])
         if not len(compared):
             return {}
         heard_texts = np.stack([texts[item] for item in compared.tolist()])
-        nearest = {item: _nearest(texts[item], item, compared, heard_texts) for item in items if item in texts}
+        of_this_encoder = [item for item in items if item in texts and len(texts[item]) == heard_texts.shape[1]]
+        nearest = {item: _nearest(texts[item], item, compared, heard_texts) for item in of_this_encoder}
         similar = {item: pair for item, pair in nearest.items() if pair[1] >= LEAST_COSINE}
         known = self.profiles.items([other for other, _ in similar.values()])
         return {item: by_text(known[other], cosine) for item, (other, cosine) in similar.items()}
+
+    def _new_texts(self, items: Sequence[int]) -> dict[int, Floats]:
+        found = {item: self.placed.vector(TEXT, item) for item in items} if self.placed else {}
+        return {item: text for item, text in found.items() if text is not None}
 
 
 def _nearest(text: Floats, item: int, heard: Int64s, texts: Floats) -> tuple[int, float]:

@@ -12,7 +12,7 @@ import pytest
 
 from colisten.listening.data import ListeningData
 from colisten.listening.events.rows import Event
-from colisten.listening.events.store import EventStore
+from colisten.listening.events.store import EventStore, TextPlace
 from colisten.listening.histories import UserHistories
 from colisten.listening.importing import append_events, import_data
 from colisten.progress import Progress
@@ -128,6 +128,45 @@ def test_dropped_events_stay_in_the_histories(workdir: Workdir) -> None:
     assert dropped == len(taken)
     assert set(before) - set(left) == taken
     assert by_user(workdir.profiles, USERS) == served
+
+
+def test_new_items_are_known_until_an_index_has_them(workdir: Workdir) -> None:
+    """Under a number behind the others until a run gives them one; events on them are those that the run takes in."""
+    place = TextPlace(np.ones(3, np.float32).tobytes(), {"i3": 0.5})
+    with EventStore.create(workdir.events) as store, store.transaction():
+        store.add(
+            [Event("u1", "fresh", "stream", 7), Event("u11", "fresh", "follow", 8), Event("u1", "i0", "stream", 9)]
+        )
+        for item, kind in (("fresh", "audiobook"), ("i0", "audiobook"), ("odd", "video"), ("waits", "audiobook")):
+            store.put_words(item, {"item_type": kind, "title": item}, place if item != "waits" else None)
+    everybody = [*USERS, "nobody"]
+    with Profiles.open(workdir.profiles) as profiles:
+        size, served = profiles.size, named(profiles, everybody)
+        assert [(item.item_id, item.number) for item in profiles.new.items] == [("i0", 0), ("fresh", size)]
+        assert profiles.known(["fresh", "i0", "i1", "odd", "waits", "i3"]) == {"fresh", "i0", "i3"}
+        assert profiles.item_ids()[size:] == ["fresh"]
+        with EventStore.create(workdir.events) as store, store.transaction():
+            store.put_words("fresh", {"item_type": "audiobook", "title": "Fresher"}, place)
+        (_, told) = profiles.follow().items
+        assert (told.number, told.words.title) == (size, "Fresher")
+        assert profiles.find("fresher") == profiles.items([size])[size]
+    write_profiles(append_events(workdir.listening, SETTINGS, QUIET, workdir.events), workdir.profiles, QUIET)
+    with Profiles.open(workdir.profiles) as profiles:
+        assert named(profiles, everybody) == served
+        assert profiles.new.items == ()
+    with Profiles.open(workdir.profiles) as profiles:
+        profiles.published = size - 1
+        assert named(profiles, everybody) == served
+        numbers = {item.item_id: item.number for item in profiles.new.items}
+        assert numbers == profiles.numbers(["fresh", "odd"]), "whose type the catalogue has by now"
+
+
+def named(profiles: Profiles, users: list[str]) -> dict[str, list[tuple[str, int, int]]]:
+    histories, _ = profiles.read(users)
+    items = profiles.items(histories.items.tolist())
+    rows = zip(histories.items.tolist(), histories.signals.tolist(), histories.timestamps.tolist(), strict=True)
+    events = [(items[item].item_id, *rest) for item, *rest in rows]
+    return {user: sorted(events[slice(*histories.indptr[i : i + 2])]) for i, user in enumerate(users)}
 
 
 def test_events_that_the_data_has_as_well_are_not_doubled(workdir: Workdir) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -19,6 +20,9 @@ from safetensors.numpy import load_file
 
 from colisten.arrays import Floats
 from colisten.listening.data import AVAILABILITY, ListeningData
+from colisten.listening.events.rows import Event
+from colisten.listening.events.store import EventStore, TextPlace
+from colisten.listening.histories import UserHistories
 from colisten.serving import eligible
 from colisten.serving.index.collection import Index, new_name
 from colisten.serving.index.embedded import EmbeddedIndex
@@ -38,13 +42,15 @@ from colisten.towers.user_encoder import UserEncoder
 from colisten.workdir import Workdir
 from tests.serving.conftest import qdrant_server
 from tests.serving.index.numpy_index import NumpyIndex
-from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES
+from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, texts
 
 CREATORS = ("Ann", "Bo", "Cid", "Dee")
 COUNTRIES = (None, "US", "SE", "no")
 MOMENTS = (0, 100, 150, 200, 999)
 USERS = ("u0", "u1", "u2", "u5", "just like", "nobody yet")
-ITEMS = 240
+ITEMS, NEW, BACK = 240, 20, 7
+"""Items of the catalogue; how many were told since; and one that had left it and was told of again."""
+TOLD_ITEMS = (*range(0, ITEMS, 17), *range(ITEMS, ITEMS + NEW, 3))
 TOLD: tuple[list[tuple[str | None, int | None, int | None]], ...] = (
     [], [("SE", 100, None), ("dk", None, None)], [(None, 150, 200)],
 )  # fmt: skip
@@ -103,18 +109,46 @@ def place(
     with Profiles.open(folder / "profiles.sqlite") as profiles:
         rules = Rulebook(RuleStore(folder / "rules.sqlite"), profiles)
         inverted = PayloadIndex(what.inverted_lists())
-        for item in range(0, ITEMS, 17):  # in place of the rows of the data
+        for item in TOLD_ITEMS:  # in place of the rows of the data
             windows = [Window(*row) for row in TOLD[item % 3]]
-            rules.tell_availability(f'it\'em "{item}"', windows)
-        yield _place(Recommender(profiles, encoder, index.open(), inverted, "audiobook", rules), data)
+            rules.tell_availability(name(item), windows)
+        told = _tell_new_items(folder / "events.sqlite", data)
+        yield _place(Recommender(profiles, encoder, index.open(), inverted, "audiobook", rules), data, told)
     index.drop(index.ready()[0])
 
 
-def _place(recommender: Recommender, data: ListeningData) -> Place:
+def name(item: int) -> str:
+    return f'it\'em "{item}"'
+
+
+Told = dict[int, tuple[dict[str, Any], dict[int, float]]]
+"""Rows of new items, and the cosines of their neighbours, by number."""
+
+
+def _tell_new_items(log: Path, data: ListeningData) -> Told:
+    """Items like some of the catalogue, placed anywhere; somebody has heard three of them."""
+    rng, found = np.random.default_rng(9), {}
+    rows = list(data.items.filter(~pl.col("retired")).iter_rows(named=True))
+    models = {ITEMS + place: rows[int(rng.integers(len(rows)))] for place in range(NEW)}
+    with EventStore.create(log) as store, store.transaction():
+        for item, like in [*models.items(), (BACK, data.items.row(BACK, named=True))]:
+            mates = [row["item"] for row in rows if row["item_type"] == like["item_type"]]
+            near = {int(mate): float(rng.random()) for mate in rng.choice(mates, min(5, len(mates)), replace=False)}
+            words = {key: like[key] for key in ("item_type", "language", "genres", "creators") if like[key]}
+            text = texts(9, seed=item)[1].tobytes()
+            place = TextPlace(text, {name(number): cosine for number, cosine in near.items()})
+            store.put_words(name(item), words, place)
+            found[item] = like | {"item": item, "item_id": name(item), "retired": False}, near
+        heard = (("u1", ITEMS), ("u2", ITEMS + 1), ("u5", BACK))
+        store.add(Event(user, name(item), "stream", 5) for user, item in heard)
+    return found
+
+
+def _place(recommender: Recommender, data: ListeningData, told: Told) -> Place:
     windows: dict[int, list[tuple[str | None, int | None, int | None]]] = {}
     for item, *row in data.availability.iter_rows():
         windows.setdefault(item, []).append(tuple(row))
-    for item in range(0, ITEMS, 17):
+    for item in TOLD_ITEMS:
         windows.pop(item, None)
         if TOLD[item % 3]:
             windows[item] = TOLD[item % 3]
@@ -124,13 +158,37 @@ def _place(recommender: Recommender, data: ListeningData) -> Place:
     for user in USERS:
         history = profiles.read([user])[0]
         gone = (history.signals == 0) | np.isin(history.signals, encoder.negative_signals)
-        vectors = encoder.encode(history)
-        scores[user] = encoder.item_vectors.astype(np.float32) @ vectors.dense[0]
-        scores[user][vectors.sparse.items] += vectors.sparse.values
+        scores[user] = _scores(recommender, history, data, told)
         heard[user] = set(history.items[gone].tolist())
         country = history.features["country"][0]
         countries[user] = None if country is None else str(country)
-    return Place(recommender, list(data.items.iter_rows(named=True)), windows, countries, heard, scores)
+    assert {ITEMS} <= heard["u1"]
+    assert {BACK} <= heard["u5"]
+    items = {item["item"]: item for item in data.items.iter_rows(named=True)} | {i: row for i, (row, _) in told.items()}
+    return Place(recommender, [items[i] for i in range(ITEMS + NEW)], windows, countries, heard, scores)
+
+
+def _scores(recommender: Recommender, history: UserHistories, data: ListeningData, told: Told) -> Floats:
+    """Of a new item: what its neighbours score, weighted by cosine, but for demand, which is that of what nobody has
+    heard; and the mean of their tower vectors has length 1, as each of them has."""
+    encoder = recommender.encoder
+    user, vectors = encoder.encode(history), encoder.item_vectors.astype(np.float32)
+    demand = user.dense[0, encoder.columns["demand"]] * vectors[:, encoder.columns["demand"]][:, 0]
+    found = np.zeros(ITEMS + NEW, np.float32)
+    found[:ITEMS] = vectors @ user.dense[0]
+    found[user.sparse.items] += user.sparse.values
+    known, counts = found.copy(), dict(data.listeners.collect().iter_rows())
+    for item, (row, near) in told.items():
+        of_type = data.items.filter(~pl.col("retired") & (pl.col("item_type") == row["item_type"]))["item"].to_list()
+        fewest = min(counts.get(number, 0) for number in of_type)
+        least = [number for number in of_type if counts.get(number, 0) == fewest][-100:]
+        weights = np.array(list(near.values()), np.float32) / sum(near.values())
+        towers = (vectors * encoder.scale)[list(near), encoder.columns["towers"]]
+        tasted = towers @ (user.dense[0] / encoder.scale)[encoder.columns["towers"]]
+        longer = 1 / np.linalg.norm(weights @ towers) - 1
+        rest = known[list(near)] - demand[list(near)]
+        found[item] = weights @ rest + longer * weights @ tasted + demand[least].mean()
+    return found
 
 
 def _named(rule: Rule, item: dict[str, Any]) -> bool:
@@ -206,7 +264,7 @@ def _check(place: Place, found: Recommendations, query: Query, rules: Sequence[R
 
 
 _values = st.one_of(
-    st.tuples(st.just("item"), st.integers(0, ITEMS - 1).map(lambda i: f'it\'em "{i}"')),
+    st.tuples(st.just("item"), st.integers(0, ITEMS + NEW - 1).map(name)),
     st.tuples(st.just("creator"), st.sampled_from(CREATORS)),
     st.tuples(st.just("genre"), st.sampled_from(GENRES)),
 )
@@ -215,7 +273,7 @@ rules_ = st.lists(
         st.builds(lambda v, kind, user: Rule(kind, v[0], v[1], user), _values,
                   st.sampled_from(["deny", "deny", "allow"]), st.sampled_from(["", "", *USERS])),
         st.builds(lambda v, by: Rule("boost", v[0], v[1], "", by), _values, st.sampled_from([0.01, 0.5, 30.0])),
-        st.builds(lambda v: Rule("withdraw", "item", v), st.integers(0, ITEMS - 1).map(lambda i: f'it\'em "{i}"')),
+        st.builds(lambda v: Rule("withdraw", "item", v), st.integers(0, ITEMS + NEW - 1).map(name)),
     ),
     max_size=6, unique_by=lambda rule: (rule.kind, rule.field, rule.value, rule.user_id),
 )  # fmt: skip
@@ -259,7 +317,8 @@ def _check_similar(place: Place, query: Query, rules: Sequence[Rule]) -> None:
     of_all = [rule for rule in rules if not rule.user_id]
     texts = place.recommender.collection.vectors("text", [3])
     for found, source in (
-        (place.recommender.similar('it\'em "3"', query, across=True), 3),
+        (place.recommender.similar(name(3), query, across=True), 3),
+        (place.recommender.similar(name(ITEMS + 2), query, across=True), ITEMS + 2),
         (place.recommender.search(texts[3], query), -1),
     ):
         least = _types(query, TYPES)
