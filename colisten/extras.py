@@ -21,9 +21,16 @@ def require(extra: str, *modules: str) -> None:
     Raises:
         SettingsError: one is missing; the message has the install command.
     """
-    missing = [module for module in modules if find_spec(module) is None]
+    missing = [module for module in modules if not _is_there(module)]
     if missing:
         raise _lacks(extra, missing)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it would be in
+        return False
 
 
 @contextmanager

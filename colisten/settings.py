@@ -374,6 +374,9 @@ class ServeSettings(_Section):
     """Processes that answer, each of which has one core's worth to give; they share the port."""
     waiting: int = Field(100, ge=1)
     """Questions that may wait for their answer in each process; further ones are refused at once."""
+    traces: Literal["none", "otlp"] = "none"
+    """OpenTelemetry: a span for each request, without who asked for what, to the collector that
+    OTEL_EXPORTER_OTLP_ENDPOINT names; needs the extra `otel`."""
 
 
 class EvaluationSettings(_Section):

@@ -37,6 +37,10 @@ def serve(workdir: Path, workers: int | None, overrides: tuple[str, ...]) -> Non
     from colisten.serving.recommending import Recommender
 
     Recommender.open(folder, settings).close()  # fail before anything listens
+    if settings.serve.traces != "none":
+        from colisten.serving.web.request_traces import require_traces
+
+        require_traces()
     listening = _listen(settings.serve)
     from colisten.serving.web import workers as processes
 

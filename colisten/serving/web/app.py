@@ -28,6 +28,7 @@ from colisten.serving.web.item_routes import item_routes
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.page import page_routes
 from colisten.serving.web.request_queue import RequestQueue
+from colisten.serving.web.request_traces import RequestTraces
 from colisten.serving.why.reasons import Reason
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -53,9 +54,20 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
-    """The ASGI application that serves a working folder; `colisten serve` runs it with uvicorn."""
+def create_app(workdir: Workdir, settings: Settings, traces: RequestTraces | None = None) -> FastAPI:
+    """The ASGI application that serves a working folder; `colisten serve` runs it with uvicorn.
+
+    Args:
+        workdir: what to serve.
+        settings: how.
+        traces: of requests; None: what `serve.traces` says.
+
+    Raises:
+        SettingsError: what `serve.traces` takes is not installed.
+    """
     metrics = Metrics()
+    if traces is None and settings.serve.traces != "none":
+        traces = RequestTraces.open()
     queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting, metrics.waiting.set)
     graph = GraphLookups(workdir, settings)
     events = GroupCommit(lambda: EventIntake.open(workdir, settings.signals.used), "events")
@@ -72,6 +84,8 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
         exposures.close()
         events.close()
         graph.close()
+        if traces:
+            await asyncio.to_thread(traces.close)
 
     app = FastAPI(
         title="Colisten", version=version("colisten"), lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -79,7 +93,9 @@ def create_app(workdir: Workdir, settings: Settings) -> FastAPI:
     )  # fmt: skip
     health, page = _health(queue, graph), page_routes()
     unasked = [route.path for route in (*health.routes, *page.routes) if isinstance(route, Route)]
-    app.add_middleware(GuardMiddleware, metrics=metrics, options=settings.serve, open_paths={"/openapi.json", *unasked})
+    app.add_middleware(
+        GuardMiddleware, metrics=metrics, options=settings.serve, open_paths={"/openapi.json", *unasked}, traces=traces
+    )
     errors_as_json(app)
     keys = [KEY_IN_OPENAPI] if settings.serve.api_key or settings.serve.write_key else []
     # routes are tried in turn, and nothing is asked for as often as an event is posted

@@ -19,11 +19,12 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colisten.errors import ColistenError, SettingsError
-from colisten.serving.web import request_ids
+from colisten.serving.web import request_ids, request_traces
 from colisten.serving.web.event_routes import BodyError
 from colisten.serving.web.handler import ConflictError
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.request_queue import QueueFullError
+from colisten.serving.web.request_traces import RequestTraces
 from colisten.settings import ServeSettings
 
 _QUESTIONS = {"GET", "HEAD", "OPTIONS"}
@@ -45,14 +46,18 @@ _STATUS: Mapping[type[ColistenError], int] = {SettingsError: 404, ConflictError:
 
 class GuardMiddleware:
     """Decides by method, path and headers who may ask and who may write, before a body is read; counts and times all
-    requests, and gives each an id.
+    requests, gives each an id, and a span where they are traced.
 
     `open_paths` are asked without a key. Whatever is asked otherwise than by GET writes, and takes the write key.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, options: ServeSettings, open_paths: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, options: ServeSettings, open_paths: Collection[str],
+        traces: RequestTraces | None = None,
+    ) -> None:  # fmt: skip
         self._app = app
         self._metrics = metrics
+        self._traces = traces
         self._open_paths = open_paths
         self._hosts = _LOOPBACK if is_loopback(options.host) else None
         self._read_key, self._write_key = _bytes(options.api_key), _bytes(options.write_key)
@@ -64,6 +69,7 @@ class GuardMiddleware:
         began, status = time.perf_counter(), 500
         headers = Headers(scope=scope)
         request_id = request_ids.begin(headers)
+        span = self._traces.begin(scope["method"], headers) if self._traces else None
 
         async def recording_status(message: Message) -> None:
             nonlocal status
@@ -78,6 +84,8 @@ class GuardMiddleware:
         finally:
             path = getattr(scope.get("route"), "path", "other")
             self._metrics.count(path, status, time.perf_counter() - began)
+            if span:
+                request_traces.end(span, scope["method"], path, status, request_id)
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         writes = scope["method"] not in _QUESTIONS
