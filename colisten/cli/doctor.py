@@ -65,13 +65,14 @@ def _settings(settings: Settings) -> Finding:
 
 
 def _in_folder(folder: Workdir, settings: Settings, deep: bool) -> Iterator[Finding]:
-    from colisten.cli.health import data, files, graph, index, machine, room
+    from colisten.cli.health import data, events, files, graph, index, machine, room
     from colisten.cli.health.finding import examined
 
     yield _settings(settings)
     yield from examined("files", lambda: files.check_files(folder, deep=deep))
     yield from examined("text encoder", lambda: machine.check_encoder(settings))
     yield from examined("data", lambda: data.check_data(folder))
+    yield from examined("events", lambda: events.check_events(folder, deep=deep))
     yield from examined("room", lambda: room.check_room(folder, settings))
     yield from examined("Neo4j", lambda: graph.check_neo4j(folder, settings))
     yield from examined("Qdrant", lambda: index.check_qdrant(folder, settings))

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from neo4j import Driver
 
 from colisten.cli.health.data import check_data
+from colisten.cli.health.events import check_events
 from colisten.cli.health.finding import Finding, examined
 from colisten.cli.health.graph import check_neo4j
 from colisten.cli.health.index import check_qdrant
@@ -21,8 +22,11 @@ from colisten.graph_store.edge_summary import FILE
 from colisten.graph_store.edges import build_edges
 from colisten.graph_store.loading import load_graph
 from colisten.listening.data import ListeningData
+from colisten.listening.events.rows import Event
+from colisten.listening.events.store import EventStore
 from colisten.listening.importing import import_data
 from colisten.progress import Progress
+from colisten.serving.profile_writing import write_profiles
 from colisten.settings import GraphSettings, Settings
 from colisten.workdir import Workdir, write_json
 
@@ -143,6 +147,24 @@ def test_the_index_is_checked(world: tuple[Workdir, ListeningData, Settings], tm
     assert state(examined("Qdrant", lambda: check_qdrant(copy, settings)), "Qdrant") == "bad"
     shutil.rmtree(copy.index)
     assert state(check_qdrant(copy, settings), "Qdrant") == "warn"
+
+
+def test_the_log_of_events_is_checked(folder: Workdir) -> None:
+    assert [one.found for one in check_events(folder, deep=False)] == ["none were posted"]
+    with EventStore.create(folder.events) as store, store.transaction():
+        store.add(Event(f"u{i % 7}", "book1", "stream", i) for i in range(5000))
+    (found,) = check_events(folder, deep=True)
+    assert (found.state, found.found) == ("ok", "5,000 of 7 users, 5,000 of them since the last run")
+    write_profiles(ListeningData(folder.listening), folder.profiles, QUIET)
+    with EventStore.create(folder.events) as store, store.transaction():
+        store.add([Event("u1", "nowhere", "stream", 1)])
+    assert [one.state for one in check_events(folder, deep=False)] == ["ok", "warn"]
+    with folder.events.open("r+b") as damaged:
+        damaged.seek(4096)
+        damaged.write(b"\xff" * 4096 * 20)
+    (spoilt,) = examined("events", lambda: check_events(folder, deep=False))
+    assert spoilt.state == "bad"
+    assert "put a copy in its place" in spoilt.todo
 
 
 def test_a_check_that_fails_is_a_finding() -> None:

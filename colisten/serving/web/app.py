@@ -101,7 +101,7 @@ def create_app(workdir: Workdir, settings: Settings, traces: RequestTraces | Non
     # routes are tried in turn, and nothing is asked for as often as an event is posted
     written = _ERRORS | _WRITING
     app.include_router(item_routes(queue), responses=written, dependencies=keys)  # before `/items/{item_id:path}`
-    app.include_router(event_routes(events, queue), responses=written, dependencies=keys)
+    app.include_router(event_routes(events, queue, metrics), responses=written, dependencies=keys)
     app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=keys)
     app.include_router(health, responses={503: _ERRORS[503]})
     app.include_router(page, include_in_schema=False)

@@ -13,6 +13,7 @@ from colisten.listening.events.rows import FIELDS
 from colisten.serving.events.intake import EventIntake, TakenIn
 from colisten.serving.web import requests, responses
 from colisten.serving.web.group_commit import GroupCommit
+from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.request_queue import RequestQueue
 
 MOST_EVENTS = 10_000
@@ -43,8 +44,8 @@ class BodyError(Exception):
         self.status = status
 
 
-def event_routes(commit: GroupCommit[EventIntake], queue: RequestQueue) -> APIRouter:
-    """The routes that write through `commit`; `queue` places new items."""
+def event_routes(commit: GroupCommit[EventIntake], queue: RequestQueue, metrics: Metrics) -> APIRouter:
+    """The routes that write through `commit`; `queue` places new items, `metrics` count events."""
     router = APIRouter()
 
     @router.post("/events", response_model=responses.EventsResponse, openapi_extra=_BODY)
@@ -54,7 +55,9 @@ def event_routes(commit: GroupCommit[EventIntake], queue: RequestQueue) -> APIRo
         A row that is no event is refused with its place and a reason; the others are kept.
         """
         rows = await _rows(request)
-        return JSONResponse(_counts(await commit.run(lambda intake: intake.rows(rows))))
+        taken = await commit.run(lambda intake: intake.rows(rows))
+        metrics.count_events(taken)
+        return JSONResponse(_counts(taken))
 
     @router.put("/users/{user_id:path}")
     async def user(user_id: _Id, features: requests.Features) -> responses.UserResponse:

@@ -1,4 +1,4 @@
-"""Prometheus metrics: requests by route and status, latency, queue length. Never users, items or query texts.
+"""Prometheus metrics: requests by route and status, latency, queue length, events. Never users, items or query texts.
 
 Where several processes serve (`PROMETHEUS_MULTIPROC_DIR`), whichever is asked answers for all of them.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+from colisten.serving.events.intake import TakenIn
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -23,6 +25,12 @@ class Metrics:
         self._seconds = Histogram(
             "colisten_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, registry=self._registry
         )
+        self._events = Counter(
+            "colisten_events", "Rows of events, by what became of them.", ("outcome",), registry=self._registry
+        )
+        self._unknown_items = Counter(
+            "colisten_events_on_unknown_items", "Events on items that nobody has told of.", registry=self._registry
+        )
         self.waiting = Gauge(
             "colisten_waiting", "Requests that wait in the queue.", registry=self._registry, multiprocess_mode="livesum"
         )
@@ -31,6 +39,13 @@ class Metrics:
         """Count a request that was answered."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def count_events(self, taken: TakenIn) -> None:
+        """Count rows that were posted."""
+        outcomes = (("accepted", taken.accepted), ("duplicate", taken.duplicates), ("refused", len(taken.refused)))
+        for outcome, rows in outcomes:
+            self._events.labels(outcome).inc(rows)
+        self._unknown_items.inc(taken.unknown_items)
 
     def text(self) -> str:
         """All metrics, in Prometheus' text format."""

@@ -80,6 +80,10 @@ def test_each_row_is_kept_or_refused_with_a_reason(workdir: Workdir, ask: TestCl
     assert "there are stream, follow, preview" in found["refused"][0]["reason"]
     with EventStore.create(workdir.events) as store:
         assert store.counts().events == 2
+    metrics = ask.get("/metrics").text.splitlines()
+    for outcome, count in (("accepted", 2), ("duplicate", 1), ("refused", 3)):
+        assert f'colisten_events_total{{outcome="{outcome}"}} {count}.0' in metrics
+    assert "colisten_events_on_unknown_items_total 1.0" in metrics
 
 
 def test_a_mood_is_a_stream_that_nobody_keeps(world: World, workdir: Workdir, ask: TestClient) -> None:
