@@ -38,6 +38,8 @@ from colisten.serving.profiles import Profiles
 
 SERVE = "from colisten.cli.main import main; main()"
 WRITERS, BATCHERS, BATCH = 64, 4, 1000
+_SECONDS_TO_FIRST = 60
+"""To wait for the first event that a new server acknowledges."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Campaign:
         await asyncio.gather(self._kill(server, first), *writers)
 
     async def _kill(self, server: Server, first: asyncio.Event) -> None:
-        await first.wait()
+        await asyncio.wait_for(first.wait(), _SECONDS_TO_FIRST)
         await asyncio.sleep(self._rng.random() / 2)
         server.kill()
 

@@ -43,7 +43,7 @@ def restore(ids: tuple[str, ...], workdir: Path) -> None:
     \b
     colisten items restore a17 --workdir W
     """
-    from colisten.serving.rules.store import Rule, RuleStore
+    from colisten.serving.rules.store import RuleKey, RuleStore
 
-    changed = RuleStore(opened(workdir)[0].rules).remove([Rule("withdraw", "item", name) for name in ids])
+    changed = RuleStore(opened(workdir)[0].rules).remove([RuleKey("withdraw", "item", name) for name in ids])
     say(f"Back: {changed:,} of {len(ids):,} items; the others were not withdrawn.")

@@ -13,9 +13,18 @@ from colisten.cli.output import say, show
 if TYPE_CHECKING:
     from colisten.serving.rules.store import Field
 
-_FIELD = click.Choice(["item", "creator", "genre"])
-_KIND = click.Choice(["allow", "deny", "boost"])
-_user_option = click.option("--user", default="", metavar="USER", help="For this user only; without it for all.")
+
+def _named(command: click.decorators.FC) -> click.decorators.FC:
+    """Give a command what names rules: KIND, FIELD, VALUE..., the working folder and `--user`."""
+    for given in (
+        click.option("--user", default="", metavar="USER", help="For this user only; without it for all."),
+        workdir_option,
+        click.argument("values", nargs=-1, required=True, metavar="VALUE..."),
+        click.argument("field", type=click.Choice(["item", "creator", "genre"])),
+        click.argument("kind", type=click.Choice(["allow", "deny", "boost"])),
+    ):
+        command = given(command)
+    return command
 
 
 @click.group()
@@ -29,11 +38,7 @@ def rules() -> None:
 
 
 @rules.command()
-@click.argument("kind", type=_KIND)
-@click.argument("field", type=_FIELD)
-@click.argument("values", nargs=-1, required=True, metavar="VALUE...")
-@workdir_option
-@_user_option
+@_named
 @click.option("--by", "amount", type=click.FloatRange(0, 1000, min_open=True), help="What a boost adds to the score.")
 def add(
     kind: Literal["allow", "deny", "boost"], field: Field, values: tuple[str, ...], workdir: Path, user: str,
@@ -59,11 +64,7 @@ def add(
 
 
 @rules.command()
-@click.argument("kind", type=_KIND)
-@click.argument("field", type=_FIELD)
-@click.argument("values", nargs=-1, required=True, metavar="VALUE...")
-@workdir_option
-@_user_option
+@_named
 def remove(
     kind: Literal["allow", "deny", "boost"], field: Field, values: tuple[str, ...], workdir: Path, user: str
 ) -> None:
@@ -72,10 +73,10 @@ def remove(
     \b
     colisten rules remove deny genre horror --workdir W
     """
-    from colisten.serving.rules.store import MOST_BOOST, Rule, RuleStore
+    from colisten.serving.rules.store import RuleKey, RuleStore
 
-    named = [Rule(kind, field, value, user, MOST_BOOST if kind == "boost" else 0) for value in values]
-    say(f"Removed: {RuleStore(opened(workdir)[0].rules).remove(named):,} of {len(values):,} rules.")
+    removed = RuleStore(opened(workdir)[0].rules).remove([RuleKey(kind, field, value, user) for value in values])
+    say(f"Removed: {removed:,} of {len(values):,} rules.")
 
 
 @rules.command(name="list")

@@ -11,6 +11,11 @@ from colisten.listening.data import ListeningData
 from colisten.listening.files import FILE, LINE
 from colisten.listening.raw import Raw, columns_of
 
+_NO_AVAILABILITY = """(
+    SELECT NULL::INTEGER AS item, NULL::VARCHAR AS country, NULL::BIGINT AS "from", NULL::BIGINT AS until,
+        0::BIGINT AS file_row_number WHERE false
+)"""
+
 
 def open_kept(db: duckdb.DuckDBPyConnection, data: ListeningData) -> dict[str, Raw]:
     """Make the views `raw_<table>` of all tables, as `open_table` does from files of a platform."""
@@ -18,6 +23,8 @@ def open_kept(db: duckdb.DuckDBPyConnection, data: ListeningData) -> dict[str, R
         f"read_parquet({literal(str(data.root / f'{name}.parquet'))}, file_row_number = true)"
         for name in ("items", "users", "relations", "availability", "interactions")
     )
+    if not (data.root / "availability.parquet").exists():  # an import from before there was such a table
+        availability = _NO_AVAILABILITY
     named = f"SELECT item, item_id, item_type FROM {items}"
     signals = ", ".join(map(literal, data.signals))
     rows = {

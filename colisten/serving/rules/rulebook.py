@@ -70,7 +70,7 @@ class Rulebook:
 
     def remove(self, rules: Sequence[Rule]) -> int:
         """Take rules back, durably, all or none; returns how many there were."""
-        return self._store.remove(rules)
+        return self._store.remove([rule.key for rule in rules])
 
     def tell_availability(self, item_id: str, windows: Sequence[Window]) -> bool:
         """Say where and when an item may be shown, durably, from the next answer on, in place of what the data says.

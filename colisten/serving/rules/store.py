@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from colisten.errors import SettingsError
 from colisten.serving.rules.availability import Window
@@ -39,6 +39,16 @@ _SCHEMA = (
     """,
     "CREATE TABLE IF NOT EXISTS availability (item_id TEXT PRIMARY KEY, windows TEXT NOT NULL)",
 )
+
+
+class RuleKey(NamedTuple):
+    """What names a rule: there is one of each at most."""
+
+    kind: Kind
+    field: Field
+    value: str
+    """An item's id, or the name of a creator or genre, however its letters are written."""
+    user_id: str = EVERYBODY
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,11 @@ class Rule:
             raise SettingsError(f"A {self.kind} is for everybody: only allow and deny are for one user.")
         if self.kind == "boost" and not 0 < self.amount <= MOST_BOOST:
             raise SettingsError(f"A boost is above 0 and at most {MOST_BOOST:g}: to show less of something, deny it.")
+
+    @property
+    def key(self) -> RuleKey:
+        """What names it."""
+        return RuleKey(self.kind, self.field, self.value, self.user_id)
 
     def as_json(self) -> dict[str, object]:
         """As it is listed."""
@@ -108,21 +123,18 @@ class RuleStore:
             )
             return connection.total_changes - before
 
-    def remove(self, rules: Sequence[Rule]) -> int:
+    def remove(self, keys: Sequence[RuleKey]) -> int:
         """Take rules back, durably, all or none; returns how many were there."""
         if not self._path.exists():
             return 0
         with self._writing() as connection:
             before = connection.total_changes
-            connection.executemany(
-                "DELETE FROM rules WHERE kind = ? AND field = ? AND value = ? AND user_id = ?",
-                [(rule.kind, rule.field, rule.value, rule.user_id) for rule in rules],
-            )
+            connection.executemany("DELETE FROM rules WHERE kind = ? AND field = ? AND value = ? AND user_id = ?", keys)
             return connection.total_changes - before
 
     def forget(self, user_id: str) -> int:
         """Remove the rules of one user; returns how many there were."""
-        return self.remove(self.of_users([user_id]))
+        return self.remove([rule.key for rule in self.of_users([user_id])])
 
     def rules(self) -> list[Rule]:
         """All there are."""

@@ -149,3 +149,12 @@ def test_told_features_and_words_take_the_place_of_the_files(importer: Importer,
     assert (items["show"]["item_type"], items["show"]["title"]) == ("podcast", "A show")
     assert set(items) == {"book", "other", "show", "fresh"}
     assert [items[name]["item"] for name in ("book", "other", "show", "fresh")] == [0, 1, 2, 3]
+
+
+def test_an_import_from_before_there_was_a_table_of_availability_goes_on(importer: Importer, log: Path) -> None:
+    before = importer.write([event()]).run()
+    (before.root / "availability.parquet").unlink()
+    add(log, [])
+    data = append_events(importer.out, Settings(), QUIET, log)
+    assert len(data.items) == len(before.items)
+    assert pl.read_parquet(data.root / "availability.parquet").is_empty()

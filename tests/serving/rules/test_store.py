@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from colisten.errors import SettingsError, WorkdirError
-from colisten.serving.rules.store import Rule, RuleStore
+from colisten.serving.rules.store import Rule, RuleKey, RuleStore
 
 ADDING = """
 import sys
@@ -70,7 +70,7 @@ def test_all_or_none(tmp_path: Path) -> None:
     assert store.forget("ana") == 1
     assert {rule.user_id for rule in store.rules()} == {""}
     assert b"ana" not in (tmp_path / "rules.sqlite").read_bytes()
-    assert store.remove([Rule("withdraw", "item", "a"), Rule("withdraw", "item", "b")]) == 1
+    assert store.remove([RuleKey("withdraw", "item", "a"), RuleKey("withdraw", "item", "b")]) == 1
 
 
 def test_a_first_writer_that_was_killed_leaves_no_rule(tmp_path: Path) -> None:
