@@ -21,15 +21,16 @@ def require(extra: str, *modules: str) -> None:
     Raises:
         SettingsError: one is missing; the message has the install command.
     """
-    missing = [module for module in modules if not _is_there(module)]
+    missing = [module for module in modules if not is_installed(module)]
     if missing:
         raise _lacks(extra, missing)
 
 
-def _is_there(module: str) -> bool:
+def is_installed(*modules: str) -> bool:
+    """Are these modules there to be imported?"""
     try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # nor is the package that it would be in
+        return all(find_spec(module) is not None for module in modules)
+    except ModuleNotFoundError:  # nor is the package that one would be in
         return False
 
 

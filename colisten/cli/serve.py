@@ -45,7 +45,7 @@ def serve(workdir: Path, workers: int | None, overrides: tuple[str, ...]) -> Non
     from colisten.serving.web import workers as processes
 
     host, port = listening.getsockname()[:2]
-    say(f"Loading the text encoder; then answering at http://{host}:{port} until Ctrl-C.")
+    say(f"Answering at http://{host}:{port} until Ctrl-C.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn ends in good order, then passes the signal on
     with suppress(KeyboardInterrupt):
         processes.serve(folder, settings, listening)

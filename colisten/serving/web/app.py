@@ -29,6 +29,7 @@ from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.page import page_routes
 from colisten.serving.web.request_queue import RequestQueue
 from colisten.serving.web.request_traces import RequestTraces
+from colisten.serving.web.text_encoding import TextEncoding
 from colisten.serving.why.reasons import Reason
 from colisten.settings import Settings
 from colisten.workdir import Workdir
@@ -70,13 +71,12 @@ def create_app(workdir: Workdir, settings: Settings, traces: RequestTraces | Non
         traces = RequestTraces.open()
     queue = RequestQueue(lambda: RequestHandler(workdir, settings), settings.serve.waiting, metrics.waiting.set)
     graph = GraphLookups(workdir, settings)
+    texts = TextEncoding(settings.text, settings.serve.waiting)
     events = GroupCommit(lambda: EventIntake.open(workdir, settings.signals.used), "events")
     exposures = GroupCommit(lambda: ExposureLog.open(workdir.experiments), "exposures")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with suppress(ColistenError):  # `/search` will say what is wrong; the other routes work
-            await queue.run(lambda handler: handler.load_encoder())
         with suppress(ColistenError):
             await graph.run(lambda path_finder: path_finder.unavailable)
         yield
@@ -84,6 +84,7 @@ def create_app(workdir: Workdir, settings: Settings, traces: RequestTraces | Non
         exposures.close()
         events.close()
         graph.close()
+        texts.close()
         if traces:
             await asyncio.to_thread(traces.close)
 
@@ -91,7 +92,7 @@ def create_app(workdir: Workdir, settings: Settings, traces: RequestTraces | Non
         title="Colisten", version=version("colisten"), lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations, explanations, similar items and search. Errors are one sentence under `error`.",
     )  # fmt: skip
-    health, page = _health(queue, graph), page_routes()
+    health, page = _health(queue, graph, texts), page_routes()
     unasked = [route.path for route in (*health.routes, *page.routes) if isinstance(route, Route)]
     app.add_middleware(
         GuardMiddleware, metrics=metrics, options=settings.serve, open_paths={"/openapi.json", *unasked}, traces=traces
@@ -101,14 +102,14 @@ def create_app(workdir: Workdir, settings: Settings, traces: RequestTraces | Non
     # routes are tried in turn, and nothing is asked for as often as an event is posted
     written = _ERRORS | _WRITING
     app.include_router(item_routes(queue), responses=written, dependencies=keys)  # before `/items/{item_id:path}`
-    app.include_router(event_routes(events, queue, metrics), responses=written, dependencies=keys)
-    app.include_router(_api(queue, graph, exposures, metrics), responses=_ERRORS, dependencies=keys)
+    app.include_router(event_routes(events, queue, texts, metrics), responses=written, dependencies=keys)
+    app.include_router(_api(queue, graph, texts, exposures, metrics), responses=_ERRORS, dependencies=keys)
     app.include_router(health, responses={503: _ERRORS[503]})
     app.include_router(page, include_in_schema=False)
     return app
 
 
-def _health(queue: RequestQueue, graph: GraphLookups) -> APIRouter:
+def _health(queue: RequestQueue, graph: GraphLookups, texts: TextEncoding) -> APIRouter:
     router = APIRouter()
 
     @router.get("/livez")
@@ -121,12 +122,16 @@ def _health(queue: RequestQueue, graph: GraphLookups) -> APIRouter:
     async def ready() -> responses.HealthResponse:
         """Readiness check: what is being served; 503 if nothing is published."""
         available = await graph.available()
-        return await queue.run(lambda handler: handler.health(graph=available), seconds=_SECONDS_TO_HEALTH)
+        return await queue.run(
+            lambda handler: handler.health(graph=available, search=texts.available), seconds=_SECONDS_TO_HEALTH
+        )
 
     return router
 
 
-def _api(queue: RequestQueue, graph: GraphLookups, exposures: GroupCommit[ExposureLog], metrics: Metrics) -> APIRouter:
+def _api(
+    queue: RequestQueue, graph: GraphLookups, texts: TextEncoding, exposures: GroupCommit[ExposureLog], metrics: Metrics
+) -> APIRouter:
     router = APIRouter()
 
     async def reasons_for(explained: Explained) -> tuple[list[Reason], list[str]]:
@@ -165,7 +170,11 @@ def _api(queue: RequestQueue, graph: GraphLookups, exposures: GroupCommit[Exposu
     @router.get("/search")
     async def search(request: Annotated[requests.SearchRequest, Query()]) -> responses.RankedItemsResponse:
         """Semantic search: items whose texts mean what the query says."""
-        return responses.RankedItemsResponse(items=_ranked(await queue.run(lambda handler: handler.search(request))))
+        await queue.run(lambda handler: handler.check(request))
+        text = await texts.encode(request.q)
+        return responses.RankedItemsResponse(
+            items=_ranked(await queue.run(lambda handler: handler.search(request, text)))
+        )
 
     @router.get("/titles")
     async def titles(request: Annotated[requests.TitlesRequest, Query()]) -> responses.TitlesResponse:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
+from colisten.errors import IndexStoreError, SettingsError, WorkdirError
 from colisten.listening.events.item_words import ItemWords
 from colisten.listening.events.rows import FIELDS
+from colisten.listening.events.store import TextPlace
 from colisten.serving.events.intake import EventIntake, TakenIn
 from colisten.serving.web import requests, responses
 from colisten.serving.web.group_commit import GroupCommit
 from colisten.serving.web.metrics import Metrics
 from colisten.serving.web.request_queue import RequestQueue
+from colisten.serving.web.text_encoding import TextEncoding
 
 MOST_EVENTS = 10_000
 _BODY: dict[str, Any] = {
@@ -44,9 +48,20 @@ class BodyError(Exception):
         self.status = status
 
 
-def event_routes(commit: GroupCommit[EventIntake], queue: RequestQueue, metrics: Metrics) -> APIRouter:
-    """The routes that write through `commit`; `queue` places new items, `metrics` count events."""
+def event_routes(
+    commit: GroupCommit[EventIntake], queue: RequestQueue, texts: TextEncoding, metrics: Metrics
+) -> APIRouter:
+    """The routes that write through `commit`; `queue` and `texts` place new items, `metrics` count events."""
     router = APIRouter()
+
+    async def place_of(item_id: str, words: ItemWords) -> TextPlace | None:
+        """Of a new item; None where it waits for the next run."""
+        with suppress(SettingsError, IndexStoreError, WorkdirError):  # without a text encoder, or an index
+            text = await queue.run(lambda handler: handler.text_to_place(item_id, words))
+            if text:
+                vector = await texts.encode(text)
+                return await queue.run(lambda handler: handler.place(words, vector))
+        return None
 
     @router.post("/events", response_model=responses.EventsResponse, openapi_extra=_BODY)
     async def events(request: Request) -> JSONResponse:
@@ -70,7 +85,7 @@ def event_routes(commit: GroupCommit[EventIntake], queue: RequestQueue, metrics:
     async def item(item_id: _Id, words: ItemWords) -> responses.ItemWordsResponse:
         """Say what an item's words are, for the next run, or that there is a new item, in place of what was said
         before. A new one is answered at once, by its text, where text search is installed."""
-        place = await queue.run(lambda handler: handler.text_place(item_id, words))
+        place = await place_of(item_id, words)
         new = await commit.run(lambda intake: intake.item(item_id, words, place))
         note = "It is recommended" if new else "Its words count"
         when = "from the next answer on, by its text" if place else "from the next `colisten run` on"

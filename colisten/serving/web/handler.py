@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
+from colisten.arrays import Floats
 from colisten.errors import ColistenError, SettingsError
-from colisten.extras import told_when_missing
 from colisten.listening.events.item_words import ItemWords
 from colisten.listening.events.store import TextPlace
 from colisten.listening.histories import UserHistories
@@ -31,9 +29,6 @@ from colisten.serving.why.reasons import Reason
 from colisten.settings import Settings
 from colisten.text.item_text import item_text
 from colisten.workdir import Workdir
-
-if TYPE_CHECKING:
-    from colisten.text.encoder import Encoder
 
 
 class ConflictError(ColistenError):
@@ -67,26 +62,12 @@ class RequestHandler:
         self._workdir = workdir
         self._settings = settings
         self._live = LiveRecommender(workdir, settings)
-        self._encoder: Encoder | None = None
 
     def close(self) -> None:
         self._live.close()
 
-    def load_encoder(self) -> Encoder:
-        """The text encoder, which takes seconds to load the first time.
-
-        Raises:
-            SettingsError: it cannot be loaded.
-        """
-        if self._encoder is None:
-            with told_when_missing():
-                from colisten.text.encoder import Encoder
-
-            self._encoder = Encoder(self._settings.text)
-        return self._encoder
-
-    def health(self, *, graph: bool) -> HealthResponse:
-        """What is being served; `graph`: whether the graph can be asked."""
+    def health(self, *, graph: bool, search: bool) -> HealthResponse:
+        """What is being served; `graph`: whether the graph can be asked, `search`: whether texts can be encoded."""
         recommender = self._recommender
         types = recommender.profiles.vocabulary("item_type")
         return HealthResponse(
@@ -95,7 +76,7 @@ class RequestHandler:
             types=sorted(types, key=lambda name: name != recommender.target),
             signals=list(self._settings.signals.used),
             graph=graph,
-            search=self._encoder is not None,
+            search=search,
             version=version("colisten"),
         )
 
@@ -127,20 +108,22 @@ class RequestHandler:
     def similar(self, request: requests.SimilarRequest) -> Recommendations:
         return self._recommender.similar(request.item, request.query(), across=request.across)
 
-    def search(self, request: requests.SearchRequest) -> Recommendations:
-        recommender = self._recommender
-        recommender.check(request.query())
-        return recommender.search(self.load_encoder().encode([request.q])[0], request.query())
+    def check(self, request: requests.SearchRequest) -> None:
+        """Validate a search, before its text is encoded."""
+        self._recommender.check(request.query())
 
-    def text_place(self, item_id: str, words: ItemWords) -> TextPlace | None:
-        """Where the text of a new item lies; None for one that the catalogue has, and where that cannot be told."""
-        text = item_text(words.title, words.description, words.genres)
-        with suppress(ColistenError):  # nothing is published, or there is no text encoder: it waits for the next run
-            recommender = self._recommender
-            known = recommender.profiles.with_id(item_id)
-            if text and words.item_type and (known is None or known.retired):
-                return recommender.placer.place(words.item_type, self.load_encoder().encode([text])[0])
-        return None
+    def search(self, request: requests.SearchRequest, text: Floats) -> Recommendations:
+        return self._recommender.search(text, request.query())
+
+    def text_to_place(self, item_id: str, words: ItemWords) -> str:
+        """The text by which an item is to be placed; empty for one that the catalogue has or that has none."""
+        known = self._recommender.profiles.with_id(item_id)
+        new = words.item_type and (known is None or known.retired)
+        return item_text(words.title, words.description, words.genres) if new else ""
+
+    def place(self, words: ItemWords, text: Floats) -> TextPlace | None:
+        """Where the text of a new item lies; None where that cannot be told."""
+        return self._recommender.placer.place(str(words.item_type), text)
 
     def withdraw(self, item_id: str) -> None:
         self._recommender.rules.add([Rule("withdraw", "item", item_id)])

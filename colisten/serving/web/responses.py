@@ -176,7 +176,7 @@ class HealthResponse(LiveResponse):
     types: list[str] = Field(description="Item types that can be recommended, the target type first.")
     signals: list[str] = Field(description="Signals that events may have, those that mean listening first.")
     graph: bool = Field(description="Is Neo4j available for paths of shared listeners?")
-    search: bool = Field(description="Is the text encoder loaded?")
+    search: bool = Field(description="Can texts be searched? The first one waits some seconds for the encoder.")
     version: str
 
 

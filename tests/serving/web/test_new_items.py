@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -20,6 +21,7 @@ from colisten.serving.web.app import create_app
 from colisten.settings import Settings
 from colisten.text.encoder import Encoder
 from colisten.workdir import Workdir
+from tests.serving.web.conftest import serving
 from tests.serving.worlds import QUIET
 
 World = tuple[Workdir, ListeningData, Settings]
@@ -146,3 +148,13 @@ def test_what_cannot_be_placed_waits_and_is_said_to(
         "note": "It is recommended from the next `colisten run` on.",
     }  # fmt: skip
     assert "fresh" not in shown(ask, "/recommend", user="u4")
+
+
+def test_the_encoder_is_loaded_by_the_first_text(published: Workdir) -> None:
+    with serving(published.root) as (address, process):
+        assert httpx.get(f"{address}/recommend", params={"user": "u4"}).json()["items"]
+        assert httpx.get(f"{address}/readyz").json()["search"]
+        maps = Path(f"/proc/{process.pid}/maps")
+        assert "libtorch" not in maps.read_text()
+        assert httpx.get(f"{address}/search", params={"q": "a murder"}, timeout=120).json()["items"]
+        assert "libtorch" in maps.read_text()

@@ -34,6 +34,7 @@ SCHEMATHESIS = "import sys; from schemathesis.cli import schemathesis; schemathe
 def test_schemathesis_finds_nothing(address: str, tmp_path: Path, known: str) -> None:
     """The edges of every parameter and random requests, valid and not; then about an item and a user that exist."""
     (tmp_path / "schemathesis.toml").write_text(known)
+    httpx.get(f"{address}/search?q=any", timeout=180).raise_for_status()  # loads the encoder
     words = ["run", f"{address}/openapi.json", "--max-examples", "15", "--no-color", "--seed", "7"]
     phases = ["--phases", "fuzzing"] if known else []
     done = subprocess.run(
