@@ -39,5 +39,5 @@ def check_events(folder: Workdir, *, deep: bool) -> Iterator[Finding]:
             unknown = by_item.keys() - profiles.known(by_item)
         if unknown:
             rows = sum(by_item[item] for item in unknown)
-            found = f"{rows:,} are on {len(unknown):,} items that nobody has told of"
+            found = f"{rows:,} are on {len(unknown):,} items that are not known yet"
             yield Finding("warn", "events", found, "give the items with the next run, or by `PUT /items/{item_id}`")

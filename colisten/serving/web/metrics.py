@@ -29,7 +29,7 @@ class Metrics:
             "colisten_events", "Rows of events, by what became of them.", ("outcome",), registry=self._registry
         )
         self._unknown_items = Counter(
-            "colisten_events_on_unknown_items", "Events on items that nobody has told of.", registry=self._registry
+            "colisten_events_on_unknown_items", "Events on items that are not known yet.", registry=self._registry
         )
         self.waiting = Gauge(
             "colisten_waiting", "Requests that wait in the queue.", registry=self._registry, multiprocess_mode="livesum"
