@@ -29,6 +29,18 @@ def spans(start: Int64s, length: Int64s) -> Int64s:
     return np.arange(total) + np.repeat(start - ends + length, length)
 
 
+def starts(ordered: Int64s) -> Int64s:
+    """Where runs of equal numbers begin.
+
+    >>> starts(np.array([1, 1, 3])).tolist()
+    [0, 2]
+    """
+    first = np.empty(len(ordered), np.bool_)
+    first[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])  # `np.diff` takes ten times as long where they are few
+    return np.flatnonzero(first)
+
+
 def distinct(keys: Int64s) -> Int64s:
     """Sorted unique non-negative integers: `np.unique` by sorting, many times as fast as its hashing.
 
@@ -36,8 +48,7 @@ def distinct(keys: Int64s) -> Int64s:
     [1, 3]
     """
     ordered = np.sort(keys)
-    once: Int64s = ordered[np.diff(ordered, prepend=-1) != 0]
-    return once
+    return ordered[starts(ordered)]
 
 
 def contains(ordered: Int64s | Int32s, keys: Int64s | Int32s) -> Bools:

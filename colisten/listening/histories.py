@@ -38,7 +38,7 @@ class UserHistories:
     @cached_property
     def owners(self) -> Int64s:
         """[e] the user of each event, as a place among these users."""
-        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+        return np.repeat(np.arange(len(self)), self.indptr[1:] - self.indptr[:-1])
 
     @property
     def keys(self) -> Int64s:

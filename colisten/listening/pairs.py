@@ -40,12 +40,13 @@ class UserItemPairs:
 
 def pairs_of(histories: UserHistories, signals: int) -> UserItemPairs:
     """Distinct (user, item) of events with signal codes below `signals`, ordered."""
-    keys = distinct(histories.keys[histories.signals < signals])
-    return UserItemPairs(keys >> 32, keys & 0xFFFFFFFF)
+    return _distinct_pairs(histories, histories.signals < signals)
 
 
 def latest_pairs(histories: UserHistories, signals: int) -> UserItemPairs:
     """Distinct (user, item) of each user's latest events with signal codes below `signals`, ordered."""
+    if len(histories.items) <= LATEST:
+        return pairs_of(histories, signals)
     counted = histories.keep(histories.signals < signals)
     back = counted.indptr[counted.owners + 1] - np.arange(len(counted.items))
     return pairs_of(counted.keep(back <= LATEST), signals)
@@ -53,4 +54,9 @@ def latest_pairs(histories: UserHistories, signals: int) -> UserItemPairs:
 
 def given_pairs(histories: UserHistories, code: int) -> UserItemPairs:
     """Distinct (user, item) with this signal, ordered."""
-    return pairs_of(histories.keep(histories.signals == code), ANY)
+    return _distinct_pairs(histories, histories.signals == code)
+
+
+def _distinct_pairs(histories: UserHistories, chosen: Bools) -> UserItemPairs:
+    keys = distinct(histories.keys[chosen])
+    return UserItemPairs(keys >> 32, keys & 0xFFFFFFFF)

@@ -27,11 +27,13 @@ _POOLED = 2
 """How many candidates to collect, per hit wanted, before all but the best are dropped."""
 
 
-def search_blocks(item_vectors: Halves, users: UserVectors, items: Int64s, excluded: Int64s, limit: int) -> Hits:
+def search_blocks(
+    item_vectors: Halves | Floats, users: UserVectors, items: Int64s, excluded: Int64s, limit: int
+) -> Hits:
     """The `limit` best items of each user, by the sum of dense and sparse scores.
 
     Args:
-        item_vectors: [all items, width] memory-mapped.
+        item_vectors: [all items, width], memory-mapped where they are many.
         users: whom to score for.
         items: numbers of the items to look at, ascending.
         excluded: keys (user << 32 | item), ascending, of what a user does not get.
@@ -50,11 +52,11 @@ def search_blocks(item_vectors: Halves, users: UserVectors, items: Int64s, exclu
     return best.hits()
 
 
-def _rows(item_vectors: Halves, items: Int64s) -> Floats:
+def _rows(item_vectors: Halves | Floats, items: Int64s) -> Floats:
     """[n, width] vectors of these items, ascending: a slice where none between them is left out."""
     first, last = int(items[0]), int(items[-1])
     halves = item_vectors[first : last + 1] if last - first < len(items) else item_vectors[items]
-    return halves.astype(np.float32)
+    return halves.astype(np.float32, copy=False)
 
 
 def _of_block(keys: Int64s, users: int, items: Int64s, column: Int32s) -> tuple[Int64s, Int64s]:

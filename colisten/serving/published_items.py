@@ -54,7 +54,7 @@ class PublishedItems:
 
 
 def published_items(
-    data: ListeningData, towers: Halves, hgnn: Floats, text: Floats, matrices: Mapping[str, ItemMatrix]
+    data: ListeningData, towers: Halves | Floats, hgnn: Floats, text: Floats, matrices: Mapping[str, ItemMatrix]
 ) -> PublishedItems:
     """Collect the items that are not retired, their vectors and payloads.
 

@@ -21,6 +21,9 @@ _HITS_AT_ONCE = 200_000
 _MANY = 64
 """Users from which on products of blocks take less time than exact searches: 8 with 5,000 items, 40 with 200,000, whose
 vectors are read and made single precision once for all users (`benchmarks/bulk.py`)."""
+_AT_HAND = 1 << 22
+"""Bytes of item vectors (of 16,000 items) up to which they are kept in single precision: a product with all of them
+takes less time than the engine needs to begin a search (`benchmarks/serve.py`)."""
 _ITEM = 0xFFFFFFFF
 _FURTHER = 16
 """Hits beyond those needed, since the engine rounds queries to half precision and may order near scores otherwise."""
@@ -108,8 +111,13 @@ class ItemSource:
     """What a ranking is made from."""
 
     collection: Collection
-    item_vectors: Halves
-    """[items, dim] the vectors of the collection, for exact scores."""
+    item_vectors: Halves | Floats
+    """[items, dim] the vectors of the collection, for exact scores (`at_hand`)."""
+
+
+def at_hand(item_vectors: Halves | Floats) -> Halves | Floats:
+    """The vectors in single precision if they are few, so that single users too are answered by products."""
+    return item_vectors.astype(np.float32) if item_vectors.nbytes <= _AT_HAND else item_vectors
 
 
 def rank(
@@ -126,9 +134,10 @@ def rank(
     allowed, and the items with a sparse score: any other item has `k` allowed ones before it by the dense score, which
     is all it has.
 
-    Many users are answered without the collection, if its searches are exact: by products of blocks.
+    Many users, and all where there are few items, are answered without the collection, if its searches are exact: by
+    products of blocks.
     """
-    if source.collection.ef is None and len(users) >= _MANY:
+    if source.collection.ef is None and (len(users) >= _MANY or source.item_vectors.dtype == np.float32):
         return _ranked(*_best_in_blocks(source, users, excluded, k, eligible, boost))
     counts = np.bincount(excluded.users, minlength=len(users))
     items = np.full((len(users), k), -1, np.int64)

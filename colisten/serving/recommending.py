@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ from colisten.serving.placed_items import ExtendedVectors
 from colisten.serving.placing import Placer
 from colisten.serving.profiles import Item, Profiles
 from colisten.serving.query import Query, conditions_by_quota, conditions_of, item_named, parsed_features
-from colisten.serving.ranking import NOTHING, ExcludedItems, ItemSource, Ranked, best_of, one_ranking, rank
+from colisten.serving.ranking import NOTHING, ExcludedItems, ItemSource, Ranked, at_hand, best_of, one_ranking, rank
 from colisten.serving.rules.rulebook import Audience, Rulebook
 from colisten.serving.rules.store import RuleStore
 from colisten.serving.selection import Shortlists, pool_size, select
@@ -93,6 +93,7 @@ class Recommender:
                     "one, or set qdrant.alias to a name of its own."
                 )
             encoder = UserEncoder.load(folder)
+            encoder = replace(encoder, item_vectors=at_hand(encoder.item_vectors))
             payload_index = PayloadIndex.open(folder)
             opening.pop_all()
         profiles.published = int(payload_index.lists[ALL][-1])
@@ -275,7 +276,9 @@ class Recommender:
         excluded = self.encoder.left_out(histories.signals, facts.strong)
         named = [facts.item_types.index(name) for conditions in wanted for name in conditions.item_types]
         if named:
-            excluded &= np.isin(types[histories.items], named)
+            asked = np.zeros(256, np.bool_)
+            asked[named] = True
+            excluded &= asked[types[histories.items]]
         size = len(types)
         keys = distinct(histories.owners[excluded] * size + histories.items[excluded])
         return ExcludedItems(*np.divmod(keys, size))

@@ -14,7 +14,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Floats64, Int32s, Int64s
 from colisten.listening.pairs import UserItemPairs
-from colisten.ragged import offsets, spans
+from colisten.ragged import offsets, spans, starts
 
 _ENTRIES_AT_ONCE = 1 << 22
 """Matrix entries gathered at once: bounds memory (100 MB), whatever the number of users."""
@@ -53,12 +53,12 @@ class SparseScores:
     def take(self, users: Int64s) -> SparseScores:
         """The scores of some users, in the order given, who are counted anew from zero."""
         wanted = users.astype(np.int64)
-        starts, ends = (np.searchsorted(self.keys, edge << 32) for edge in (wanted, wanted + 1))
+        begins, ends = (np.searchsorted(self.keys, edge << 32) for edge in (wanted, wanted + 1))
         if len(users) == 1:
-            user = slice(int(starts[0]), int(ends[0]))
+            user = slice(int(begins[0]), int(ends[0]))
             return SparseScores(self.keys[user] & 0xFFFFFFFF, self.values[user])
-        places = spans(starts, ends - starts)
-        owners = np.repeat(np.arange(len(users)), ends - starts)
+        places = spans(begins, ends - begins)
+        owners = np.repeat(np.arange(len(users)), ends - begins)
         return SparseScores(owners << 32 | self.items[places], self.values[places])
 
     def where(self, chosen: Bools) -> SparseScores:
@@ -96,13 +96,13 @@ class ItemMatrix:
 
     def joined(self, some: Int64s) -> tuple[Int32s, Floats]:
         """[n] columns and weights of these rows, one after the other."""
-        starts, ends = self.indptr[some], self.indptr[some + 1]
-        if int((ends - starts).sum()) > _LONG * len(some):
-            rows = [slice(*row) for row in zip(starts.tolist(), ends.tolist(), strict=True)]
+        begins, ends = self.indptr[some], self.indptr[some + 1]
+        if int((ends - begins).sum()) > _LONG * len(some):
+            rows = [slice(*row) for row in zip(begins.tolist(), ends.tolist(), strict=True)]
             return np.concatenate([self.items[row] for row in rows]), np.concatenate(
                 [self.weights[row] for row in rows]
             )
-        places = spans(starts, ends - starts)
+        places = spans(begins, ends - begins)
         return self.items[places], self.weights[places]
 
     def transposed(self, columns: Int64s) -> ItemMatrix:
@@ -143,6 +143,9 @@ def merged(scores: Sequence[SparseScores]) -> SparseScores:
 
 def _user_blocks(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -> Iterator[tuple[int, int]]:
     """First and last user (not included) of each block: as many as have so many matrix entries together."""
+    if users == 1:
+        yield 0, 1
+        return
     entries = np.zeros(users, np.int64)
     for matrix, pairs in given:
         lengths = matrix.indptr[pairs.items + 1] - matrix.indptr[pairs.items]
@@ -186,7 +189,7 @@ def _sorted_sum(keys: Int64s, values: Floats | Floats64) -> SparseScores:
     """Sums of the values of equal keys, those above zero."""
     order = np.argsort(keys, kind="stable")  # merges runs that are in order: rows, or the scores of parts
     keys = keys[order]
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    totals = np.add.reduceat(values[order].astype(np.float64), starts) if len(starts) else np.empty(0)
+    firsts = starts(keys)
+    totals = np.add.reduceat(values[order].astype(np.float64), firsts) if len(firsts) else np.empty(0)
     kept = totals > 0
-    return SparseScores(keys[starts][kept], totals[kept].astype(np.float32))
+    return SparseScores(keys[firsts][kept], totals[kept].astype(np.float32))

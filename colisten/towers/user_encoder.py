@@ -46,7 +46,7 @@ class UserEncoder:
     warm: Mapping[str, float]
     """Weight of each part for users with some event of the target type."""
     cold: Mapping[str, float]
-    item_vectors: Halves
+    item_vectors: Halves | Floats
     """[items, width] memory-mapped."""
     scale: Floats
     """[width] what the columns of `item_vectors` were divided by."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -92,6 +93,11 @@ class Spread:
         covariance = chosen.T @ chosen / len(chosen)
         return cls(covariance.astype(np.float32), mean.astype(np.float32), item_vectors, among)
 
+    @cached_property
+    def _items(self) -> int:
+        """How many they are."""
+        return int(self.among.sum())
+
     def variance(self, vectors: UserVectors) -> Floats64:
         """[users] variance of their scores over the items."""
         dense = vectors.dense.astype(np.float64)
@@ -100,10 +106,10 @@ class Spread:
         if not counted.any():
             return variance
         owners, items = vectors.sparse.owners[counted], vectors.sparse.items[counted]
-        values, items_in_all = vectors.sparse.values[counted].astype(np.float64), int(self.among.sum())
+        values = vectors.sparse.values[counted].astype(np.float64)
         dot = vectors.dot(self.item_vectors, owners, items) - (dense @ self.mean)[owners]
         first, second, crossed = (
-            np.bincount(owners, weights, minlength=len(dense)) / items_in_all
+            np.bincount(owners, weights, minlength=len(dense)) / self._items
             for weights in (values, values**2, values * dot)
         )
         return variance + second - first**2 + 2 * crossed

@@ -28,10 +28,14 @@ from tests.serving.worlds import QUIET, trained
 World = tuple[Workdir, ListeningData, Settings]
 
 
-@pytest.fixture
-def recommender(world: World) -> Recommender:
+@pytest.fixture(scope="module", params=["products", "index"])
+def recommender(world: World, request: pytest.FixtureRequest) -> Recommender:
+    """One that answers from item vectors at hand, as few items are, and one that asks the index, as for many."""
     workdir, _, settings = world
-    return Recommender.open(workdir, settings)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "index":
+            patch.setattr(ranking, "_AT_HAND", 0)
+        return Recommender.open(workdir, settings)
 
 
 def by_hand(world: World, user_id: str, kind: str, *, heard: bool = False, exploration: float = 0) -> dict[str, float]:

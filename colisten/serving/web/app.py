@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from colisten.errors import ColistenError
@@ -141,8 +141,8 @@ def _api(
         missing = evidence.unavailable
         return reasons, [f"Reasons are without paths of shared listeners. {missing}"] if missing else []
 
-    @router.get("/recommend", responses=_CONFLICT)
-    async def recommend(request: Annotated[requests.RecommendRequest, Query()]) -> responses.RecommendResponse:
+    @router.get("/recommend", response_model=responses.RecommendResponse, responses=_CONFLICT)
+    async def recommend(request: Annotated[requests.RecommendRequest, Query()]) -> Response:
         """Recommend items to a user, or to an anonymous user described by likes and features."""
         found = await queue.run(lambda handler: handler.recommend(request))
         notes = found.notes
@@ -154,7 +154,8 @@ def _api(
         items = [responses.RecommendedItemResponse.model_validate(row | {"why": reason}) for row, reason in rows]
         if exposure := found.exposure:
             await asyncio.shield(exposures.run(lambda log: log.add([exposure])))  # it was computed to be shown
-        return responses.RecommendResponse(items=items, notes=notes, experiment=_participant(found.exposure))
+        answer = responses.RecommendResponse(items=items, notes=notes, experiment=_participant(found.exposure))
+        return Response(answer.model_dump_json(), media_type="application/json")  # FastAPI would validate it once more
 
     @router.get("/why", responses=_CONFLICT)
     async def why(request: Annotated[requests.WhyRequest, Query()]) -> responses.ReasonResponse:

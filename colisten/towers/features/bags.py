@@ -12,7 +12,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Codes, Floats, Int64s
 from colisten.listening.histories import UserHistories
-from colisten.ragged import distinct
+from colisten.ragged import distinct, starts
 
 _EVENTS_AT_ONCE = 1 << 16
 """Rows of content gathered at once: bounds memory, whatever the number of users."""
@@ -77,13 +77,13 @@ def bag_sums(history: BagEntries, bags: int, content: Floats) -> tuple[Floats, F
     places = history.owners * bags + history.bags
     counts = np.bincount(places, minlength=history.users * bags).astype(np.float32)
     sums = np.zeros((history.users * bags, content.shape[1]), np.float32)
-    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    firsts = starts(places)
     begin = 0
-    while begin < len(starts):
-        end = max(begin + 1, int(np.searchsorted(starts, starts[begin] + _EVENTS_AT_ONCE)))
-        last = starts[end] if end < len(starts) else len(places)
-        rows = content[history.items[starts[begin] : last]]
-        sums[places[starts[begin:end]]] = np.add.reduceat(rows, starts[begin:end] - starts[begin], axis=0)
+    while begin < len(firsts):
+        end = max(begin + 1, int(np.searchsorted(firsts, firsts[begin] + _EVENTS_AT_ONCE)))
+        last = firsts[end] if end < len(firsts) else len(places)
+        rows = content[history.items[firsts[begin] : last]]
+        sums[places[firsts[begin:end]]] = np.add.reduceat(rows, firsts[begin:end] - firsts[begin], axis=0)
         begin = end
     return sums.reshape(history.users, bags, content.shape[1]), counts.reshape(history.users, bags)
 

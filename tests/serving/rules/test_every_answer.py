@@ -33,6 +33,7 @@ from colisten.serving.profiles import Profiles
 from colisten.serving.published_items import published_items
 from colisten.serving.publishing import publish_items
 from colisten.serving.query import Query, TypeQuota
+from colisten.serving.ranking import at_hand
 from colisten.serving.recommending import Recommendations, Recommender
 from colisten.serving.rules.availability import Window
 from colisten.serving.rules.rulebook import Rulebook
@@ -88,14 +89,14 @@ def data(world: tuple[Workdir, ListeningData, Settings], tmp_path_factory: pytes
     return ListeningData(folder)
 
 
-@pytest.fixture(scope="module", params=["embedded", "client", "server", "numpy"])
+@pytest.fixture(scope="module", params=["embedded", "products", "client", "server", "numpy"])
 def place(
     request: pytest.FixtureRequest, world: tuple[Workdir, ListeningData, Settings], data: ListeningData,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:  # fmt: skip
     workdir, folder = world[0], tmp_path_factory.mktemp("place")
     index: Index = NumpyIndex("colisten")
-    if request.param == "embedded":
+    if request.param in ("embedded", "products"):
         index = EmbeddedIndex(folder / "index", "colisten")
     if request.param == "client":
         index = ServerIndex(QdrantClient(":memory:"), "colisten")
@@ -106,6 +107,8 @@ def place(
     what = published_items(data, encoder.item_vectors, hgnn["embeddings"], text["text"], encoder.matrices)
     publish_items(index, new_name("colisten", []), what, QUIET, exact_up_to=10_000, keep=1)
     write_profiles(data, folder / "profiles.sqlite", QUIET)
+    if request.param == "products":  # few item vectors are at hand: the index is not asked
+        encoder = replace(encoder, item_vectors=at_hand(encoder.item_vectors))
     with Profiles.open(folder / "profiles.sqlite") as profiles:
         rules = Rulebook(RuleStore(folder / "rules.sqlite"), profiles)
         inverted = PayloadIndex(what.inverted_lists())
