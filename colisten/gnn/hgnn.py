@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import product
 from typing import Literal
 
 import torch
@@ -39,8 +39,8 @@ class RelationalSAGE(nn.Module):
     """One layer, before its last σ: W_c h_c + b + Σ_r AGG_{n ∈ N_r(c)} σ(W_r h_n + b_r), paper eq. 2–3.
 
     r is an edge type, and AGG the element-wise maximum of the paper or the weighted mean. All edge types go through one
-    sparse product: a node has one message per relation and node type it can send to, and one row of the adjacency per
-    edge type it can receive from.
+    sparse product: a node has one message per edge type that it sends along, and one row of the adjacency per edge type
+    it can receive from. Most nodes of a batch are neighbours of a neighbour and send along one edge type of many.
     """
 
     def __init__(self, metadata: Metadata, channels: int, aggregate: Aggregate) -> None:
@@ -59,11 +59,12 @@ class RelationalSAGE(nn.Module):
 
         Edges come ordered by destination within each edge type, as `to_hetero_data` gives them; others are sorted here.
         """
-        channels = next(iter(x_dict.values())).shape[1]
-        sent = self.message_lin(x_dict)
-        messages = torch.cat([sent[name] for name in self.node_types]).relu().view(-1, channels)
         sizes = {name: len(x_dict[name]) for name in self.node_types}
-        received = self.propagate(self.adjacency(edge_index_dict, edge_weight_dict, sizes, num_dst), messages)
+        adjacency, senders = self.adjacency(edge_index_dict, edge_weight_dict, sizes, num_dst)
+        messages = [self.message(edge_type, x_dict[edge_type[0]].index_select(0, of)) for edge_type, of in senders]
+        channels = self.self_lin.weight.shape[2]
+        sent = torch.cat(messages) if messages else self.self_lin.weight.new_zeros(0, channels)
+        received = self.propagate(adjacency, sent)
         own = self.self_lin({name: x[: num_dst[name]] for name, x in x_dict.items()})
         per_edge_type = len(self.node_types) * len(self.relations)
         parts = torch.split(received, [per_edge_type * num_dst[name] for name in self.node_types])
@@ -72,36 +73,45 @@ class RelationalSAGE(nn.Module):
             for name, part in zip(self.node_types, parts, strict=True)
         }
 
+    def message(self, edge_type: tuple[str, str, str], x: Tensor) -> Tensor:
+        """[n, channels] σ(W_r h_n + b_r) of nodes that send along an edge type."""
+        src_type, relation, dst_type = edge_type
+        src, channels = self.node_types.index(src_type), x.shape[1]
+        first = channels * (self.relations.index(relation) * len(self.node_types) + self.node_types.index(dst_type))
+        part = slice(first, first + channels)
+        return torch.addmm(self.message_lin.bias[src, part], x, self.message_lin.weight[src, :, part]).relu()
+
     def adjacency(
         self, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors, sizes: Mapping[str, int],
         num_dst: Mapping[str, int],
-    ) -> Tensor:  # fmt: skip
-        """All edges to the first `num_dst` nodes as one CSR tensor [rows, messages].
+    ) -> tuple[Tensor, list[tuple[tuple[str, str, str], Tensor]]]:  # fmt: skip
+        """All edges to the first `num_dst` nodes as one CSR tensor [rows, messages], and who sends the messages.
 
-        Rows: destination type by destination type, within it edge type by edge type. A node has as many messages, one
-        after the other, as there are relations and node types to send to.
+        Rows: destination type by destination type, within it edge type by edge type. Messages: edge type by edge type,
+        one from each node that sends along it.
         """
-        relations, types = self.relations, self.node_types
-        per_node = len(relations) * len(types)
-        first = dict(zip(types, accumulate((sizes[name] for name in types), initial=0), strict=False))
-        rows, columns, weights, begin = [], [], [], 0
-        for to, dst_type in enumerate(types):
-            for src_type in types:
-                for by, relation in enumerate(relations):
-                    src, dst = edge_index_dict[src_type, relation, dst_type]
-                    weight = edge_weight_dict[src_type, relation, dst_type]
-                    if num_dst[dst_type] < sizes[dst_type]:
-                        near = dst < num_dst[dst_type]
-                        src, dst, weight = src[near], dst[near], weight[near]
+        rows, columns, weights, senders, begin, sent = [], [], [], [], 0, 0
+        for dst_type in self.node_types:
+            for edge_type in product(self.node_types, self.relations, [dst_type]):
+                (src, dst), weight = edge_index_dict[edge_type], edge_weight_dict[edge_type]
+                if num_dst[dst_type] < sizes[dst_type]:
+                    near = dst < num_dst[dst_type]
+                    src, dst, weight = src[near], dst[near], weight[near]
+                if len(src):
+                    nodes, place = _distinct(src, sizes[edge_type[0]])
                     rows.append(dst + begin)
-                    columns.append((src + first[src_type]) * per_node + by * len(types) + to)
+                    columns.append(place + sent)
                     weights.append(weight)
-                    begin += num_dst[dst_type]
-        row, column, weight = torch.cat(rows), torch.cat(columns), torch.cat(weights)
+                    senders.append((edge_type, nodes))
+                    sent += len(nodes)
+                begin += num_dst[dst_type]
+        none = self.self_lin.weight.new_zeros(0)
+        row, column = (torch.cat([none.long(), *parts]) for parts in (rows, columns))
+        weight = torch.cat([none, *weights])
         if not bool((row[1:] >= row[:-1]).all()):
             row, order = row.sort(stable=True)
             column, weight = column[order], weight[order]
-        return self._csr(row, column, weight, (begin, sum(sizes.values()) * per_node))
+        return self._csr(row, column, weight, (begin, sent)), senders
 
     def _csr(self, row: Tensor, column: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
         """Of ordered rows; with the mean, the weights of a row sum to 1."""
@@ -126,6 +136,13 @@ class RelationalSAGE(nn.Module):
         sent = messages[adjacency.col_indices()] * adjacency.values()[:, None]
         received: Tensor = segment(sent, adjacency.crow_indices(), reduce="max" if self.aggregate == "max" else "sum")
         return received
+
+
+def _distinct(values: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The distinct values below `size`, ascending, and the place of each value among them."""
+    there = torch.zeros(size, dtype=torch.bool, device=values.device)
+    there[values] = True
+    return there.nonzero()[:, 0], (there.cumsum(0) - 1)[values]
 
 
 class HGNN(nn.Module):

@@ -120,7 +120,7 @@ def test_the_order_of_edges_makes_no_difference(
 def _matrix(adjacency: SnapshotAdjacency, features: NodeFeatures, layer: RelationalSAGE) -> tuple[Tensor, HeteroData]:
     data = _batch(adjacency, features, [0, 30, 59])
     sizes = {name: len(x) for name, x in data.x_dict.items()}
-    return layer.adjacency(data.edge_index_dict, data.edge_weight_dict, sizes, sizes), data
+    return layer.adjacency(data.edge_index_dict, data.edge_weight_dict, sizes, sizes)[0], data
 
 
 def test_the_weighted_mean_is_one_per_edge_type(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
