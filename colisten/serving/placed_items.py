@@ -129,7 +129,7 @@ _NONE = Ranked(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.floa
 class ExtendedVectors:
     """Vectors of the catalogue's items and of new ones, by number, as an array has its rows."""
 
-    known: Halves
+    known: Halves | Floats
     """[items, width]"""
     placed: PlacedItems
 
