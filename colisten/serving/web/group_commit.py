@@ -6,7 +6,6 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -27,7 +26,7 @@ class Log(Protocol):
 
 R = TypeVar("R")
 L = TypeVar("L", bound=Log)
-_Call = tuple[Callable[[L], Any], "Future[Any]"]
+_Call = tuple[Callable[[L], Any], "asyncio.Future[Any]"]
 
 
 class GroupCommit(Generic[L]):
@@ -54,9 +53,9 @@ class GroupCommit(Generic[L]):
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=f"colisten-{self._what}")
             self._thread.start()
-        future: Future[R] = Future()
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.put((call, future))
-        return await asyncio.wrap_future(future)
+        return await future
 
     def close(self) -> None:
         """Write what is waiting, then close the log; a later call opens it again."""
@@ -70,17 +69,14 @@ class GroupCommit(Generic[L]):
         try:
             while (first := self._waiting.get()) is not None:
                 calls, last = self._with_those_behind(first)
-                wanted = [(call, future) for call, future in calls if future.set_running_or_notify_cancel()]
+                wanted = [(call, future) for call, future in calls if not future.cancelled()]
                 try:
                     log = log or self._open_log()
                     outcomes = _together(log, [call for call, _ in wanted])
                 except Exception as error:
                     outcomes = [error] * len(wanted)
-                for (_, future), outcome in zip(wanted, outcomes, strict=True):
-                    if isinstance(outcome, Exception):
-                        future.set_exception(outcome)
-                    else:
-                        future.set_result(outcome)
+                settled = [(future, outcome) for (_, future), outcome in zip(wanted, outcomes, strict=True)]
+                first[1].get_loop().call_soon_threadsafe(_settle, settled)  # wakes the event loop once for all of them
                 if last:
                     return
         finally:
@@ -96,6 +92,16 @@ class GroupCommit(Generic[L]):
                 return calls, True
             calls.append(call)
         return calls, False
+
+
+def _settle(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, outcome in settled:
+        if future.done():  # whoever waited has gone
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 def _together(log: L, calls: list[Callable[[L], Any]]) -> list[Any]:
