@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint8]
-Times = npt.NDArray[np.uint32]
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Halves = npt.NDArray[np.float16]

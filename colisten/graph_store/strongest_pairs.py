@@ -163,7 +163,7 @@ class _Product:
     def _heard(self, first: int, end: int) -> Heard:
         """Who heard the items of a range of places."""
         mine = pl.scan_parquet(self.listens).filter(pl.col("place").is_between(first, end - 1))
-        found = mine.select("user", (pl.col("last") + 1).fill_null(UNKNOWN).cast(pl.UInt32)).collect().rechunk()
+        found = mine.select("user", pl.col("last").fill_null(UNKNOWN)).collect().rechunk()
         indptr = offsets(self.weighing.listeners[first:end])
         return Heard(indptr, *(found[name].to_numpy(writable=True) for name in ("user", "last")))
 
@@ -171,4 +171,4 @@ class _Product:
 def _table(pairs: Pairs, shrinkage: Int64s, rank: Int64s) -> pl.DataFrame:
     columns = (shrinkage, pairs.items, pairs.neighbours, rank, pairs.listeners, pairs.weights, pairs.last)
     table = pl.DataFrame(dict(zip(_SCHEMA, columns, strict=True))).cast(_SCHEMA)
-    return table.with_columns(pl.col("last").replace(UNKNOWN, None) - 1)
+    return table.with_columns(pl.col("last").replace(UNKNOWN, None))

@@ -15,15 +15,15 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from scipy.sparse import csr_array
 
-from colisten.arrays import Floats, Floats64, Int32s, Int64s, Times
+from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import compiled
 from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.ragged import offsets
 
 R = TypeVar("R")
 
-UNKNOWN = 0
-"""The time of a stream whose time is not known: before all others, which are seconds + 1."""
+UNKNOWN = np.iinfo(np.int64).min
+"""The time of a stream whose time is not known: before all others."""
 CORES = os.cpu_count() or 1
 _AHEAD = 2 * CORES
 """Blocks of rows under way or waiting to be taken."""
@@ -40,8 +40,8 @@ class Heard(NamedTuple):
     """[rows + 1]"""
     columns: Int32s
     """[n] ascending within a row."""
-    last: Times
-    """[n] when it was heard last, in seconds + 1, or `UNKNOWN`."""
+    last: Int64s
+    """[n] when it was heard last, in seconds, or `UNKNOWN`."""
 
 
 class Weighing(NamedTuple):
@@ -81,14 +81,14 @@ class Strongest(NamedTuple):
     """[rows × shrinkages × groups, k]; so are the others."""
     listeners: Int32s
     weights: Floats
-    last: Times
+    last: Int64s
 
     @classmethod
     def empty(cls, heaps: int, k: int) -> Strongest:
         shape = (heaps, k)
         return cls(
             np.zeros(heaps, np.int64), np.empty(shape, np.int32), np.empty(shape, np.int32),
-            np.empty(shape, np.float32), np.empty(shape, np.uint32),
+            np.empty(shape, np.float32), np.empty(shape, np.int64),
         )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ class Pairs(NamedTuple):
     neighbours: Int32s
     listeners: Int32s
     weights: Floats
-    last: Times
+    last: Int64s
 
 
 class CoListened(NamedTuple):
@@ -123,9 +123,9 @@ def co_listened(interactions: csr_array, depth: int, *, shrinkage: float = 0, mi
         min_listeners: listeners that a pair needs.
     """
     users, items = interactions.shape
-    transposed = csr_array((np.zeros(interactions.nnz, np.uint32), interactions.indices, interactions.indptr),
+    transposed = csr_array((np.full(interactions.nnz, UNKNOWN), interactions.indices, interactions.indptr),
                            (users, items)).tocsc()  # fmt: skip
-    rows = Heard(transposed.indptr.astype(np.int64), transposed.indices, transposed.data.astype(np.uint32, copy=False))
+    rows = Heard(transposed.indptr.astype(np.int64), transposed.indices, transposed.data)
     part = whole(rows, users)
     weighing = Weighing.of(np.diff(rows.indptr), [shrinkage], min_listeners)
     found = Strongest.empty(items, depth)
@@ -142,7 +142,7 @@ def whole(of_items: Heard, users: int, first: int = 0, bounds: Int64s | None = N
     # 32-bit row pointers keep SciPy from widening the columns as well; callers keep parts below 2³¹ entries.
     by_item = csr_array((of_items.last, of_items.columns, of_items.indptr.astype(np.int32)), (items, users))
     by_user = by_item.tocsc()
-    of_users = Heard(by_user.indptr.astype(np.int64), by_user.indices, by_user.data.astype(np.uint32, copy=False))
+    of_users = Heard(by_user.indptr.astype(np.int64), by_user.indices, by_user.data)
     return ColumnRange(first, of_users, np.array([0, items]) if bounds is None else bounds)
 
 
@@ -173,7 +173,7 @@ def pairs_above(
         room = int(most[block[0] : block[1]].sum())
         pairs = Pairs(
             np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32),
-            np.empty(room, np.float32), np.empty(room, np.uint32),
+            np.empty(room, np.float32), np.empty(room, np.int64),
         )  # fmt: skip
         count = _pairs_of_rows(*block, first, rows, part, weighing, pairs)
         return block[1] - block[0], Pairs._make(array[:count] for array in pairs)
@@ -196,8 +196,8 @@ def _additions(rows: Heard, part: ColumnRange) -> Int64s:
 class _Tally(NamedTuple):
     """What the listeners of one item heard besides: room for every column, all zero between rows."""
 
-    cells: Times
-    """[columns, 2] listeners, and when the last of them had heard both: side by side, as memory is read."""
+    counts: Int32s
+    last: Int64s
     touched: Int32s
     """The columns that are not zero: those of each group from its bound on."""
     found: Int64s
@@ -208,14 +208,15 @@ class _Tally(NamedTuple):
 def _tally(part: ColumnRange) -> _Tally:
     columns, groups = part.bounds[-1], len(part.bounds) - 1
     return _Tally(
-        np.zeros((columns, 2), np.uint32), np.empty(columns, np.int32), np.zeros(groups, np.int64),
+        np.zeros(columns, np.int32), np.empty(columns, np.int64), np.empty(columns, np.int32),
+        np.zeros(groups, np.int64),
     )  # fmt: skip
 
 
 @compiled
 def _count(row: int, least: int, rows: Heard, part: ColumnRange, tally: _Tally) -> None:
     """Count the columns from `least` on that the listeners of a row heard, and when they had heard both."""
-    heard, bounds, cells = part.of_users, part.bounds, tally.cells
+    heard, bounds, counts, last = part.of_users, part.bounds, tally.counts, tally.last
     tally.found[:] = 0
     for at in range(rows.indptr[row], rows.indptr[row + 1]):
         user, time = rows.columns[at], rows.last[at]
@@ -226,11 +227,14 @@ def _count(row: int, least: int, rows: Heard, part: ColumnRange, tally: _Tally) 
                 break
             while column < bounds[group]:
                 group -= 1
-            if cells[column, 0] == 0:
+            later = max(time, heard.last[other])
+            if counts[column] == 0:
                 tally.touched[bounds[group] + tally.found[group]] = column
                 tally.found[group] += 1
-            cells[column, 0] += np.uint32(1)
-            cells[column, 1] = max(cells[column, 1], time, heard.last[other])
+                last[column] = later
+            elif later > last[column]:
+                last[column] = later
+            counts[column] += 1
 
 
 @compiled
@@ -267,8 +271,8 @@ def _keep(
         if kept.sizes[heap] == k:
             least[option] = kept.weights[heap, 0] * np.float32(_MARGIN)
     for column in touched:
-        shared, last, neighbour = int(tally.cells[column, 0]), tally.cells[column, 1], first + column
-        tally.cells[column] = 0
+        shared, neighbour = tally.counts[column], first + column
+        tally.counts[column] = 0
         if neighbour == item or shared < weighing.min_listeners:
             continue
         rough = np.float32(shared) * weighing.inverse[item] * weighing.inverse[neighbour]
@@ -278,12 +282,12 @@ def _keep(
                 continue
             weight = _weight(shared, own * n[neighbour], shrinkage)
             heap = heaps + option * stride
-            if _push(kept, heap, neighbour, shared, weight, last) and kept.sizes[heap] == k:
+            if _push(kept, heap, neighbour, shared, weight, tally.last[column]) and kept.sizes[heap] == k:
                 least[option] = kept.weights[heap, 0] * np.float32(_MARGIN)
 
 
 @compiled
-def _push(kept: Strongest, heap: int, neighbour: int, listeners: int, weight: np.float32, last: np.uint32) -> bool:
+def _push(kept: Strongest, heap: int, neighbour: int, listeners: int, weight: np.float32, last: int) -> bool:
     """Put a pair onto a heap; whether it is among the strongest so far."""
     k, size = kept.neighbours.shape[1], kept.sizes[heap]
     if size < k:
@@ -365,13 +369,13 @@ def _pairs_of_rows(
         for group in range(len(tally.found)):
             low = part.bounds[group]
             for column in tally.touched[low : low + tally.found[group]]:
-                shared, last, neighbour = int(tally.cells[column, 0]), tally.cells[column, 1], part.first + column
-                tally.cells[column] = 0
+                shared, neighbour = tally.counts[column], part.first + column
+                tally.counts[column] = 0
                 if shared < weighing.min_listeners:
                     continue
                 product = weighing.listeners[item] * weighing.listeners[neighbour]
                 pairs.items[found], pairs.neighbours[found], pairs.listeners[found] = item, neighbour, shared
                 pairs.weights[found] = _weight(shared, product, weighing.shrinkages[0])
-                pairs.last[found] = last
+                pairs.last[found] = tally.last[column]
                 found += 1
     return found
