@@ -1,4 +1,4 @@
-"""How many cores training takes."""
+"""How many cores and devices training takes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,31 @@ from contextlib import contextmanager
 
 import torch
 
+from colisten.errors import SettingsError
+
 
 @contextmanager
-def half_the_cores() -> Iterator[None]:
-    """Let torch use half of the cores while the block runs.
+def half_the_cores(processes: int = 1) -> Iterator[None]:
+    """Let torch use half of the cores while the block runs, or this one's part where `processes` run it.
 
     Its threads wait for each other at every step: where one core is busy with something else (the sampler, Neo4j,
     another program) a step on all cores takes ten times as long as one on half of them.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) // 2)))
+    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) // 2 // processes)))
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def check_devices(devices: int) -> None:
+    """Can so many processes train at once here?
+
+    Raises:
+        SettingsError: there are fewer GPUs, or where there are none, fewer cores.
+    """
+    gpus, cores = torch.cuda.device_count(), os.cpu_count() or 1
+    if devices > 1 and devices > (gpus or cores):
+        there = f"{gpus} GPUs" if gpus else f"no GPU and {cores} cores"
+        raise SettingsError(f"gnn.devices={devices} is more than this machine has ({there}): lower it.")

@@ -279,6 +279,9 @@ class GnnSettings(_Section):
     """Bytes of adjacency kept in memory while streaming from Neo4j."""
     prefetch: int = Field(4, ge=0)
     """Batches sampled ahead of the model by threads."""
+    devices: int = Field(1, ge=1)
+    """Processes that train together, each with a GPU of its own, or where there is none with its share of the cores
+    (docs/servers.md)."""
 
 
 class TowersSettings(_Section):

@@ -70,6 +70,7 @@ def _in_folder(folder: Workdir, settings: Settings, deep: bool) -> Iterator[Find
 
     yield _settings(settings)
     yield from examined("files", lambda: files.check_files(folder, deep=deep))
+    yield from examined("devices", lambda: machine.check_devices(settings))
     yield from examined("text encoder", lambda: machine.check_encoder(settings))
     yield from examined("data", lambda: data.check_data(folder))
     yield from examined("events", lambda: events.check_events(folder, deep=deep))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from colisten.graph_store.stream.exclude import HeldOutEdges
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
-from colisten.graph_store.stream.streaming import batch_key, stream
+from colisten.graph_store.stream.streaming import batch_key, share_of, stream
 from colisten.ragged import offsets
 
 
@@ -68,6 +68,9 @@ class BatchStream:
     """Edges that mask no negative (see `supervision.false_negatives`)."""
     isolated_node_rate: float
     """Share of seeds treated as if nobody had heard them: the model learns to place new items by text and relations."""
+    rank: int = 0
+    world_size: int = 1
+    """Of so many processes that step together, this one has every `world_size`-th batch, from `rank` on."""
 
     def __call__(
         self, epochs: Iterable[tuple[int, SupervisionEdges]], seed: int
@@ -80,12 +83,15 @@ class BatchStream:
 
     def steps(self, edges: SupervisionEdges) -> int:
         """Batches that an epoch of these edges takes."""
-        return -(-len(edges[0]) // self.batch_size)
+        return len(self._places(edges))
+
+    def _places(self, edges: SupervisionEdges) -> Sequence[int]:
+        return share_of(range(-(-len(edges[0]) // self.batch_size)), self.rank, self.world_size)
 
     def _batches(self, epochs: Iterable[tuple[int, SupervisionEdges]], seed: int) -> Iterator[_ContrastBatch]:
         for epoch, (src, dst) in epochs:
-            for place, cut in enumerate(range(0, len(src), self.batch_size)):
-                part = slice(cut, cut + self.batch_size)
+            for place in self._places((src, dst)):
+                part = slice(place * self.batch_size, (place + 1) * self.batch_size)
                 yield self._batch((src[part], dst[part]), batch_key(seed, epoch, place))
 
     def _batch(self, edges: SupervisionEdges, key: np.uint64) -> _ContrastBatch:

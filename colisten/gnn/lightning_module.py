@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 
 import numpy as np
@@ -53,11 +53,16 @@ class _Epoch:
 class GnnTraining(LightningModule):
     """Link-prediction training; random draws depend on the seed and the epoch alone, so that runs can be resumed.
 
-    The held-out edges pass no message and give no supervision, and a batch's own pairs pass none in that batch.
+    The held-out edges pass no message and give no supervision, and a batch's own pairs pass none in that batch. Where
+    `options.devices` processes step together, a step's edges are shared out among them, so that it is worth one step of
+    a single process; each validates on all held-out edges, so that all stop together.
     """
 
-    def __init__(self, model: nn.Module, adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int) -> None:
+    def __init__(
+        self, model: nn.Module, adjacency: Adjacency, text: Floats, options: GnnSettings, seed: int, *, rank: int = 0
+    ) -> None:
         super().__init__()
+        self.rank = rank
         self.model, self.options, self.random_seed = model, options, seed
         self.sampler = NeighbourSampler(adjacency, options.fan_out, held_out=HeldOutEdges(options.validation, seed))
         counts = edges_per_type(adjacency)
@@ -79,7 +84,10 @@ class GnnTraining(LightningModule):
         contrasts = Contrasts(adjacency.node_type, members, chance, options.negatives, options.loss == "softmax")
         features = NodeFeatures(text, adjacency.degrees)
         size = min(options.batch_size, -(-sum(self.shares.values()) // _BATCHES_PER_EPOCH))
-        return BatchStream(self.sampler, contrasts, features, size, options.prefetch, unknown, isolated)
+        whole = BatchStream(self.sampler, contrasts, features, size, options.prefetch, unknown, isolated)
+        if unknown is None:
+            return whole
+        return replace(whole, batch_size=-(-size // options.devices), rank=self.rank, world_size=options.devices)
 
     def _rng(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng((self.random_seed, epoch))
@@ -128,7 +136,11 @@ class GnnTraining(LightningModule):
     def training_step(self, batch: TrainingBatch) -> Tensor:
         rows = self.loss(batch)
         loss = rows.mean()
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(rows))
+        together = self.options.devices > 1
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(rows), sync_dist=together)
+        if together:
+            # Processes wait for the gradient of every parameter; those of an edge type that a batch lacks have none.
+            loss = loss + 0 * torch.stack([weights.sum() for weights in self.parameters()]).sum()
         return loss
 
     def validation_step(self, batch: TrainingBatch) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
 from colisten.arrays import Floats
-from colisten.cores import half_the_cores
+from colisten.cores import check_devices, half_the_cores
 from colisten.errors import GraphError
 from colisten.gnn.checkpoints import BEST, LAST, Patience, WholeCheckpoints, can_resume
+from colisten.gnn.distributed import Together, helpers
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
 from colisten.gnn.model_files import load_model, origin_of, save_model
@@ -31,7 +32,8 @@ from colisten.progress import Progress
 from colisten.settings import GnnSettings
 from colisten.tracking import Tracker
 
-logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+for _name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 def train_gnn(
@@ -53,10 +55,14 @@ def train_gnn(
     depends on has changed, and is only finished if that epoch was its last. `folder/training.jsonl` has one line per
     epoch; a `tracker` gets the same.
 
+    With `options.devices` > 1 as many processes train together (see `distributed`), and give the model that one gives,
+    but for chance.
+
     Raises:
-        GraphError: the graph has no edges.
-        SettingsError: the class that `options.model` names does not fit.
+        GraphError: the graph has no edges, or one of several processes ended before its time.
+        SettingsError: the class that `options.model` names does not fit, or there are too few devices.
     """
+    check_devices(options.devices)
     if not adjacency.degrees.any():
         raise GraphError("The graph has no edges to learn from: lower graph.min_listeners, or add listening data.")
     origin = _origin(adjacency, text, options, seed, lineage) if lineage else ""
@@ -66,14 +72,14 @@ def train_gnn(
     if options.continued and origin and origin == origin_of(folder):
         progress.say("  warm start from the weights of the last training")
         model.load_state_dict(load_model(folder, adjacency)[0].state_dict())
-    training = GnnTraining(model, adjacency, text, options, seed)
     all_checkpoints = folder / "checkpoints"
     checkpoints = all_checkpoints / _fingerprint(adjacency, text, options, seed, all_checkpoints)
     if all_checkpoints.exists() and not can_resume(checkpoints):
         progress.say("  what a killed training left is damaged, or of other data or settings: begun anew")
         shutil.rmtree(all_checkpoints)
-    with half_the_cores():
-        best, log = _fit(training, checkpoints, progress, tracker)
+    training = GnnTraining(model, adjacency, text, options, seed)
+    with half_the_cores(options.devices):
+        best, log = _fit(training, spec, text, checkpoints, progress, tracker)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
     save_model(model, spec, folder, origin)
     log.replace(folder / LOG)
@@ -101,33 +107,61 @@ def _options(options: GnnSettings) -> object:
     return options.model_dump(mode="json"), source_digest(options.model)
 
 
-def _fit(training: GnnTraining, checkpoints: Path, progress: Progress, tracker: Tracker | None) -> tuple[Path, Path]:
+def _fit(
+    training: GnnTraining, spec: ModelSpec, text: Floats, checkpoints: Path, progress: Progress, tracker: Tracker | None
+) -> tuple[Path, Path]:
     """Run Lightning; gives the checkpoint of the best epoch, and the log of all."""
-    options = training.options
+    options, log = training.options, checkpoints / LOG
     checkpoints.mkdir(parents=True, exist_ok=True)
-    log, last = checkpoints / LOG, checkpoints / f"{LAST}.ckpt"
+    with progress.task("training the graph model", total=options.max_epochs) as task:
+        report = EpochReport(log, task)
+        if options.devices == 1:
+            return _run(training, checkpoints, None, tracker, report), log
+        np.save(checkpoints / "text.npy", text)
+        given = (spec, training.sampler.adjacency, options, training.random_seed, checkpoints)
+        with helpers(options.devices, _helper, *given) as together:
+            return _run(training, checkpoints, together, tracker, report), log
+
+
+def _helper(
+    together: Together, spec: ModelSpec, adjacency: Adjacency, options: GnnSettings, seed: int, checkpoints: Path
+) -> None:
+    """The same training in another process, on its share of the batches; weights come from rank 0."""
+    text = np.load(checkpoints / "text.npy", mmap_mode="r")
+    training = GnnTraining(spec.build(), adjacency, text, options, seed, rank=together.global_rank())
+    with half_the_cores(options.devices), adjacency:
+        _run(training, checkpoints, together)
+
+
+def _run(
+    training: GnnTraining, checkpoints: Path, together: Together | None, tracker: Tracker | None = None,
+    *more: Callback,
+) -> Path:  # fmt: skip
+    options, last = training.options, checkpoints / f"{LAST}.ckpt"
     watched = "validation" if len(training.held_out_edges[0]) else "loss"
     best = ModelCheckpoint(checkpoints, BEST, monitor=watched, enable_version_counter=False)
-    with progress.task("training the graph model", total=options.max_epochs) as task, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         trainer = Trainer(
             accelerator="gpu" if torch.cuda.is_available() else "cpu",
-            devices=1,
+            devices=options.devices,
+            strategy=together.strategy() if together else "auto",
             max_epochs=options.max_epochs,
             num_sanity_val_steps=0,
             callbacks=[
                 best,
                 ModelCheckpoint(checkpoints, LAST, save_on_train_epoch_end=True, enable_version_counter=False),
                 Patience(watched, patience=options.patience),
-                EpochReport(log, task),
+                *more,
             ],
             plugins=[WholeCheckpoints()],
             logger=tracker or False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            use_distributed_sampler=False,
         )
         try:
             trainer.fit(training, ckpt_path=last if last.exists() else None, weights_only=True)
         finally:
             training.close()
-    return Path(best.best_model_path), log
+    return Path(best.best_model_path)

@@ -57,6 +57,15 @@ def check_training() -> Iterator[Finding]:
     yield Finding("ok", "training", f"torch {torch.__version__} on {device}")
 
 
+def check_devices(settings: Settings) -> Iterator[Finding]:
+    """Check, where several devices are to train the graph network, that there are as many."""
+    if settings.gnn.devices > 1 and find_spec("torch") is not None:
+        from colisten import cores
+
+        cores.check_devices(settings.gnn.devices)
+        yield Finding("ok", "devices", f"{settings.gnn.devices} for the graph network")
+
+
 def check_encoder(settings: Settings) -> Iterator[Finding]:
     """Check that the text encoder loads and encodes, where it is installed."""
     if find_spec("sentence_transformers") is None:
