@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from colisten.graph_store.stream.edge_times import EdgeTimes
     from colisten.graph_store.stream.exclude import HeldOutEdges
     from colisten.graph_store.stream.export import export_snapshot
+    from colisten.graph_store.stream.features import FeatureCache
     from colisten.graph_store.stream.hetero import to_hetero_data
     from colisten.graph_store.stream.live import LiveAdjacency
     from colisten.graph_store.stream.prefetch import prefetch_map
@@ -60,6 +61,7 @@ __all__ = [
     "EdgeTimes",
     "EdgeType",
     "Endpoint",
+    "FeatureCache",
     "GraphError",
     "HeldOutEdges",
     "HoldOut",
@@ -120,6 +122,7 @@ _HOMES = {
     "colisten.graph_store.stream.edge_times": ("EdgeTimes",),
     "colisten.graph_store.stream.exclude": ("HeldOutEdges",),
     "colisten.graph_store.stream.export": ("export_snapshot",),
+    "colisten.graph_store.stream.features": ("FeatureCache",),
     "colisten.graph_store.stream.hetero": ("to_hetero_data",),
     "colisten.graph_store.stream.live": ("LiveAdjacency",),
     "colisten.graph_store.stream.prefetch": ("prefetch_map",),

@@ -45,6 +45,7 @@ def live_adjacency(context: Context) -> LiveAdjacency:
         connections=settings.neo4j.connections,
         relations=settings.graph.model_relations,
         database=settings.neo4j.database,
+        spill=context.workdir.root,
     )
 
 

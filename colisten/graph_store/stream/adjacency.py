@@ -54,8 +54,8 @@ class Adjacency(ABC):
     relations: tuple[str, ...] = (CO_LISTENED,)
     degrees: Int32s
     """[items, relations × node types] how many neighbours in each group."""
-    together: int = 1
-    """Batches worth sampling together, so that a row that several need is read once."""
+    work_bytes: int = 1 << 62
+    """What batches under way may take, beside what is kept."""
 
     @property
     def edge_types(self) -> tuple[EdgeType, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch_geometric.data import HeteroData
@@ -11,10 +9,8 @@ from torch_geometric.data import HeteroData
 from colisten.arrays import Codes, Floats, Int64s
 from colisten.compiled import compiled
 from colisten.graph_store.stream.adjacency import Adjacency
+from colisten.graph_store.stream.features import Features, rows_of
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
-
-Features = Floats | Callable[[Int64s], Floats]
-"""[items, width] of all items, or what gives [n, width] of some."""
 
 
 def to_hetero_data(neighbourhood: Neighbourhood, adjacency: Adjacency, features: Features | None = None) -> HeteroData:
@@ -40,8 +36,7 @@ def to_hetero_data(neighbourhood: Neighbourhood, adjacency: Adjacency, features:
         data[name].num_nodes = len(nodes[code])
         data[name].num_sampled_nodes = node_counts[:, code].tolist()
         if features is not None:
-            rows = features(nodes[code]) if callable(features) else features.take(nodes[code], axis=0)
-            data[name].x = torch.from_numpy(rows)
+            data[name].x = torch.from_numpy(rows_of(features, nodes[code]))
     begin = 0
     for code, edge_type in enumerate(adjacency.edge_types):
         end = begin + int(edge_counts[:, code].sum())

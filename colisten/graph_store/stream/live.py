@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from colisten.arrays import Codes, Floats, Int32s, Int64s
-from colisten.errors import GraphError
+from colisten.arrays import Bools, Codes, Floats, Int32s, Int64s
 from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.endpoint import Endpoint
 from colisten.graph_store.stream.adjacency import Adjacency, Ragged, RowPieces, Rows
@@ -18,14 +18,18 @@ from colisten.graph_store.stream.cache import ENTRY_BYTES, RowCache
 from colisten.graph_store.stream.csr import by_relation, cuts, order_rows, put_edges
 from colisten.graph_store.stream.degrees import read_degrees
 from colisten.graph_store.stream.edge_reading import read_edges, read_rows, read_times
+from colisten.graph_store.stream.features import FeatureCache, PropertyRows
 from colisten.graph_store.stream.metadata import GraphMetadata, read_metadata, read_version
 from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.ragged import offsets
 
 _ENDS_PER_QUERY = 20_000
+_ENDS_PER_PIECE = 100_000
 _SECONDS_BETWEEN_VERSIONS = 5.0
-_TOGETHER = 32
-_ITEMS_PER_QUERY = 2_000
+_WORK = 128 * 2**20
+"""Bytes that are enough for the work under way, however large the budget."""
+_BYTES_PER_END_READ = 2_000
+"""So many of that for each neighbour of a query: several are under way, and the driver makes objects of numbers."""
 _READ_BY_ROW = 0.1
 """Share of a graph that fits the budget that is read row by row; who asks for more gets all of it at once."""
 
@@ -33,27 +37,31 @@ _READ_BY_ROW = 0.1
 class LiveAdjacency(Adjacency):
     """Neighbours straight from Neo4j.
 
-    `cache_mb` bounds everything kept per item and per edge; what is under way comes on top (some 20,000 neighbours per
-    connection, or the longest row). Closing it closes connections; it opens them again when asked for rows.
+    `cache_mb` is a budget for all that is kept per item and per edge and for the batches that are made meanwhile
+    (`stream` makes fewer ahead where they are large). Rows that it has no room for go to a temporary file, so that each
+    is read from Neo4j once. Closing it closes connections; it opens them again when asked for rows.
     """
 
-    def __init__(self, reader: Reader, metadata: GraphMetadata, degrees: Int32s, cache_mb: int) -> None:
+    def __init__(
+        self, reader: Reader, metadata: GraphMetadata, degrees: Int32s, cache_mb: int, spill: Path | None = None
+    ) -> None:
         self.version = metadata.version
         self.node_types, self.node_type = metadata.node_types, metadata.node_type
         self.relations = metadata.relations
         self.degrees = degrees
         self._length: Int64s = degrees.sum(axis=1, dtype=np.int64)
-        self._reader, self._metadata, self._cache_mb = reader, metadata, cache_mb
+        self._reader, self._metadata, self._cache_mb, self._spill = reader, metadata, cache_mb, spill
         self._start_anew()
 
     def _start_anew(self) -> None:
         items, groups = self.degrees.shape
-        room = (self._cache_mb * 2**20 - items * (4 * groups + 8 * 3 + 4 + 1)) // ENTRY_BYTES
+        room = max(0, self._cache_mb * 2**20 - items * (4 * groups + 8 * 3 + 4 + 1))
         ends = int(self._length.sum())
-        entries = max(0, min(room, ends))
+        all_of_it, half = ends * ENTRY_BYTES, (room - min(room // 2, _WORK)) // ENTRY_BYTES
+        entries = ends if all_of_it <= room * 7 // 8 else min(half, ends)
+        self.work_bytes = room - entries * ENTRY_BYTES
         self._fits = entries == ends
-        self.together = 1 if self._fits else _TOGETHER
-        self._cache = RowCache(items, entries)
+        self._cache = RowCache(items, entries, self._spill)
         self._reading = threading.Lock()
         self._checked = time.monotonic()
 
@@ -61,44 +69,53 @@ class LiveAdjacency(Adjacency):
     def open(
         cls, endpoint: Endpoint, *, node_type: Codes | None = None, node_types: tuple[str, ...] = (),
         relations: tuple[str, ...] | None = None, cache_mb: int = 512, connections: int = 4,
-        database: str = "neo4j",
+        database: str = "neo4j", spill: Path | None = None,
     ) -> Self:  # fmt: skip
         """Read what there is (versions, degrees: no edges). Without `node_type` [items], labels tell the node types.
 
-        `relations`: those whose edges are streamed; None: all that the graph has.
+        `relations`: those whose edges are streamed; None: all that the graph has. `spill`: the folder of a file for the
+        rows beyond `cache_mb`; None for the system's temporary folder.
 
         Raises:
             GraphError: see `read_metadata`.
         """
         reader = Reader(endpoint, database=database, connections=connections)
         metadata = read_metadata(reader, node_type, node_types, relations)
-        return cls(reader, metadata, read_degrees(reader, metadata), cache_mb)
+        return cls(reader, metadata, read_degrees(reader, metadata), cache_mb, spill)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._reader, self._metadata, self.degrees, self._cache_mb)
+        return type(self), (self._reader, self._metadata, self.degrees, self._cache_mb, self._spill)
 
     def rows(self, items: Int64s) -> RowPieces:
         self._check_version()
-        asked = np.arange(len(items))
-        kept = (self._cache.start[items] >= 0) | (self._length[items] == 0)
-        yield self._kept(asked[kept], items)
-        if kept.all():
+        asked, known = np.arange(len(items)), self._is_known(items)
+        yield from self._known(asked[known], items)
+        if known.all():
             return
         # One at a time: what another thread reads meanwhile is likely what this one needs.
         with self._reading:
-            late = asked[~kept]
-            kept = self._cache.start[items[late]] >= 0
-            missing = items[late[~kept]]
+            late = asked[~known]
+            missing = items[late[~self._is_known(items[late])]]
             wanted = self._cache.used + int(self._length[missing].sum())
             if self._fits and len(missing) and wanted > len(self._cache.items) * _READ_BY_ROW:
                 self._cache = self._all_rows()
-                kept[:] = True
-            yield self._kept(late[kept], items)
-            yield from self._read(late[~kept], items)
+            unknown = ~self._is_known(items[late])
+            yield from self._known(late[~unknown], items)
+            yield from self._read(late[unknown], items)
 
-    def _kept(self, asked: Int64s, items: Int64s) -> Rows:
+    def _is_known(self, items: Int64s) -> Bools:
+        known: Bools = (self._cache.start[items] != -1) | (self._length[items] == 0)
+        return known
+
+    def _known(self, asked: Int64s, items: Int64s) -> RowPieces:
+        """Rows that need not be read from Neo4j: those in memory, then those in the file, in pieces."""
         cache = self._cache
-        return Rows(asked, cache.start[items[asked]], cache.items, cache.weights)
+        start = cache.start[items[asked]]
+        in_memory, in_file = start >= -1, asked[start < -1]  # -1: a row without entries
+        yield Rows(asked[in_memory], start[in_memory], cache.items, cache.weights)
+        for part in np.split(in_file, cuts(self._length[items[in_file]], _ENDS_PER_PIECE)) if len(in_file) else ():
+            row = cache.read(items[part], self._length[items[part]])
+            yield Rows(part, row.indptr[:-1], row.items, row.weights)
 
     def _all_rows(self) -> RowCache:
         """Everything, edge by edge: an edge is read once instead of from both of its ends."""
@@ -112,7 +129,8 @@ class LiveAdjacency(Adjacency):
         return cache
 
     def _read(self, asked: Int64s, items: Int64s) -> RowPieces:
-        pieces = np.split(asked, cuts(self._length[items[asked]], _ENDS_PER_QUERY)) if len(asked) else []
+        at_once = min(_ENDS_PER_QUERY, max(1_000, self.work_bytes // _BYTES_PER_END_READ))
+        pieces = np.split(asked, cuts(self._length[items[asked]], at_once)) if len(asked) else []
         connections = self._reader.connections
         for part, row in zip(
             pieces,
@@ -138,22 +156,21 @@ class LiveAdjacency(Adjacency):
         return self._reader.read(query, **params)
 
     def read_property(self, name: str) -> Floats:
-        """A number, or a list of equally many numbers, that every item carries in Neo4j: float32 [items, width].
+        """A number, a list of equally many numbers, or float32s as bytes, that every item carries in Neo4j: float32
+        [items, width], all in memory.
 
         Raises:
             GraphError: an item lacks it, or it is of another kind.
         """
-        query = "UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN collect(n[$name])"
-        pieces = np.array_split(self._metadata.node_id, 1 + len(self.node_type) // _ITEMS_PER_QUERY)
-        given = ({"ids": piece.tolist(), "name": name} for piece in pieces)
-        try:
-            read = self._reader.read_many(query, given)
-            found = np.concatenate([np.array(rows[0][0], np.float32) for rows in read])
-            if len(found) < len(self.node_type) or np.isnan(found).any():
-                raise ValueError
-        except (TypeError, ValueError) as error:
-            raise GraphError(f"Not every item has {name!r} as a number or as a list of one length.") from error
-        return found.reshape(len(self.node_type), -1)
+        return PropertyRows(self._reader, self._metadata, name).take(np.arange(len(self.node_type)))
+
+    def stream_property(self, name: str, *, cache_mb: int) -> FeatureCache:
+        """The same, read when a batch needs it, `cache_mb` of it kept: for features that exceed memory.
+
+        Raises:
+            GraphError: as above, when the rows are read.
+        """
+        return FeatureCache(PropertyRows(self._reader, self._metadata, name), self, cache_mb=cache_mb)
 
     def read_times(self) -> tuple[Int32s, Int32s, Int64s]:
         """Ends of all co-listening edges [edges], each once, and when they were last made, in epoch seconds.

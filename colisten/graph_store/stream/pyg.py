@@ -30,6 +30,7 @@ from colisten.errors import GraphError
 from colisten.graph_store.edge_type import EdgeType
 from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.exclude import HeldOutEdges, ItemPairs
+from colisten.graph_store.stream.features import FeatureCache, rows_of
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.keys import mix
 from colisten.graph_store.stream.live import LiveAdjacency
@@ -98,28 +99,48 @@ class DatabaseGraphStore(GraphStore):  # type: ignore[misc]  # PyG is untyped
 
 
 class DatabaseFeatureStore(FeatureStore):  # type: ignore[misc]  # PyG is untyped
-    """Feature store: arrays over all items, such as `LiveAdjacency.read_property` reads, given to PyG by node type."""
+    """Feature store: features of all items given to PyG by node type, those of a batch in one reading.
+
+    They are arrays, such as `LiveAdjacency.read_property` reads, or caches over Neo4j or memory-mapped files
+    (`LiveAdjacency.stream_property`, `FeatureCache`), which are filled while batches are made.
+    """
 
     def __init__(
-        self, adjacency: Adjacency, arrays: Mapping[str, Floats], tensor_attr_cls: type[TensorAttr] | None = None
-    ) -> None:
-        """`arrays`: attribute name → [items, …]."""
+        self, adjacency: Adjacency, features: Mapping[str, Floats | FeatureCache],
+        tensor_attr_cls: type[TensorAttr] | None = None,
+    ) -> None:  # fmt: skip
+        """`features`: attribute name → [items, …]."""
         super().__init__(tensor_attr_cls=tensor_attr_cls)
-        self.arrays = dict(arrays)
+        self.features = dict(features)
         self.places = Places(adjacency)
 
     def get_all_tensor_attrs(self) -> list[TensorAttr]:
         """New objects each time: PyG writes the batch's index into them, and threads must not share them."""
-        return [TensorAttr(group, name) for group in self.places.of_type for name in self.arrays]
+        return [TensorAttr(group, name) for group in self.places.of_type for name in self.features]
 
     def _get_tensor(self, attr: TensorAttr) -> Tensor | None:
-        items = self.places.of_type[attr.group_name]
+        return torch.from_numpy(rows_of(self.features[attr.attr_name], self._items(attr)))
+
+    def _multi_get_tensor(self, attrs: list[TensorAttr]) -> list[Tensor | None]:
+        """All node types of an attribute together, so that one reading serves them."""
+        items = [self._items(attr) for attr in attrs]
+        found: list[Tensor | None] = [None] * len(attrs)
+        for name in {attr.attr_name for attr in attrs}:
+            mine = [place for place, attr in enumerate(attrs) if attr.attr_name == name]
+            rows = rows_of(self.features[name], np.concatenate([items[place] for place in mine]))
+            ends = np.cumsum([len(items[place]) for place in mine])
+            for place, part in zip(mine, np.split(rows, ends[:-1]), strict=True):
+                found[place] = torch.from_numpy(part)
+        return found
+
+    def _items(self, attr: TensorAttr) -> Int64s:
+        items: Int64s = self.places.of_type[attr.group_name]
         if attr.index is not None:
             items = items[attr.index.numpy() if isinstance(attr.index, Tensor) else attr.index]
-        return torch.from_numpy(self.arrays[attr.attr_name].take(items, axis=0))
+        return items
 
     def _get_tensor_size(self, attr: TensorAttr) -> tuple[int, ...]:
-        return (len(self.places.of_type[attr.group_name]), *self.arrays[attr.attr_name].shape[1:])
+        return (len(self.places.of_type[attr.group_name]), *self.features[attr.attr_name].shape[1:])
 
     def _put_tensor(self, tensor: Any, attr: TensorAttr) -> bool:
         raise NotImplementedError(_READ_ONLY)

@@ -34,7 +34,7 @@ from colisten.graph_store.stream.adjacency import Adjacency
 from colisten.graph_store.stream.cache import RowCache
 from colisten.graph_store.stream.csr import EdgeArrays
 from colisten.graph_store.stream.draw import draw
-from colisten.graph_store.stream.edge_reading import read_edges
+from colisten.graph_store.stream.edge_reading import read_edges, read_rows
 from colisten.graph_store.stream.export import export_snapshot
 from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
@@ -89,7 +89,6 @@ def test_many_relationship_types_are_read_alike(
 def backends(loaded: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Adjacency]]:
     """Built from the edges at hand; live with room for all, for a part, for nothing; exported from Neo4j."""
     part, nothing = opened(loaded, room=3_000), opened(loaded, room=0)
-    part.together = 4
     folder = tmp_path_factory.mktemp("snapshot") / "graph"
     exported = export_snapshot(
         loaded, folder, Progress(quiet=True),
@@ -225,7 +224,6 @@ def test_an_error_while_rows_are_read_holds_nobody_up(loaded: Endpoint, monkeypa
 
     monkeypatch.setattr(sampler_module, "draw", failing)
     with opened(loaded, room=0) as live, pytest.raises(KeyError, match="nine"):
-        live.together = 1
         run(live, prefetch=4)
 
 
@@ -237,7 +235,6 @@ def test_a_row_longer_than_a_reading_and_than_the_budget_is_streamed(
     truth = run(GRAPH.adjacency(), 0)
     with opened(loaded, room=room) as live:
         assert live.degrees.sum(axis=1).max() > 40
-        live.together = 4
         assert all(map(same, truth, run(live, prefetch=3)))
         kept = live._cache.start >= 0
         assert live.degrees[kept].sum() == live._cache.used <= room
@@ -251,6 +248,48 @@ def test_a_few_rows_are_read_by_row_and_many_all_at_once(loaded: Endpoint) -> No
         assert np.flatnonzero(live._cache.start >= 0).tolist() == few[live.degrees[few].sum(axis=1) > 0].tolist()
         np.testing.assert_array_equal(live.neighbours(np.arange(400)).items, truth.items)
         assert (live._cache.start >= 0).all()
+
+
+def test_rows_beyond_the_budget_are_read_from_neo4j_once(loaded: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(*given: Any) -> Any:
+        read.extend(given[2].tolist())
+        return read_rows(*given)
+
+    monkeypatch.setattr(live_module, "read_rows", counted)
+    truth = run(GRAPH.adjacency(), 0)
+    with opened(loaded, room=1_000) as live:
+        for _ in range(2):
+            assert all(map(same, truth, run(live, prefetch=3)))
+        assert (live._cache.start < -1).any()
+        assert len(read) == len(set(read))
+
+
+def test_what_lies_in_the_file_is_read_by_a_fork_which_writes_nothing_there(loaded: Endpoint) -> None:
+    context, seeds = ForkContext(), np.arange(25)
+    with opened(loaded, room=0) as live:
+        live.neighbours(np.arange(200))
+        answer = context.Queue()
+        worker = context.Process(target=_sample_in_worker, args=(live, seeds, answer))
+        worker.start()
+        live.neighbours(np.arange(400))
+        truth = NeighbourSampler(GRAPH.adjacency(), (3, 3)).sample(seeds, np.random.default_rng(0))
+        assert same(truth, answer.get(timeout=120))
+        worker.join(60)
+        assert same(truth, NeighbourSampler(live, (3, 3)).sample(seeds, np.random.default_rng(0)))
+
+
+def test_no_more_batches_are_made_ahead_than_the_budget_has_room_for() -> None:
+    adjacency = GRAPH.adjacency()
+    sampler = NeighbourSampler(adjacency, (3, 3))
+
+    def threads() -> set[str]:
+        return set(stream(sampler, epoch(), lambda *_: threading.current_thread().name, prefetch=4))
+
+    assert len(threads()) > 1
+    adjacency.work_bytes = 10
+    assert threads() == {threading.current_thread().name}
 
 
 def _sample_in_worker(live: LiveAdjacency, seeds: Int64s, answer: multiprocessing.Queue[Neighbourhood]) -> None:
@@ -308,7 +347,6 @@ def test_a_restart_in_the_middle_of_an_epoch_costs_a_retry(own_server: ManagedSe
         load(driver, GRAPH)
     truth = run(GRAPH.adjacency(), 0)
     with opened(endpoint, room=0) as live:
-        live.together = 1
         results = stream(NeighbourSampler(live, (3, 3)), epoch(), lambda _, found: found, prefetch=2)
         found = [next(results), next(results)]
         with own_server.stopped():

@@ -115,7 +115,7 @@ def test_edges_know_when_they_were_last_made(live: LiveAdjacency) -> None:
     for batch in node_loader(live):
         check_times(live, times.add_to(batch, store.places))
     around = NeighbourSampler(live, (4, 4)).sample(np.arange(20), np.random.default_rng(0))
-    check_times(live, times.add_to(to_hetero_data(around, live, features.arrays["x"])))
+    check_times(live, times.add_to(to_hetero_data(around, live, features.features["x"])))
     assert (times.of(GRAPH.dst[:9], GRAPH.src[:9]) == times.of(GRAPH.src[:9], GRAPH.dst[:9])).all()
     assert (times.of(np.array([7]), np.array([7])) == NO_TIME).all()
 
@@ -271,7 +271,7 @@ def test_two_processes_train_one_model_on_disjoint_shares(tmp_path: Path) -> Non
 def test_the_page_runs_as_it_stands(loaded: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_on_path("loader.md", "my_models.py", tmp_path, monkeypatch)
     code = [content for language, file, content in blocks("loader.md") if language == "python" and not file]
-    assert len(code) == 4
+    assert len(code) == 5
     names: dict[str, Any] = {"endpoint": loaded}
     exec(compile("\n".join(code), "docs/loader.md", "exec"), names)  # noqa: S102 the page is what is tested
     steps = {int(state["step"]) for state in names["optimiser"].state.values()}
