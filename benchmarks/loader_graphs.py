@@ -102,7 +102,7 @@ def load(server: ManagedServer, graph: RandomGraph) -> Endpoint:
     with tempfile.TemporaryDirectory() as folder:
         edges = Path(folder) / "edges.parquet"
         _edges_of(graph, kinds).write_parquet(edges)
-        import_graph(server, "neo4j", _nodes_of(kinds), edges, EDGE_TYPES, Progress(quiet=True))
+        import_graph(server, "neo4j", nodes_of(kinds), edges, EDGE_TYPES, Progress(quiet=True))
     endpoint = server.start()
     with connect(endpoint) as driver:
         ensure_schema(driver, "neo4j", TYPES)
@@ -111,7 +111,7 @@ def load(server: ManagedServer, graph: RandomGraph) -> Endpoint:
     return endpoint
 
 
-def _nodes_of(kinds: np.ndarray) -> pl.DataFrame:
+def nodes_of(kinds: np.ndarray) -> pl.DataFrame:
     items = pl.DataFrame({"item_type": kinds}).with_row_index("item")
     blank: dict[str, pl.DataType] = {
         "title": pl.String(), "language": pl.String(), "published": pl.Date(), "series": pl.String(),
