@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from fastapi.testclient import TestClient
@@ -24,13 +25,6 @@ World = tuple[Workdir, ListeningData, Settings]
 @pytest.fixture
 def exporter() -> InMemorySpanExporter:
     return InMemorySpanExporter()
-
-
-@pytest.fixture
-def ask(world: World, exporter: InMemorySpanExporter) -> Iterator[TestClient]:
-    app = create_app(world[0], world[2], RequestTraces(exporter))
-    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
-        yield client
 
 
 def test_a_span_has_route_method_status_and_id_and_nothing_else(world: World, exporter: InMemorySpanExporter) -> None:
@@ -82,6 +76,31 @@ def test_a_collector_that_is_not_there_costs_no_answer(world: World, monkeypatch
     settings = world[2].model_copy(update={"serve": world[2].serve.model_copy(update={"traces": "otlp"})})
     with TestClient(create_app(world[0], settings), base_url="http://localhost") as ask:
         assert ask.get("/livez").status_code == 200
+
+
+def test_spans_reach_a_collector(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        settings = world[2].model_copy(update={"serve": world[2].serve.model_copy(update={"traces": "otlp"})})
+        with TestClient(create_app(world[0], settings), base_url="http://localhost") as ask:
+            ask.get("/recommend", params={"user": "u4-secret"})
+        collector.shutdown()
+    ((path, body),) = received
+    assert path == "/v1/traces"
+    assert b"GET /recommend" in body
+    assert b"colisten.request_id" in body
+    assert b"u4-secret" not in body
 
 
 def test_without_its_packages_it_says_which_extra_has_them() -> None:
