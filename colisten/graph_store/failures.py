@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
-from neo4j.exceptions import DriverError, Neo4jError
+from neo4j import Driver, Record
+from neo4j.exceptions import DriverError, Neo4jError, TransientError
 
 from colisten.errors import GraphError, OutOfSpaceError
 from colisten.graph_store.endpoint import is_silent
@@ -16,6 +17,7 @@ R = TypeVar("R")
 _SECONDS_OF_TRIES = 30.0
 """In which a server has started anew."""
 _PAUSE = 0.5
+_READS = 5
 
 
 def retried(transaction: Callable[[], R]) -> R:
@@ -36,6 +38,18 @@ def retried(transaction: Callable[[], R]) -> R:
             if late or is_silent(error) or not error.is_retryable():
                 raise
         time.sleep(_PAUSE)
+
+
+def read_beside_a_load(driver: Driver, database: str, query: str, given: dict[str, Any]) -> list[Record]:
+    """The records of a query; asked again where a load has just changed what it was reading.
+
+    Raises:
+        DriverError, Neo4jError: of the last try.
+    """
+    for _ in range(_READS - 1):
+        with suppress(TransientError):
+            return driver.execute_query(query, given, database_=database, routing_="r").records
+    return driver.execute_query(query, given, database_=database, routing_="r").records
 
 
 @contextmanager

@@ -16,6 +16,13 @@ from colisten.relations import BUILT_IN, CO_LISTENED
 NAME = "co-listening"
 
 
+class NoGraphError(GraphError):
+    """The database holds no co-listening graph, or half of a first one."""
+
+    def __init__(self) -> None:
+        super().__init__("Neo4j holds no whole co-listening graph: run `colisten graph build`, or wait until it ends.")
+
+
 @dataclass(frozen=True)
 class Marker:
     """The graph in the database: whose it is, its version, its counts."""
@@ -48,7 +55,38 @@ def read_marker(driver: Driver, database: str) -> Marker | None:
 
     A graph that an earlier version wrote, of co-listening alone, counts as not loaded: the next load moves it.
     """
-    query = f"MATCH (g:{GRAPH} {{name: $name, complete: true}}) WHERE g.relations IS NOT NULL RETURN g"
+    return _marker(driver, database, "g.complete AND g.relations IS NOT NULL")
+
+
+def require_marker(driver: Driver, database: str) -> Marker:
+    """The marker of a graph that is loaded to its end.
+
+    Raises:
+        NoGraphError: it holds none, or one that was not loaded to its end.
+    """
+    marker = read_marker(driver, database)
+    if marker is None:
+        raise NoGraphError
+    return marker
+
+
+def last_marker(driver: Driver, database: str) -> Marker:
+    """The marker of the graph that was last loaded to its end, while the next is written over it too.
+
+    For those who show what joins items: a load writes what differs, so all of an edge is of the one graph or of the
+    other, and most of it is of both.
+
+    Raises:
+        NoGraphError: it holds none, or a first one that was not loaded to its end.
+    """
+    marker = _marker(driver, database, "g.edge_relations IS NOT NULL")
+    if marker is None:
+        raise NoGraphError
+    return marker
+
+
+def _marker(driver: Driver, database: str, condition: str) -> Marker | None:
+    query = f"MATCH (g:{GRAPH} {{name: $name}}) WHERE {condition} RETURN g"
     found = driver.execute_query(query, name=NAME, database_=database).records
     if not found:
         return None
@@ -62,18 +100,6 @@ def read_marker(driver: Driver, database: str) -> Marker | None:
         edges=dict(zip((EdgeType(*each) for each in names), about["edge_counts"], strict=True)),
         fingerprint=about["fingerprint"],
     )
-
-
-def require_marker(driver: Driver, database: str) -> Marker:
-    """The marker of a graph that is loaded to its end.
-
-    Raises:
-        GraphError: it holds none, or one that was not loaded to its end.
-    """
-    marker = read_marker(driver, database)
-    if marker is None:
-        raise GraphError("Neo4j holds no whole co-listening graph: run `colisten graph build` first.")
-    return marker
 
 
 def claim(driver: Driver, database: str, relations: Iterable[str]) -> tuple[str, ...]:
@@ -143,7 +169,8 @@ def remove_graph(driver: Driver, database: str) -> None:
         neo4j.exceptions.Neo4jError: an item is held by a relationship that is not ours.
     """
     with driver.session(database=database) as session:
-        session.run(f"MATCH (g:{GRAPH} {{name: $name}}) SET g.complete = false", name=NAME).consume()
+        forgotten = "SET g.complete = false, g.edge_relations = null"  # half of it is nothing to show
+        session.run(f"MATCH (g:{GRAPH} {{name: $name}}) {forgotten}", name=NAME).consume()
         relations = {*BUILT_IN, *_recorded_relations(driver, database)}
         ours = TypeFilter((PREDICTS, *FORMER_TYPES, *stored_relationships(driver, database, relations)))
         for query in (

@@ -24,6 +24,8 @@ TITLES = "colisten_titles"
 """The full-text index over titles."""
 PREDICTS = "PREDICTS"
 """The relationship type of item–item weights: having streamed the one raises the score of the other."""
+STANDS = "{}.weight IS NOT NULL"
+"""Whether an edge is still there: one that a load deletes while a query reads it has no properties any more."""
 FORMER_TYPES = ("SPEAKS_FOR",)
 """Relationship types that earlier versions wrote: removed from a graph that one of them made."""
 

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 import pytest
 from neo4j import Driver
+from neo4j.exceptions import Neo4jError
 
 from colisten import settings
 from colisten.errors import GraphError
@@ -22,8 +25,10 @@ from colisten.graph_store.connection import open_driver
 from colisten.graph_store.edge_properties import SCHEMA, scan_edges
 from colisten.graph_store.edge_summary import FILE
 from colisten.graph_store.edges import build_edges
+from colisten.graph_store.inspection.paths import strongest_paths
+from colisten.graph_store.inspection.show import show_item
 from colisten.graph_store.loading import LoadSummary, load_graph, load_item_weights
-from colisten.graph_store.marker import read_marker
+from colisten.graph_store.marker import NoGraphError, read_marker, remove_graph
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.store_files import has_store
 from colisten.graph_store.verifying import verify
@@ -213,6 +218,48 @@ def test_a_killed_load_is_repaired_by_the_next(
     repaired = load(data, top_k=0)
     assert dump(neo4j_driver) == whole
     assert repaired.edges.upserted <= len(whole[1]) - half, "what was there was written again"
+
+
+def test_the_last_graph_is_shown_while_the_next_is_loaded(tmp_path: Path, neo4j_driver: Driver, load: Load) -> None:
+    data = crowd(tmp_path)
+    ids = data.items["item_id"].to_list()
+    load(data)
+    with ThreadPoolExecutor(1) as pool:
+        loads = pool.submit(lambda: [load(data, top_k=top_k).edges for top_k in (0, 3, 0, 3)])
+        seen_while_loaded = 0
+        for item, item_id in cycle(enumerate(ids)):
+            if loads.done():
+                break
+            seen_while_loaded += read_marker(neo4j_driver, "neo4j") is None
+            view = show_item(neo4j_driver, "neo4j", item_id)
+            assert view is not None
+            found = [neighbour for group in view.groups for neighbour in group.neighbours]
+            assert all(neighbour.weight > 0 and neighbour.listeners for neighbour in found)
+            for paths in strongest_paths(neo4j_driver, "neo4j", [item], range(0, len(ids), 7)).values():
+                assert all(path.strength > 0 for path in paths)
+    assert all(changes.upserted + changes.deleted for changes in loads.result())
+    assert seen_while_loaded
+
+
+def test_a_first_graph_and_one_that_is_removed_are_not_shown_in_part(
+    tmp_path: Path, neo4j_driver: Driver, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = crowd(tmp_path)
+
+    def stop(*_: object, **__: object) -> NoReturn:
+        with pytest.raises(NoGraphError, match="colisten graph build"):
+            show_item(neo4j_driver, "neo4j", data.items["item_id"][0])
+        raise GraphError("stop here")
+
+    with monkeypatch.context() as patch, pytest.raises(GraphError, match="stop here"):
+        patch.setattr(loading, "_finish", stop)
+        load(data)
+    load(data)
+    neo4j_driver.execute_query("MATCH (n:Item {item: 0}) CREATE (n)-[:THEIRS]->(:Other)")
+    with pytest.raises(Neo4jError):
+        remove_graph(neo4j_driver, "neo4j")
+    with pytest.raises(NoGraphError):
+        show_item(neo4j_driver, "neo4j", data.items["item_id"][1])
 
 
 def count_edges(driver: Driver) -> int:

@@ -8,9 +8,9 @@ from math import inf
 
 from neo4j import Driver, Record
 
-from colisten.graph_store.failures import as_graph_error
-from colisten.graph_store.marker import require_marker
-from colisten.graph_store.schema import ITEM, TypeFilter, relationship_of
+from colisten.graph_store.failures import as_graph_error, read_beside_a_load
+from colisten.graph_store.marker import last_marker
+from colisten.graph_store.schema import ITEM, STANDS, TypeFilter, relationship_of
 from colisten.relations import CO_LISTENED, SAME_CREATOR, SAME_SERIES, SIMILAR_TEXT
 
 
@@ -50,12 +50,12 @@ def direct_links(
         GraphError: Neo4j cannot be used, or holds no whole graph.
     """
     with as_graph_error("related items were looked for"):
-        edge_types = [each for each in require_marker(driver, database).edges if each.relation != CO_LISTENED]
+        edge_types = [each for each in last_marker(driver, database).edges if each.relation != CO_LISTENED]
         types = TypeFilter.of(edge_types)
         query = f"""
             UNWIND $wanted AS number
             MATCH (t:{ITEM} {{item: number}})-[r{types.pattern}]-(s:{ITEM})
-            {types.where("r", "s.item IN $history", "s <> t")}
+            {types.where("r", "s.item IN $history", "s <> t", STANDS.format("r"))}
             WITH t, s, r, startNode(r) = s AS outgoing
             WITH t, s, r, outgoing, CASE WHEN outgoing THEN r.step ELSE -r.step END AS step,
                  [place IN range(0, size($history) - 1) WHERE $history[place] = s.item][0] AS place
@@ -63,16 +63,8 @@ def direct_links(
             WITH t, type(r) AS kind, head(collect([place, r.weight, outgoing, step, s.creators])) AS strongest
             RETURN t.item AS item, t.series AS series, t.creators AS creators, collect([kind, strongest]) AS found
         """
-        records = (
-            driver.execute_query(
-                query,
-                {"history": list(history), "wanted": list(wanted), **types.parameters},
-                database_=database,
-                routing_="r",
-            ).records
-            if edge_types
-            else []
-        )
+        given = {"history": list(history), "wanted": list(wanted), **types.parameters}
+        records = read_beside_a_load(driver, database, query, given) if edge_types else []
     relation_of = {relationship_of(edge_type): edge_type.relation for edge_type in edge_types}
     by_item = {record["item"]: _links_in(record, history, relation_of) for record in records}
     return {item: by_item.get(item, ()) for item in wanted}
@@ -82,6 +74,8 @@ def _links_in(record: Record, history: Sequence[int], relation_of: Mapping[str, 
     """The strongest link of each relation, whose edges to items of several types have several relationship types."""
     strongest: dict[str, tuple[tuple[float, float, int], Link]] = {}
     for kind, (place, weight, outgoing, step, creators) in record["found"]:
+        if kind is None or weight is None:  # a load has deleted the edge meanwhile
+            continue
         shared = _shared(record["creators"] or (), creators or ())
         link = Link(relation_of[kind], history[place], weight, outgoing, step, record["series"], shared)
         order = (step if link.is_next else inf, -weight, place)

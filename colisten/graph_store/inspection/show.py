@@ -10,10 +10,10 @@ from unicodedata import normalize
 
 from neo4j import Driver, Record
 
-from colisten.graph_store.failures import as_graph_error
+from colisten.graph_store.failures import as_graph_error, read_beside_a_load
 from colisten.graph_store.inspection.cypher import to_plain
-from colisten.graph_store.marker import Marker, ordered_relations, require_marker
-from colisten.graph_store.schema import ITEM, TITLES, TypeFilter, label_of, relationship_of
+from colisten.graph_store.marker import Marker, last_marker, ordered_relations
+from colisten.graph_store.schema import ITEM, STANDS, TITLES, TypeFilter, label_of, relationship_of
 
 _LUCENE = re.compile(r'([+\-!(){}\[\]^"~*?:\\/&|<>=])')
 
@@ -74,16 +74,18 @@ class Match:
 def show_item(driver: Driver, database: str, item_id: str, *, k: int = 10) -> ItemView | None:
     """The item of that id with its `k` strongest neighbours by each relation of each type; None where there is none.
 
+    While the next graph is loaded the last one's are shown, as far as they still stand; an item of a new type is none.
+
     Raises:
-        GraphError: Neo4j cannot be used, or holds no whole graph.
+        GraphError: Neo4j cannot be used, or holds no graph.
     """
     with as_graph_error("the item was read"):
-        marker = require_marker(driver, database)
+        marker = last_marker(driver, database)
         types = TypeFilter.of(marker.edges)
         query = f"""
             MATCH (n:{ITEM} {{id: $id}})
             CALL (n) {{
-                MATCH (n)-[r{types.pattern}]-(m:{ITEM}) {types.where("r")}
+                MATCH (n)-[r{types.pattern}]-(m:{ITEM}) {types.where("r", STANDS.format("r"))}
                 WITH type(r) AS kind, r, m, startNode(r) = n AS outgoing
                 ORDER BY r.weight DESC, r.listeners DESC, m.item, outgoing DESC
                 WITH kind, count(*) AS degree, collect([
@@ -93,7 +95,7 @@ def show_item(driver: Driver, database: str, item_id: str, *, k: int = 10) -> It
             }}
             RETURN n, labels(n) AS labels, groups
         """
-        found = driver.execute_query(query, {"id": item_id, "k": k, **types.parameters}, database_=database).records
+        found = read_beside_a_load(driver, database, query, {"id": item_id, "k": k, **types.parameters})
     return _view(found[0], marker) if found else None
 
 
@@ -113,25 +115,33 @@ def find_titles(driver: Driver, database: str, words: str, *, limit: int = 5) ->
     if not search:
         return []
     with as_graph_error("titles were searched"):
-        marker = require_marker(driver, database)
-        records = driver.execute_query(query, search=search, limit=limit, database_=database).records
-    return [Match(row["id"], _type_of(row["labels"], marker), row["title"], row["score"]) for row in records]
+        marker = last_marker(driver, database)
+        records = read_beside_a_load(driver, database, query, {"search": search, "limit": limit})
+    typed = [(_type_of(row["labels"], marker), row) for row in records]
+    return [Match(row["id"], item_type, row["title"], row["score"]) for item_type, row in typed if item_type]
 
 
-def _view(found: Record, marker: Marker) -> ItemView:
+def _view(found: Record, marker: Marker) -> ItemView | None:
     own = _type_of(found["labels"], marker)
+    if own is None:
+        return None
     directed = [direction for edge_type in marker.edges for direction in edge_type.directions]
     outgoing = {relationship_of(edge_type): edge_type for edge_type in directed if edge_type.src == own}
     groups = [
         NeighbourGroup(
-            outgoing[kind].relation, outgoing[kind].dst, degree, tuple(Neighbour(*values) for values in strongest)
+            outgoing[kind].relation,
+            outgoing[kind].dst,
+            degree,
+            tuple(Neighbour(*values) for values in strongest if values[2] is not None),
         )
         for kind, degree, strongest in found["groups"]
+        if kind is not None  # of edges that a load has deleted meanwhile
     ]
     order = ordered_relations(group.relation for group in groups)
     groups.sort(key=lambda group: (order.index(group.relation), group.item_type))
     return ItemView(own, to_plain(dict(found["n"])), tuple(groups))
 
 
-def _type_of(labels: list[str], marker: Marker) -> str:
-    return next(item_type for item_type in marker.items if label_of(item_type) in labels)
+def _type_of(labels: list[str], marker: Marker) -> str | None:
+    """None for a type that the graph being loaded brings."""
+    return next((item_type for item_type in marker.items if label_of(item_type) in labels), None)

@@ -9,7 +9,7 @@ import numpy as np
 from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.edge_type import CO_LISTENED
-from colisten.graph_store.marker import ordered_relations
+from colisten.graph_store.marker import NoGraphError, ordered_relations
 from colisten.graph_store.schema import GRAPH, ITEM, TypeFilter, prefix_of
 from colisten.graph_store.stream.bolt import Reader, ranges
 from colisten.relations import check_relations
@@ -82,7 +82,7 @@ def read_metadata(
     version = read_version(reader)
     items = int(reader.read(f"MATCH (n:{ITEM}) RETURN count(n)")[0][0])
     if version is None or not items:
-        raise GraphError("Neo4j holds no whole co-listening graph: run `colisten graph build` first.")
+        raise NoGraphError
     if node_type is None:
         node_type, node_types = _read_node_types(reader, items)
     if len(node_type) != items:

@@ -38,7 +38,8 @@ class Evidence:
 class PathFinder:
     """Finds what joins items in the graph.
 
-    `unavailable` says why it cannot; None while it can. After a first failure Neo4j is not queried again.
+    `unavailable` says why it cannot; None while it can. After a first failure Neo4j is not queried again; that it holds
+    no graph yet is none.
     """
 
     def __init__(self, driver: Driver | None, database: str, unavailable: str | None) -> None:
@@ -71,12 +72,15 @@ class PathFinder:
             return Evidence(unavailable=self.unavailable)
         from colisten.graph_store.inspection.links import direct_links
         from colisten.graph_store.inspection.paths import strongest_paths
+        from colisten.graph_store.marker import NoGraphError
 
         try:
             return Evidence(
                 strongest_paths(self._driver, self._database, heard, wanted, paths=paths),
                 direct_links(self._driver, self._database, heard, wanted),
             )
+        except NoGraphError as error:
+            return Evidence(unavailable=str(error))
         except GraphError as error:
             self.unavailable = str(error)
             return Evidence(unavailable=self.unavailable)
@@ -90,9 +94,12 @@ class PathFinder:
         if self._driver is None or self.unavailable:
             raise GraphError(self.unavailable or "Neo4j is not connected.")
         from colisten.graph_store.inspection.show import show_item
+        from colisten.graph_store.marker import NoGraphError
 
         try:
             return show_item(self._driver, self._database, item_id, k=count)
+        except NoGraphError:
+            raise
         except GraphError as error:
             self.unavailable = str(error)
             raise
