@@ -105,7 +105,7 @@ def load(server: ManagedServer, graph: RandomGraph) -> Endpoint:
         import_graph(server, "neo4j", nodes_of(kinds), edges, EDGE_TYPES, Progress(quiet=True))
     endpoint = server.start()
     with connect(endpoint) as driver:
-        ensure_schema(driver, "neo4j", TYPES)
+        ensure_schema(driver, "neo4j")
         about = {"version": f"random-{len(graph.src)}", "complete": True}
         driver.execute_query("MATCH (g:CoListeningGraph) SET g += $about", about=about)
     return endpoint

@@ -105,7 +105,7 @@ def load(server: ManagedServer, folder: Path, scale: float, lists: bool) -> tupl
     features = np.random.default_rng(1).normal(size=(nodes, WIDTH)).astype(np.float32)
     endpoint = server.start()
     with connect(endpoint) as driver:
-        ensure_schema(driver, "neo4j", (TYPE,))
+        ensure_schema(driver, "neo4j")
         driver.execute_query("CALL db.awaitIndexes(600)")
         write_features(driver, features, lists)
         driver.execute_query("MATCH (g:CoListeningGraph) SET g += {version: 'products', complete: true}")

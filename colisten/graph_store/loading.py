@@ -159,7 +159,7 @@ def _make_room(driver: Driver, database: str, wanted: _Wanted, *, replace: bool)
             )
         remove_graph(driver, database)
         claim(driver, database, wanted.marker.relations)
-    ensure_schema(driver, database, wanted.marker.items)
+    ensure_schema(driver, database)
     return relations
 
 

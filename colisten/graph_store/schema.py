@@ -26,6 +26,16 @@ PREDICTS = "PREDICTS"
 """The relationship type of item–item weights: having streamed the one raises the score of the other."""
 STANDS = "{}.weight IS NOT NULL"
 """Whether an edge is still there: one that a load deletes while a query reads it has no properties any more."""
+INDEXES = {
+    "colisten_graph": f"CREATE CONSTRAINT {{name}} FOR (n:{GRAPH}) REQUIRE n.name IS UNIQUE",
+    "colisten_item": f"CREATE CONSTRAINT {{name}} FOR (n:{ITEM}) REQUIRE n.item IS UNIQUE",
+    "colisten_id": f"CREATE CONSTRAINT {{name}} FOR (n:{ITEM}) REQUIRE n.id IS UNIQUE",
+    TITLES: f"CREATE FULLTEXT INDEX {{name}} FOR (n:{ITEM}) ON EACH [n.title]",
+}
+"""Name of each index that the graph stands on → the statement that makes it, with `{name}` in it.
+
+None for each item type: they took most of the time of a first load of many types.
+"""
 FORMER_TYPES = ("SPEAKS_FOR",)
 """Relationship types that earlier versions wrote: removed from a graph that one of them made."""
 
@@ -107,26 +117,14 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def ensure_schema(driver: Driver, database: str, item_types: Iterable[str]) -> None:
+def ensure_schema(driver: Driver, database: str) -> None:
     """Create what is missing of the constraints and indexes, and wait until they serve."""
     with driver.session(database=database) as session:
         there = {name for (name,) in session.run("SHOW INDEXES YIELD name")}
-        for name, statement in indexes_of(item_types).items():
+        for name, statement in INDEXES.items():
             if name not in there:
                 session.run(statement.format(name=f"{quoted(name)} IF NOT EXISTS")).consume()
         session.run("CALL db.awaitIndexes(600)").consume()
-
-
-def indexes_of(item_types: Iterable[str]) -> dict[str, str]:
-    """Name of each index that the graph stands on → the statement that makes it, with `{name}` in it."""
-    unique = {
-        "colisten_graph": f"(n:{GRAPH}) REQUIRE n.name",
-        "colisten_item": f"(n:{ITEM}) REQUIRE n.item",
-        "colisten_id": f"(n:{ITEM}) REQUIRE n.id",
-        **{f"colisten_row_{label}": f"(n:{quoted(label)}) REQUIRE n.row" for label in map(label_of, item_types)},
-    }
-    constraints = {name: f"CREATE CONSTRAINT {{name}} FOR {what} IS UNIQUE" for name, what in unique.items()}
-    return constraints | {TITLES: f"CREATE FULLTEXT INDEX {{name}} FOR (n:{ITEM}) ON EACH [n.title]"}
 
 
 def _is_plain(item_type: str) -> bool:

@@ -21,6 +21,9 @@ from colisten.graph_store.schema import (
 )
 from colisten.progress import Progress
 
+_EDGES_IN_PART = 50_000
+"""From which another part is worth its query."""
+
 
 def has_counts(driver: Driver, database: str, marker: Marker) -> bool:
     """Whether the numbers of items and edges are those of `marker`; takes no time, unless there are many edge types."""
@@ -35,7 +38,8 @@ def stored_fingerprints(
     driver: Driver, database: str, relations: Iterable[str], *, connections: int, progress: Progress
 ) -> Counter[str]:
     """Relationship type → hash of the edges that the database holds of it, computed by the server."""
-    parts = 4 * connections
+    (edges,) = driver.execute_query("MATCH ()-[r]->() RETURN count(r)", database_=database).records[0]
+    parts = min(4 * connections, 1 + edges // _EDGES_IN_PART)
     types = TypeFilter(tuple(stored_relationships(driver, database, relations)))
     query = f"""
         MATCH (a:{ITEM})-[r{types.pattern}]->(b:{ITEM}) {types.where("r", "a.item % $parts = $part")}

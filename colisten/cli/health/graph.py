@@ -9,8 +9,8 @@ from neo4j import Driver
 from colisten.cli.health.finding import Finding
 from colisten.graph_store.connection import running_endpoint
 from colisten.graph_store.endpoint import connect
-from colisten.graph_store.marker import Marker, read_marker
-from colisten.graph_store.schema import indexes_of
+from colisten.graph_store.marker import read_marker
+from colisten.graph_store.schema import INDEXES
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.pipeline.records import read_record
 from colisten.progress import Progress
@@ -68,13 +68,13 @@ def _graph(driver: Driver, folder: Workdir, database: str) -> Iterator[Finding]:
                       "`colisten graph build`, or set neo4j.database to one of its own")  # fmt: skip
     else:
         yield Finding("ok", "graph", found)
-    yield from _indexes(driver, database, marker)
+    yield from _indexes(driver, database)
 
 
-def _indexes(driver: Driver, database: str, marker: Marker) -> Iterator[Finding]:
+def _indexes(driver: Driver, database: str) -> Iterator[Finding]:
     states = driver.execute_query("SHOW INDEXES YIELD name, state RETURN name, state", database_=database).records
     online = {record["name"] for record in states if record["state"] == "ONLINE"}
-    missing = sorted(set(indexes_of(marker.items)) - online)
+    missing = sorted(INDEXES.keys() - online)
     if missing:
         yield Finding(
             "bad", "indexes", f"missing or not serving: {', '.join(missing)}", "`colisten graph build` makes them"
