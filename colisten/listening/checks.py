@@ -252,11 +252,7 @@ def _basic_rules(table: Table, columns: Mapping[str, str]) -> Rules:
     unread = [column for column in _fallible(table, columns) if column.required]
     return (
         [(f"{name} is missing", f"{name} IS NULL") for name in ids]
-        + [
-            (f"{name} is longer than {LONGEST_ID:,} bytes", f"strlen({name}) > {LONGEST_ID}")
-            for name in ids
-            if name.endswith("_id")
-        ]
+        + [(f"{name} is longer than {LONGEST_ID:,} bytes", f"strlen({name}) > {LONGEST_ID}") for name in ids]
         + [(_unreadable(column), _is_unread(column, columns)) for column in unread]
     )
 

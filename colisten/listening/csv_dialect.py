@@ -40,6 +40,22 @@ class Dialect:
 
 
 _NO_NAME = "column without name "
+_HEADER_LINES = 20
+_BY_ZEROS: dict[tuple[bool, ...], str] = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+}
+_OTHERS = {
+    "packed by gzip": (b"\x1f\x8b", "let its name end in .csv.gz"),
+    "a zip file": (b"PK\x03\x04", "unpack it"),
+    "packed by zstd": (b"\x28\xb5\x2f\xfd", "unpack it"),
+    "Parquet": (b"PAR1", "let its name end in .parquet"),
+}
+"""What a file of another kind begins with, and what to do."""
+
+
+class EmptyError(DataError):
+    """A file without a line."""
 
 
 @contextmanager
@@ -69,30 +85,49 @@ def read_dialect(source: Source, path: str, table: Table) -> Dialect:
         DataError: the file is empty, is not UTF-8 text, or names a column twice.
     """
     with reading(path), source.system.open(path, "rb", compression="infer") as file:
-        encoding = _encoding(file.read(4))
+        encoding = _encoding(path, file.read(4))
     with reading(path), source.system.open(path, "rt", compression="infer", encoding=encoding, newline="") as file:
-        first = file.readline()
+        before, first = 0, file.readline()
+        while first and not first.strip():
+            before, first = before + 1, file.readline()
         told = _SEPARATOR_LINE.fullmatch(first)
-        names = _names(_record(file, "" if told else first), told.group(1) if told else None, table)
+        header = _record(path, file, file.readline() if told else first)
+        names = _names(header, told.group(1) if told else None, table)
     if not names[1]:
-        raise DataError(f"{path} is empty: its first line should name the columns.")
+        raise EmptyError(f"{path} is empty: its first line should name the columns.")
     duplicate = _duplicate(names[1])
     if duplicate:
         raise DataError(f"{path} names the column {duplicate!r} twice: rename one.")
     columns = (f"{_NO_NAME}{place}" if _INDEX.fullmatch(name) else name for place, name in enumerate(names[1], 1))
-    return Dialect(tuple(columns), names[0], 1 if told else 0, encoding.removesuffix("-sig"))
+    return Dialect(tuple(columns), names[0], before + bool(told), encoding.removesuffix("-sig"))
 
 
-def _encoding(start: bytes) -> str:
-    return "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+def _encoding(path: str, start: bytes) -> str:
+    """By the mark at the beginning, or by the zeros of the letters of a name.
+
+    Raises:
+        DataError: it is no text.
+    """
+    for other, (begin, mend) in _OTHERS.items():
+        if start.startswith(begin):
+            raise DataError(f"{path} is no CSV but {other}: {mend}.")
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    zeros = [byte == 0 for byte in start]
+    return _BY_ZEROS.get(tuple(zeros), "utf-8-sig")
 
 
-def _record(file: io.TextIOBase, first: str) -> str:
-    """The lines of the header: more than one where a quoted name holds a line break."""
-    text = first or file.readline()
-    while text.count('"') % 2 and (line := file.readline()):
-        text += line
-    return text
+def _record(path: str, file: io.TextIOBase, text: str) -> str:
+    """The lines of the header: more than one where a quoted name holds a line break.
+
+    Raises:
+        DataError: a quote is not closed.
+    """
+    for _ in range(_HEADER_LINES):
+        if text.count('"') % 2 == 0:
+            return text
+        text += file.readline()
+    raise DataError(f"{path} has a quote among the names of its columns that is never closed: close or remove it.")
 
 
 def _names(header: str, told: str | None, table: Table) -> tuple[str, Sequence[str]]:

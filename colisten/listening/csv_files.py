@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 
+from colisten.errors import DataError
 from colisten.listening.contract import Table, literal, quoted
-from colisten.listening.csv_dialect import Dialect, read_dialect
+from colisten.listening.csv_dialect import Dialect, EmptyError, read_dialect
 from colisten.listening.csv_repair import MARK, read_csv, readable
 from colisten.listening.files import FILE, LINE, Source
 
@@ -27,8 +29,7 @@ def csv_scans(
     db.execute("CREATE TABLE IF NOT EXISTS csv_copies (copy VARCHAR, original VARCHAR)")
     db.execute("CREATE TABLE IF NOT EXISTS broken_quotes (copy VARCHAR, mark VARCHAR, text VARCHAR)")
     alike: dict[Dialect, list[tuple[str, str]]] = defaultdict(list)
-    for path in files:
-        dialect = read_dialect(source, path, table)
+    for path, dialect in _dialects(source, table, files):
         found = readable(db, source, path, dialect, scratch / table.name)
         if found.path != path:
             db.execute("INSERT INTO csv_copies VALUES (?, ?)", [found.path, path])
@@ -39,6 +40,26 @@ def csv_scans(
         (_scan(pairs, dialect, f"malformed_{table.name}_{place}"), [original for _, original in pairs])
         for place, (dialect, pairs) in enumerate(alike.items())
     ]
+
+
+def _dialects(source: Source, table: Table, files: list[str]) -> Iterator[tuple[str, Dialect]]:
+    """The dialect of each file; one without a line among others is a part without rows, as Spark writes it.
+
+    Raises:
+        DataError: a file cannot be read, has no header while others have one, or all are empty.
+    """
+    found = {}
+    for path in files:
+        try:
+            found[path] = read_dialect(source, path, table)
+        except EmptyError:
+            if path == files[-1] and not found:
+                raise
+    headed = [path for path, dialect in found.items() if table.column_names.intersection(dialect.columns)]
+    bare = next((path for path in found if headed and path not in headed), None)
+    if bare:
+        raise DataError(f"{bare} names no column of {table.name} in its first line: begin it as {headed[0]} begins.")
+    yield from found.items()
 
 
 def _scan(pairs: list[tuple[str, str]], dialect: Dialect, rejects: str) -> str:

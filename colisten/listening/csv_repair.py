@@ -121,7 +121,17 @@ def _escaped(dialect: Dialect) -> str:
 
 
 def _with_line_feeds(source: Source, path: str, dialect: Dialect) -> Iterator[bytes]:
-    """The file as UTF-8 in pieces of whole lines that end in LF; a CR that ends no row becomes a blank."""
+    """The file as UTF-8 in pieces of whole lines that end in LF; a CR that ends no row becomes a blank.
+
+    One that ends a row has a row behind it, and before it as many delimiters as a row has.
+    """
+    comma, commas = dialect.delimiter.encode(), len(dialect.columns) - 1
+
+    def end_of_row(found: re.Match[bytes]) -> bytes:
+        text, end = found.string, found.start()
+        start = max(text.rfind(b"\n", 0, end), text.rfind(b"\r", 0, end)) + 1
+        return b"\n" if text.count(comma, start, end) >= commas else b" "
+
     row_behind = re.compile(rb"\r(?=" + _shape(dialect).encode() + rb"(?:[\r\n]|\Z))")
     decoder = codecs.getincrementaldecoder(dialect.encoding)()
     rest = b""
@@ -133,7 +143,7 @@ def _with_line_feeds(source: Source, path: str, dialect: Dialect) -> Iterator[by
             if not read:
                 whole, end = whole + end + rest, b"\n" if rest else b""
             chunk = (whole + end).replace(b"\r\n", b"\n")
-            yield row_behind.sub(b"\n", chunk).replace(b"\r", b" ") if b"\r" in chunk else chunk
+            yield row_behind.sub(end_of_row, chunk).replace(b"\r", b" ") if b"\r" in chunk else chunk
             if not read:
                 return
 

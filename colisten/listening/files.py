@@ -60,13 +60,18 @@ class Source:
         Raises:
             DataError: the table is there both as Parquet and as CSV.
         """
-        pattern = re.compile(rf"{table}[^/]*{_ENDING}$|{table}([^/]*{_ENDING})?/(?!(.*/)?[._]).*{_ENDING}$")
+        pattern = re.compile(rf"{table}[^/]*{_ENDING}$|{table}([^/]*{_ENDING})?/(?!(.*/)?[._]).*{_ENDING}$", re.DOTALL)
         prefix = self.root.rstrip("/") + "/"
         paths = _below(Path(self.root), table) if self.local else self.system.find(self.root)
         found = sorted(path for path in paths if pattern.match(path.removeprefix(prefix)))
         if len({path.endswith(".parquet") for path in found}) > 1:
             raise DataError(f"{table} is in {self.url} both as Parquet and as CSV: leave one of them.")
         return found if self.local else [self.system.unstrip_protocol(path) for path in found]
+
+    def unread(self, table: str) -> list[str]:
+        """What begins with the name of a table and is no file of one: packed otherwise, or with another ending."""
+        paths = _below(Path(self.root), table) if self.local else self.system.find(self.root)
+        return sorted(path.removeprefix(self.root.rstrip("/") + "/") for path in paths)
 
     def key(self, path: str, name: str) -> str:
         """SQL that takes a column from the folder names of `path`, as Spark writes them: `…/name=value/part-0.csv`."""

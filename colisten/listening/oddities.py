@@ -15,8 +15,9 @@ from colisten.settings import RelationSettings
 
 _USED = "checked_interactions WHERE reason IS NULL AND NOT ignored"
 _WORDS = "(" + ", ".join(map(literal, MISSING_WORDS)) + ")"
-_NOBODY = "(" + ", ".join(map(literal, (*map(str.lower, MISSING_WORDS), "undefined", "unknown", "anonymous"))) + ")"
+_NOBODY = {*map(str.lower, MISSING_WORDS), "undefined", "unknown", "anonymous"}
 _LISTED = 5
+_SOME, _MANY = 3, 20
 _PACKED = r"[\[\]{};|]|\S, ?\S"
 
 
@@ -28,16 +29,17 @@ def oddities(db: duckdb.DuckDBPyConnection, raw: Mapping[str, Raw], relations: S
         *_packed_lists(db),
         *_undeclared(db, relations),
         *time_warnings(db),
-        *_no_pairs(db),
+        *_users(db),
         *_available_nowhere(db),
     ]
 
 
 def _nobodies(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Ids that are what a missing id becomes as text: one listener, or item, of everything."""
+    names = ", ".join(map(literal, sorted(_NOBODY)))
     for name in ("user_id", "item_id"):
         found = db.execute(
-            f"SELECT {name}, count(*) AS rows FROM {_USED} AND lower({name}) IN {_NOBODY} "
+            f"SELECT {name}, count(*) AS rows FROM {_USED} AND lower({name}) IN ({names}) "
             f"GROUP BY {name} ORDER BY rows DESC, {name}"
         ).fetchall()
         for value, rows in found:
@@ -83,15 +85,21 @@ def _undeclared(db: duckdb.DuckDBPyConnection, declared: Sequence[RelationSettin
         )
 
 
-def _no_pairs(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """Without a user of two items there is no edge."""
-    users, of_two = one_row(
+def _users(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Without a user of two items there is no edge; one of most rows stands for all that are not signed in."""
+    users, of_two, rows, most, user = one_row(
         db,
-        "SELECT count(*), count(*) FILTER (least <> most) FROM "
-        f"(SELECT min(item_id) AS least, max(item_id) AS most FROM {_USED} GROUP BY user_id)",
+        "SELECT count(*), count(*) FILTER (least <> most), sum(rows), max(rows), max_by(user_id, rows) FROM "
+        "(SELECT user_id, min(item_id) AS least, max(item_id) AS most, count(*) AS rows "
+        f"FROM {_USED} GROUP BY user_id)",
     )
     if users and not of_two:
         yield "No user has two items: there is nothing to relate items by, so the graph would have no edge."
+    if users >= _SOME and rows >= _MANY and most > rows / 2 and user.lower() not in _NOBODY:
+        yield (
+            f"{most:,} of {rows:,} interactions are of the user {user!r}: leave them out if that is whoever is not "
+            "signed in."
+        )
 
 
 def _available_nowhere(db: duckdb.DuckDBPyConnection) -> Iterator[str]:

@@ -7,17 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import duckdb
 
 from colisten.errors import DataError, OutOfSpaceError
 from colisten.full_disk import is_full
+from colisten.letters import printable
 from colisten.listening.contract import TABLES, Table, check_form, form_of, quoted
 from colisten.listening.csv_files import csv_scans
 from colisten.listening.files import FILE, LINE, Source, listed
 from colisten.listening.parquet_files import parquet_scans
 
+_LETTERS = 60
 _AS_TEXT = {"integer", "fraction", "text", "time", "null"}
 """Forms of columns that may be mixed over the files of a table."""
 
@@ -92,7 +95,9 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, table: Table, scra
     files = source.files(table.name)
     if not files:
         if table.required:
-            raise DataError(f"There is no {table.name}.parquet or {table.name}.csv in {source.url}.")
+            unread = [name for name in source.unread(table.name) if name.startswith(table.name)]
+            hint = f"; {unread[0]!r} should be .parquet, .csv or .csv.gz" if unread else ""
+            raise DataError(f"There is no {table.name}.parquet or {table.name}.csv in {source.url}{hint}.")
         return Raw({}, typed=True)
     return open_files(db, source, table, files, scratch)
 
@@ -112,9 +117,8 @@ def open_files(db: duckdb.DuckDBPyConnection, source: Source, table: Table, file
     columns = columns_of(db, f"FROM raw_{table.name}")
     missing = [column.name for column in table.columns if column.required and column.name not in columns]
     if missing:
-        raise DataError(
-            f"{table.name} in {source.url} lacks the column {missing[0]!r}: it has {', '.join(columns) or 'none'}."
-        )
+        names = ", ".join(printable(shorten(name, _LETTERS, placeholder=" …")) for name in columns)
+        raise DataError(f"{table.name} in {source.url} lacks the column {missing[0]!r}: it has {names or 'none'}.")
     return Raw(columns, typed)
 
 

@@ -5,7 +5,10 @@ Nothing here fails on a value: what cannot be read is NULL.
 
 from __future__ import annotations
 
-MISSING_WORDS = ("NULL", "null", "Null", r"\N", "NaN", "nan", "NAN", "None", "NaT", "<NA>", "N/A", "n/a", "#N/A")
+MISSING_WORDS = (
+    "NULL", "null", "Null", "(null)", "nil", r"\N", "NaN", "nan", "NAN", "None", "NONE", "NaT", "<NA>", "N/A", "n/a",
+    "#N/A",
+)  # fmt: skip
 """What databases and data frames write for a value that is not there."""
 NO_GENRE = ("(no genres listed)",)
 _WORDS = ", ".join(f"'{word}'" for word in MISSING_WORDS)
@@ -13,7 +16,12 @@ _NO_WORDS = ", ".join(f"'{word}'" for word in ("", *MISSING_WORDS, *NO_GENRE))
 
 PRESENT = f"CASE WHEN {{c}} IN ({_WORDS}) THEN NULL ELSE {{c}} END"
 """Text that is not one of `MISSING_WORDS`."""
-TRIMMED = "trim({c})"
+BLANKS = (
+    " \t\n\v\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029"
+    "\u202f\u205f\u2060\u3000\ufeff"
+)
+"""What is cut off around an id, those of no width too."""
+TRIMMED = f"trim({{c}}, '{BLANKS}')"
 """Text without the blanks around it."""
 COMPOSED = "nfc_normalize({c})"
 """Text in Unicode's normal form C: decomposed letters (macOS) as keyboards type them."""
@@ -56,11 +64,16 @@ _NOTHING = "[]::VARCHAR[]"
 LIST = f"nullif(list_filter({{c}}::VARCHAR[], lambda x: x IS NOT NULL AND x NOT IN ({_NO_WORDS})), {_NOTHING})"
 _NAMES = r"""nullif(regexp_extract_all({c}, '[''"]name[''"]\s*:\s*(''[^'']*''|"[^"]*")', 1), []::VARCHAR[])"""
 _JSON_NAMES = """list_transform(TRY(from_json({c}, '[{{"name":"VARCHAR"}}]')), lambda x: x.name)"""
-_QUOTED = r"""nullif(regexp_extract_all({c}, '''[^'']*''|"[^"]*"'), []::VARCHAR[])"""
+_QUOTED = r"""nullif(list_transform(regexp_extract_all({c}, '''(?:[^''\\]|\\.)*''|"(?:[^"\\]|\\.)*"'),
+    lambda x: regexp_replace(x, '\\(.)', '\1', 'g')), []::VARCHAR[])"""
+_IN_BRACKETS = r"regexp_extract({c}, '\[.*\]')"
+_SEQUENCE = r"""regexp_matches({c}, '^(frozenset)?\([{{ ]*[''"].*[''"],?[}} ]*\)$')"""
 _BARE = "string_split(trim({c}, '[]{{}}() '), ',')"
 _SPLIT = rf"""CASE
     WHEN {{c}} LIKE '[%{{{{%' THEN coalesce({_JSON_NAMES}, {_NAMES})
     WHEN {{c}} LIKE '[%]' THEN coalesce(TRY(from_json({{c}}, '["VARCHAR"]')), {_QUOTED}, {_BARE})
+    WHEN {{c}} LIKE 'array([%' THEN {_QUOTED.replace("{c}", _IN_BRACKETS)}
+    WHEN {_SEQUENCE} THEN {_QUOTED}
     WHEN {{c}} LIKE '{{{{%}}}}' THEN regexp_extract_all({{c}}, '"[^"]*"|[^,{{{{}}}}"]+')
     ELSE string_split({{c}}, '|') END"""
 SPLIT_LIST = f"""nullif(list_filter(

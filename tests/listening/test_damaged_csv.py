@@ -140,6 +140,25 @@ def test_a_carriage_return_in_a_title_is_a_blank(tmp_path: Path) -> None:
     assert data.items["title"].to_list() == ["Al pha", "Beta", "Gam ma"]
 
 
+def test_a_carriage_return_in_an_id_makes_nobody_else(tmp_path: Path) -> None:
+    """What stands behind it looks like a row, and what stands before it like none."""
+    data = imported(tmp_path, f"{HEADER}\nu\rv,book,audiobook,stream,1\nw,show,podcast,stream,2\n".encode())
+    assert data.users["user_id"].to_list() == ["u v", "w"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    text = "\n".join([HEADER, *lines(5, "ü{}"), ""])
+    assert imported(tmp_path, text.encode(encoding)).users["user_id"].to_list() == [f"ü{place}" for place in range(5)]
+
+
+def test_a_quote_among_the_names_is_told(importer: Importer) -> None:
+    importer.write_text("items.csv", CATALOGUE)
+    importer.write_text("interactions.csv", "\n".join([HEADER.replace("signal", '"signal'), *lines(5000)]))
+    with pytest.raises(DataError, match=r"interactions\.csv has a quote among the names of its columns"):
+        importer.run()
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_encodings_that_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str, end: str) -> None:

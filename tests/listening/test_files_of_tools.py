@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,63 @@ def test_a_table_may_be_a_folder_of_parts(importer: Importer, kind: str, folder:
     assert users(importer) == ["u", "v"]
 
 
+def test_a_part_without_a_line_has_no_rows(importer: Importer) -> None:
+    importer.write(EVENTS)
+    (importer.source / "interactions.parquet").unlink()
+    home = importer.source / "interactions"
+    write(pl.DataFrame(EVENTS), home / "part-0.csv")
+    for name in ("part-1.csv", "part-2.csv.gz"):
+        (home / name).write_bytes(b"")
+    assert users(importer) == ["u", "v"]
+    (home / "part-0.csv").write_bytes(b"\n")
+    with pytest.raises(DataError, match="is empty"):
+        importer.run()
+
+
+def test_a_part_without_a_header_is_told(importer: Importer) -> None:
+    importer.write(EVENTS)
+    (importer.source / "interactions.parquet").unlink()
+    home = importer.source / "interactions"
+    write(pl.DataFrame(EVENTS), home / "part-0.csv")
+    pl.DataFrame(EVENTS).write_csv(home / "part-1.csv", include_header=False)
+    with pytest.raises(DataError, match=r"part-1\.csv names no column of interactions in its first line"):
+        importer.run()
+
+
+def test_blank_lines_before_the_names_are_passed_over(importer: Importer) -> None:
+    importer.write(EVENTS)
+    (importer.source / "items.parquet").unlink()
+    importer.write_text("items.csv", "\n \n" + pl.DataFrame(ITEMS).write_csv())
+    assert users(importer) == ["u", "v"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("interactions.csv", gzip.compress(b"a"), "packed by gzip: let its name end in .csv.gz"),
+        ("interactions.csv", b"PAR1" + bytes(20), "Parquet: let its name end in .parquet"),
+        ("interactions.csv", b"PK\x03\x04" + bytes(20), "a zip file: unpack it"),
+        ("interactions.csv.zip", b"PK", "'interactions.csv.zip' should be .parquet, .csv or .csv.gz"),
+        ("interactions/part-00000", b"user_id", "'interactions/part-00000' should be .parquet, .csv or .csv.gz"),
+    ],
+)
+def test_a_file_of_another_kind_is_told(importer: Importer, name: str, content: bytes, told: str) -> None:
+    importer.write(EVENTS)
+    (importer.source / "interactions.parquet").unlink()
+    path = importer.source / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(told)):
+        importer.run()
+
+
+@pytest.mark.parametrize("blank", ["\t", "\u200b", "\ufeff", "\u00a0", "\u3000", "\n"])
+def test_blanks_of_all_kinds_around_ids_are_cut(importer: Importer, blank: str) -> None:
+    events = [one | {"user_id": f"{blank}u{blank}", "item_id": f"{one['item_id']}{blank}"} for one in EVENTS]
+    importer.write(events, items=[row | {"item_type": f"{row['item_type']}{blank}"} for row in ITEMS])
+    assert users(importer) == ["u"]
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_columns_in_folder_names(importer: Importer, kind: str) -> None:
     importer.write()
@@ -69,7 +128,7 @@ def test_links_to_files_and_folders_are_followed(importer: Importer, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-@pytest.mark.parametrize("name", ["part[1]", "part*", "part?", "a,b", "{a,b}", "it's", "ü %20 #1"])
+@pytest.mark.parametrize("name", ["part[1]", "part*", "part?", "a,b", "{a,b}", "it's", "ü %20 #1", "two\nlines"])
 def test_names_are_no_patterns(tmp_path: Path, kind: str, name: str) -> None:
     (tmp_path / name).mkdir()
     importer = Importer(tmp_path / name)

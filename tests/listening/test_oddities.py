@@ -66,6 +66,16 @@ def test_the_most_frequent_values_are_listed(importer: Importer) -> None:
     assert found.genres == {"a": 3, "en": 2, "de": 1}
 
 
+@pytest.mark.parametrize(("rows", "told"), [(10, False), (11, True)])
+def test_a_user_of_most_rows(importer: Importer, rows: int, told: bool) -> None:
+    """As whoever is not signed in may be called anything."""
+    often = [event(user_id="-1", timestamp=NOW + place) for place in range(rows)]
+    rest = [one | {"timestamp": NOW + place} for place in range(5) for one in (*pairs(), *pairs(user_id="v"))]
+    found = report(importer.write([*often, *rest[: 21 - rows]])).warnings
+    told_of = f"{rows} of 21 interactions are of the user '-1': leave them out if that is whoever is not signed in."
+    assert found == [told_of] * told
+
+
 def test_nobody_with_two_items(importer: Importer) -> None:
     assert "No user has two items" in report(importer.write([event(timestamp=NOW)])).warnings[0]
 

@@ -19,6 +19,9 @@ from colisten.progress import Progress
 from colisten.settings import Settings
 from tests.listening.sources import EVENT, ITEMS, Importer, event, named
 
+BLANKS = " \t\n\v\f\r\x85\xa0\u2028\u2029\u202f\u205f\u3000\u1680\u200b\u2060\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
 BAD = [
     ({"user_id": None}, "user_id is missing"),
     ({"user_id": ""}, "user_id is missing"),
@@ -152,7 +155,7 @@ def imported(events: pl.DataFrame, folder: Path, kind: str) -> ListeningData:
 
 def kept_ids(rows: pl.DataFrame) -> pl.Series:
     """Blanks around an id are cut."""
-    return rows["user_id"].str.strip_chars(" ")
+    return rows["user_id"].str.strip_chars(BLANKS)
 
 
 @pytest.mark.slow

@@ -139,7 +139,10 @@ def test_text_may_be_bytes(importer: Importer) -> None:
 
 
 PACKED = [
-    ("['Crime', 'Nordic noir']", ["Crime", "Nordic noir"]), ('["a, b", "c"]', ["a, b", "c"]),
+    ("['Crime', 'Nordic noir']", ["Crime", "Nordic noir"]), ("('Crime', 'Nordic')", ["Crime", "Nordic"]),
+    ("""['it\\'s "x"', "b's"]""", ['it\'s "x"', "b's"]), ("frozenset({'a', 'b'})", ["a", "b"]), ("('a',)", ["a"]),
+    ("array(['Crime', 'b'], dtype='<U6')", ["Crime", "b"]), ("(Rock 'n' Roll)", ["(Rock 'n' Roll)"]),
+    ('["a, b", "c"]', ["a, b", "c"]),
     ('["Children\'s", "x"]', ["Children's", "x"]), ("""["Children's", 'x']""", ["Children's", "x"]),
     ("['a' 'b']", ["a", "b"]), ("[a, b]", ["a", "b"]), ("{a,b}", ["a", "b"]), ('{"a, b",c}', ["a, b", "c"]),
     ('[{"id": 28, "name": "Action"}, {"id": 1, "name": "B"}]', ["Action", "B"]),

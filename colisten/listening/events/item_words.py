@@ -8,10 +8,12 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from colisten.listening.values import BLANKS
+
 
 def _text(value: str) -> str:
     """Without null characters, which no database takes, and blanks around it."""
-    return normalize("NFC", value.replace("\0", "")).strip(" ")
+    return normalize("NFC", value.replace("\0", "")).strip(BLANKS)
 
 
 def _present(values: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from colisten.listening.limits import LONGEST_ID, YEAR_2100
+from colisten.listening.values import BLANKS
 
 FIELDS = ("user_id", "item_id", "signal", "timestamp", "value", "event_id")
 _LARGEST_FLOAT = 3.4028234663852886e38
@@ -86,7 +87,7 @@ def _id(name: str, row: Mapping[str, object]) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise _RefusedError(f"{name} is not text")
     try:
-        text = str(value).strip(" ")
+        text = str(value).strip(BLANKS)
         length = len(text.encode())
     except ValueError:  # half a surrogate pair, or a number of thousands of digits
         raise _RefusedError(f"{name} is not text") from None
