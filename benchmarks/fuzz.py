@@ -1,6 +1,6 @@
 """Import damaged files, many at once: no traceback, no hang, every row accounted for.
 
-    python benchmarks/fuzz.py [--inputs 100000] [--seed 0] [--batch N]
+    python benchmarks/fuzz.py [--inputs 100000] [--minutes M] [--seed 0] [--batch N]
 
 An input is a CSV or Parquet file of one table with some of its records, values, types or bytes spoilt. Files are
 imported in batches; one that is refused has to be named in the one sentence that says so, and the others are tried
@@ -22,6 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import polars as pl
@@ -172,19 +173,21 @@ def work(seed: int, numbers: Iterator[int]) -> None:
         )
 
 
-def watched(seed: int, inputs: int) -> Iterator[dict[str, object]]:
+def watched(seed: int, inputs: int, seconds: float) -> Iterator[dict[str, object]]:
     """Results of worker processes, begun anew where one dies or hangs; that batch is a fault."""
-    done, number = 0, 0
-    while done < inputs:
+    done, number, end = 0, 0, time.monotonic() + seconds
+    over = False
+    while not over:
         words = [sys.executable, __file__, "--seed", str(seed), "--from-batch", str(number)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as worker:
             for result in _lines(worker):
                 yield result
                 done, number = done + int(str(result["inputs"])), number + 1
-                if done >= inputs:
+                over = done >= inputs or time.monotonic() > end
+                if over:
                     worker.kill()
                     break
-        if done < inputs:
+        if not over:
             yield {
                 "batch": number,
                 "inputs": 0,
@@ -212,6 +215,7 @@ def main() -> None:
     """Print a line for each fault, and a table by sort of file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--minutes", type=float, default=inf, help="end earlier, after so many minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--from-batch", type=int, help=argparse.SUPPRESS)
@@ -223,7 +227,7 @@ def main() -> None:
         work(given.seed, iter(range(given.from_batch, sys.maxsize)))
         return
     totals: dict[str, Counter[str]] = {}
-    for result in watched(given.seed, given.inputs):
+    for result in watched(given.seed, given.inputs, 60 * given.minutes):
         counts = totals.setdefault(str(result.get("sort", "died or hung")), Counter())
         faults = result["faults"]
         assert isinstance(faults, list)

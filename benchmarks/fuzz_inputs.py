@@ -68,6 +68,8 @@ def base_rows(table: str, number: int, drawn: random.Random) -> list[Row]:
             row |= {"published": drawn.choice(["", "2020-05-01", "1999"]), "series": "", "series_position": ""}
         elif table == "users":
             row = {"user_id": key, "taste": "[0.5, 1]", "age": str(drawn.randrange(99)), "city": drawn.choice(NOTES)}
+        elif table == "availability":
+            row = {"item_id": f"item{place}", "country": key, "from": "2024-01-31", "until": "1900000000"}
         else:
             row = {"src_item_id": f"item{place}", "dst_item_id": f"item{ITEMS - 1}", "relation": f"mood{number}"}
             row |= {"weight": "0.5"}
@@ -85,6 +87,7 @@ KEYS = {
     "items": "item_id",
     "users": "user_id",
     "relations": "relation || ' ' || src_item_id",
+    "availability": "country",
 }
 """The key, as SQL on the checked table."""
 
