@@ -27,8 +27,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -176,16 +176,19 @@ def replacing_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_drafts(path.parent, path.name)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_OURS}{path.name}.")
-    os.close(handle)
-    draft = Path(name)
-    try:
-        with told_when_full(), _in_use(draft):
+
+    def made() -> Path:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_OURS}{path.name}.")
+        os.close(handle)
+        return Path(name)
+
+    with told_when_full(), _new_draft(made) as draft:
+        try:
             yield draft
             draft.chmod(0o600)
             draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -218,12 +221,12 @@ def draft_folder(parent: Path, name: str) -> Iterator[Path]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     remove_drafts(parent, name)
-    draft = Path(tempfile.mkdtemp(dir=parent, prefix=f"{_OURS}{name}."))
-    try:
-        with told_when_full(), _in_use(draft):
+    prefix = f"{_OURS}{name}."
+    with told_when_full(), _new_draft(lambda: Path(tempfile.mkdtemp(dir=parent, prefix=prefix))) as draft:
+        try:
             yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager
@@ -271,6 +274,19 @@ def _put_back(old: Path) -> None:
     if old.exists() and not path.exists():
         old.replace(path)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _new_draft(make: Callable[[], Path]) -> Iterator[Path]:
+    """A new draft, in use. One that another process took for a dead one's, before it was in use, is made again."""
+    with ExitStack() as using:
+        while True:
+            draft = make()
+            with suppress(BlockingIOError, FileNotFoundError):
+                using.enter_context(_in_use(draft))
+                if draft.exists():
+                    break
+        yield draft
 
 
 @contextmanager

@@ -3,7 +3,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +64,9 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
 
 KILLED = """
 import os, sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from colisten.workdir import draft_folder, replacing_file, replacing_folder
 folder = Path(sys.argv[1])
 drafts = replacing_file(folder / "kept.json"), replacing_folder(folder / "made"), draft_folder(folder, "trial")
@@ -120,3 +124,31 @@ def test_scratch_is_private_and_swept(tmp_path: Path, monkeypatch: pytest.Monkey
     first.parent.chmod(0o755)
     with pytest.raises(WorkdirError, match="TMPDIR"), scratch_folder():
         pass
+
+
+def test_a_draft_that_is_swept_before_it_is_in_use_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process sweeps between the two steps, once."""
+    swept: list[Path] = []
+
+    def sweeping(make: Callable[..., Any], *, folder: bool) -> Callable[..., Any]:
+        def made(*args: Any, **words: Any) -> Any:
+            found = make(*args, **words)
+            path = Path(found if folder else found[1])
+            if path.parent == tmp_path and len(swept) < 1 + (not folder):
+                remove_drafts(tmp_path)
+                assert not path.exists()
+                swept.append(path)
+            return found
+
+        return made
+
+    monkeypatch.setattr(tempfile, "mkdtemp", sweeping(tempfile.mkdtemp, folder=True))
+    monkeypatch.setattr(tempfile, "mkstemp", sweeping(tempfile.mkstemp, folder=False))
+    with draft_folder(tmp_path, "folder") as draft:
+        (draft / "a").touch()
+    with replacing_file(tmp_path / "file") as draft:
+        draft.write_text("whole")
+    assert len(swept) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
