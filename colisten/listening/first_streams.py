@@ -9,6 +9,7 @@ import numpy as np
 
 from colisten.arrays import Int64s
 from colisten.listening.histories import UserHistories
+from colisten.ragged import starts
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class FirstStreams:
         """Of events with signal codes below `strong`; what has no time was before everything."""
         streams = histories.keep(histories.signals < strong)
         order = np.lexsort((streams.timestamps, streams.keys))
-        first = order[np.diff(streams.keys[order], prepend=-1) != 0]
+        first = order[starts(streams.keys[order])]
         first = first[np.lexsort((streams.timestamps[first], streams.owners[first]))]
         users, times = streams.owners[first], streams.timestamps[first]
         begins = np.flatnonzero((np.diff(users, prepend=-1) != 0) | (np.diff(times, prepend=-2) != 0))

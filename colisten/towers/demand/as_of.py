@@ -10,6 +10,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Codes, Floats, Floats64, Int32s, Int64s
 from colisten.listening.histories import UserHistories
+from colisten.ragged import starts
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.scipy_rows import as_rows
 
@@ -68,7 +69,7 @@ class AsOf:
         timed = histories.keep(histories.timestamps >= 0)
         streams, weak = timed.keep(timed.signals < strong), timed.keep(timed.signals >= strong)
         order = np.lexsort((streams.timestamps, streams.keys))
-        first = order[np.diff(streams.keys[order], prepend=-1) != 0]
+        first = order[starts(streams.keys[order])]
         return cls(
             facts,
             Timeline.of(streams.timestamps[first], streams.items[first]),
@@ -83,9 +84,9 @@ class AsOf:
         the first stream, the item's type and its mean, and what the items that it is related to are heard.
         """
         items, type_of = len(self.facts.type_of), self.facts.type_of
-        starts = [moment - window * self.horizon for window in _WINDOWS] + [-np.inf]
-        streams = [np.log1p(self.streams.counts(items, start, moment)) for start in starts]
-        weak = [np.log1p(self.weak.counts(items, start, moment)) for start in starts[1::2] + starts[-1:]]
+        begins = [moment - window * self.horizon for window in _WINDOWS] + [-np.inf]
+        streams = [np.log1p(self.streams.counts(items, start, moment)) for start in begins]
+        weak = [np.log1p(self.weak.counts(items, start, moment)) for start in begins[1::2] + begins[-1:]]
         recent = streams[len(_WINDOWS) - 1]
         of_type = np.bincount(type_of, recent) / np.maximum(np.bincount(type_of), 1)
         columns = [

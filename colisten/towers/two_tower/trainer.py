@@ -17,6 +17,7 @@ from colisten.errors import SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, pairs_of
 from colisten.progress import Progress
+from colisten.ragged import starts
 from colisten.settings import TowersSettings
 from colisten.towers.features.freshness import freshness
 from colisten.towers.features.user_features import UserFeatures
@@ -84,7 +85,7 @@ class TrainingSet:
         streams = self.histories.keep(self.histories.signals < self.features.bags.strong)
         keys = streams.keys
         order = np.argsort(keys, kind="stable")
-        first = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        first = starts(keys[order])
         if self.half_life and len(first):
             last = np.maximum.reduceat(streams.timestamps[order], first)
             chance *= freshness(last, int(streams.timestamps.max()), self.half_life)
