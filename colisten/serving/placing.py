@@ -86,14 +86,9 @@ class Placer:
         if new is not self._of:
             self._forget_all_but(new)
             self._look_up([item for item in new.items if item.seq not in self._neighbours])
-            self._placed = self._with(
-                [
-                    item
-                    for item in new.items
-                    if len(self._neighbours[item.seq].items)
-                    and not contains(self._published, np.array([item.number]))[0]
-                ]
-            )
+            numbers = np.array([item.number for item in new.items], self._published.dtype)
+            told = zip(new.items, contains(self._published, numbers).tolist(), strict=True)
+            self._placed = self._with([item for item, old in told if not old and len(self._neighbours[item.seq].items)])
             self._of = new
         return self._placed
 

@@ -176,8 +176,7 @@ class Profiles:
         )
         found = {row[0]: row[1:] for row in self._all(query, ids=json.dumps(list(user_ids)))}
         rows = [found.get(user_id, _NO_EVENTS) for user_id in user_ids]
-        new = {item.item_id: item.number for item in self.follow().items}
-        facts = self.facts
+        new, facts = self.follow(), self.facts
         histories, told = self._recent.joined(self._histories(rows), user_ids, facts.signals, facts.events, new)
         return histories, [
             user_id for place, user_id in enumerate(user_ids) if user_id not in found and place not in told

@@ -81,6 +81,11 @@ class NewItems:
     def by_id(self) -> Mapping[str, NewItem]:
         return {item.item_id: item for item in self.items}
 
+    @cached_property
+    def numbers(self) -> str:
+        """Their numbers by id, as JSON: every query of events asks for it."""
+        return json.dumps({item.item_id: item.number for item in self.items})
+
 
 class NewItemLog:
     """Follows the log. Numbers that it has given stay with their items while it is open."""

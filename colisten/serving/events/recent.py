@@ -12,6 +12,7 @@ from colisten.arrays import Int64s
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
 from colisten.serving.events.attached_log import AttachedLog
+from colisten.serving.events.new_items import NewItems
 
 _EVENTS = """
 SELECT ids.key, items.item, signals.key, events.timestamp
@@ -40,7 +41,7 @@ class RecentEvents:
 
     def joined(
         self, histories: UserHistories, user_ids: Sequence[str], signals: Sequence[str], after: int,
-        new_items: Mapping[str, int],
+        new: NewItems,
     ) -> tuple[UserHistories, set[int]]:  # fmt: skip
         """The histories with events behind `after` and told features, and the places of the users who have any.
 
@@ -49,7 +50,7 @@ class RecentEvents:
             user_ids: whose.
             signals: those that count.
             after: `seq` of the last event that the profiles hold.
-            new_items: their numbers, by id.
+            new: items that the profiles do not hold.
 
         Raises:
             WorkdirError: the log is damaged.
@@ -59,8 +60,8 @@ class RecentEvents:
         ids = json.dumps(list(user_ids))
         coded = json.dumps(list(signals))
         events = self._log.all(_EVENTS, ids=ids, signals=coded, after=after)
-        if new_items:  # of which the profiles may hold nothing, however long ago it was posted
-            events += self._log.all(_ON_NEW_ITEMS, ids=ids, signals=coded, new=json.dumps(new_items))
+        if new.items:  # of which the profiles may hold nothing, however long ago it was posted
+            events += self._log.all(_ON_NEW_ITEMS, ids=ids, signals=coded, new=new.numbers)
         features = {place: json.loads(told) for place, told in self._log.all(_FEATURES, ids=ids)}
         if features:
             histories = _with_features(histories, features)
