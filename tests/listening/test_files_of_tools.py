@@ -73,12 +73,13 @@ def test_blank_lines_before_the_names_are_passed_over(importer: Importer) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("interactions.csv", gzip.compress(b"a"), "packed by gzip: let its name end in .csv.gz"),
+        ("interactions.csv", gzip.compress(b"a", mtime=0), "packed by gzip: let its name end in .csv.gz"),
         ("interactions.csv", b"PAR1" + bytes(20), "Parquet: let its name end in .parquet"),
         ("interactions.csv", b"PK\x03\x04" + bytes(20), "a zip file: unpack it"),
         ("interactions.csv.zip", b"PK", "'interactions.csv.zip' should be .parquet, .csv or .csv.gz"),
         ("interactions/part-00000", b"user_id", "'interactions/part-00000' should be .parquet, .csv or .csv.gz"),
     ],
+    ids=["gzip", "Parquet", "zip", "zip by its name", "a part without an ending"],
 )
 def test_a_file_of_another_kind_is_told(importer: Importer, name: str, content: bytes, told: str) -> None:
     importer.write(EVENTS)
