@@ -119,7 +119,7 @@ def gained(folder: Path, heard: list[Int64s], users: Floats, *, low_rank: bool) 
             matrix = ItemMatrix(files["indptr"], files["items"], files["weights"])
             zeros = np.zeros(len(items), np.int64)
             vectors = UserVectors(users[[user]], summed_rows(1, [(matrix, UserItemPairs(zeros, items))]))
-            rank(source, vectors, ExcludedItems(zeros, items), K, Eligible(PayloadIndex(files), BOOKS))
+            rank(source, vectors, ExcludedItems(zeros, items), K, [Eligible(PayloadIndex(files), BOOKS)])
     return (process.memory_info().rss - before) / 2**20
 
 
@@ -146,7 +146,7 @@ def main(items: str = "60000", history: str = "300", predictors: str = "22") -> 
 
         def ours(user: int) -> Floats:
             excluded = ExcludedItems(np.zeros(len(heard[user]), np.int64), heard[user])
-            return rank(source, encoded(user), excluded, K, books).scores
+            return rank(source, encoded(user), excluded, K, [books])[0].scores
 
         ways: dict[str, Callable[[int], object]] = {
             "ours": ours,

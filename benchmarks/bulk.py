@@ -94,7 +94,7 @@ def main(
 
         def answer(many: int, some: Int64s) -> Ranked:
             with patch.object(ranking, "_MANY", many):
-                return rank(source, everybody.take(some), excluded.take(some), k, eligible)
+                return rank(source, everybody.take(some), excluded.take(some), k, [eligible])[0]
 
         def sums_too(some: Int64s) -> Ranked:
             summed_rows(people, [(matrix, UserItemPairs(owners, heard_items))])

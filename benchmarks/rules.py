@@ -47,7 +47,7 @@ from tests.worlds import write_listening
 
 WIDTH, USERS, K = 131, 60, 10
 TYPES, COUNTRIES = ("audiobook", "podcast"), ("SE", "US", "GB", "DE", "NO")
-DIVERSITY = (0.0, 0.1, 0.13, 0.15, 0.17, 0.2, 0.3)
+DIVERSITY = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 QUIET = Progress(quiet=True)
 RULES = [
     *(Rule("deny", "genre", f"genre {place}") for place in (3, 4)),
@@ -113,11 +113,8 @@ def latency(count: int) -> dict[str, dict[str, float]]:
             def answered(book: str, place: int, types: tuple[str, ...] = TYPES[:1], diversity: float = 0) -> None:
                 (audience,) = books[book].audiences(["u0" if book == "own" else f"u{place + 1}"], ["SE"])
                 each, vector = pool_size(K, diversity), UserVectors(users[[0 if book == "own" else place]])
-                found = [
-                    rank(source, vector, NOTHING, each, Eligible(inverted, Conditions((one,)), audience.kept_back),
-                         audience.boost)
-                    for one in types
-                ]  # fmt: skip
+                kinds = [Eligible(inverted, Conditions((one,)), audience.kept_back) for one in types]
+                found = rank(source, vector, NOTHING, each, kinds, audience.boost)
                 if diversity or len(types) > 1:
                     select(Shortlists.of(found, 1, each), K, [K // 2] * len(types), diversity, vectors)
 

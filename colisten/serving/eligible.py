@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ _FEW_QUERIES = 4
 """Queries up to which conditions that many items satisfy are faster looked up for the hits than by the engine."""
 _COMMON = 0.25
 """Share of the items that satisfy such conditions."""
+_RARE = 0.02
+"""Share of the items from which on a kind of them is not looked for in one search with the other kinds."""
 _SLACK = 1.5
 """How many hits to ask for, per hit expected to be enough."""
 _WIDER, _WIDEST = 16, 20_000
@@ -113,6 +116,24 @@ def search_eligible(
     return _allowed(hits, excluded)
 
 
+def search_kinds(
+    collection: Collection, using: str, vectors: Floats, wanted: int, eligible: Sequence[Eligible],
+    excluded: Int64s = NOBODYS, most: int = 0,
+) -> list[Hits]:  # fmt: skip
+    """Like `search_eligible`, of several kinds of items: one search of all of them finds enough of most kinds."""
+    found: Hits | None = None
+    if len(eligible) > 1 and collection.ef is None and len(vectors) <= _FEW_QUERIES:
+        limit = most + int(_SLACK * wanted / max(_RARE, min(kind.share(EVERYTHING) for kind in eligible)))
+        found = collection.search(using, vectors, limit, EVERYTHING, None)
+    answers = []
+    for kind in eligible:
+        hits = None if found is None else _kept(found, kind, excluded)
+        if hits is None or not _enough(hits, wanted):
+            hits = search_eligible(collection, using, vectors, wanted, kind, excluded, most)
+        answers.append(hits)
+    return answers
+
+
 def _listed(
     collection: Collection, using: str, vectors: Floats, wanted: int, eligible: Eligible, excluded: Int64s, most: int
 ) -> Hits:
@@ -127,7 +148,10 @@ def _over_fetched(
     excluded: Int64s, most: int,
 ) -> Hits:  # fmt: skip
     limit = most + int(_SLACK * wanted / eligible.share(asked))
-    hits = collection.search(using, vectors, limit, asked, collection.ef)
+    return _kept(collection.search(using, vectors, limit, asked, collection.ef), eligible, excluded)
+
+
+def _kept(hits: Hits, eligible: Eligible, excluded: Int64s) -> Hits:
     held = eligible.holds(hits.items.ravel()).reshape(hits.items.shape)
     return _allowed(Hits(np.where(held, hits.items, -1), hits.scores), excluded)
 

@@ -10,7 +10,7 @@ import numpy as np
 from colisten.arrays import Floats, Halves, Int32s, Int64s
 from colisten.ragged import contains, spans
 from colisten.serving.block_search import USERS_AT_ONCE, search_blocks
-from colisten.serving.eligible import Eligible, search_eligible
+from colisten.serving.eligible import Eligible, search_kinds
 from colisten.serving.index.collection import Collection, Hits
 from colisten.serving.index.layout import TOWERS
 from colisten.towers.item_matrix import SparseScores, merged
@@ -125,10 +125,10 @@ def rank(
     users: UserVectors,
     excluded: ExcludedItems,
     k: int,
-    eligible: Eligible,
+    eligible: Sequence[Eligible],
     boost: Boost | None = None,
-) -> Ranked:
-    """The `k` best eligible items for each user, none of them excluded; exact where the search is.
+) -> list[Ranked]:
+    """The `k` best items for each user of each of these kinds of eligible ones, none excluded; exact if the search is.
 
     Sparse scores are never negative. So the best `k` are among the best by the dense vector alone, of which `k` are
     allowed, and the items with a sparse score: any other item has `k` allowed ones before it by the dense score, which
@@ -138,17 +138,18 @@ def rank(
     products of blocks.
     """
     if source.collection.ef is None and (len(users) >= _MANY or source.item_vectors.dtype == np.float32):
-        return _ranked(*_best_in_blocks(source, users, excluded, k, eligible, boost))
+        return [_ranked(*_best_in_blocks(source, users, excluded, k, kind, boost)) for kind in eligible]
     counts = np.bincount(excluded.users, minlength=len(users))
-    items = np.full((len(users), k), -1, np.int64)
-    scores = np.full((len(users), k), -np.inf, np.float32)
+    items = np.full((len(eligible), len(users), k), -1, np.int64)
+    scores = np.full((len(eligible), len(users), k), -np.inf, np.float32)
     for rows in _batches(k + counts):
         keys = excluded.of(rows)
         some = _boosted(users.take(rows), boost)
         most = int(counts[rows].max())
-        hits = search_eligible(source.collection, TOWERS, some.dense, k + _FURTHER, eligible, keys, most)
-        items[rows], scores[rows] = _best(source, hits, some, keys, k, eligible)
-    return _ranked(items, scores)
+        found = search_kinds(source.collection, TOWERS, some.dense, k + _FURTHER, eligible, keys, most)
+        for place, (kind, hits) in enumerate(zip(eligible, found, strict=True)):
+            items[place, rows], scores[place, rows] = _best(source, hits, some, keys, k, kind)
+    return [_ranked(*best) for best in zip(items, scores, strict=True)]
 
 
 def _boosted(users: UserVectors, boost: Boost | None) -> UserVectors:

@@ -258,7 +258,7 @@ class Recommender:
         eligible = [Eligible(self.payload_index, conditions, audience.kept_back) for conditions in wanted]
         diversity = self.diversity if query.diversity is None else query.diversity
         source, each = ItemSource(self.collection, self.encoder.item_vectors), pool_size(query.k, diversity)
-        rankings = [rank(source, users, excluded, each, among, audience.boost) for among in eligible]
+        rankings = rank(source, users, excluded, each, eligible, audience.boost)
         placed = self.placer.placed()
         if len(placed):
             new = [placed.rank(users, excluded, each, among, audience.boost) for among in eligible]

@@ -58,12 +58,13 @@ class Shortlists:
 
 
 def select(shortlists: Shortlists, k: int, least: Sequence[int], diversity: float, item_vectors: ItemRows) -> Ranked:
-    """Select `k` items for each user, one after the other, in the order of their ranks.
+    """Select `k` items for each user, one after the other, and give them in the order of their scores.
 
     Each time that item is taken whose (1 − d) r − d s is greatest (maximal marginal relevance, Carbonell & Goldstein
-    1998): d is the `diversity`, r the discount that NDCG gives to the item's rank by score, and s the cosine of its
-    vector with that of the most similar item taken so far. By rank, since scores of one user are spread unlike those
-    of another: at equal NDCG, lists gain about twice as much diversity as by scaled scores.
+    1998): d is the `diversity`, r the discount that NDCG gives to the item's rank by score, and s the mean cosine of
+    its vector with those taken so far: their mean is what intra-list diversity counts. The most similar one alone, as
+    in the paper, costs about twice as much NDCG for as much diversity (`benchmarks/rules.py`). By rank, since scores
+    of one user are spread unlike those of another: as much again for scaled scores.
 
     Of the i-th ranking at least `least[i]` items are taken, or all it has: places that a ranking cannot fill go to the
     best of the others. Without diversity that is exactly the best answer by the sum of scores that keeps to the quotas.
@@ -95,13 +96,14 @@ def _selected(shortlists: Shortlists, k: int, least: Int64s, diversity: float, i
     there = np.stack([present[:, shortlists.kinds == kind].sum(axis=1) for kind in range(len(least))], axis=1)
     owed = np.minimum(least, there)
     free = k - owed.sum(axis=1)
-    gain = (1 - diversity) * _relevance(shortlists)
+    relevance = _relevance(shortlists)
     unit = _unit(item_vectors[shortlists.items]) if diversity else None
-    nearest: Floats = np.full(shortlists.items.shape, -1, np.float32)
+    similar: Floats = np.zeros(shortlists.items.shape, np.float32)
     columns = np.full((len(shortlists), k), -1, np.int64)
     for place in range(min(k, shortlists.items.shape[1])):
         may = present & ((owed[:, shortlists.kinds] > 0) | (free > 0)[:, None])
-        best = np.argmax(np.where(may, gain - diversity * nearest, -np.inf), axis=1)
+        gain = (1 - diversity) * relevance - diversity * similar / place if place else relevance
+        best = np.argmax(np.where(may, gain, -np.inf), axis=1)
         taken = may[everyone, best]
         columns[taken, place] = best[taken]
         present[everyone, best] = False
@@ -110,8 +112,9 @@ def _selected(shortlists: Shortlists, k: int, least: Int64s, diversity: float, i
         owed[everyone[due], kinds[due]] -= 1
         free -= ~due
         if unit is not None:
-            np.maximum(nearest, np.einsum("ucw,uw->uc", unit, unit[everyone, best]), out=nearest)
-    return columns
+            similar += np.einsum("ucw,uw->uc", unit, unit[everyone, best])
+    by_score = np.argsort(-np.where(columns >= 0, relevance[everyone[:, None], columns], 0), axis=1, kind="stable")
+    return np.take_along_axis(columns, by_score, axis=1)
 
 
 def _relevance(shortlists: Shortlists) -> Floats:

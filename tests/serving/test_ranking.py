@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,15 +60,15 @@ conditions = st.builds(
 
 @settings(max_examples=150)
 @given(
-    heard=histories, k=st.integers(1, 120), wanted=conditions, hits=st.sampled_from([1, 60, 10**6]),
-    share=st.sampled_from([0.0, 0.1, 1.0, 9.0]), seed=st.integers(0, 99),
+    heard=histories, k=st.integers(1, 120), kinds=st.lists(conditions, min_size=1, max_size=3),
+    hits=st.sampled_from([1, 60, 10**6]), share=st.sampled_from([0.0, 0.1, 1.0, 9.0]), seed=st.integers(0, 99),
     block=st.sampled_from([1, 7, 30, 8192]),
 )  # fmt: skip
 def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
     source: ItemSource,
     heard: list[set[int]],
     k: int,
-    wanted: Conditions,
+    kinds: list[Conditions],
     hits: int,
     share: float,
     seed: int,
@@ -81,12 +83,11 @@ def test_the_best_items_that_the_user_has_not_heard_by_the_sum_over_all_items(
         patch.setattr(ranking, "_HITS_AT_ONCE", hits)
         patch.setattr(ranking, "_MANY", 1 if source.collection.name == "blocks" else 64)
         patch.setattr(block_search, "_ITEMS_AT_ONCE", block)
-        found = rank(source, users, owned, k, Eligible(INVERTED, wanted))
-    allowed = fulfils(WHAT, wanted)
+        answers = rank(source, users, owned, k, [Eligible(INVERTED, wanted) for wanted in kinds])
     weights = csr_array((MATRIX.weights, MATRIX.items, MATRIX.indptr), shape=(ITEMS, ITEMS)).toarray()
-    for user, items in enumerate(heard):
+    for (wanted, found), (user, items) in product(zip(kinds, answers, strict=True), enumerate(heard)):
         mine = found.users == user
-        fresh = allowed & ~np.isin(WHAT.items, sorted(items))
+        fresh = fulfils(WHAT, wanted) & ~np.isin(WHAT.items, sorted(items))
         summed = (
             ALL[WHAT.items].astype(np.float32) @ dense[user] + share * weights[sorted(items)].sum(axis=0)[WHAT.items]
         )

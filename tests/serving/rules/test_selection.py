@@ -46,8 +46,8 @@ def by_hand(
             break
 
         def value(item: int) -> float:
-            nearest = max((cosine(vectors[item], vectors[other]) for other in taken), default=-1)
-            return (1 - diversity) * gain[item] - diversity * nearest
+            similar = [cosine(vectors[item], vectors[other]) for other in taken]
+            return (1 - diversity) * gain[item] - diversity * sum(similar) / max(1, len(similar))
 
         best = max(may, key=value)
         taken.append(best)
@@ -55,7 +55,7 @@ def by_hand(
             owed[kind_of[best]] -= 1
         else:
             free -= 1
-    return taken
+    return sorted(taken, key=order.index)
 
 
 @given(
@@ -85,3 +85,11 @@ def test_one_after_the_other_as_in_plain_python(
         assert found.items[mine].tolist() == wanted
         assert found.scores[mine].tolist() == scores[wanted].tolist()
         assert found.ranks[mine].tolist() == list(range(1, len(wanted) + 1))
+
+
+def test_the_best_of_all_is_taken_first_whatever_the_diversity() -> None:
+    scores = np.arange(ITEMS, dtype=np.float32)
+    found = select(
+        Shortlists.of([ranking([[0, 2, 4]], scores), ranking([[5, 9, 11]], scores)], 1, 15), 1, [0, 0], 1, VECTORS
+    )
+    assert found.items.tolist() == [11]
