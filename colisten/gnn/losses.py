@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 
 def margin_loss(positive: Tensor, negatives: Tensor, false_negatives: Tensor, margin: float) -> Tensor:
@@ -21,6 +22,7 @@ def softmax_loss(
     Senécal 2008) makes the sum over those drawn an unbiased estimate of the sum over all items. The positive is there
     by certainty, so it is not corrected.
     """
-    negatives = (negatives / temperature - log_chance).masked_fill(false_negatives, float("-inf"))
-    all_scores = torch.cat([positive[:, None] / temperature, negatives], dim=1)
-    return all_scores.logsumexp(dim=1) - positive / temperature
+    scores = torch.add(-log_chance, negatives, alpha=1 / temperature)
+    with torch.no_grad():  # the share of what is masked in the sum, and so its gradient, is zero already
+        scores.masked_fill_(false_negatives, torch.finfo(scores.dtype).min)
+    return softplus(scores.logsumexp(dim=1) - positive / temperature)
