@@ -267,7 +267,7 @@ class GnnSettings(_Section):
     """Edges compared in one step; fewer where an epoch would have less than ten steps."""
     edges_per_epoch: int = Field(40_000, ge=1)
     """At most so many supervision edges in one epoch."""
-    learning_rate: float = Field(5e-3, gt=0)
+    learning_rate: float = Field(2e-2, gt=0)
     max_epochs: int = Field(40, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without improvement on the validation edges before training stops."""

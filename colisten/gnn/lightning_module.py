@@ -9,7 +9,9 @@ from itertools import count, islice
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LinearLR
 
 from colisten.arrays import Floats
 from colisten.gnn.batches import BatchStream, SeedContrast, TrainingBatch
@@ -31,6 +33,10 @@ from colisten.settings import GnnSettings
 
 _VALIDATION = 1 << 40
 """An epoch number that training never reaches: what is random in the validation batches comes from it."""
+
+_WARM_UP = 30
+"""Steps over which the learning rate rises: at once at its full height, Adam's first steps shift every hidden unit of a
+large sparse graph below zero, where nothing is learned any more."""
 
 _BATCHES_PER_EPOCH = 10
 """At least so many: a small graph is learned by smaller steps, not by fewer."""
@@ -147,5 +153,7 @@ class GnnTraining(LightningModule):
         rows = self.loss(batch)
         self.log("validation", rows.mean(), batch_size=len(rows))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=self.options.learning_rate)
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.options.learning_rate)
+        rising = LinearLR(optimizer, start_factor=1 / _WARM_UP, total_iters=_WARM_UP)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rising, "interval": "step"}}
