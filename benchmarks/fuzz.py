@@ -27,7 +27,20 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.fuzz_inputs import ITEMS, KEYS, KINDS, Input, base_rows, spoil_bytes, write_csv, write_parquet
+from benchmarks.fuzz_inputs import (
+    BROKEN,
+    DELIMITERS,
+    ITEMS,
+    KEYS,
+    KINDS,
+    WHOLE,
+    Dialect,
+    Input,
+    base_rows,
+    spoil_bytes,
+    write_csv,
+    write_parquet,
+)
 from benchmarks.small_world import print_table
 from colisten.errors import ColistenError
 from colisten.listening import checks, dataset_checks
@@ -36,8 +49,9 @@ from colisten.listening.staging import Staged, staged
 from colisten.progress import Progress
 from colisten.settings import Settings
 
-SORTS = ("CSV", "CSV", "CSV", "CSV", "Parquet types", "Parquet bytes")
-TOGETHER = {"CSV": 50, "Parquet types": 20, "Parquet bytes": 5}
+SORTS = ("CSV", "CSV", "CSV", "CSV", "CSV bytes", "CSV bytes", "Parquet types", "Parquet types", "Parquet bytes")
+TOGETHER = {"CSV": 100, "CSV bytes": 4, "Parquet types": 4, "Parquet bytes": 2}
+"""Files of one import: few where many are refused, since the others are tried again after each."""
 TWICE = ("NULL", *map(literal, (checks.SAME_ITEM, checks.OTHER_ROW, checks.REPEATED, checks.SAME_RELATION)))
 """Reasons for which a row may be set aside that nothing was done to: another was spoilt into one like it."""
 SECONDS_OF_A_BATCH = 600
@@ -66,10 +80,11 @@ def batch_of(seed: int, number: int, folder: Path) -> Batch:
     drawn = random.Random(f"{seed} {number}")  # noqa: S311  # no secrets
     batch = Batch(number, drawn.choice(SORTS), drawn.choice(list(KEYS)))
     write_clean(folder)
+    dialect = Dialect(drawn.choice(DELIMITERS), BROKEN if batch.sort == "CSV bytes" else WHOLE)
     for place in range(TOGETHER[batch.sort]):
         rows, path = base_rows(batch.table, place, drawn), folder / f"{batch.table}-{place:04d}"
-        if batch.sort == "CSV":
-            batch.inputs.append(write_csv(batch.table, rows, path.with_suffix(".csv"), drawn))
+        if batch.sort.startswith("CSV"):
+            batch.inputs.append(write_csv(batch.table, rows, path.with_suffix(".csv"), dialect, drawn))
         else:
             made = write_parquet(batch.table, rows, path.with_suffix(".parquet"), drawn)
             batch.inputs.append(spoil_bytes(made, drawn) if batch.sort == "Parquet bytes" else made)
@@ -89,7 +104,7 @@ def write_clean(folder: Path) -> None:
 def _keep_clean_apart(batch: Batch, folder: Path) -> None:
     """All files of a table are of one format."""
     clean = folder / f"{batch.table}.csv"
-    if clean.exists() and batch.sort != "CSV":
+    if clean.exists() and batch.sort.startswith("Parquet"):
         pl.read_csv(clean, infer_schema=False).write_parquet(clean.with_suffix(".parquet"))
         clean.unlink()
 

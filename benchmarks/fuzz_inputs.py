@@ -42,6 +42,19 @@ VALUES = (
     "\n",
 )
 
+WHOLE = (*["plain"] * 12, "bom", "utf-16", "gzip")
+"""As programs write it."""
+BROKEN = ("bad gzip", "bad byte", "cut")
+DELIMITERS = (",", ",", ",", ";", "\t", "|")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the files of a batch are written: with a delimiter, in one of these ways."""
+
+    delimiter: str
+    ways: Sequence[str]
+
 
 @dataclass
 class Input:
@@ -92,66 +105,74 @@ KEYS = {
 """The key, as SQL on the checked table."""
 
 
-def write_csv(table: str, rows: Sequence[Row], path: Path, drawn: random.Random) -> Input:
+def write_csv(table: str, rows: Sequence[Row], path: Path, dialect: Dialect, drawn: random.Random) -> Input:
     """A CSV file with some of its records spoilt."""
     quoting = drawn.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
     names, end = list(rows[0]), drawn.choice(["\n", "\n", "\r\n"])
-    records = [_record(row.values(), quoting, end) for row in rows]
+    comma = dialect.delimiter
+    records = [_record(row.values(), quoting, comma, end) for row in rows]
     untouched = set(range(len(rows)))
     for _ in range(drawn.choice([0, 1, 1, 1, 2, 3, 8])):
         place = drawn.randrange(len(records))
         if records[place]:
-            records[place] = drawn.choice(_SPOIL)(records[place], drawn)
+            records[place] = drawn.choice(_SPOIL)(records[place], comma, drawn)
         untouched.discard(place)
         if not records[place].endswith("\n"):  # what follows is of its line
             untouched.discard(place + 1)
-    whole = _record(names, quoting, end) + "".join(records)
+    whole = _record(names, quoting, comma, end) + "".join(records)
     plain = not {'"', "\r", "\0"} & set(whole.replace("\r\n", "\n")) and "\n\n" not in whole.replace("\r\n", "\n")
     found = Input(path, {key_of(table, rows[place]) for place in untouched}, whole.count("\n") - 1 if plain else None)
     if not whole.endswith("\n"):
         found.rows = None
-    return _encoded(found, whole, drawn)
+    return _encoded(found, whole, drawn.choice(dialect.ways), drawn)
 
 
-def _record(values: Any, quoting: int, end: str) -> str:
+def _record(values: Any, quoting: int, comma: str, end: str) -> str:
     out = io.StringIO()
-    csv.writer(out, quoting=quoting, lineterminator=end).writerow(values)  # type: ignore[arg-type]  # one of its constants
+    csv.writer(out, quoting=quoting, delimiter=comma, lineterminator=end).writerow(values)  # type: ignore[arg-type]
     return out.getvalue()
 
 
-def _insert(record: str, drawn: random.Random) -> str:
+def _insert(record: str, _: str, drawn: random.Random) -> str:
     place = drawn.randrange(len(record))
     return record[:place] + drawn.choice(SPOILING) + record[place:]
 
 
-def _delete(record: str, drawn: random.Random) -> str:
+def _delete(record: str, _: str, drawn: random.Random) -> str:
     place = drawn.randrange(len(record))
     return record[:place] + record[place + drawn.choice([1, 1, 1, 2, 10, 1000]) :]
 
 
-def _repeat(record: str, drawn: random.Random) -> str:
+def _repeat(record: str, _: str, drawn: random.Random) -> str:
     place, length = drawn.randrange(len(record)), drawn.randrange(1, 20)
     return record[:place] + record[place : place + length] * drawn.randrange(2, 5) + record[place + length :]
 
 
-def _value(record: str, drawn: random.Random) -> str:
-    values = record.split(",")
+def _value(record: str, comma: str, drawn: random.Random) -> str:
+    values = record.split(comma)
     values[drawn.randrange(len(values))] = drawn.choice(VALUES)
-    return ",".join(values)
+    return comma.join(values)
 
 
-def _swap(record: str, drawn: random.Random) -> str:
-    values = record.rstrip("\r\n").split(",")
+def _swap(record: str, comma: str, drawn: random.Random) -> str:
+    values = record.rstrip("\r\n").split(comma)
     drawn.shuffle(values)
-    return ",".join(values) + "\n"
+    return comma.join(values) + "\n"
 
 
-_SPOIL: tuple[Callable[[str, random.Random], str], ...] = (_insert, _insert, _insert, _delete, _repeat, _value, _swap)
+_SPOIL: tuple[Callable[[str, str, random.Random], str], ...] = (
+    _insert,
+    _insert,
+    _insert,
+    _delete,
+    _repeat,
+    _value,
+    _swap,
+)
 
 
-def _encoded(found: Input, whole: str, drawn: random.Random) -> Input:
-    """Write it as one of many programs would; rarely with something that no program writes."""
-    way = drawn.choice(["plain"] * 12 + ["bom", "utf-16", "gzip", "bad gzip", "bad byte", "cut"])
+def _encoded(found: Input, whole: str, way: str, drawn: random.Random) -> Input:
+    """Write it in one of the ways of `WHOLE` and `BROKEN`."""
     content = whole.encode("utf-16" if way == "utf-16" else "utf-8-sig" if way == "bom" else "utf-8")
     if way in ("gzip", "bad gzip"):
         found.path = found.path.with_name(f"{found.path.name}.gz")

@@ -87,8 +87,8 @@ def _environment(sections: Collection[str]) -> dict[str, Any]:
 
 
 def _put(tree: dict[str, Any], key: str, value: str) -> None:
-    section, _, name = key.rpartition(".")
-    branch = tree.setdefault(section, {}) if section else tree
+    section, dot, name = key.partition(".")
+    branch, name = (tree.setdefault(section, {}), name) if dot else (tree, key)
     if not isinstance(branch, dict):
         raise SettingsError(f"{section!r} is set both as a value and as a section.")
     branch[name] = value

@@ -24,6 +24,7 @@ from pydantic import (
     PlainSerializer,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -74,8 +75,20 @@ Parts = Annotated[
 ]
 
 
+_LARGEST = 2**31 - 1
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _within_bounds(cls, value: object) -> object:
+        """Arrays and other programs hold what a machine word does."""
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, int) and abs(number) > _LARGEST for number in numbers):
+            raise ValueError(f"{_LARGEST:,} is the largest number that works")
+        return value
 
 
 class SignalsSettings(_Section):
@@ -398,7 +411,7 @@ class Settings(_Section):
     """The item type that headline figures and tuning look at; every type is recommended."""
     taste_types: Names = ()
     """Item types (music, say) that are no nodes: they become the user's taste vector."""
-    seed: int = 7
+    seed: int = Field(7, ge=0)
     tracking: Literal["none", "csv", "tensorboard", "mlflow"] = "none"
     """Where settings, losses and validation by epoch are logged: files below `tracking/` of the working folder, or
     the MLflow server of `MLFLOW_TRACKING_URI`; TensorBoard and MLflow are extras of these names."""
@@ -482,7 +495,9 @@ def _sentence(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"There is no setting {key!r}{_nearest(key, keys())}"
-    return f"The setting {key!r} cannot be used: {first['msg'].lower()}."
+    if first["type"] == "model_type":
+        return f"{key!r} is a group of settings: write {key}.NAME=VALUE; `colisten config` lists the names."
+    return f"The setting {key!r} cannot be used: {first['msg'].lower().removeprefix('value error, ')}."
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from colisten.errors import WorkdirError
-from colisten.full_disk import told_when_full
+from colisten.full_disk import is_full, told_when_full
 
 _OURS, _OLD = ".colisten-", ".old"
 """What hidden names begin with, beside files of others too, and what that of a folder ends with that stepped aside."""
@@ -173,16 +173,17 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
     Raises:
         OutOfSpaceError: the disk is full.
+        WorkdirError: there can be no file of this name, or there is a folder, a device or a pipe.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_drafts(path.parent, path.name)
+    if path.exists() and not path.is_file():
+        raise WorkdirError(f"{path} is no regular file, so it is not replaced: name another file.")
 
     def made() -> Path:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_OURS}{path.name}.")
         os.close(handle)
         return Path(name)
 
-    with told_when_full(), _new_draft(made) as draft:
+    with told_when_full(), _new_draft(path, made) as draft:
         try:
             yield draft
             draft.chmod(0o600)
@@ -192,15 +193,22 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def replacing_folder(path: Path, mark: str | None = None) -> Iterator[Path]:
     """Like `replacing_file`, for a folder that is written whole.
+
+    `mark`: a name that every folder made so holds; one that holds other things is somebody's, and stays.
 
     The old folder steps aside under a hidden name; a kill between the two renames is repaired by the next call, or
     by `remove_drafts`.
 
     Raises:
         OutOfSpaceError: the disk is full.
+        WorkdirError: there can be no folder of this name, or there is something else.
     """
+    if path.exists() and not path.is_dir():
+        raise WorkdirError(f"{path} is no folder, so it is not replaced: name another one.")
+    if mark and path.exists() and any(path.iterdir()) and not (path / mark).exists():
+        raise WorkdirError(f"{path} holds other things, which would be lost: name a new or an empty folder.")
     old = path.with_name(f"{_OURS}{path.name}{_OLD}")
     with draft_folder(path.parent, path.name) as draft:
         yield draft
@@ -218,11 +226,13 @@ def draft_folder(parent: Path, name: str) -> Iterator[Path]:
 
     Raises:
         OutOfSpaceError: the disk is full.
+        WorkdirError: there can be no folder of this name.
     """
-    parent.mkdir(parents=True, exist_ok=True)
-    remove_drafts(parent, name)
     prefix = f"{_OURS}{name}."
-    with told_when_full(), _new_draft(lambda: Path(tempfile.mkdtemp(dir=parent, prefix=prefix))) as draft:
+    with (
+        told_when_full(),
+        _new_draft(parent / name, lambda: Path(tempfile.mkdtemp(dir=parent, prefix=prefix))) as draft,
+    ):
         try:
             yield draft
         finally:
@@ -277,16 +287,33 @@ def _put_back(old: Path) -> None:
 
 
 @contextmanager
-def _new_draft(make: Callable[[], Path]) -> Iterator[Path]:
-    """A new draft, in use. One that another process took for a dead one's, before it was in use, is made again."""
+def _new_draft(path: Path, make: Callable[[], Path]) -> Iterator[Path]:
+    """A new draft for `path`, in use; what killed processes left of earlier ones is removed.
+
+    One that another process took for a dead one's, before it was in use, is made again.
+    """
     with ExitStack() as using:
         while True:
-            draft = make()
+            with _told_when_impossible(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                remove_drafts(path.parent, path.name)
+                draft = make()
             with suppress(BlockingIOError, FileNotFoundError):
                 using.enter_context(_in_use(draft))
                 if draft.exists():
                     break
         yield draft
+
+
+@contextmanager
+def _told_when_impossible(path: Path) -> Iterator[None]:
+    """Names that are too long, folders that are files, file systems that take no files."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, PermissionError) or is_full(error):
+            raise
+        raise WorkdirError(f"{path} cannot be written ({error.strerror}): name another place.") from error
 
 
 @contextmanager

@@ -161,3 +161,16 @@ def test_a_toml_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeyp
     Path("colisten.toml").write_text("seed = = 3")
     with pytest.raises(SettingsError, match=r"colisten\.toml cannot be read"):
         Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [("seed=-1", "greater than or equal to 0"), ("seed=99999999999", "2,147,483,647 is the largest"),
+     ("gnn.fan_out=3,99999999999", "2,147,483,647 is the largest"), ("towers.minutes=inf", "finite number"),
+     ("towers.learning_rate=nan", "finite number"), ("neo4j=3", "'neo4j' is a group of settings"),
+     ("neo4j.password.x=3", "no setting 'neo4j.password.x'"), ("=", "no setting ''"), (".=3", "no setting ''")],
+)  # fmt: skip
+def test_numbers_and_names_that_are_none(word: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as caught:
+        Settings.load([word])
+    assert "\n" not in str(caught.value)

@@ -1,4 +1,5 @@
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -39,6 +40,46 @@ def test_a_missing_folder_and_a_foreign_one_are_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(WorkdirError, match="empty or new"):
         Workdir.open(tmp_path, create=True)
+
+
+@pytest.mark.parametrize("replacing", [replacing_file, replacing_folder])
+def test_only_what_is_of_the_same_kind_is_replaced(tmp_path: Path, replacing: Callable[[Path], Any]) -> None:
+    os.mkfifo(tmp_path / "pipe")  # as /dev/stdout may be, or a device
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    other = tmp_path / ("folder" if replacing is replacing_file else "file")
+    for path in (tmp_path / "pipe", other):
+        before = path.stat()
+        with pytest.raises(WorkdirError, match="not replaced"), replacing(path):
+            pass
+        assert path.stat().st_ino == before.st_ino
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "folder", "file"}
+
+
+def test_a_folder_that_holds_other_things_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WorkdirError, match="would be lost"), replacing_folder(tmp_path / "mine", "mark"):
+        pass
+    for _ in range(2):
+        with replacing_folder(tmp_path / "empty", "mark") as draft:
+            (draft / "mark").touch()
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("replacing", [replacing_file, replacing_folder])
+@pytest.mark.parametrize("name", ["x" * 255, "file/below", "/proc/nothing"])
+def test_where_nothing_can_be_written_is_one_sentence(
+    tmp_path: Path, name: str, replacing: Callable[[Path], Any]
+) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(WorkdirError, match=r"cannot be written \(.*\): name another place") as caught,
+        replacing(tmp_path / name),
+    ):
+        pass
+    assert "\n" not in str(caught.value)
 
 
 def test_a_draft_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colisten.cli.options import formatted, set_option, workdir_option
+from colisten.cli.options import Number, formatted, set_option, workdir_option
 from colisten.cli.output import show
 from colisten.settings import Settings
 
@@ -64,13 +64,13 @@ def import_(source: str, workdir: Path, overrides: tuple[str, ...]) -> None:
 @click.option("--users", type=click.IntRange(10), default=3000, show_default=True)
 @click.option("--audiobooks", type=click.IntRange(10), default=800, show_default=True)
 @click.option("--podcasts", type=click.IntRange(10), default=600, show_default=True)
-@click.option("--seed", default=7, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
 @click.option(
-    "--per-user", type=float, metavar="ITEMS",
+    "--per-user", type=Number(0, 100_000, min_open=True), metavar="ITEMS",
     help="Mean number of different items that a user streams; by default what comes of the item types, about 19.",
 )  # fmt: skip
 @click.option(
-    "--followers", type=click.FloatRange(0, 1), default=0, show_default=True, metavar="SHARE",
+    "--followers", type=Number(0, 1), default=0, show_default=True, metavar="SHARE",
     help="Share of the users who go on with series and creators.",
 )  # fmt: skip
 def synth(
@@ -95,12 +95,10 @@ def synth(
 @_out
 @click.option("--target", help="Item type whose streams are held out; by default the target type of the settings.")
 @click.option("--also", multiple=True, metavar="TYPE", help="A further item type to hold out; may be repeated.")
-@click.option("--days", type=float, help="Hold out the last days.")
-@click.option(
-    "--quantile", type=click.FloatRange(0, 1), help="Cut where this share of the target's streams has passed."
-)
-@click.option("--holdout", type=click.FloatRange(0, 1), help="Data without times: hold out this share of streams.")
-@click.option("--cold", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="With --holdout: cold users.")
+@click.option("--days", type=Number(0, min_open=True), help="Hold out the last days.")
+@click.option("--quantile", type=Number(0, 1), help="Cut where this share of the target's streams has passed.")
+@click.option("--holdout", type=Number(0, 1), help="Data without times: hold out this share of streams.")
+@click.option("--cold", type=Number(0, 1), default=0.1, show_default=True, help="With --holdout: cold users.")
 @set_option
 def split(
     source: str,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colisten.cli.options import formatted, opened, workdir_option
+from colisten.cli.options import Number, formatted, opened, workdir_option
 from colisten.cli.output import show
 from colisten.cli.user_list import ids_in
 from colisten.errors import DataError
@@ -72,7 +72,7 @@ def assign(
 @experiment.command()
 @click.argument("name")
 @workdir_option
-@click.option("--days", type=click.FloatRange(0, min_open=True), help="Look at so many days after a first exposure.")
+@click.option("--days", type=Number(0, min_open=True), help="Look at so many days after a first exposure.")
 @click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Bootstrap resamples.")
 @formatted
 def read(name: str, workdir: Path, days: float | None, draws: int, style: str | None) -> None:
@@ -111,7 +111,7 @@ def read(name: str, workdir: Path, days: float | None, draws: int, style: str | 
 )  # fmt: skip
 @click.option("--group", help="Judge by what this group was shown; by all that explore by default.")
 @click.option(
-    "--days", type=click.FloatRange(0, min_open=True), default=7, show_default=True,
+    "--days", type=Number(0, min_open=True), default=7, show_default=True,
     help="A slot is rewarded by a stream of its item in so many days after the answer.",
 )  # fmt: skip
 @formatted

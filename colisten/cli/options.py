@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +27,16 @@ workdir_option = click.option(
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; `colisten config` lists them."
 )
+
+
+class Number(click.FloatRange):
+    """A number in a range: nan, which compares with nothing, is in none, and inf in none that is open upwards."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not isfinite(number):
+            self.fail(f"{number} is no number to reckon with.", param, ctx)
+        return number
 
 
 def filtered(command: click.decorators.FC) -> click.decorators.FC:

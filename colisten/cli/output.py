@@ -26,6 +26,8 @@ def show(rows: Iterable[Mapping[str, object]], style: str | None) -> None:
         return
     listed = list(rows)
     columns = list(dict.fromkeys(name for row in listed for name in row))
+    if not listed:
+        return
     if style == "csv":
         writer = csv.DictWriter(sys.stdout, columns)
         writer.writeheader()

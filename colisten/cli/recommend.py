@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colisten.cli.options import filtered, formatted, opened, workdir_option
+from colisten.cli.options import Number, filtered, formatted, opened, workdir_option
 from colisten.cli.output import for_people, say, show
 from colisten.cli.user_list import ids_in, shard_of
 
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many items.")
 @click.option("--type", "item_type", help="Item type to recommend; the target type by default.")
 @filtered
-@click.option(
-    "--exploration", type=click.FloatRange(0, 1), help="Room for new and rare items; serve.exploration by default."
-)
+@click.option("--exploration", type=Number(0, 1), help="Room for new and rare items; serve.exploration by default.")
 @click.option(
     "--diversity",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="How much items differ from each other; serve.diversity by default.",
 )
 @click.option(
@@ -43,7 +41,9 @@ if TYPE_CHECKING:
 @click.option("--market", metavar="COUNTRY", help="Only what may be shown there; by default in the user's country.")
 @click.option("--include-heard", is_flag=True, help="Do not leave out what the user has streamed.")
 @click.option(
-    "--users", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Many users: one id a line."
+    "--users",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Many users: one id a line, or the column user_id of CSV or Parquet.",
 )
 @click.option("--shard", metavar="I/N", help="Of --users, only the I-th of N parts: each process takes another one.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file for the answers to --users.")
@@ -143,7 +143,10 @@ def _answer_file(
 def _listed(users: Path, shard: str | None) -> list[str]:
     """The users of a file, or those of one shard of it."""
     ids = ids_in(users)
-    return shard_of(ids, shard) if shard else ids
+    found = shard_of(ids, shard) if shard else ids
+    if not found:
+        say(f"{users} names nobody{f' for the shard {shard}' if shard else ''}.")
+    return found
 
 
 def _history(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from colisten.cli.options import formatted, opened, workdir_option
+from colisten.cli.options import Number, formatted, opened, workdir_option
 from colisten.cli.output import say, show
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def rules() -> None:
 
 @rules.command()
 @_named
-@click.option("--by", "amount", type=click.FloatRange(0, 1000, min_open=True), help="What a boost adds to the score.")
+@click.option("--by", "amount", type=Number(0, 1000, min_open=True), help="What a boost adds to the score.")
 def add(
     kind: Literal["allow", "deny", "boost"], field: Field, values: tuple[str, ...], workdir: Path, user: str,
     amount: float | None,

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from colisten.cli.options import opened, set_option, workdir_option
+from colisten.cli.options import Number, opened, set_option, workdir_option
 
 
 @click.command()
 @workdir_option
-@click.option(
-    "--minutes", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Time to take."
-)
+@click.option("--minutes", type=Number(0, min_open=True), default=60.0, show_default=True, help="Time to take.")
 @click.option("--trials", type=click.IntRange(1), help="Stop after so many trials, if that is sooner.")
 @set_option
 def tune(workdir: Path, minutes: float, trials: int | None, overrides: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -10,28 +9,52 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from colisten.errors import DataError, SettingsError
+from colisten.listening.values import BLANKS
 
 _COLUMN = "user_id"
-_DELIMITERS = ",;\t"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_PARQUET = b"PAR1"
 
 
 def ids_in(path: Path) -> list[str]:
-    """The user ids of a file, in its order: one a line, quoted where needed, or the column `user_id` of a CSV file.
+    """The user ids of a file, in its order: one a line, quoted where needed, or the column `user_id` of CSV or Parquet.
 
     Blanks around an id are cut, as an import does; empty lines are left out.
 
     Raises:
-        DataError: the file is no text in UTF-8 or UTF-16, or a quote in it is never closed.
+        DataError: the file is no text in UTF-8, UTF-16 or UTF-32, a quote in it is never closed, or it is a Parquet
+            file without the column.
     """
-    text = _text(path)
+    content = path.read_bytes()
+    return _cleaned(_from_parquet(path, content) if content.startswith(_PARQUET) else _from_text(path, content))
+
+
+def _from_text(path: Path, content: bytes) -> Iterator[str]:
+    from colisten.listening.csv_dialect import DELIMITERS, SEPARATOR_LINE  # here, since it takes fsspec
+
+    text = _decoded(path, content)
     header, separator, rest = text.partition("\n")
-    delimiter = next((one for one in _DELIMITERS if _COLUMN in _names(header, one)), None)
+    if SEPARATOR_LINE.fullmatch(header):
+        header, separator, rest = rest.partition("\n")
+    delimiter = next((one for one in DELIMITERS if _COLUMN in _names(header, one)), None)
     if delimiter is None:
-        return _cleaned(_lines(path, text))
+        yield from _lines(path, text)
+        return
     column = _names(header, delimiter).index(_COLUMN)
     rows = _rows(path, rest if separator else "", delimiter)
-    return _cleaned(row[column] for row in rows if len(row) > column)
+    yield from (row[column] for row in rows if len(row) > column)
+
+
+def _from_parquet(path: Path, content: bytes) -> list[str]:
+    import polars as pl
+
+    try:
+        column = next((name for name in pl.read_parquet_schema(io.BytesIO(content)) if name.lower() == _COLUMN), None)
+        if column is None:
+            raise DataError(f"{path} has no column {_COLUMN}: name the one with the ids so.")
+        ids = pl.read_parquet(io.BytesIO(content), columns=[column])[column].cast(pl.String)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}.") from error
+    return ids.drop_nulls().to_list()
 
 
 def shard_of(ids: Sequence[str], shard: str) -> list[str]:
@@ -53,11 +76,12 @@ def shard_of(ids: Sequence[str], shard: str) -> list[str]:
     return distinct[len(distinct) * (place - 1) // count : len(distinct) * place // count]
 
 
-def _text(path: Path) -> str:
-    """The file with LF line ends and without a byte order mark."""
-    content = path.read_bytes()
+def _decoded(path: Path, content: bytes) -> str:
+    """The text with LF line ends and without a byte order mark."""
+    from colisten.listening.csv_dialect import encoding_of
+
     try:
-        text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
+        text = content.decode(encoding_of(content[:4]))
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 ({error.reason}): save the list of users as UTF-8 text.") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -86,4 +110,4 @@ def _lines(path: Path, text: str) -> Iterator[str]:
 
 
 def _cleaned(ids: Iterable[str]) -> list[str]:
-    return [found for one in ids if (found := one.strip(" "))]
+    return [found for one in ids if (found := one.strip(BLANKS))]

@@ -17,7 +17,7 @@ from colisten.listening.contract import Table
 from colisten.listening.files import Source
 
 DELIMITERS = ",;\t|"
-_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 _INDEX = re.compile(r"\s*(Unnamed: \d+(_level_\d+)?)?\s*")
 """Names that pandas gives to a row index, which has none."""
 
@@ -45,6 +45,11 @@ _BY_ZEROS: dict[tuple[bool, ...], str] = {
     (False, True, False, True): "utf-16-le",
     (True, False, True, False): "utf-16-be",
 }
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+"""A mark of UTF-32 begins like one of UTF-16."""
 _OTHERS = {
     "packed by gzip": (b"\x1f\x8b", "let its name end in .csv.gz"),
     "a zip file": (b"PK\x03\x04", "unpack it"),
@@ -90,7 +95,7 @@ def read_dialect(source: Source, path: str, table: Table) -> Dialect:
         before, first = 0, file.readline()
         while first and not first.strip():
             before, first = before + 1, file.readline()
-        told = _SEPARATOR_LINE.fullmatch(first)
+        told = SEPARATOR_LINE.fullmatch(first)
         header = _record(path, file, file.readline() if told else first)
         names = _names(header, told.group(1) if told else None, table)
     if not names[1]:
@@ -103,7 +108,7 @@ def read_dialect(source: Source, path: str, table: Table) -> Dialect:
 
 
 def _encoding(path: str, start: bytes) -> str:
-    """By the mark at the beginning, or by the zeros of the letters of a name.
+    """How the text is encoded.
 
     Raises:
         DataError: it is no text.
@@ -111,10 +116,13 @@ def _encoding(path: str, start: bytes) -> str:
     for other, (begin, mend) in _OTHERS.items():
         if start.startswith(begin):
             raise DataError(f"{path} is no CSV but {other}: {mend}.")
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    zeros = [byte == 0 for byte in start]
-    return _BY_ZEROS.get(tuple(zeros), "utf-8-sig")
+    return encoding_of(start)
+
+
+def encoding_of(start: bytes) -> str:
+    """The encoding of a text by its first four bytes: a mark, or where the zeros of its letters stand."""
+    marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
+    return marked or _BY_ZEROS.get(tuple(byte == 0 for byte in start), "utf-8-sig")
 
 
 def _record(path: str, file: io.TextIOBase, text: str) -> str:

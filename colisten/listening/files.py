@@ -42,7 +42,9 @@ class Source:
             raise DataError(
                 f"{url} cannot be opened ({error}): for s3:// install colisten[s3], for gs:// colisten[gcs]."
             ) from error
-        except OSError as error:
+        except DataError:
+            raise
+        except Exception as error:  # every kind of store has errors of its own
             raise DataError(f"{url} cannot be opened ({error}): check the address and the access rights.") from error
         return cls(url, system, root)
 

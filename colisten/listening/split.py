@@ -43,6 +43,7 @@ from colisten.settings import Settings
 from colisten.workdir import replacing_folder
 
 _SECONDS_A_DAY = 86_400
+_MARK = "split.json"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def split_data(
         DataError: the data cannot be read, has no times to cut by, or nothing is left to test.
     """
     opened = Source.open(source)
-    with replacing_folder(out) as draft, tempfile.TemporaryDirectory(dir=draft) as scratch:
+    with replacing_folder(out, _MARK) as draft, tempfile.TemporaryDirectory(dir=draft) as scratch:
         train = draft / "train"
         train.mkdir()
         with database(Path(scratch), opened, settings.listening.memory_mb) as db:
@@ -207,7 +208,7 @@ def _save(db: duckdb.DuckDBPyConnection, draft: Path, cut: float, settings: Sett
     )  # fmt: skip
     if not summary.test_pairs:
         raise DataError("After the cut no known user streamed anything new of the target type: cut earlier.")
-    (draft / "split.json").write_text(json.dumps(asdict(summary)))
+    (draft / _MARK).write_text(json.dumps(asdict(summary)))
     return summary
 
 

@@ -166,16 +166,17 @@ def _best_in_blocks(
     source: ItemSource, users: UserVectors, excluded: ExcludedItems, k: int, eligible: Eligible, boost: Boost | None
 ) -> tuple[Int64s, Floats]:
     """The `k` best items of each user, [users, k], and their scores, by products of blocks."""
-    found = []
+    items = np.full((len(users), k), -1, np.int64)
+    scores = np.full((len(users), k), -np.inf, np.float32)
     for start in range(0, len(users), USERS_AT_ONCE):
         rows = np.arange(start, min(start + USERS_AT_ONCE, len(users)))
         some = _boosted(users.take(rows) if len(users) > USERS_AT_ONCE else users, boost)
         hits = search_blocks(source.item_vectors, some, eligible.items, excluded.of(rows), k + _FURTHER)
         owners, places = np.nonzero(hits.items >= 0)
         keys = owners << 32 | hits.items[owners, places]
-        found.append(_first(keys, _scores(source, some, keys), len(rows), k))  # as any ranking scores, to the last bit
-    best, scores = zip(*found, strict=True)
-    return np.concatenate(best), np.concatenate(scores)
+        exact = _scores(source, some, keys)  # as any ranking scores, to the last bit
+        items[rows], scores[rows] = _first(keys, exact, len(rows), k)
+    return items, scores
 
 
 def _best(

@@ -116,3 +116,17 @@ def test_an_error_sentence_steers_no_terminal() -> None:
     done = ended("config", "--set", "\x1b[31m=3")
     assert done.returncode == 2
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["recommend", "u", "--exploration", "nan"], ["recommend", "u", "--diversity", "-inf"],
+     ["tune", "--minutes", "nan"], ["tune", "--minutes", "inf"], ["data", "split", "a", "b", "--days", "nan"],
+     ["recommend", "u", "-k", "9" * 40],
+     ["data", "synth", "a", "--per-user", "1e300"], ["data", "synth", "a", "--seed", "-1"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_numbers_that_are_none(words: list[str], tmp_path: Path) -> None:
+    done = ended(*words)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("Error: Invalid value for ")

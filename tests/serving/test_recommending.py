@@ -115,6 +115,13 @@ def test_many_users_are_answered_like_each_alone(
         np.testing.assert_allclose(mine["score"].to_numpy(), alone.scores, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("query", [Query(3), Query(3, "audiobook", diversity=0.5), Query(3, "audiobook", market="US")])
+def test_nobody_is_answered_by_nothing(recommender: Recommender, query: Query, tmp_path: Path) -> None:
+    assert list(recommender.recommend([], query).rows()) == []
+    assert recommend_to(tmp_path / "none.parquet", recommender, [], query, QUIET) == []
+    assert pl.read_parquet(tmp_path / "none.parquet").is_empty()
+
+
 def test_an_unknown_user_gets_the_cold_start_answer(recommender: Recommender) -> None:
     found = recommender.recommend(["who?", "u3"], Query())
     assert found.unknown == ["who?"]

@@ -12,6 +12,9 @@ from safetensors.numpy import load_file, save_file
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.listening.synth.choices import Preferences
 
+TRUTH = "truth"
+"""The folder beside the tables that holds them."""
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -51,7 +54,7 @@ def write_truth(folder: Path, preferences: Preferences, follows: Bools, consider
 
 def true_preferences(out: Path) -> Truth:
     """The true preferences that `make_world` wrote to `out`."""
-    tensors = load_file(out / "truth" / "truth.safetensors")
+    tensors = load_file(out / TRUTH / "truth.safetensors")
     items = pl.read_parquet(out / "items.parquet", columns=["item_id", "item_type"])
     types = tuple(items["item_type"].unique(maintain_order=True))
     users = pl.read_parquet(out / "users.parquet", columns=["user_id"])["user_id"]

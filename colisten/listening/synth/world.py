@@ -11,7 +11,7 @@ from colisten.listening.synth.catalogue import ItemType, make_catalogue, theme_p
 from colisten.listening.synth.choices import PERIODS, Choices, choose, preferences, with_streams
 from colisten.listening.synth.events import make_events
 from colisten.listening.synth.people import make_people
-from colisten.listening.synth.truth import write_truth
+from colisten.listening.synth.truth import TRUTH, write_truth
 from colisten.workdir import replacing_folder
 
 _CONSIDERED = {"show": 0.4, "work": 1.5}
@@ -71,11 +71,11 @@ def make_world(
     considered_only = np.array([_CONSIDERED["show" if kind.show else "work"] for kind in types], np.float32)
     choices = _together(list(choose(catalogue, people, days, considered_only, rng)))
     interactions, considered = make_events(catalogue, choices, days, rng)
-    with replacing_folder(out) as draft:
+    with replacing_folder(out, TRUTH) as draft:
         interactions.write_parquet(draft / "interactions.parquet")
         catalogue.table.write_parquet(draft / "items.parquet")
         people.table.write_parquet(draft / "users.parquet")
-        write_truth(draft / "truth", preferences(catalogue, people, days, PERIODS - 1), people.follows, considered)
+        write_truth(draft / TRUTH, preferences(catalogue, people, days, PERIODS - 1), people.follows, considered)
 
 
 def _together(parts: list[Choices]) -> Choices:
