@@ -26,6 +26,15 @@ def printable(text: object) -> str:
     return _CONTROLS.sub("�", _BLANKS.sub(" ", str(text)))
 
 
+def in_quotes(text: object) -> str:
+    """One line between quotes, letter by letter: `repr` would double a backslash.
+
+    >>> print(in_quotes(r"\\N"))
+    '\\N'
+    """
+    return f"'{printable(text)}'"
+
+
 def folded(text: str) -> str:
     """The same for all ways to write a title: composed or decomposed letters, small or capital ones."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -9,7 +9,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -126,12 +125,22 @@ def main() -> None:
     """Run the command; what goes wrong on purpose is one sentence on stderr and an exit code."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell each other's authors is no talk for users
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # where the caller has closed it
-    sys.stderr = sys.stderr or sys.stdout
+    _open_what_is_closed()
     escape_unknown_letters()
     os.environ["PYTHONSAFEPATH"] = "1"  # no child takes what lies in the current folder for a module
     with _ends_with_its_reader():
         _run()
+
+
+def _open_what_is_closed() -> None:
+    """Streams that the caller has closed lead nowhere: the next file opened would have their numbers otherwise."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # has the lowest number that is free, which is this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _run() -> None:
@@ -143,7 +152,7 @@ def _run() -> None:
         _show(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped; run the same command again to go on.", err=True)
+        _tell("Stopped; run the same command again to go on.")
         sys.exit(130)
     except ColistenError as error:
         _end_with(error)
@@ -157,9 +166,18 @@ def _show(error: click.ClickException) -> None:
     shown = io.StringIO()
     error.show(shown)
     for line in shown.getvalue().splitlines():
-        click.echo(printable(line), err=True)
+        _tell(line)
 
 
 def _end_with(error: ColistenError) -> None:
-    click.echo(printable(f"Error: {error}"), err=True)
+    _tell(f"Error: {error}")
     sys.exit(error.exit_code)
+
+
+def _tell(line: str) -> None:
+    """Print a line on stderr; where it cannot be written, the exit code has to do."""
+    try:
+        click.echo(printable(line), err=True)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise

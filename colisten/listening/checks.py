@@ -15,6 +15,7 @@ from colisten.listening.contract import (
     AVAILABILITY,
     ITEMS,
     RELATIONS,
+    TITLE,
     USERS,
     Column,
     Table,
@@ -27,6 +28,7 @@ from colisten.listening.contract import (
 from colisten.listening.files import FILE, LINE
 from colisten.listening.limits import LONGEST_ID, YEAR_2100
 from colisten.listening.raw import Raw, one_row
+from colisten.listening.values import BYTES
 from colisten.relations import BUILT_IN, NAME
 
 NO_ITEM = "item_id is not in the catalogue"
@@ -71,12 +73,13 @@ def check_users(db: duckdb.DuckDBPyConnection, raw: Raw) -> dict[str, str]:
     """Fill `checked_users` likewise, with all feature columns in one struct `features`.
 
     Returns, per feature, the SQL that takes it from `features`, as DOUBLE or VARCHAR; a feature from CSV is DOUBLE if
-    every value is a number.
+    every value is a number. A column of neither is no feature.
 
     Raises:
-        DataError: a feature is neither numbers nor text, or has a name that is taken.
+        DataError: a feature has a name that is taken.
     """
-    features = {name: kind for name, kind in raw.columns.items() if name.lower() not in USERS.column_names}
+    others = {name: kind for name, kind in raw.columns.items() if name.lower() not in USERS.column_names}
+    features = {name: kind for name, kind in others.items() if is_feature(kind)}
     if not raw.columns:
         _without_rows(db, USERS)
         return {}
@@ -249,16 +252,27 @@ def _first_that_applies(rules: Rules) -> str:
 def _basic_rules(table: Table, columns: Mapping[str, str]) -> Rules:
     """A required value is missing, or there and not to be read, or an id is too long."""
     ids = [column.name for column in table.columns if column.required and column.name not in ("title", "timestamp")]
-    unread = [column for column in _fallible(table, columns) if column.required]
+    unread = [column for column in _fallible(table, columns) if not _is_optional(column)]
     return (
-        [(f"{name} is missing", f"{name} IS NULL") for name in ids]
+        [(_unreadable(column), _is_unread(column, columns)) for column in unread if column.name in ids]
+        + [(f"{name} is missing", f"{name} IS NULL") for name in ids]
         + [(f"{name} is longer than {LONGEST_ID:,} bytes", f"strlen({name}) > {LONGEST_ID}") for name in ids]
-        + [(_unreadable(column), _is_unread(column, columns)) for column in unread]
+        + [(_unreadable(column), _is_unread(column, columns)) for column in unread if column.name not in ids]
     )
 
 
 def _fallible(table: Table, columns: Mapping[str, str]) -> list[Column]:
-    return [column for column in table.columns if column.name in columns and column.kind.fallible]
+    """Columns that may hold what cannot be read: bytes may always."""
+    return [
+        column
+        for column in table.columns
+        if column.name in columns and (column.kind.fallible or form_of(columns[column.name]) == "bytes")
+    ]
+
+
+def _is_optional(column: Column) -> bool:
+    """Whether a value may be missing: an item may have no title, though there is the column."""
+    return not column.required or column.kind is TITLE
 
 
 def _unreadable(column: Column) -> str:
@@ -266,7 +280,10 @@ def _unreadable(column: Column) -> str:
 
 
 def _is_unread(column: Column, columns: Mapping[str, str]) -> str:
-    return f"{quoted(column.name)} IS NULL AND {_source_value(column.name, columns)} IS NOT NULL"
+    value = _source_value(column.name, columns)
+    if form_of(columns[column.name]) == "bytes":
+        return f"{value} IS NOT NULL AND {BYTES.format(c=value)} IS NULL"
+    return f"{quoted(column.name)} IS NULL AND {value} IS NOT NULL"
 
 
 def _unread(table: Table, columns: Mapping[str, str]) -> str:
@@ -275,7 +292,7 @@ def _unread(table: Table, columns: Mapping[str, str]) -> str:
         f"CASE WHEN {_is_unread(column, columns)} THEN struct_pack(what := {literal(_unreadable(column))}, "
         f"value := left(({_source_value(column.name, columns)})::VARCHAR, {_SHOWN})) END"
         for column in _fallible(table, columns)
-        if not column.required
+        if _is_optional(column)
     ]
     if not found:
         return f"NULL::{_UNREAD}"
@@ -283,7 +300,9 @@ def _unread(table: Table, columns: Mapping[str, str]) -> str:
 
 
 def _source_value(name: str, columns: Mapping[str, str]) -> str:
-    """SQL of the value in the source row."""
+    """SQL of the value in the source row, NULL where it stands for none; bytes as they are."""
+    if form_of(columns[name]) == "bytes":
+        return f"original.{quoted(name)}"
     return null_if_missing(name, columns[name]).replace(quoted(name), f"original.{quoted(name)}")
 
 
@@ -300,13 +319,16 @@ def _is_one_of(column: str, names: Sequence[str]) -> str:
     return f"coalesce({column} IN ({', '.join(map(literal, names))}), false)" if names else "false"
 
 
+def is_feature(sql_type: str) -> bool:
+    """Whether values of this DuckDB type can be a feature of users: numbers or text."""
+    return form_of(sql_type) in {"integer", "fraction", "text", "truth", "time", "null"}
+
+
 def _feature(db: duckdb.DuckDBPyConnection, name: str, sql_type: str, *, typed: bool) -> str:
     """SQL of a feature from the struct: numbers as DOUBLE, all else as text."""
     form = form_of(sql_type)
     if name.lower() == "user":
         raise DataError("The column 'user' of users has a name that Colisten needs: rename it.")
-    if form not in {"integer", "fraction", "text", "truth", "time", "null"}:
-        raise DataError(f"The column {name!r} of users is {sql_type}: a feature is numbers or text, so leave it out.")
     value = null_if_missing(name, sql_type).replace(quoted(name), f"features.{quoted(name)}")
     number = f"TRY_CAST({value} AS DOUBLE)"
     if form in {"integer", "fraction"} or (not typed and _all_numbers(db, value, number)):

@@ -83,15 +83,13 @@ def _edge(noun: str, *, of_day: int) -> Kind:
 _TRIMMED_ID = f"nullif({values.TRIMMED}, '')"
 
 IDENTIFIER = Kind(
-    "text", "VARCHAR", {"text": _TRIMMED_ID, "integer": "{c}", "bytes": _TRIMMED_ID.format(c=values.BYTES)},
+    "text", "VARCHAR", {"text": _TRIMMED_ID, "integer": "{c}", "bytes": _TRIMMED_ID},
     fallible=False, words=False,
 )  # fmt: skip
-TEXT = Kind(
-    "text", "VARCHAR", {"text": "{c}", "integer": "{c}", "fraction": "{c}", "bytes": values.BYTES}, fallible=False
-)
-TITLE = replace(TEXT, forms={**TEXT.forms, "text": values.COMPOSED, "bytes": values.COMPOSED.format(c=values.BYTES)})
+TEXT = Kind("text", "VARCHAR", {"text": "{c}", "integer": "{c}", "fraction": "{c}", "bytes": "{c}"}, fallible=False)
+TITLE = replace(TEXT, forms={**TEXT.forms, "text": values.COMPOSED, "bytes": values.COMPOSED})
 _NAME = f"nullif({values.COMPOSED.format(c=values.TRIMMED)}, '')"
-NAME = replace(TEXT, forms={**TEXT.forms, "text": _NAME, "bytes": _NAME.format(c=values.BYTES)})
+NAME = replace(TEXT, forms={**TEXT.forms, "text": _NAME, "bytes": _NAME})
 TEXTS = Kind(
     "a list of text", "VARCHAR[]", {"text": values.SPLIT_LIST, "texts": values.LIST, "numbers": values.LIST},
     fallible=False,
@@ -188,8 +186,8 @@ def form_of(sql_type: str) -> str:
 def null_if_missing(name: str, sql_type: str, *, words: bool = True) -> str:
     """SQL of the column, NULL for empty text, NaN and, if `words`, for text such as NULL or nan."""
     column, form = quoted(name), form_of(sql_type)
-    if form == "text":
-        text = f"nullif({column}::VARCHAR, '')"
+    if form in {"text", "bytes"}:
+        text = f"nullif({values.BYTES.format(c=column) if form == 'bytes' else f'{column}::VARCHAR'}, '')"
         return values.PRESENT.format(c=text) if words else text
     return _FINITE.format(c=column) if form == "fraction" and sql_type in {"FLOAT", "DOUBLE"} else column
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 
-from colisten.listening.checks import UNDECLARED
-from colisten.listening.contract import ITEMS, NAME, TEXT, TEXTS, TITLE, form_of, literal, quoted
+from colisten.letters import in_quotes
+from colisten.listening.checks import UNDECLARED, is_feature
+from colisten.listening.contract import ITEMS, NAME, TEXT, TEXTS, TITLE, USERS, form_of, literal, quoted
 from colisten.listening.raw import Raw, one_row
 from colisten.listening.times import time_warnings
 from colisten.listening.values import MISSING_WORDS
@@ -18,6 +19,7 @@ _WORDS = "(" + ", ".join(map(literal, MISSING_WORDS)) + ")"
 _NOBODY = {*map(str.lower, MISSING_WORDS), "undefined", "unknown", "anonymous"}
 _LISTED = 5
 _SOME, _MANY = 3, 20
+_EARLY = 1000
 _PACKED = r"[\[\]{};|]|\S, ?\S"
 
 
@@ -30,6 +32,8 @@ def oddities(db: duckdb.DuckDBPyConnection, raw: Mapping[str, Raw], relations: S
         *_undeclared(db, relations),
         *time_warnings(db),
         *_users(db),
+        *_no_features(raw[USERS.name].columns),
+        *_early_years(db),
         *_available_nowhere(db),
     ]
 
@@ -43,7 +47,7 @@ def _nobodies(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
             f"GROUP BY {name} ORDER BY rows DESC, {name}"
         ).fetchall()
         for value, rows in found:
-            yield f"{rows:,} interactions have the {name} {value!r}: leave out those whose {name} is missing."
+            yield f"{rows:,} interactions have the {name} {in_quotes(value)}: leave out those whose {name} is missing."
 
 
 def _missing_words(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> Iterator[str]:
@@ -54,7 +58,7 @@ def _missing_words(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) ->
         word = f"{quoted(column.name)}::VARCHAR"
         rows, first = one_row(db, f"SELECT count(*), min({word}) FROM raw_items WHERE {word} IN {_WORDS}")
         if rows:
-            yield f"{rows:,} items have a {column.name} such as {first!r}: it is read as missing."
+            yield f"{rows:,} items have a {column.name} such as {in_quotes(first)}: it is read as missing."
 
 
 def _packed_lists(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
@@ -67,7 +71,7 @@ def _packed_lists(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
             f"WHERE regexp_matches(value, {literal(pattern)})",
         )
         if rows:
-            yield f"{rows:,} values of {name} look like packed lists, such as {first!r}: part its values by |."
+            yield f"{rows:,} values of {name} look like packed lists, such as {in_quotes(first)}: part its values by |."
 
 
 def _undeclared(db: duckdb.DuckDBPyConnection, declared: Sequence[RelationSettings]) -> Iterator[str]:
@@ -76,7 +80,7 @@ def _undeclared(db: duckdb.DuckDBPyConnection, declared: Sequence[RelationSettin
         "GROUP BY relation ORDER BY rows DESC, relation"
     ).fetchall()
     if found:
-        counted = ", ".join(f"{name!r} ({rows:,} rows)" for name, rows in found[:_LISTED])
+        counted = ", ".join(f"{in_quotes(name)} ({rows:,} rows)" for name, rows in found[:_LISTED])
         more = f" and {len(found) - _LISTED:,} more" if len(found) > _LISTED else ""
         names = ",".join([*map(str, declared), *(name for name, _ in found[:_LISTED])])
         yield (
@@ -97,8 +101,31 @@ def _users(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
         yield "No user has two items: there is nothing to relate items by, so the graph would have no edge."
     if users >= _SOME and rows >= _MANY and most > rows / 2 and user.lower() not in _NOBODY:
         yield (
-            f"{most:,} of {rows:,} interactions are of the user {user!r}: leave them out if that is whoever is not "
-            "signed in."
+            f"{most:,} of {rows:,} interactions are of the user {in_quotes(user)}: leave them out if that is "
+            "whoever is not signed in."
+        )
+
+
+def _no_features(columns: Mapping[str, str]) -> Iterator[str]:
+    for name, sql_type in columns.items():
+        if name.lower() not in USERS.column_names and not is_feature(sql_type):
+            yield (
+                f"The column {in_quotes(name)} of users is {sql_type}: it is left out, since a feature is numbers or "
+                "text; give each of several numbers a column of its own."
+            )
+
+
+def _early_years(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Numbers of months, say, or years of two digits: `published` may be a year, and some works are that old."""
+    items, first, year = one_row(
+        db,
+        "SELECT count(*), arg_min(item_id, published), min(year(published)) FROM checked_items "
+        f"WHERE reason IS NULL AND year(published) < {_EARLY}",
+    )
+    if items:
+        yield (
+            f"{items:,} items were published before the year {_EARLY}, {in_quotes(first)} in the year {year}, say: is "
+            "that what the number means?"
         )
 
 
@@ -111,6 +138,6 @@ def _available_nowhere(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
     )
     if items:
         yield (
-            f"Not one row of availability can be used for {items:,} items, such as {first!r}: they are shown nowhere "
-            "until one can."
+            f"Not one row of availability can be used for {items:,} items, such as {in_quotes(first)}: they are shown "
+            "nowhere until one can."
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from colisten.letters import in_quotes
 from colisten.listening import checks, dataset_checks, numbering
 from colisten.listening.contract import AVAILABILITY, INTERACTIONS, ITEMS, RELATIONS, TABLES, USERS
 from colisten.listening.data import ListeningData
@@ -57,7 +58,7 @@ class Staged:
         found = self.db.execute(
             f"SELECT one.what, min(one.value), count(*) AS times FROM ({kept}) GROUP BY 1 ORDER BY times DESC, 1"
         )
-        return {f"{what}: {value!r}": times for what, value, times in found.fetchall()}
+        return {f"{what}: {in_quotes(value)}": times for what, value, times in found.fetchall()}
 
     def number(self, sql: str) -> int:
         """The single number of a query's result."""

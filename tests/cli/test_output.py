@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,27 @@ def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
         done = subprocess.run(command("config"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 7
     assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_behind_stderr_is_told_by_the_code() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command("config", "--set", "x=1"), stderr=full, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(closed: str, tmp_path: Path) -> None:
+    """No file takes its number, and errors do not turn up among data."""
+    out = tmp_path / "out"
+    for words, code in ((["config", "--json"], 0), (["config", "--set", "x=1"], 2), (["data", "check", "x"], 3)):
+        line = f"{shlex.join(command(*words))} >{out} {closed}; exit $?"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        assert "Error" not in out.read_text()
+        assert ("Error" in done.stderr) == (code > 0 and "2>" not in closed)
+        assert ("target" in out.read_text()) == (code == 0 and ">&- " not in f"{closed} ".replace("2>&-", ""))
 
 
 def test_arguments_and_variables_that_are_no_utf8(tmp_path: Path) -> None:

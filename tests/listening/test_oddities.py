@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ def test_ordinary_data_gives_no_warning(importer: Importer) -> None:
 @pytest.mark.parametrize("word", [*MISSING_WORDS, "unknown"])
 def test_a_listener_called_nothing(importer: Importer, word: str) -> None:
     found = report(importer.write([*pairs(), *pairs(user_id=word)]))
-    assert found.warnings == [f"2 interactions have the user_id {word!r}: leave out those whose user_id is missing."]
+    assert found.warnings == [f"2 interactions have the user_id '{word}': leave out those whose user_id is missing."]
     assert found.listeners == {word: 2, "u": 2}
 
 
@@ -44,7 +45,7 @@ def test_a_listener_called_nothing(importer: Importer, word: str) -> None:
 @pytest.mark.parametrize("word", MISSING_WORDS)
 def test_words_for_nothing_are_missing(importer: Importer, column: str, word: str) -> None:
     importer.write(pairs(), items=[row | {column: word} for row in ITEMS])
-    assert report(importer).warnings == [f"3 items have a {column} such as {word!r}: it is read as missing."]
+    assert report(importer).warnings == [f"3 items have a {column} such as '{word}': it is read as missing."]
     assert importer.run().items[column].null_count() == 3
 
 
@@ -119,3 +120,23 @@ def test_a_few_rows_behind_a_long_gap_are_odd(span: int, odd: int, early: bool) 
         day, rows = -day[::-1], rows[::-1]
     found = usual_days(day, rows)
     assert (found.first, found.last) == ((-(span - 1), 0) if early else (0, span - 1))
+
+
+@pytest.mark.parametrize(("published", "told"), [("12", True), ("0999-12-31", True), ("1000", False), ("-5", False)])
+def test_years_that_may_be_none(importer: Importer, published: str, told: bool) -> None:
+    found = report(importer.write(pairs(), items=[ITEMS[0] | {"published": published}, *ITEMS[1:]]))
+    year = published[:4].lstrip("0")
+    warning = f"1 items were published before the year 1000, 'book' in the year {year}, say: is that what the number"
+    assert [text.startswith(warning) for text in found.warnings] == [True] * told
+
+
+@pytest.mark.parametrize(
+    "column", [pl.Series([[0.5, 1.0]]), pl.Series([["a"]]), pl.Series([{"a": 1}]), pl.Series([b"\xff"])]
+)
+def test_a_column_that_is_no_feature_is_left_out(importer: Importer, column: pl.Series) -> None:
+    importer.write(pairs())
+    users = pl.DataFrame({"user_id": ["u"], "age": [30]}).with_columns(column.alias("[/odd]"))
+    users.write_parquet(importer.source / "users.parquet")
+    (warning,) = report(importer).warnings
+    assert warning.startswith("The column '[/odd]' of users is ")
+    assert importer.run().users.columns == ["user", "user_id", "taste", "age"]

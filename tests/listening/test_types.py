@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from colisten.listening.report import check_data
+from colisten.progress import Progress
+from colisten.settings import Settings
 from tests.listening.sources import EVENT, ITEMS, Importer, event
 
 NOON = datetime.datetime(2024, 1, 15, 12, tzinfo=datetime.UTC)
@@ -136,6 +139,20 @@ def test_text_may_be_bytes(importer: Importer) -> None:
         table = pl.read_parquet(importer.source / f"{name}.parquet")
         table.with_columns(pl.col(pl.String).cast(pl.Binary)).write_parquet(importer.source / f"{name}.parquet")
     assert importer.run().items["title"].to_list() == ["A book", "Another book", "A show"]
+
+
+def test_bytes_that_are_no_text_cost_what_they_stand_for(importer: Importer) -> None:
+    importer.write()
+    odd = b"caf\xe9"
+    items = pl.DataFrame({
+        "item_id": [b"book", b"other", b"show", odd], "item_type": ["audiobook", "audiobook", "podcast", "podcast"],
+        "title": [b"A book", odd, b"", b"lost"],
+    })  # fmt: skip
+    items.write_parquet(importer.source / "items.parquet")
+    found = check_data(str(importer.source), Settings.load(), Progress(quiet=True))
+    assert found.unread == {r"title is not text: 'caf\xE9'": 1}
+    assert found.rejected == {"item_id is not text": 1}
+    assert importer.run().items["title"].to_list() == ["A book", None, None]
 
 
 PACKED = [
