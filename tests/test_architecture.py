@@ -100,3 +100,13 @@ def test_no_two_classes_share_a_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(module)
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES.values() if "pl." in path.read_text()], ids=lambda p: p.stem)
+def test_no_file_name_is_taken_for_a_pattern(path: Path) -> None:
+    """Polars takes `[`, `*` and `?` in a path for a pattern, unless it is told."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    for call in calls:
+        if ast.unparse(call.func) in {f"pl.{way}_{kind}" for way in ("read", "scan") for kind in ("parquet", "csv")}:
+            of_bytes = ast.unparse(call.args[0]).startswith("io.BytesIO(")
+            assert of_bytes or any(word.arg == "glob" for word in call.keywords), ast.unparse(call)

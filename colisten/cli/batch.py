@@ -62,5 +62,5 @@ def answer_group(
 
     group_of = open_experiment(folder, name).members(ids, group)
     unknown = answer_many(recommender, list(group_of), query, out)
-    log_exposures(folder / name, pl.scan_parquet(out), group_of, recommender.collection.name)
+    log_exposures(folder / name, pl.scan_parquet(out, glob=False), group_of, recommender.collection.name)
     return unknown

@@ -65,11 +65,13 @@ def read_held_out(split: Path) -> list[HeldOutStreams]:
     """
     try:
         about = json.loads((split / "split.json").read_text())
-        test = pl.read_parquet(split / "test.parquet")
-        train = pl.scan_parquet(split / "train" / "interactions.parquet").with_columns(_text("user_id", "item_id"))
-        items = pl.read_parquet(split / "train" / "items.parquet").with_columns(_text("item_id"))
+        test = pl.read_parquet(split / "test.parquet", glob=False)
+        train = pl.scan_parquet(split / "train" / "interactions.parquet", glob=False).with_columns(
+            _text("user_id", "item_id")
+        )
+        items = pl.read_parquet(split / "train" / "items.parquet", glob=False).with_columns(_text("item_id"))
         users = split / "train" / "users.parquet"
-        countries = _countries(pl.read_parquet(users)) if users.exists() else _countries(pl.DataFrame())
+        countries = _countries(pl.read_parquet(users, glob=False)) if users.exists() else _countries(pl.DataFrame())
         pairs = _with_values(_with_types(test, items, about["target"]), split / "values.parquet")
         types = sorted(pairs["item_type"].unique(), key=lambda name: (name != about["target"], name))
         return [_of_type(name, pairs, train, items, countries, _strong(about)) for name in types]
@@ -105,7 +107,9 @@ def _with_values(pairs: pl.DataFrame, path: Path) -> pl.DataFrame:
     """The pairs with `value`, at least 0; where it is not known, the mean over the other pairs of the type."""
     if not path.exists():
         return pairs.with_columns(value=pl.lit(None, pl.Float64))
-    known = pl.read_parquet(path).select(*_text("user_id", "item_id"), pl.col("value").cast(pl.Float64).clip(0))
+    known = pl.read_parquet(path, glob=False).select(
+        *_text("user_id", "item_id"), pl.col("value").cast(pl.Float64).clip(0)
+    )
     found = pairs.join(
         known.unique(["user_id", "item_id"]), on=["user_id", "item_id"], how="left", maintain_order="left"
     )

@@ -74,7 +74,7 @@ def _of_training(workdir: Workdir, settings: Settings) -> Iterator[str]:
         yield "<h2>Training</h2>"
         yield html_figure(plot_training(epochs), "The graph model: loss in training, and on edges held out from it.")
     if edges.exists():
-        counts = pl.scan_parquet(edges).group_by(EDGE_TYPE).len().collect(engine="streaming").rows()
+        counts = pl.scan_parquet(edges, glob=False).group_by(EDGE_TYPE).len().collect(engine="streaming").rows()
         balanced = settings.gnn.balance
         how = "drawn equally from every edge type" if balanced else "drawn in proportion to the graph"
         figure = plot_balance({EdgeType(*names): count for *names, count in counts}, balanced=balanced)

@@ -70,6 +70,6 @@ def _batch(recommender: Recommender, progress: Progress, exploration: float | No
         with scratch_folder() as scratch:
             path = scratch / "recommendations.parquet"
             recommend_to(path, recommender, users, Query(k, item_type, exploration=exploration), progress)
-            return pl.read_parquet(path)
+            return pl.read_parquet(path, glob=False)
 
     return recommend

@@ -29,7 +29,7 @@ def graph_in_memory(
     """
     build_edges(data, options, folder, progress)
     names = options.model_relations
-    both = [each.select(*_COLUMNS) for each in (pl.read_parquet(folder / FILE), others)]
+    both = [each.select(*_COLUMNS) for each in (pl.read_parquet(folder / FILE, glob=False), others)]
     edges = pl.concat(both).filter(pl.col("relation").is_in(names))
     codes = edges["relation"].replace_strict(list(names), range(len(names)), return_dtype=pl.UInt8)
     src, dst, weight = (edges[name].to_numpy() for name in ("src", "dst", "weight"))

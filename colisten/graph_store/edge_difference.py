@@ -98,7 +98,7 @@ class Relationships:
 
 def edge_relationships(edges: Path, stored: Sequence[str]) -> Relationships:
     """The relationships of an edges file: one relationship type per pair of item types and relation."""
-    scan = scan_edges(pl.scan_parquet(edges))
+    scan = scan_edges(pl.scan_parquet(edges, glob=False))
     found = scan.select(EDGE_TYPE).unique().collect(engine="streaming").rows()
     named = scan.join(relationship_names([EdgeType(*names) for names in found], "kind"), on=EDGE_TYPE)
     return Relationships(named.select(*_PAIR, *PROPERTIES), tuple(PROPERTIES), stored)
@@ -112,7 +112,7 @@ def relationship_names(edge_types: Iterable[EdgeType], column: str) -> pl.LazyFr
 
 def item_weight_relationships(weights: Path) -> Relationships:
     """The relationships of item–item weights: for each item the few items that raise its score most."""
-    scan = pl.scan_parquet(weights).select(pl.lit(PREDICTS).alias("kind"), "src", "dst", "weight")
+    scan = pl.scan_parquet(weights, glob=False).select(pl.lit(PREDICTS).alias("kind"), "src", "dst", "weight")
     strongest = scan.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST)
     ranked = strongest.collect(engine="streaming")  # once, not for every range
     return Relationships(ranked.lazy(), ("weight",), (PREDICTS,))

@@ -39,7 +39,7 @@ def build_edges(data: ListeningData, options: GraphSettings, out: Path, progress
     out.mkdir(parents=True, exist_ok=True)
     with replacing_file(out / FILE) as draft, draft_folder(out, "spill") as spill:
         build(data, options, draft, spill, progress)
-    return summarise(pl.scan_parquet(out / FILE), data)
+    return summarise(pl.scan_parquet(out / FILE, glob=False), data)
 
 
 def _build_locally(data: ListeningData, options: GraphSettings, out: Path, spill: Path, progress: Progress) -> None:

@@ -94,7 +94,7 @@ def run_on_spark(
             f"Spark's executors wrote nothing to {parts.parent.parent}: put the working folder on a file system that "
             "they see by the same path, or set graph.engine=local."
         )
-    pl.scan_parquet(written).sink_parquet(out)
+    pl.scan_parquet(written, glob=False).sink_parquet(out)
 
 
 def _uri(path: Path) -> str:

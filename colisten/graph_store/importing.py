@@ -77,7 +77,7 @@ def _write_files(folder: Path, nodes: pl.DataFrame, edges: Path, edge_types: tup
     """The importer's CSV files; returns the arguments that name them."""
     _node_columns(nodes).write_csv(folder / "items.csv")
     pl.DataFrame({"name": [NAME], "complete:boolean": [False]}).write_csv(folder / "graph.csv")
-    named = scan_edges(pl.scan_parquet(edges)).join(relationship_names(edge_types, ":TYPE"), on=EDGE_TYPE)
+    named = scan_edges(pl.scan_parquet(edges, glob=False)).join(relationship_names(edge_types, ":TYPE"), on=EDGE_TYPE)
     named.select(
         pl.col("src").alias(":START_ID"), pl.col("dst").alias(":END_ID"), ":TYPE",
         pl.col("listeners").alias("listeners:long"), pl.col("weight").cast(pl.Float64).alias("weight:double"),

@@ -113,7 +113,7 @@ def load_item_weights(weights: Path, settings: Settings, workdir: Workdir, progr
 
 def _wanted(data: ListeningData, edges: Path) -> _Wanted:
     nodes = nodes_of(data)
-    summary = summarise(pl.scan_parquet(edges), data)
+    summary = summarise(pl.scan_parquet(edges, glob=False), data)
     marker = Marker(
         version=graph_version(nodes, summary.fingerprint),
         catalogue=digest(nodes),

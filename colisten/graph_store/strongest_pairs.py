@@ -108,7 +108,7 @@ class _Product:
         present = data.items.lazy().filter(~pl.col("retired"))
         types = present.group_by("item_type").len().sort("item_type").collect()["len"].to_numpy()
         bounds = offsets(types.astype(np.int64))
-        scan = pl.scan_parquet(listens)
+        scan = pl.scan_parquet(listens, glob=False)
         counts = scan.group_by("place").agg(n=pl.len().cast(pl.Int64)).collect(engine="streaming")
         listeners = np.zeros(bounds[-1], np.int64)
         listeners[counts["place"].to_numpy()] = counts["n"].to_numpy()
@@ -162,7 +162,7 @@ class _Product:
 
     def _heard(self, first: int, end: int) -> Heard:
         """Who heard the items of a range of places."""
-        mine = pl.scan_parquet(self.listens).filter(pl.col("place").is_between(first, end - 1))
+        mine = pl.scan_parquet(self.listens, glob=False).filter(pl.col("place").is_between(first, end - 1))
         found = mine.select("user", pl.col("last").fill_null(UNKNOWN)).collect().rechunk()
         indptr = offsets(self.weighing.listeners[first:end])
         return Heard(indptr, *(found[name].to_numpy(writable=True) for name in ("user", "last")))

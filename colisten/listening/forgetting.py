@@ -25,11 +25,12 @@ def forget_user(root: Path, user_id: str) -> dict[str, int]:
     of_user = pl.col("user").is_in(numbers)
     renumbered = pl.col("user") - sum((pl.col("user") > number).cast(pl.Int32) for number in numbers)
     kept = {
-        "interactions": pl.scan_parquet(data.interactions).filter(~of_user).with_columns(renumbered),
-        "users": pl.scan_parquet(root / "users.parquet").filter(~of_user).with_columns(renumbered),
-        "rejected": pl.scan_parquet(root / "rejected.parquet").filter(~_mentions(user_id)),
+        "interactions": pl.scan_parquet(data.interactions, glob=False).filter(~of_user).with_columns(renumbered),
+        "users": pl.scan_parquet(root / "users.parquet", glob=False).filter(~of_user).with_columns(renumbered),
+        "rejected": pl.scan_parquet(root / "rejected.parquet", glob=False).filter(~_mentions(user_id)),
     }
-    removed = {name: _rows(pl.scan_parquet(root / f"{name}.parquet")) - _rows(rows) for name, rows in kept.items()}
+    before = {name: _rows(pl.scan_parquet(root / f"{name}.parquet", glob=False)) for name in kept}
+    removed = {name: before[name] - _rows(rows) for name, rows in kept.items()}
     if not any(removed.values()):
         return removed
     with replacing_folder(root) as draft:
@@ -55,7 +56,7 @@ def _rows(rows: pl.LazyFrame) -> int:
 def _summary(data: ListeningData, removed: dict[str, int], draft: Path) -> dict[str, object]:
     counts = {name: count - removed.get(name, 0) for name, count in data.summary["counts"].items()}
     reasons = (
-        pl.scan_parquet(draft / "rejected.parquet")
+        pl.scan_parquet(draft / "rejected.parquet", glob=False)
         .group_by("reason")
         .len()
         .sort("len", "reason", descending=[True, False])

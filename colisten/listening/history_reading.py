@@ -19,7 +19,7 @@ def read_histories(data: ListeningData, users: Int32s | None = None, *, values: 
     """
     table = data.users
     chosen = np.arange(len(table), dtype=np.int32) if users is None else np.asarray(users, np.int32)
-    events = pl.scan_parquet(data.interactions).select("user", "item", "signal", "timestamp", "value")
+    events = pl.scan_parquet(data.interactions, glob=False).select("user", "item", "signal", "timestamp", "value")
     if users is not None:
         events = events.filter(pl.col("user").is_in(np.unique(chosen).tolist()))
         table = table[chosen]

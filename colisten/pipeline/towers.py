@@ -32,7 +32,7 @@ def _run(context: Context) -> str:
     data, text = ListeningData(workdir.listening), load_text(workdir.features)
     settings = context.settings.model_copy(update={"graph": built_with(context)})
 
-    others = pl.read_parquet(workdir.edges / FILE).filter(pl.col("relation") != CO_LISTENED)
+    others = pl.read_parquet(workdir.edges / FILE, glob=False).filter(pl.col("relation") != CO_LISTENED)
 
     def embed_histories(histories: UserHistories) -> Floats:
         return embed_held_out(data, interactions_of(histories), text, settings, workdir.gnn, progress, others)

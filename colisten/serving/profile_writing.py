@@ -118,7 +118,7 @@ def _user_rows(data: ListeningData, task: Task) -> Iterator[Iterator[tuple[Any, 
 
 def _ends(data: ListeningData) -> Int64s:
     """[users] row after each user's last event in the file, which is ordered by user."""
-    counts = pl.scan_parquet(data.interactions).group_by("user").len().collect(engine="streaming")
+    counts = pl.scan_parquet(data.interactions, glob=False).group_by("user").len().collect(engine="streaming")
     lengths = np.zeros(len(data.users), np.int64)
     lengths[counts["user"].to_numpy()] = counts["len"].to_numpy()
     return np.cumsum(lengths)
@@ -126,7 +126,7 @@ def _ends(data: ListeningData) -> Int64s:
 
 def _events(data: ListeningData, begin: int, end: int) -> pl.DataFrame:
     return (
-        pl.scan_parquet(data.interactions)
+        pl.scan_parquet(data.interactions, glob=False)
         .slice(begin, end - begin)
         .select("item", "signal", pl.col("timestamp").fill_null(-1))
         .collect()
@@ -192,7 +192,7 @@ def _availability(table: pl.DataFrame) -> tuple[bytes, bytes, bytes, bytes, str]
 
 
 def _facts(data: ListeningData) -> dict[str, str | bytes]:
-    latest = pl.scan_parquet(data.interactions).select(pl.col("timestamp").max()).collect().item()
+    latest = pl.scan_parquet(data.interactions, glob=False).select(pl.col("timestamp").max()).collect().item()
     features = {
         name: "number" if dtype.is_numeric() else "text"
         for name, dtype in data.users.schema.items()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import isfinite
 from unicodedata import normalize
 
 from colisten.errors import SettingsError
@@ -139,10 +141,10 @@ def _parsed(name: str, value: object, columns: Mapping[str, str]) -> object:
         raise SettingsError(f"Nothing was learned about {name!r}: the users table has{_listed(columns)}.")
     if columns[name] == "text" or value is None:
         return value
-    try:
-        return float(str(value))
-    except ValueError:
-        raise SettingsError(f"{name} is a number, not {value!r}.") from None
+    with suppress(ValueError):
+        if isfinite(number := float(str(value))):
+            return number
+    raise SettingsError(f"{name} is a number, not {value!r}.")
 
 
 def _listed(columns: Mapping[str, str]) -> str:

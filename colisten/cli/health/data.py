@@ -29,7 +29,7 @@ def check_data(folder: Workdir) -> Iterator[Finding]:
     yield from _texts(data)
     yield from _times(data)
     if (folder.edges / FILE).exists():
-        edges = pl.scan_parquet(folder.edges / FILE)
+        edges = pl.scan_parquet(folder.edges / FILE, glob=False)
         yield from _dangling_edges(edges, data)
         yield from _balance(edges, data)
         yield from _degrees(edges, data)
@@ -54,7 +54,7 @@ def _oddities(data: ListeningData) -> Iterator[Finding]:
 
 
 def _dangling_events(data: ListeningData) -> Iterator[Finding]:
-    events = pl.scan_parquet(data.interactions)
+    events = pl.scan_parquet(data.interactions, glob=False)
     items, users = data.items.lazy().select("item"), data.users.lazy().select("user")
     dangling = sum(_rows(events.join(known, on=known.collect_schema().names(), how="anti")) for known in (items, users))
     yield _unless(
@@ -79,7 +79,10 @@ def _texts(data: ListeningData) -> Iterator[Finding]:
 
 def _times(data: ListeningData) -> Iterator[Finding]:
     untimed, events = (
-        pl.scan_parquet(data.interactions).select(pl.col("timestamp").null_count(), n=pl.len()).collect().row(0)
+        pl.scan_parquet(data.interactions, glob=False)
+        .select(pl.col("timestamp").null_count(), n=pl.len())
+        .collect()
+        .row(0)
     )
     share = untimed / max(1, events)
     found = f"{share:.0%} of the interactions have no time"

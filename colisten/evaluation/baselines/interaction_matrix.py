@@ -60,7 +60,8 @@ class InteractionMatrix:
 
 def read_interaction_matrix(data: ListeningData, *, since: int | None = None) -> InteractionMatrix:
     """Read the distinct (user, item) pairs of `data`; with `since` (s, UTC) only from then on."""
-    streams, touched = pl.collect_all([_pairs(data.streams, since), _pairs(pl.scan_parquet(data.interactions), since)])
+    every = pl.scan_parquet(data.interactions, glob=False)
+    streams, touched = pl.collect_all([_pairs(data.streams, since), _pairs(every, since)])
     shape = (len(data.users), len(data.items))
     return InteractionMatrix(
         streams=_matrix(streams, shape),

@@ -22,7 +22,7 @@ class Popularity(Baseline):
     days: int = 0
 
     def _fit(self, data: ListeningData) -> None:
-        last = pl.scan_parquet(data.interactions).select(pl.col("timestamp").max()).collect().item()
+        last = pl.scan_parquet(data.interactions, glob=False).select(pl.col("timestamp").max()).collect().item()
         recent = self.days > 0 and last is not None
         matrix = read_interaction_matrix(data, since=last - self.days * _DAY) if recent else self.interactions
         self._listeners = matrix.listeners

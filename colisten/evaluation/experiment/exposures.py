@@ -30,7 +30,8 @@ def log_exposures(folder: Path, recommendations: pl.LazyFrame, group_of: Mapping
     Call it when they are where they will be shown from: what is never shown must not be counted.
     """
     now = time.time_ns()
-    groups = pl.LazyFrame({"user_id": list(group_of), "group": list(group_of.values())})
+    words = {"user_id": pl.String, "group": pl.String}
+    groups = pl.LazyFrame({"user_id": list(group_of), "group": list(group_of.values())}, words)
     rows = recommendations.join(groups, on="user_id", maintain_order="left").with_columns(
         pl.col("rank").cast(pl.Int32), at=pl.lit(now // 10**9, pl.Int64), index=pl.lit(index)
     )

@@ -39,7 +39,11 @@ def policy_table(path: Path) -> pl.DataFrame:
         DataError: it cannot be read, lacks a column, or has two items for one rank.
     """
     try:
-        found = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
+        found = (
+            pl.read_parquet(path, glob=False)
+            if path.suffix == ".parquet"
+            else pl.read_csv(path, infer_schema=False, glob=False)
+        )
         table = found.select(pl.col(name).cast(kind) for name, kind in _POLICY.items()).drop_nulls()
     except (pl.exceptions.PolarsError, OSError) as error:
         first = str(error).partition("\n")[0]

@@ -45,7 +45,7 @@ class SharedArtefacts:
     @cached_property
     def edges(self) -> pl.DataFrame:
         """The whole co-listening graph: `src`, `dst`, `weight`; after `prepare`."""
-        return pl.read_parquet(self.folder / "edges" / FILE, columns=["src", "dst", "weight"])
+        return pl.read_parquet(self.folder / "edges" / FILE, columns=["src", "dst", "weight"], glob=False)
 
     @property
     def without_weak(self) -> ListeningData:

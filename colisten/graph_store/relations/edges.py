@@ -41,10 +41,10 @@ def add_relations(
         OutOfSpaceError: the disk is full.
     """
     others = relation_edges(data, text, relations, progress)
-    whole = pl.concat([scan_edges(pl.scan_parquet(co_listened)).select(*SCHEMA), others.lazy()])
+    whole = pl.concat([scan_edges(pl.scan_parquet(co_listened, glob=False)).select(*SCHEMA), others.lazy()])
     with replacing_file(out / FILE) as draft:
         whole.sink_parquet(draft)
-    return summarise(pl.scan_parquet(out / FILE), data)
+    return summarise(pl.scan_parquet(out / FILE, glob=False), data)
 
 
 def relation_edges(

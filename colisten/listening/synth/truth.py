@@ -55,9 +55,9 @@ def write_truth(folder: Path, preferences: Preferences, follows: Bools, consider
 def true_preferences(out: Path) -> Truth:
     """The true preferences that `make_world` wrote to `out`."""
     tensors = load_file(out / TRUTH / "truth.safetensors")
-    items = pl.read_parquet(out / "items.parquet", columns=["item_id", "item_type"])
+    items = pl.read_parquet(out / "items.parquet", columns=["item_id", "item_type"], glob=False)
     types = tuple(items["item_type"].unique(maintain_order=True))
-    users = pl.read_parquet(out / "users.parquet", columns=["user_id"])["user_id"]
+    users = pl.read_parquet(out / "users.parquet", columns=["user_id"], glob=False)["user_id"]
     type_of = items["item_type"].cast(pl.Enum(types)).to_physical().to_numpy().astype(np.int64)
     preferences = Preferences(tensors["users"], tensors["items"], tensors["bias"])
     return Truth(tuple(users), tuple(items["item_id"]), types, type_of, preferences, tensors["follows"])

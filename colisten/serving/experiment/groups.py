@@ -141,7 +141,8 @@ def _check(name: str, groups: Mapping[str, float]) -> None:
     for word in (name, *groups):
         if not _NAME.fullmatch(word):
             raise SettingsError(f"{word!r} cannot be a name here: use small letters, digits, - and _.")
-    if len(groups) < 2 or min(groups.values()) <= 0 or sum(groups.values()) > 1 + _TOLERANCE:
+    shares = groups.values()
+    if len(groups) < 2 or not all(share > 0 for share in shares) or sum(shares) > 1 + _TOLERANCE:
         raise SettingsError(
             f"{_words(groups) or 'No group'} cannot be compared: name two groups or more, shares up to 1."
         )

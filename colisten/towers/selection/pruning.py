@@ -98,7 +98,7 @@ def _graphs(
     write_strongest_pairs(data, options, max(pruning.top_k for pruning in prunings), shrinkages, file, progress)
     for top_k, shrinkage in prunings:
         kept = (pl.col("shrinkage") == shrinkages.index(shrinkage)) & (pl.col("rank") < top_k)
-        pairs = pl.scan_parquet(file).filter(kept).select("node", "neighbour", "weight").collect()
+        pairs = pl.scan_parquet(file, glob=False).filter(kept).select("node", "neighbour", "weight").collect()
         src, dst = (items[pairs[end].to_numpy()] for end in ("node", "neighbour"))
         touching = is_target[src] | is_target[dst]
         ends = src[touching], dst[touching]
