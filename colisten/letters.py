@@ -13,6 +13,7 @@ from io import TextIOWrapper
 from colisten.errors import SettingsError
 
 _BLANKS = re.compile(r"[\t-\r\x85\u2028\u2029]+")
+_QUOTED = 100
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What steers a terminal, or turns the direction of the line it stands in."""
 
@@ -27,12 +28,13 @@ def printable(text: object) -> str:
 
 
 def in_quotes(text: object) -> str:
-    """One line between quotes, letter by letter: `repr` would double a backslash.
+    """One line between quotes, letter by letter, the first hundred: `repr` would double a backslash.
 
     >>> print(in_quotes(r"\\N"))
     '\\N'
     """
-    return f"'{printable(text)}'"
+    line = printable(text)
+    return f"'{line[:_QUOTED]}…'" if len(line) > _QUOTED else f"'{line}'"
 
 
 def folded(text: str) -> str:

@@ -123,6 +123,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; what goes wrong on purpose is one sentence on stderr and an exit code."""
+    _read_names_as_utf8()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell each other's authors is no talk for users
     _open_what_is_closed()
@@ -130,6 +131,17 @@ def main() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"  # no child takes what lies in the current folder for a module
     with _ends_with_its_reader():
         _run()
+
+
+def _read_names_as_utf8() -> None:
+    """Begin again in Python's UTF-8 mode, where a locale would have file names in another encoding.
+
+    What is printed keeps the encoding of the terminal.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding if sys.stdout else "utf-8")
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # this very command
 
 
 def _open_what_is_closed() -> None:

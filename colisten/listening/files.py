@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Source:
         Links are followed.
 
         Raises:
-            DataError: the table is there both as Parquet and as CSV.
+            DataError: the table is there both as Parquet and as CSV, or the name of a file is not UTF-8.
         """
         pattern = re.compile(rf"{table}[^/]*{_ENDING}$|{table}([^/]*{_ENDING})?/(?!(.*/)?[._]).*{_ENDING}$", re.DOTALL)
         prefix = self.root.rstrip("/") + "/"
@@ -68,6 +69,8 @@ class Source:
         found = sorted(path for path in paths if pattern.match(path.removeprefix(prefix)))
         if len({path.endswith(".parquet") for path in found}) > 1:
             raise DataError(f"{table} is in {self.url} both as Parquet and as CSV: leave one of them.")
+        for path in found:
+            _check_name(path)
         return found if self.local else [self.system.unstrip_protocol(path) for path in found]
 
     def unread(self, table: str) -> list[str]:
@@ -89,6 +92,14 @@ class Source:
 def listed(paths: list[str]) -> str:
     """An SQL list of file names in which `[`, `*` and `?` stand for themselves."""
     return "[" + ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", path)) for path in paths) + "]"
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="replace")
+        raise DataError(f"The name of {shown} is not valid UTF-8: give the file another one.") from None
 
 
 def _below(root: Path, start: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from colisten.cli.output import show
 from colisten.letters import escape_unknown_letters
 from colisten.progress import Progress
 from tests.cli.conftest import command
+from tests.listening.sources import Importer, event
 
 ODD = ("[/x]", "[unabridged] Talk", "\x1b[31mred", "a\rb", "\x9b2J", "café", "播客 :heart:", "[link=https://x]y[/link]")
 PIPES = [["--help"], ["config", "--json"], ["config", "--csv"], ["config", "--table"], ["config", "--wrong"]]
@@ -132,6 +133,21 @@ def test_arguments_and_variables_that_are_no_utf8(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert "is not valid UTF-8" in done.stderr
         assert done.stdout == ""
+
+
+def test_paths_beyond_ascii_in_any_locale(tmp_path: Path) -> None:
+    """Where Python is told to read names as ASCII, too."""
+    importer = Importer(tmp_path)
+    importer.write([event(user_id="ü")])
+    source = importer.source.rename(tmp_path / "dätä [1]")
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = ended("data", "check", str(source), "--json", **variables)
+    assert done.returncode == 0, done.stderr
+    listeners = [row["what"] for row in map(json.loads, done.stdout.splitlines()) if row["about"] == "listeners"]
+    assert listeners == ["ü"]
+    done = ended("data", "split", str(source), str(tmp_path / "süß"), "--holdout", "0.5", **variables)
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "süß" / "split.json").exists() or done.returncode == 3
 
 
 def test_an_error_sentence_steers_no_terminal() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -189,4 +190,16 @@ def test_a_file_that_cannot_be_read_is_named(importer: Importer, kind: str) -> N
     write(pl.DataFrame([EVENT]), home / f"a.{kind.split('.')[0]}")
     (home / f"b.{kind}").symlink_to("nowhere")
     with pytest.raises(DataError, match=rf"b\.{kind}"):
+        importer.run()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_name_that_is_no_utf8_is_told(importer: Importer, kind: str) -> None:
+    importer.write(EVENTS)
+    write(pl.DataFrame(EVENTS), importer.source / f"interactions.{kind}")
+    for old in set(importer.source.glob("interactions.*")) - {importer.source / f"interactions.{kind}"}:
+        old.unlink()
+    odd = os.fsdecode(b"interactions-\xff." + kind.encode())
+    (importer.source / f"interactions.{kind}").rename(importer.source / odd)
+    with pytest.raises(DataError, match=rf"interactions-\ufffd\.{kind} is not valid UTF-8: give the file another one"):
         importer.run()

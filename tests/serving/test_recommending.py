@@ -172,8 +172,9 @@ def test_wrong_likes_and_features(recommender: Recommender) -> None:
         recommender.recommend_for(["Titel 12"], {}, Query())
     with pytest.raises(SettingsError, match="country, age"):
         recommender.recommend_for([], {"city": "Lund"}, Query())
-    with pytest.raises(SettingsError, match="age is a number"):
-        recommender.recommend_for([], {"age": "old"}, Query())
+    for age in ("old", "nan", "1e999", "", "\x1b"):
+        with pytest.raises(SettingsError, match="age is a number"):
+            recommender.recommend_for([], {"age": age}, Query())
 
 
 def test_similar_is_by_cosine_of_the_graph_vectors(world: World, recommender: Recommender) -> None:

@@ -154,6 +154,8 @@ def test_logs_are_kept_batch_by_batch_and_forget(tmp_path: Path) -> None:
     )
     log_exposures(tmp_path, answers, {"u": "control", "v": "fresh"}, "c-1")
     log_exposures(tmp_path, answers.head(2), {"u": "control"}, "c-2")
+    nobody = pl.LazyFrame(schema=answers.collect_schema())
+    log_exposures(tmp_path, nobody, {}, "c-3")
     shown = logged(tmp_path)
     assert shown.select("user_id", "group", "item_id", "rank", "index").rows() == [
         ("u", "control", "a", 1, "c-1"), ("u", "control", "b", 2, "c-1"), ("v", "fresh", "a", 1, "c-1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,8 @@ def test_answers_that_cannot_be(tmp_path: Path, arms: dict[str, dict[str, object
         ("e", {"a": 1.0}),
         ("e", {"a": 0.7, "b": 0.7}),
         ("e", {"a": 0.5, "b": 0}),
+        ("e", {"a": 0.5, "b": nan}),
+        ("e", {"a": nan, "b": 0.5}),
         ("e", {"A b": 0.5, "c": 0.5}),
     ],
 )
