@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from colisten.errors import ColistenError, WorkdirError
+from colisten.errors import ColistenError, WorkdirError, is_panic
 from colisten.extras import told_when_missing
 from colisten.full_disk import told_when_full
 from colisten.letters import decoded, escape_unknown_letters, printable
@@ -79,7 +79,9 @@ class _LazyGroup(click.Group):
             try:
                 with told_when_missing():
                     result = super().invoke(ctx)
-            except Exception as error:
+            except BaseException as error:
+                if not (isinstance(error, Exception) or is_panic(error)):
+                    raise
                 if isinstance(error, ColistenError | click.ClickException | click.exceptions.Exit | BrokenPipeError):
                     raise
                 from colisten.cli.options import say_what_is_damaged

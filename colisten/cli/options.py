@@ -62,14 +62,20 @@ def formatted(command: click.decorators.FC) -> click.decorators.FC:
 def say_what_is_damaged(ctx: click.Context, error: Exception) -> None:
     """Name what is wrong behind an unforeseen error, where files of the working folder are not as they were written.
 
+    Contents are compared where sizes are as they were.
+
     Raises:
         WorkdirError: a file is damaged or gone.
     """
     from colisten.pipeline.records import all_damage
 
     workdir = ctx.meta.get(__name__)
-    if workdir is not None and (damaged := all_damage(Workdir(workdir))):
+    if workdir is None:
+        return
+    if damaged := all_damage(Workdir(workdir)):
         raise WorkdirError(f"{damaged[0]}: `colisten run` makes it anew.") from error
+    if damaged := all_damage(Workdir(workdir), deep=True):
+        raise WorkdirError(f"{damaged[0]}: remove it, and `colisten run` makes it anew.") from error
 
 
 def opened(workdir: Path, overrides: Iterable[str] = (), *, create: bool = False) -> tuple[Workdir, Settings]:

@@ -146,12 +146,18 @@ def test_what_a_command_cannot_read_is_told_by_the_file(tmp_path: Path) -> None:
     importer = Importer(tmp_path).write([event()])
     workdir = Workdir.open(tmp_path / "W", create=True)
     run_stages(STAGES[:1], Context(workdir, Settings(), QUIET, str(importer.source)))
-    os.truncate(workdir.listening / "users.parquet", 100)
-    call = command("forget", "u", "--workdir", str(workdir.root))
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
-    assert done.returncode == 6
-    assert done.stderr.count("\n") == 1
-    assert "users.parquet has 100 bytes instead of" in done.stderr
+    users = workdir.listening / "users.parquet"
+    whole = users.read_bytes()
+    for damaged, says in (
+        (whole[:100], "users.parquet has 100 bytes instead of"),
+        (bytes(len(whole)), "users.parquet has other contents than were written: remove it"),
+    ):
+        users.write_bytes(damaged)
+        call = command("forget", "u", "--workdir", str(workdir.root))
+        done = subprocess.run(call, capture_output=True, text=True, check=False)
+        assert done.returncode == 6
+        assert done.stderr.count("\n") == 1
+        assert says in done.stderr
 
 
 @pytest.mark.parametrize("name", ["items.safetensors", "spec.json", "payload_index.safetensors"])

@@ -30,7 +30,7 @@ import qdrant_edge as edge
 from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
-from colisten.errors import IndexStoreError, OutOfSpaceError
+from colisten.errors import IndexStoreError, OutOfSpaceError, is_panic
 from colisten.full_disk import says_full
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
@@ -304,7 +304,9 @@ def _is_whole(collection: Path) -> bool:
 def _engine_errors() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # the engine raises nothing more specific
+    except BaseException as error:  # the engine raises nothing more specific
+        if not (isinstance(error, Exception) or is_panic(error)):
+            raise
         raise _error_of([str(error)]) from error
 
 

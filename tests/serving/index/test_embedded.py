@@ -161,6 +161,15 @@ def test_a_damaged_collection_is_one_sentence(tmp_path: Path) -> None:
         EmbeddedIndex(tmp_path, "colisten").open()
 
 
+def test_a_panic_of_the_engine_is_one_sentence(tmp_path: Path) -> None:
+    """It is no `Exception` in Python; the file has its size, but other contents."""
+    name = publish(tmp_path)
+    for mappings in (tmp_path / name / "shard" / "segments").rglob("id_tracker.mappings"):
+        mappings.write_bytes(b"\xff" * mappings.stat().st_size)
+    with pytest.raises(IndexStoreError, match="publish again"):
+        EmbeddedIndex(tmp_path, "colisten").open()
+
+
 @pytest.mark.parametrize("name", ["matrix.dat", "segment.json", "ready.json"])
 def test_a_damaged_collection_goes_with_the_next_publish(tmp_path: Path, name: str) -> None:
     """Nothing is left that a rollback would lead to."""
