@@ -75,7 +75,7 @@ def read_held_out(split: Path) -> list[HeldOutStreams]:
         pairs = _with_values(_with_types(test, items, about["target"]), split / "values.parquet")
         types = sorted(pairs["item_type"].unique(), key=lambda name: (name != about["target"], name))
         return [_of_type(name, pairs, train, items, countries, _strong(about)) for name in types]
-    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"{split} is not a split that can be read ({error}): make one with `colisten data split`."
         ) from error
