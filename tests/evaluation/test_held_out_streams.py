@@ -79,6 +79,14 @@ def test_a_split_with_a_part_missing_is_refused(gone: str, tmp_path: Path) -> No
         read_held_out(split)
 
 
+@pytest.mark.parametrize("about", ["", "[]", "3", '{"target": "book"}', '{"target": "book", "strong": null}'])
+def test_a_split_that_says_nothing_of_use_is_refused(about: str, tmp_path: Path) -> None:
+    split = small(tmp_path / "split")
+    (split / "split.json").write_text(about)
+    with pytest.raises(DataError, match="colisten data split"):
+        read_held_out(split)
+
+
 def test_training_on_what_is_held_out_is_refused(tmp_path: Path) -> None:
     split = worlds.random_split(tmp_path / "split")
     held_out = read_held_out(split)
