@@ -52,8 +52,3 @@ class OutOfSpaceError(ColistenError):
     """The disk is full."""
 
     exit_code = 7
-
-
-def is_panic(error: BaseException) -> bool:
-    """Whether a library in Rust found its own data impossible: Python gets that as an error that is no `Exception`."""
-    return type(error).__name__ == "PanicException"

@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
-from colisten.errors import ColistenError, WorkdirError, is_panic
+from colisten.errors import ColistenError, WorkdirError
 from colisten.extras import told_when_missing
 from colisten.full_disk import told_when_full
 from colisten.letters import decoded, escape_unknown_letters, printable
+from colisten.panics import is_panic
 
 _COMMANDS = {
     "demo": "The whole path on data it makes: graph, training, index, recommendations.",

@@ -59,7 +59,7 @@ def formatted(command: click.decorators.FC) -> click.decorators.FC:
     return command
 
 
-def say_what_is_damaged(ctx: click.Context, error: Exception) -> None:
+def say_what_is_damaged(ctx: click.Context, error: BaseException) -> None:
     """Name what is wrong behind an unforeseen error, where files of the working folder are not as they were written.
 
     Contents are compared where sizes are as they were.

@@ -65,10 +65,6 @@ def test_wrong_type(importer: Importer, change: dict[str, Any], message: str) ->
     refused(importer.write([event(**change)]), message)
 
 
-def test_nested_feature(importer: Importer) -> None:
-    refused(importer.write(users=[{"user_id": "u", "friends": ["v"]}]), r"'friends' of users is VARCHAR\[\]")
-
-
 def test_taken_feature_name(importer: Importer) -> None:
     refused(importer.write(users=[{"user_id": "u", "user": 1}]), "'user' of users has a name that Colisten needs")
 

@@ -30,8 +30,9 @@ import qdrant_edge as edge
 from filelock import FileLock, Timeout
 
 from colisten.arrays import Floats, Int64s
-from colisten.errors import IndexStoreError, OutOfSpaceError, is_panic
+from colisten.errors import IndexStoreError, OutOfSpaceError
 from colisten.full_disk import says_full
+from colisten.panics import is_panic
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
 from colisten.serving.index.private_view import is_ours, shard_files, write_view
