@@ -188,7 +188,7 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
         width = NodeFeatures(text, live.degrees).width
         model = ModelSpec.of(options, live.node_types, live.relations, width, seed=7).build()
         training = GnnTraining(model, live, text, options, seed=7)
-        optimiser = training.configure_optimizers()
+        optimiser = training.configure_optimizers()["optimizer"]
         steps, batches = training.training_stream.steps(training.edges_of(0)), training.epochs(0)
         waited, begin = 0.0, time.perf_counter()
         for step in range(4 * steps):

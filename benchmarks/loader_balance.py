@@ -49,7 +49,7 @@ class Run:
     """(seconds, quality by each measure) after each turn."""
 
     def __post_init__(self) -> None:
-        self.optimiser = self.training.configure_optimizers()
+        self.optimiser = self.training.configure_optimizers()["optimizer"]
         self.batches = self.training.epochs(0)
 
     def turn(self) -> None:
