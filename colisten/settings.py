@@ -281,6 +281,7 @@ class GnnSettings(_Section):
     edges_per_epoch: int = Field(40_000, ge=1)
     """At most so many supervision edges in one epoch."""
     learning_rate: float = Field(2e-2, gt=0)
+    """Of Adam, after a warm-up of thirty steps."""
     max_epochs: int = Field(40, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without improvement on the validation edges before training stops."""

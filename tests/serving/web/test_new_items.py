@@ -80,7 +80,7 @@ def test_a_new_item_is_in_the_next_answers_of_every_process(ask: TestClient, els
     }  # fmt: skip
     for server in (ask, elsewhere):
         assert "fresh/1" in shown(server, "/recommend", user="u4")
-        assert "fresh/1" in shown(server, "/recommend", user="u4", types="podcast,audiobook", diversity=0.5)
+        assert "fresh/1" in shown(server, "/recommend", user="u4", types="podcast,audiobook", diversity=0.1)
         assert "fresh/1" not in shown(server, "/recommend", user="u4", type="podcast")
         assert shown(server, "/recommend", user="u4", genre="bog noir", language="en") == ["fresh/1"]
         assert shown(server, "/recommend", user="u4", genre="bog noir", language="de") == []
