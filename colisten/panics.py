@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def is_panic(error: BaseException) -> bool:
-    """Whether a library in Rust found its own data impossible: Python gets that as an error that is no `Exception`."""
-    return type(error).__name__ == "PanicException"
+def is_failure(error: BaseException) -> bool:
+    """Whether it is an `Exception`, or a panic: a library in Rust found its own data impossible, which is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

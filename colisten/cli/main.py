@@ -17,7 +17,7 @@ from colisten.errors import ColistenError, WorkdirError
 from colisten.extras import told_when_missing
 from colisten.full_disk import told_when_full
 from colisten.letters import decoded, escape_unknown_letters, printable
-from colisten.panics import is_panic
+from colisten.panics import is_failure
 
 _COMMANDS = {
     "demo": "The whole path on data it makes: graph, training, index, recommendations.",
@@ -81,7 +81,7 @@ class _LazyGroup(click.Group):
                 with told_when_missing():
                     result = super().invoke(ctx)
             except BaseException as error:
-                if not (isinstance(error, Exception) or is_panic(error)):
+                if not is_failure(error):
                     raise
                 if isinstance(error, ColistenError | click.ClickException | click.exceptions.Exit | BrokenPipeError):
                     raise

@@ -24,10 +24,9 @@ def show(rows: Iterable[Mapping[str, object]], style: str | None) -> None:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False, default=str))
         return
-    listed = list(rows)
-    columns = list(dict.fromkeys(name for row in listed for name in row))
-    if not listed:
+    if not (listed := list(rows)):
         return
+    columns = list(dict.fromkeys(name for row in listed for name in row))
     if style == "csv":
         writer = csv.DictWriter(sys.stdout, columns)
         writer.writeheader()

@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from colisten.arrays import Floats, Int64s
 from colisten.errors import IndexStoreError, OutOfSpaceError
 from colisten.full_disk import says_full
-from colisten.panics import is_panic
+from colisten.panics import is_failure
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
 from colisten.serving.index.private_view import is_ours, shard_files, write_view
@@ -306,7 +306,7 @@ def _engine_errors() -> Iterator[None]:
     try:
         yield
     except BaseException as error:  # the engine raises nothing more specific
-        if not (isinstance(error, Exception) or is_panic(error)):
+        if not is_failure(error):
             raise
         raise _error_of([str(error)]) from error
 
