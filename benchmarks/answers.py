@@ -8,7 +8,7 @@ popular ones more often. Milliseconds of the 10 best (medians over users, the wa
 - `low rank`: one dense search alone, over float32 vectors as wide as with the weights cut to what 64 MB hold (at most
   1,024 directions, at least 128), which answers something else.
 
-All three on the embedded engine; the first two are checked to answer the same. The resident memory, in MB, that a
+All three on the embedded engine; the first two are checked to answer the same. The memory (PSS), in MB, that a
 process of its own gains by opening what `ours` and `low rank` need, and answering all users. And the seconds to publish
 the vectors of either: dense and sparse ones, or wide dense ones alone.
 """
@@ -107,7 +107,7 @@ def timed(way: Callable[[int], object], user: int) -> float:
 def gained(folder: Path, heard: list[Int64s], users: Floats, *, low_rank: bool) -> float:
     """MB of resident memory, in this process, after opening and answering."""
     process = psutil.Process()
-    before = process.memory_info().rss
+    before = process.memory_full_info().pss
     collection = EmbeddedIndex(folder, "colisten").open()
     files = mapped(folder / "files.safetensors")
     for user, items in enumerate(heard):
@@ -120,7 +120,7 @@ def gained(folder: Path, heard: list[Int64s], users: Floats, *, low_rank: bool) 
             zeros = np.zeros(len(items), np.int64)
             vectors = UserVectors(users[[user]], summed_rows(1, [(matrix, UserItemPairs(zeros, items))]))
             rank(source, vectors, ExcludedItems(zeros, items), K, [Eligible(PayloadIndex(files), BOOKS)])
-    return (process.memory_info().rss - before) / 2**20
+    return (process.memory_full_info().pss - before) / 2**20
 
 
 def main(items: str = "60000", history: str = "300", predictors: str = "22") -> None:
