@@ -4,9 +4,9 @@ Questions for `/recommend` of users drawn at random, over kept-alive connections
 process, which takes a share of the machine too. Prints
 
 - one caller, who asks again once answered: milliseconds, median and 99th percentile;
-- for one and for two workers: answers a second to 32 callers at once (closed loop), and the milliseconds of questions
-  that come at random times at 60 % of that rate (open loop, counted from when each should have been asked, so that what
-  waits behind a slow answer counts);
+- for one and for two workers: answers a second to 32 callers a worker at once (closed loop), and the milliseconds of
+  questions that come at random times at 60 % of that rate (open loop, counted from when each should have been asked, so
+  that what waits behind a slow answer counts);
 - memory of a worker, in MB, and of that what it alone holds;
 - the same question by `Recommender.recommend` in this process, and the bare Qdrant search in it, in milliseconds.
 """
@@ -158,11 +158,11 @@ def main(folder: str, seconds: str = "10", k: str = "10") -> None:
     rates = []
     for workers in (1, 2):
         with serving(Path(folder), workers) as (port, processes):
-            asyncio.run(closed_loop(port, paths, CALLERS, 2))
+            asyncio.run(closed_loop(port, paths, CALLERS * workers, 2))
             if workers == 1:
                 alone = asyncio.run(closed_loop(port, paths, 1, float(seconds)))
                 print(json.dumps({"one caller, ms": milliseconds(alone)}))
-            rate = len(asyncio.run(closed_loop(port, paths, CALLERS, float(seconds)))) / float(seconds)
+            rate = len(asyncio.run(closed_loop(port, paths, CALLERS * workers, float(seconds)))) / float(seconds)
             rates.append(rate)
             loaded = asyncio.run(open_loop(port, paths, SHARE * rate, float(seconds)))
             memory = [process.memory_full_info() for process in processes]

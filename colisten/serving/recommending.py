@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -48,6 +49,13 @@ class Recommendations:
     ranks: Int32s
     unknown: Sequence[str]
     """Users without a profile, who got the cold-start answer."""
+
+    def between(self, begin: int, end: int) -> Recommendations:
+        """Those rows alone."""
+        rows = slice(begin, end)
+        return replace(
+            self, user_ids=self.user_ids[rows], items=self.items[rows], scores=self.scores[rows], ranks=self.ranks[rows]
+        )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows of `user_id`, `item_id`, `item_type`, `score`, `rank`."""
@@ -140,7 +148,14 @@ class Recommender:
         Raises:
             SettingsError: the query names a type, language or genre that no item has.
         """
-        return self._recommendations([""], self.rank_histories([user_id], history, query), [])
+        return self.answers([user_id], history, query)[0]
+
+    def answers(self, user_ids: Sequence[str], histories: UserHistories, query: Query) -> list[Recommendations]:
+        """Like `answer`, for each of several users, by one search."""
+        ranked = self.rank_histories(user_ids, histories, query)
+        begin = np.searchsorted(ranked.users, np.arange(len(user_ids) + 1)).tolist()
+        together = self._recommendations([""] * len(user_ids), ranked, [])
+        return [together.between(*rows) for rows in pairwise(begin)]
 
     def anonymous_user(self, likes: Sequence[str], features: Mapping[str, object]) -> UserHistories:
         """The history of a user without an account: what they like counts as streamed at the end of the data.

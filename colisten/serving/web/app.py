@@ -144,7 +144,7 @@ def _api(
     @router.get("/recommend", response_model=responses.RecommendResponse, responses=_CONFLICT)
     async def recommend(request: Annotated[requests.RecommendRequest, Query()]) -> Response:
         """Recommend items to a user, or to an anonymous user described by likes and features."""
-        found = await queue.run(lambda handler: handler.recommend(request))
+        found = await queue.recommend(request)
         notes = found.notes
         why: list[dict[str, Any] | None] = [None] * len(found.answer.items)
         if request.why:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import numpy as np
+
 from colisten.arrays import Floats
 from colisten.errors import ColistenError, SettingsError
 from colisten.listening.events.item_words import ItemWords
@@ -16,7 +18,7 @@ from colisten.serving.experiment.answering import Participant
 from colisten.serving.experiment.exposures import Exposure
 from colisten.serving.experiment.groups import open_experiment
 from colisten.serving.profiles import Item
-from colisten.serving.query import item_named
+from colisten.serving.query import Query, item_named
 from colisten.serving.recommending import Recommendations, Recommender
 from colisten.serving.rules.availability import Window
 from colisten.serving.rules.store import Rule
@@ -80,11 +82,25 @@ class RequestHandler:
             version=version("colisten"),
         )
 
-    def recommend(self, request: requests.RecommendRequest) -> Answered:
+    def recommend(self, asked: Sequence[requests.RecommendRequest]) -> list[Answered]:
+        """Answer one request, or several with the same `asked_of_anybody` by one search."""
         try:
-            query = request.query()
+            query = asked[0].query()
         except SettingsError as error:
             raise ConflictError(str(error)) from error
+        if asked[0].asked_of_anybody is None:
+            (request,) = asked
+            return [self._recommend(request, query)]
+        recommender, users = self._recommender, [request.user or "" for request in asked]
+        histories, unknown = recommender.profiles.read(users)
+        answers = recommender.answers(users, histories, query)
+        return [
+            Answered(answer, self._explained(histories.take(np.array([place])), answer), _notes(user in unknown), None)
+            for place, (user, answer) in enumerate(zip(users, answers, strict=True))
+        ]
+
+    def _recommend(self, request: requests.RecommendRequest, query: Query) -> Answered:
+        """Answer an anonymous user, one in a mood, or one in an experiment."""
         participant, notes = self._participant(request)
         recommender = self._live.recommender(participant.arm.index if participant else None)
         history, more = self._history(request, recommender)
@@ -92,14 +108,14 @@ class RequestHandler:
             answer, exposure = participant.answer(recommender, history, query)
         else:
             answer, exposure = recommender.answer(history, query, request.user or ""), None
-        explained = self._explained(history, [item.item for item in answer.items])
-        return Answered(answer, explained, notes + more, exposure)
+        return Answered(answer, self._explained(history, answer), notes + more, exposure)
 
     def asked(self, request: requests.WhyRequest) -> Explained:
         """What is to be explained of one item."""
         recommender = self._recommender
         history, _ = self._history(request, recommender)
-        return self._explained(history, [item_named(request.item, recommender.profiles).item])
+        item = item_named(request.item, recommender.profiles).item
+        return Explained(history, self._explainer.heard(history), [item])
 
     def explain(self, explained: Explained, evidence: Evidence) -> list[Reason]:
         """A reason for each item."""
@@ -174,7 +190,11 @@ class RequestHandler:
         history, unknown = recommender.profiles.read([request.user])
         if request.likes:
             history = recommender.in_mood(history, request.likes)
-        return history, ["Never seen before, so answered without a history."] if unknown else []
+        return history, _notes(bool(unknown))
 
-    def _explained(self, history: UserHistories, items: Sequence[int]) -> Explained:
-        return Explained(history, self._explainer.heard(history), items)
+    def _explained(self, history: UserHistories, answer: Recommendations) -> Explained:
+        return Explained(history, self._explainer.heard(history), [item.item for item in answer.items])
+
+
+def _notes(unknown: bool) -> list[str]:
+    return ["Never seen before, so answered without a history."] if unknown else []

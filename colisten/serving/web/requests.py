@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -73,6 +74,14 @@ class RecommendRequest(_ItemsRequest, _UserRequest):
     """Answer the user as their group of this experiment is answered, and log what is shown."""
     request_id: ShortText | None = None
     """Of a request in an experiment: the same one again draws the same slots and counts once; by default a new one."""
+
+    @cached_property
+    def asked_of_anybody(self) -> str | None:
+        """What is asked, whoever the user is: one search answers requests of which it is the same. None: of this one
+        nothing is, since it says more of the user than an id."""
+        if self.user is None or self.likes or self.features or self.experiment:
+            return None
+        return self.model_dump_json(exclude={"user", "why", "request_id"})
 
     def query(self) -> Query:
         """The query for the recommender.

@@ -16,7 +16,6 @@ from colisten.listening.data import ListeningData
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommendations, Recommender
 from colisten.serving.web.app import create_app
-from colisten.serving.web.request_queue import QueueFullError, RequestQueue
 from colisten.settings import ServeSettings, Settings
 from colisten.workdir import Workdir
 
@@ -136,19 +135,6 @@ def test_with_a_key_only_its_holders_are_answered(world: World) -> None:
         assert ask.get(path).status_code == 200
     assert KEY not in json.dumps(app.openapi())
     assert KEY not in repr(guarded) + json.dumps(guarded.to_keep())
-
-
-async def _refused(queue: RequestQueue) -> None:
-    with pytest.raises(QueueFullError):
-        await queue.run(lambda handler: handler)
-
-
-def test_a_full_queue_refuses_at_once() -> None:
-    import asyncio
-
-    queue = RequestQueue(lambda: pytest.fail("nothing is to be opened"), 1, lambda _: None)
-    queue.waiting = 1
-    asyncio.run(_refused(queue))
 
 
 def test_without_neo4j_answers_are_given_and_say_so(world: World) -> None:

@@ -96,12 +96,12 @@ def test_a_frozen_qdrant_is_waited_for_once(world: World, monkeypatch: pytest.Mo
             update={"qdrant": QdrantSettings(url=f"http://127.0.0.1:{silent.getsockname()[1]}")}
         )
         assert seconds_of(failing(lambda: open_index(world[0], settings), "does not answer")) < 2 + SLACK
-        ask = TestClient(create_app(world[0], settings), base_url="http://localhost")
-        with ThreadPoolExecutor(8) as pool:
+        application = create_app(world[0], settings)
+        with TestClient(application, base_url="http://localhost") as ask, ThreadPoolExecutor(8) as pool:
             answers = [pool.submit(ask.get, path) for path in ["/recommend", "/health"] * 4]
             assert seconds_of(lambda: [answer.result() for answer in answers]) < 2 + SLACK
-        assert {answer.result().status_code for answer in answers} == {503}
-        assert seconds_of(lambda: ask.get("/health")) < 1, "it was asked just now"
+            assert {answer.result().status_code for answer in answers} == {503}
+            assert seconds_of(lambda: ask.get("/health")) < 1, "it was asked just now"
 
 
 COLLECTIONS = """
