@@ -32,8 +32,8 @@ class NamedVector:
 
 VECTORS: Mapping[str, NamedVector] = {
     TOWERS: NamedVector("dot", half=True),
-    HGNN: NamedVector("cosine"),
-    TEXT: NamedVector("cosine", on_disk=True),  # the widest, and most queries never search it
+    HGNN: NamedVector("cosine", on_disk=True),  # this and the widest are for what is similar: most queries read neither
+    TEXT: NamedVector("cosine", on_disk=True),
 }
 FILTERED_FIELDS = ("item_type", "language", "genres")
 """Payload fields that searches filter on. Index them before the first upload, or graph searches lose recall."""
