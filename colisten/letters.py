@@ -27,6 +27,16 @@ def printable(text: object) -> str:
     return _CONTROLS.sub("�", _BLANKS.sub(" ", str(text)))
 
 
+def json_line(value: object) -> str:
+    r"""One line of JSON that is safe on a terminal: control characters are escaped, and mean the same.
+
+    >>> print(json_line({"title": "caf\u00e9 \u009b31m"}))
+    {"title": "café \u009b31m"}
+    """
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
 def in_quotes(text: object) -> str:
     """One line between quotes, letter by letter, the first hundred: `repr` would double a backslash.
 

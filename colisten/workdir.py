@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Self
 
 from colisten.errors import WorkdirError
@@ -63,7 +64,8 @@ class Workdir:
             return cls(root)
         if not create:
             raise WorkdirError(
-                f"{root} is not a Colisten working folder: run `colisten run --data DIR --workdir {root}` first."
+                f"{root} is not a Colisten working folder: run `colisten run --data DIR --workdir {quote(str(root))}` "
+                "first."
             )
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise WorkdirError(f"{root} exists and is not a Colisten working folder: name an empty or new folder.")

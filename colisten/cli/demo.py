@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -65,7 +66,7 @@ def demo(out: Path, users: int) -> None:
     for report in reports:
         Console().print(accuracy_table(report, ("hr@10", "ndcg@10"), ("all", "warm", "cold")))
     _print_examples(folder, settings)
-    click.echo(_NEXT.format(work=out / "work", split=split), err=True)
+    click.echo(_NEXT.format(work=quote(str(out / "work")), split=quote(str(split))), err=True)
 
 
 def _print_examples(folder: Workdir, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from colisten.cli.options import formatted, opened, set_option, workdir_option
 from colisten.cli.output import say
 from colisten.cli.output import show as show_rows
 from colisten.errors import SettingsError
-from colisten.letters import folded, printable
+from colisten.letters import folded, json_line, printable
 from colisten.relations import BUILT_IN
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def show(item: str, workdir: Path, count: int, as_json: bool, out: Path | None) 
 
         write_picture(view, out)
     elif as_json:
-        click.echo(json.dumps(asdict(view), ensure_ascii=False, default=str))
+        click.echo(json_line(asdict(view)))
     else:
         _print_tree(view)
 

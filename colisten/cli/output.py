@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Mapping
 
 import click
 
-from colisten.letters import printable
+from colisten.letters import json_line, printable
 
 
 def for_people(style: str | None) -> bool:
@@ -22,7 +21,7 @@ def show(rows: Iterable[Mapping[str, object]], style: str | None) -> None:
     style = style or ("table" if for_people(style) else "json")
     if style == "json":
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False, default=str))
+            print(json_line(row))
         return
     if not (listed := list(rows)):
         return

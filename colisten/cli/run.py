@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -45,4 +46,5 @@ def run(source: str | None, workdir: Path, overrides: tuple[str, ...], plan: boo
     folder, settings = opened(workdir, overrides, create=source is not None)
     with Progress() as progress:
         ran = run_all(Context(folder, settings, progress, source or ""))
-        progress.say("Nothing to do: all is up to date." if not ran else f"Ready: colisten recommend USER -w {workdir}")
+        ready = f"Ready: colisten recommend USER -w {quote(str(workdir))}"
+        progress.say(ready if ran else "Nothing to do: all is up to date.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -52,5 +53,5 @@ def _check(*files: Path, workdir: Path) -> None:
 
     if not all(file.exists() for file in files):
         raise WorkdirError(
-            f"{workdir} has no data to tune on: run `colisten run --data DIR --workdir {workdir}` first."
+            f"{workdir} has no data to tune on: run `colisten run --data DIR --workdir {quote(str(workdir))}` first."
         )

@@ -47,7 +47,9 @@ def database(scratch: Path, source: Source, memory_mb: int) -> Iterator[duckdb.D
         "memory_limit": f"{memory_mb}MB", "temp_directory": str(scratch / "spill"),
               "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"
     }  # fmt: skip
-    with _one_sentence(source), duckdb.connect(str(scratch / "checks.duckdb"), config=config) as db:
+    file = scratch / "checks.duckdb"
+    # at a question mark DuckDB takes a file's name to end: it would look for its log elsewhere
+    with _one_sentence(source), duckdb.connect(":memory:" if "?" in str(file) else str(file), config=config) as db:
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET enable_progress_bar = false")  # it would be drawn on stdout
         if not source.local:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -40,6 +41,15 @@ def test_a_table_shows_every_text_as_it_is(capsys: pytest.CaptureFixture[str]) -
     assert "\r" not in shown
     for text in ("[/x]", "[unabridged] Talk", "�[31mred", "a b", ":heart:", "[link=https://x]y[/link]"):
         assert shown.count(text) == 2, text
+
+
+def test_json_steers_no_terminal_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"title": text, text: [{"\u202e": "\u2066"}]} for text in (*ODD, "\x85\x7f\\u009b")]
+    show(rows, "json")
+    said = capsys.readouterr().out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
+    assert [json.loads(line) for line in said.splitlines()] == rows
+    assert "café" in said
 
 
 def test_progress_shows_every_text_as_it_is() -> None:

@@ -129,8 +129,20 @@ def test_links_to_files_and_folders_are_followed(importer: Importer, tmp_path: P
     assert users(importer) == ["u", "v", "w"]
 
 
+NAMES = ["part[1]", "part*", "part?", "a,b", "{a,b}", "it's", "ü %20 #1", "two\nlines"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_working_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    importer = Importer(tmp_path / name)
+    importer.write()
+    assert importer.out.is_relative_to(tmp_path / name)
+    assert users(importer) == ["u"]
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-@pytest.mark.parametrize("name", ["part[1]", "part*", "part?", "a,b", "{a,b}", "it's", "ü %20 #1", "two\nlines"])
+@pytest.mark.parametrize("name", NAMES)
 def test_names_are_no_patterns(tmp_path: Path, kind: str, name: str) -> None:
     (tmp_path / name).mkdir()
     importer = Importer(tmp_path / name)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING, Self
 
 from colisten.errors import GraphError
@@ -57,7 +58,11 @@ class PathFinder:
         try:
             endpoint = running_endpoint(settings, workdir)
             if endpoint is None:
-                return cls(None, database, f"Neo4j is not running: `colisten db start -w {workdir.root}` starts it.")
+                return cls(
+                    None,
+                    database,
+                    f"Neo4j is not running: `colisten db start -w {quote(str(workdir.root))}` starts it.",
+                )
             return cls(connect(endpoint, database, patience=_SECONDS_TO_CONNECT), database, None)
         except GraphError as error:
             return cls(None, database, str(error))
