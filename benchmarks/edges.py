@@ -24,12 +24,20 @@ from pathlib import Path
 import click
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_matrix
 
 from colisten.graph_store.co_listening import co_listening, listens_of, places_of
 from colisten.graph_store.edges import DEFAULT_SHRINKAGE, DEFAULT_TOP_K, build_edges
 from colisten.graph_store.engines import run_on_duckdb
-from colisten.graph_store.top_n_product import co_listened
+from colisten.graph_store.top_n_product import (
+    Heard,
+    Strongest,
+    Weighing,
+    find_last,
+    keep_strongest,
+    sort_strongest_first,
+    whole,
+)
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
 from colisten.progress import Progress, Task
@@ -55,6 +63,16 @@ def ours(data: ListeningData, folder: Path, options: GraphSettings) -> dict[str,
     progress = TimedProgress()
     found = build_edges(data, options, folder, progress)
     return {"edges": found.total, "of which": progress.seconds}
+
+
+def compile_loops() -> None:
+    """Or read them from the disk."""
+    rows = Heard(np.array([0, 1, 2]), np.zeros(2, np.int32), np.zeros(2, np.int64))
+    kept = Strongest.empty(2, 1)
+    weighing = Weighing.of(np.ones(2, np.int64), [DEFAULT_SHRINKAGE], 1)
+    list(keep_strongest(0, rows, whole(rows, 1, 0, np.array([0, 2])), weighing, kept))
+    sort_strongest_first(kept)
+    find_last(rows, 0, rows, kept, np.empty((2, 1), np.int64))
 
 
 def duckdb(data: ListeningData, folder: Path, options: GraphSettings) -> dict[str, object]:
@@ -102,7 +120,7 @@ def measure(name: str, data: ListeningData, folder: Path, options: GraphSettings
         matrix, threads = normalised(data, folder, options), int(name[-1])
         work = partial(bare, matrix, threads)
     elif name == "ours":
-        co_listened(csr_array(np.eye(3, dtype=np.float32)), 2)  # compiled, or read from the disk
+        compile_loops()
         work = partial(ours, data, folder, options)
     else:
         work = partial(duckdb, data, folder, options)

@@ -26,6 +26,7 @@ from colisten.graph_store.top_n_product import (
     Pairs,
     Strongest,
     Weighing,
+    find_last,
     keep_strongest,
     pairs_above,
     sort_strongest_first,
@@ -135,13 +136,16 @@ class _Product:
             for done in keep_strongest(first, rows, part, self.weighing, kept):
                 task.advance(done)
         sort_strongest_first(kept)
+        last = np.empty_like(kept.neighbours, np.int64)
+        for low, end in pairwise(self.cuts):
+            find_last(rows, low, rows if low == first else self._heard(low, end), kept, last)
         size = max(1, _PAIRS_WRITTEN // self.top_k)
         for low in range(0, len(kept.sizes), size):
             heap, rank = np.nonzero(np.arange(self.top_k) < kept.sizes[low : low + size, None])
             heap += low
             pairs = Pairs(
                 first + heap // (options * types), kept.neighbours[heap, rank], kept.listeners[heap, rank],
-                kept.weights[heap, rank], kept.last[heap, rank],
+                kept.weights[heap, rank], last[heap, rank],
             )  # fmt: skip
             yield _table(pairs, heap // types % options, rank)
 
@@ -158,7 +162,7 @@ class _Product:
             if low < first and upwards:
                 continue
             heard = rows if low == first else self._heard(low, end)
-            yield whole(heard, self.users, low, np.clip(self.bounds - low, 0, end - low))
+            yield whole(heard, self.users, low, np.clip(self.bounds - low, 0, end - low), timed=upwards)
 
     def _heard(self, first: int, end: int) -> Heard:
         """Who heard the items of a range of places."""

@@ -29,6 +29,10 @@ _AHEAD = 2 * CORES
 """Blocks of rows under way or waiting to be taken."""
 _ADDITIONS = 1 << 23
 """Multiply-adds that one thread does at a time."""
+_LISTENS = 1 << 14
+"""Of items whose pairs get their times from one thread at a time."""
+_FAR = 8
+"""So many times as many listeners: they are searched for those of the other item, not gone through."""
 _MARGIN = 1 - 1e-5
 """Weights in float32 may err by less than this; what is not clearly too weak is weighed in double."""
 
@@ -41,7 +45,7 @@ class Heard(NamedTuple):
     columns: Int32s
     """[n] ascending within a row."""
     last: Int64s
-    """[n] when it was heard last, in seconds, or `UNKNOWN`."""
+    """[n] when it was heard last, in seconds, or `UNKNOWN`; empty where no times are asked for."""
 
 
 class Weighing(NamedTuple):
@@ -81,14 +85,13 @@ class Strongest(NamedTuple):
     """[rows × shrinkages × groups, k]; so are the others."""
     listeners: Int32s
     weights: Floats
-    last: Int64s
 
     @classmethod
     def empty(cls, heaps: int, k: int) -> Strongest:
         shape = (heaps, k)
         return cls(
             np.zeros(heaps, np.int64), np.empty(shape, np.int32), np.empty(shape, np.int32),
-            np.empty(shape, np.float32), np.empty(shape, np.int64),
+            np.empty(shape, np.float32),
         )  # fmt: skip
 
 
@@ -102,48 +105,15 @@ class Pairs(NamedTuple):
     last: Int64s
 
 
-class CoListened(NamedTuple):
-    """The strongest co-listened items of each item, strongest first, in compressed rows."""
-
-    indptr: Int64s
-    """[items + 1]"""
-    items: Int32s
-    """[n]"""
-    weights: Floats
-    listeners: Int32s
-
-
-def co_listened(interactions: csr_array, depth: int, *, shrinkage: float = 0, min_listeners: int = 1) -> CoListened:
-    """The `depth` strongest co-listened items of each item, of any type; memory beside the result is the matrix twice.
-
-    Args:
-        interactions: [users, items], an entry for each item that a user heard; what the entries are does not matter.
-        depth: items kept of each item; of equal ones those with more listeners, then the lower ones.
-        shrinkage: listeners at which a pair counts half its cosine.
-        min_listeners: listeners that a pair needs.
-    """
-    users, items = interactions.shape
-    transposed = csr_array((np.full(interactions.nnz, UNKNOWN), interactions.indices, interactions.indptr),
-                           (users, items)).tocsc()  # fmt: skip
-    rows = Heard(transposed.indptr.astype(np.int64), transposed.indices, transposed.data)
-    part = whole(rows, users)
-    weighing = Weighing.of(np.diff(rows.indptr), [shrinkage], min_listeners)
-    found = Strongest.empty(items, depth)
-    for _ in keep_strongest(0, rows, part, weighing, found):
-        pass
-    sort_strongest_first(found)
-    kept = np.arange(depth) < found.sizes[:, None]
-    return CoListened(offsets(found.sizes), found.neighbours[kept], found.weights[kept], found.listeners[kept])
-
-
-def whole(of_items: Heard, users: int, first: int = 0, bounds: Int64s | None = None) -> ColumnRange:
-    """The items of `of_items` [items] as columns; as one group where no `bounds` are given."""
+def whole(of_items: Heard, users: int, first: int, bounds: Int64s, *, timed: bool = False) -> ColumnRange:
+    """The items of `of_items` [items] as columns, in groups; `timed`: with the times."""
     items = len(of_items.indptr) - 1
     # 32-bit row pointers keep SciPy from widening the columns as well; callers keep parts below 2³¹ entries.
-    by_item = csr_array((of_items.last, of_items.columns, of_items.indptr.astype(np.int32)), (items, users))
+    entries = of_items.last if timed else np.zeros(len(of_items.columns), np.bool_)
+    by_item = csr_array((entries, of_items.columns, of_items.indptr.astype(np.int32)), (items, users))
     by_user = by_item.tocsc()
-    of_users = Heard(by_user.indptr.astype(np.int64), by_user.indices, by_user.data)
-    return ColumnRange(first, of_users, np.array([0, items]) if bounds is None else bounds)
+    last = by_user.data if timed else np.empty(0, np.int64)
+    return ColumnRange(first, Heard(by_user.indptr.astype(np.int64), by_user.indices, last), bounds)
 
 
 def keep_strongest(first: int, rows: Heard, part: ColumnRange, weighing: Weighing, kept: Strongest) -> Iterator[int]:
@@ -157,6 +127,26 @@ def keep_strongest(first: int, rows: Heard, part: ColumnRange, weighing: Weighin
         return block[1] - block[0]
 
     yield from _on_all_cores(work, _additions(rows, part), _ADDITIONS)
+
+
+def find_last(rows: Heard, low: int, others: Heard, kept: Strongest, last: Int64s) -> None:
+    """When somebody had heard both items of each kept pair whose neighbour is one of `others`, on all cores.
+
+    That is found for few pairs, from the two items' listeners, in less time than it takes to know it of all.
+
+    Args:
+        rows: who heard the items that the heaps are of, and when.
+        low: the item of the first of `others`.
+        others: who heard those, and when.
+        kept: the heaps.
+        last: [heaps, k] gets the times.
+    """
+
+    def work(block: tuple[int, int]) -> None:
+        _last_of_rows(*block, rows, low, others, kept, last)
+
+    for _ in _on_all_cores(work, np.diff(rows.indptr) + 1, _LISTENS):
+        pass
 
 
 def pairs_above(
@@ -214,12 +204,12 @@ def _tally(part: ColumnRange) -> _Tally:
 
 
 @compiled
-def _count(row: int, least: int, rows: Heard, part: ColumnRange, tally: _Tally) -> None:
-    """Count the columns from `least` on that the listeners of a row heard, and when they had heard both."""
+def _count(row: int, least: int, rows: Heard, part: ColumnRange, tally: _Tally, timed: bool) -> None:
+    """Count the columns from `least` on that the listeners of a row heard; if `timed`, when they had heard both too."""
     heard, bounds, counts, last = part.of_users, part.bounds, tally.counts, tally.last
     tally.found[:] = 0
     for at in range(rows.indptr[row], rows.indptr[row + 1]):
-        user, time = rows.columns[at], rows.last[at]
+        user = rows.columns[at]
         group = len(bounds) - 2
         for other in range(heard.indptr[user + 1] - 1, heard.indptr[user] - 1, -1):
             column = heard.columns[other]
@@ -227,13 +217,13 @@ def _count(row: int, least: int, rows: Heard, part: ColumnRange, tally: _Tally) 
                 break
             while column < bounds[group]:
                 group -= 1
-            later = max(time, heard.last[other])
             if counts[column] == 0:
                 tally.touched[bounds[group] + tally.found[group]] = column
                 tally.found[group] += 1
-                last[column] = later
-            elif later > last[column]:
-                last[column] = later
+                if timed:
+                    last[column] = UNKNOWN
+            if timed:
+                last[column] = max(last[column], rows.last[at], heard.last[other])
             counts[column] += 1
 
 
@@ -250,7 +240,7 @@ def _strongest_of_rows(
     tally = _tally(part)
     options, groups = len(weighing.shrinkages), len(part.bounds) - 1
     for row in range(begin, end):
-        _count(row, 0, rows, part, tally)
+        _count(row, 0, rows, part, tally, False)
         for group in range(groups):
             heaps = row * options * groups + group
             low = part.bounds[group]
@@ -282,12 +272,12 @@ def _keep(
                 continue
             weight = _weight(shared, own * n[neighbour], shrinkage)
             heap = heaps + option * stride
-            if _push(kept, heap, neighbour, shared, weight, tally.last[column]) and kept.sizes[heap] == k:
+            if _push(kept, heap, neighbour, shared, weight) and kept.sizes[heap] == k:
                 least[option] = kept.weights[heap, 0] * np.float32(_MARGIN)
 
 
 @compiled
-def _push(kept: Strongest, heap: int, neighbour: int, listeners: int, weight: np.float32, last: int) -> bool:
+def _push(kept: Strongest, heap: int, neighbour: int, listeners: int, weight: np.float32) -> bool:
     """Put a pair onto a heap; whether it is among the strongest so far."""
     k, size = kept.neighbours.shape[1], kept.sizes[heap]
     if size < k:
@@ -303,8 +293,7 @@ def _push(kept: Strongest, heap: int, neighbour: int, listeners: int, weight: np
         return False
     else:
         place = _sift_down(kept, heap, size, weight, listeners, neighbour)
-    kept.neighbours[heap, place], kept.listeners[heap, place] = neighbour, listeners
-    kept.weights[heap, place], kept.last[heap, place] = weight, last
+    kept.neighbours[heap, place], kept.listeners[heap, place], kept.weights[heap, place] = neighbour, listeners, weight
     return True
 
 
@@ -341,7 +330,6 @@ def _move(kept: Strongest, heap: int, source: int, target: int) -> None:
     kept.neighbours[heap, target] = kept.neighbours[heap, source]
     kept.listeners[heap, target] = kept.listeners[heap, source]
     kept.weights[heap, target] = kept.weights[heap, source]
-    kept.last[heap, target] = kept.last[heap, source]
 
 
 @compiled
@@ -350,11 +338,42 @@ def sort_strongest_first(kept: Strongest) -> None:
     for heap in range(len(kept.sizes)):
         for end in range(kept.sizes[heap] - 1, 0, -1):
             neighbour, listeners = kept.neighbours[heap, end], kept.listeners[heap, end]
-            weight, last = kept.weights[heap, end], kept.last[heap, end]
+            weight = kept.weights[heap, end]
             _move(kept, heap, 0, end)
             place = _sift_down(kept, heap, end, weight, listeners, neighbour)
             kept.neighbours[heap, place], kept.listeners[heap, place] = neighbour, listeners
-            kept.weights[heap, place], kept.last[heap, place] = weight, last
+            kept.weights[heap, place] = weight
+
+
+@compiled
+def _last_of_rows(begin: int, end: int, rows: Heard, low: int, others: Heard, kept: Strongest, last: Int64s) -> None:
+    high, heaps = low + len(others.indptr) - 1, len(kept.sizes) // (len(rows.indptr) - 1)
+    for row in range(begin, end):
+        for heap in range(row * heaps, (row + 1) * heaps):
+            for place in range(kept.sizes[heap]):
+                neighbour = kept.neighbours[heap, place]
+                if low <= neighbour < high:
+                    last[heap, place] = _last_of_both(rows, row, others, neighbour - low)
+
+
+@compiled
+def _last_of_both(some: Heard, row: int, others: Heard, other: int) -> int:
+    """When a listener of both had heard both at last."""
+    at, end, there, last_there = some.indptr[row], some.indptr[row + 1], others.indptr[other], others.indptr[other + 1]
+    if end - at > last_there - there:
+        some, others, at, there, end, last_there = others, some, there, at, last_there, end
+    found = UNKNOWN
+    searched = _FAR * (end - at) < last_there - there
+    while at < end and there < last_there:
+        user = some.columns[at]
+        if searched:
+            there += np.searchsorted(others.columns[there:last_there], user)
+        while there < last_there and others.columns[there] < user:
+            there += 1
+        if there < last_there and others.columns[there] == user:
+            found = max(found, some.last[at], others.last[there])
+        at += 1
+    return found
 
 
 @compiled
@@ -365,7 +384,7 @@ def _pairs_of_rows(
     found = 0
     for row in range(begin, end):
         item = first + row
-        _count(row, item + 1 - part.first, rows, part, tally)
+        _count(row, item + 1 - part.first, rows, part, tally, True)
         for group in range(len(tally.found)):
             low = part.bounds[group]
             for column in tally.touched[low : low + tally.found[group]]:
