@@ -110,3 +110,8 @@ def test_no_file_name_is_taken_for_a_pattern(path: Path) -> None:
         if ast.unparse(call.func) in {f"pl.{way}_{kind}" for way in ("read", "scan") for kind in ("parquet", "csv")}:
             of_bytes = ast.unparse(call.args[0]).startswith("io.BytesIO(")
             assert of_bytes or any(word.arg == "glob" for word in call.keywords), ast.unparse(call)
+
+
+def test_nothing_is_told_by_a_protocol_at_run_time() -> None:
+    """From Python 3.12 on `isinstance` of a protocol does not see what `__getattr__` gives, as a module's layers."""
+    assert [name for name, path in MODULES.items() if "runtime_checkable" in path.read_text()] == []

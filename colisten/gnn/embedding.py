@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from colisten.arrays import Floats, Int64s
-from colisten.gnn.interface import LayerWise
+from colisten.gnn.interface import LayerWise, is_layer_wise
 from colisten.gnn.model import ModelSpec, seed_vectors
 from colisten.gnn.model_files import load_model
 from colisten.gnn.node_features import NodeFeatures
@@ -55,7 +55,7 @@ def embed(adjacency: Adjacency, text: Floats, folder: Path, progress: Progress) 
     """
     model, spec = load_model(folder, adjacency)
     features = NodeFeatures(text, adjacency.degrees)
-    if isinstance(model, LayerWise):
+    if is_layer_wise(model):
         return _layer_by_layer(model, spec, adjacency, features, progress)
     return _sampled(model, spec, adjacency, features, progress)
 

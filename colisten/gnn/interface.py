@@ -9,9 +9,9 @@ first. A `forward` that also takes `num_sampled_nodes_dict` or `num_sampled_edge
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
-from torch import Tensor
+from torch import Tensor, nn
 
 NodeTensors = dict[str, Tensor]
 """Node type → [nodes, channels]."""
@@ -21,7 +21,6 @@ Metadata = tuple[list[str], list[tuple[str, str, str]]]
 """Node types and edge types, as `HeteroData.metadata()` gives them."""
 
 
-@runtime_checkable
 class LayerWise(Protocol):
     """A model that can also be run one layer at a time, over all items in turn (layer-wise inference)."""
 
@@ -37,3 +36,8 @@ class LayerWise(Protocol):
     ) -> NodeTensors:  # fmt: skip
         """One layer for the first `num_dst` nodes of each type."""
         ...
+
+
+def is_layer_wise(model: nn.Module) -> TypeGuard[LayerWise]:
+    """Does it have all that `LayerWise` asks for? From Python 3.12 on, `isinstance` does not see a module's layers."""
+    return all(hasattr(model, name) for name in ("num_layers", "project", "forward_layer"))
