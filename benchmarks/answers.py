@@ -105,7 +105,7 @@ def timed(way: Callable[[int], object], user: int) -> float:
 
 
 def gained(folder: Path, heard: list[Int64s], users: Floats, *, low_rank: bool) -> float:
-    """MB of resident memory, in this process, after opening and answering."""
+    """MB of memory (PSS) that this process has more after opening and answering."""
     process = psutil.Process()
     before = process.memory_full_info().pss
     collection = EmbeddedIndex(folder, "colisten").open()

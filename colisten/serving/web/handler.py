@@ -95,7 +95,7 @@ class RequestHandler:
         histories, unknown = recommender.profiles.read(users)
         answers = recommender.answers(users, histories, query)
         return [
-            Answered(answer, self._explained(histories.take(np.array([place])), answer), _notes(user in unknown), None)
+            self._answered(answer, histories.take(np.array([place])), _notes(user in unknown))
             for place, (user, answer) in enumerate(zip(users, answers, strict=True))
         ]
 
@@ -108,14 +108,13 @@ class RequestHandler:
             answer, exposure = participant.answer(recommender, history, query)
         else:
             answer, exposure = recommender.answer(history, query, request.user or ""), None
-        return Answered(answer, self._explained(history, answer), notes + more, exposure)
+        return self._answered(answer, history, notes + more, exposure)
 
     def asked(self, request: requests.WhyRequest) -> Explained:
         """What is to be explained of one item."""
         recommender = self._recommender
         history, _ = self._history(request, recommender)
-        item = item_named(request.item, recommender.profiles).item
-        return Explained(history, self._explainer.heard(history), [item])
+        return self._explained(history, [item_named(request.item, recommender.profiles).item])
 
     def explain(self, explained: Explained, evidence: Evidence) -> list[Reason]:
         """A reason for each item."""
@@ -192,8 +191,13 @@ class RequestHandler:
             history = recommender.in_mood(history, request.likes)
         return history, _notes(bool(unknown))
 
-    def _explained(self, history: UserHistories, answer: Recommendations) -> Explained:
-        return Explained(history, self._explainer.heard(history), [item.item for item in answer.items])
+    def _answered(
+        self, answer: Recommendations, history: UserHistories, notes: list[str], exposure: Exposure | None = None
+    ) -> Answered:
+        return Answered(answer, self._explained(history, [item.item for item in answer.items]), notes, exposure)
+
+    def _explained(self, history: UserHistories, items: Sequence[int]) -> Explained:
+        return Explained(history, self._explainer.heard(history), items)
 
 
 def _notes(unknown: bool) -> list[str]:
