@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -49,6 +50,9 @@ _QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
 
 
+_NEW_OBJECTS = 10_000
+"""From which garbage is looked for: importing torch makes a million objects that stay, and takes a tenth longer with
+Python's 700."""
 _SIGPIPE = 128 + 13
 """The exit code of a program whose reader has gone, as shells know it."""
 
@@ -131,6 +135,7 @@ def main() -> None:
         warnings.simplefilter("ignore")  # what libraries tell each other's authors is no talk for users
     _open_what_is_closed()
     escape_unknown_letters()
+    gc.set_threshold(_NEW_OBJECTS)
     os.environ["PYTHONSAFEPATH"] = "1"  # no child takes what lies in the current folder for a module
     with _ends_with_its_reader():
         _run()

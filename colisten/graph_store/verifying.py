@@ -21,8 +21,8 @@ from colisten.graph_store.schema import (
 )
 from colisten.progress import Progress
 
-_EDGES_IN_PART = 50_000
-"""From which another part is worth its query."""
+_EDGES_IN_PART, _EDGES_OF_TYPE = 50_000, 10
+"""From which another part is worth its query, and, since each part tells of every type, how many of each type."""
 
 
 def has_counts(driver: Driver, database: str, marker: Marker) -> bool:
@@ -39,8 +39,8 @@ def stored_fingerprints(
 ) -> Counter[str]:
     """Relationship type → hash of the edges that the database holds of it, computed by the server."""
     (edges,) = driver.execute_query("MATCH ()-[r]->() RETURN count(r)", database_=database).records[0]
-    parts = min(4 * connections, 1 + edges // _EDGES_IN_PART)
     types = TypeFilter(tuple(stored_relationships(driver, database, relations)))
+    parts = min(4 * connections, 1 + edges // max(_EDGES_IN_PART, _EDGES_OF_TYPE * len(types.names)))
     query = f"""
         MATCH (a:{ITEM})-[r{types.pattern}]->(b:{ITEM}) {types.where("r", "a.item % $parts = $part")}
         {fingerprint.in_cypher("a", "r", "b")}
