@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint8]
+Int8s = npt.NDArray[np.int8]
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Halves = npt.NDArray[np.float16]

@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from colisten.arrays import Floats, Int64s
+from colisten.arrays import Floats, Int8s, Int64s
 from colisten.progress import Progress
 
 EXACT_UP_TO = 100_000_000
 """Pairs of a query and an item that are all compared (3 s of CPU)."""
 _QUERIES_AT_ONCE = 512
 _CONNECTIVITY, _EXPANSION = 16, 64
-"""Of the HNSW graph: recall@10 of .99 on 30,000 made-up titles, in a quarter of the time of comparing all."""
+"""Of the HNSW graph: recall@10 of .99, recall@100 of .98 on 8,000 real descriptions and on 60,000 made-up titles."""
+_MOST = 127
+"""Of an int8: such vectors take half the time of half precision, and keep its recall to .002."""
 
 
 class Neighbours(NamedTuple):
@@ -56,13 +58,20 @@ def _by_graph(queries: Floats, among: Floats, k: int) -> Neighbours:
     from usearch.index import Index
 
     index = Index(
-        ndim=among.shape[1], metric="ip", dtype="f16", connectivity=_CONNECTIVITY, expansion_add=_EXPANSION,
+        ndim=among.shape[1], metric="ip", dtype="i8", connectivity=_CONNECTIVITY, expansion_add=_EXPANSION,
         expansion_search=_EXPANSION + k,
     )  # fmt: skip
-    index.add(np.arange(len(among)), among, threads=1)  # side by side, the graph would differ from run to run
-    items = index.search(queries, k, threads=0).keys.astype(np.int64)
+    scale = _MOST / max(np.abs(queries).max(), np.abs(among).max())
+    # Side by side, the graph would differ from run to run.
+    index.add(np.arange(len(among)), _as_int8(among, scale), threads=1)
+    items = index.search(_as_int8(queries, scale), k, threads=0).keys.astype(np.int64)
     cosine = np.empty(items.shape, np.float32)
     for first in range(0, len(queries), _QUERIES_AT_ONCE):
         rows = slice(first, first + _QUERIES_AT_ONCE)
         cosine[rows] = np.einsum("qw,qkw->qk", queries[rows], among[items[rows]])
-    return Neighbours(items, cosine)
+    order = np.lexsort((items, -cosine), axis=1)
+    return Neighbours(np.take_along_axis(items, order, axis=1), np.take_along_axis(cosine, order, axis=1))
+
+
+def _as_int8(vectors: Floats, scale: float) -> Int8s:
+    return np.rint(vectors * scale).astype(np.int8)
