@@ -41,9 +41,9 @@ def made_up(items: int) -> tuple[csr_array, Floats]:
     heard = csr_array((np.ones(users.size, np.float32), (users, drawn.ravel())), shape=(items, items))
     heard.data[:] = 1
     place, text = rng.permutation(items), np.zeros((items, WIDTH), np.float32)
-    for together, share in LIKENESS:
-        shared = rng.standard_normal((-(-items // together), WIDTH), dtype=np.float32)
-        text += np.float32(share**0.5) * shared[place // together]
+    for size, part in LIKENESS:
+        shared = rng.standard_normal((-(-items // size), WIDTH), dtype=np.float32)
+        text += np.float32(part**0.5) * shared[place // size]
     text *= np.arange(1, WIDTH + 1, dtype=np.float32) ** -0.35
     return heard, text / np.linalg.norm(text, axis=1, keepdims=True)
 

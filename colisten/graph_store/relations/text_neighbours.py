@@ -74,4 +74,4 @@ def _by_graph(queries: Floats, among: Floats, k: int) -> Neighbours:
 
 
 def _as_int8(vectors: Floats, scale: float) -> Int8s:
-    return np.rint(vectors * scale).astype(np.int8)
+    return np.asarray(np.rint(vectors * scale), np.int8)
