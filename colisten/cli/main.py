@@ -49,10 +49,10 @@ _ANSWERING = {"recommend", "similar", "search", "serve"}
 _QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
 
-
 _NEW_OBJECTS = 10_000
 """From which garbage is looked for: importing torch makes a million objects that stay, and takes a tenth longer with
 Python's 700."""
+
 _SIGPIPE = 128 + 13
 """The exit code of a program whose reader has gone, as shells know it."""
 

@@ -37,6 +37,12 @@ INDEXES = {
 
 None for each item type: they took most of the time of a first load of many types.
 """
+TYPES_OF_PREFIXES = """
+    CALL db.relationshipTypes() YIELD relationshipType AS kind
+    WHERE any(prefix IN $prefixes WHERE kind STARTS WITH prefix) RETURN collect(kind) AS kinds
+"""
+"""The relationship types that have an edge and begin with one of `$prefixes`: one row, since thousands would take the
+driver a second."""
 FORMER_TYPES = ("SPEAKS_FOR",)
 """Relationship types that earlier versions wrote: removed from a graph that one of them made."""
 
@@ -108,12 +114,8 @@ class TypeFilter:
 
 def stored_relationships(driver: Driver, database: str, relations: Iterable[str]) -> list[str]:
     """The relationship types that the database holds of these relations."""
-    query = """
-        CALL db.relationshipTypes() YIELD relationshipType AS kind
-        WHERE any(prefix IN $prefixes WHERE kind STARTS WITH prefix) RETURN collect(kind) AS kinds
-    """  # one row, since thousands take the driver a second
     given = {"prefixes": list(map(prefix_of, relations))}
-    kinds: list[str] = driver.execute_query(query, given, database_=database).records[0]["kinds"]
+    kinds: list[str] = driver.execute_query(TYPES_OF_PREFIXES, given, database_=database).records[0]["kinds"]
     return kinds
 
 

@@ -48,8 +48,7 @@ def text_neighbours(queries: Floats, among: Floats, k: int, progress: Progress) 
             scores = queries[rows] @ among.T
             near = np.argpartition(-scores, k - 1, axis=1)[:, :k] if k < len(among) else np.argsort(-scores, axis=1)
             values = np.take_along_axis(scores, near, axis=1)
-            order = np.lexsort((near, -values), axis=1)
-            items[rows], cosine[rows] = (np.take_along_axis(each, order, axis=1) for each in (near, values))
+            items[rows], cosine[rows] = _best_first(near, values)
             task.advance(len(scores))
     return Neighbours(items, cosine)
 
@@ -68,9 +67,14 @@ def _by_graph(queries: Floats, among: Floats, k: int) -> Neighbours:
     cosine = np.empty(items.shape, np.float32)
     for first in range(0, len(queries), _QUERIES_AT_ONCE):
         rows = slice(first, first + _QUERIES_AT_ONCE)
-        cosine[rows] = np.einsum("qw,qkw->qk", queries[rows], among[items[rows]])
+        values = np.einsum("qw,qkw->qk", queries[rows], among[items[rows]])
+        items[rows], cosine[rows] = _best_first(items[rows], values)
+    return Neighbours(items, cosine)
+
+
+def _best_first(items: Int64s, cosine: Floats) -> tuple[Int64s, Floats]:
     order = np.lexsort((items, -cosine), axis=1)
-    return Neighbours(np.take_along_axis(items, order, axis=1), np.take_along_axis(cosine, order, axis=1))
+    return np.take_along_axis(items, order, axis=1), np.take_along_axis(cosine, order, axis=1)
 
 
 def _as_int8(vectors: Floats, scale: float) -> Int8s:

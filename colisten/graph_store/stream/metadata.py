@@ -10,7 +10,7 @@ from colisten.arrays import Codes, Int32s, Int64s
 from colisten.errors import GraphError
 from colisten.graph_store.edge_type import CO_LISTENED
 from colisten.graph_store.marker import NoGraphError, ordered_relations
-from colisten.graph_store.schema import GRAPH, ITEM, TypeFilter, prefix_of
+from colisten.graph_store.schema import GRAPH, ITEM, TYPES_OF_PREFIXES, TypeFilter, prefix_of
 from colisten.graph_store.stream.bolt import Reader, ranges
 from colisten.relations import check_relations
 
@@ -97,11 +97,13 @@ def read_metadata(
         raise GraphError("The items in Neo4j are not numbered without gaps: run `colisten graph build` again.")
     item_of = np.full(int(node_id.max()) + 1, -1, np.int32)
     item_of[node_id] = np.arange(items)
-    names = sorted(row[0] for row in reader.read("CALL db.relationshipTypes()"))  # those that have an edge
-    found = tuple(
-        TypeFilter(tuple(name for name in names if name.startswith(prefix_of(relation)))) for relation in relations
-    )
+    found = tuple(_relationships_of(reader, relation) for relation in relations)
     return GraphMetadata(version, relations, found, node_types, node_type, node_id, item_of)
+
+
+def _relationships_of(reader: Reader, relation: str) -> TypeFilter:
+    ((names,),) = reader.read(TYPES_OF_PREFIXES, prefixes=[prefix_of(relation)])
+    return TypeFilter(tuple(sorted(names)))
 
 
 def _read_node_types(reader: Reader, items: int) -> tuple[Codes, tuple[str, ...]]:
