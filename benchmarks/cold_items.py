@@ -3,7 +3,9 @@
 The demo's world, of which a tenth of the items loses all listening (seed 7). The graph model is trained on what is
 left, by defaults: with no relation but co-listening, with series and creators, and with near texts as well. Recall@20:
 of an item's 20 strongest co-listened items in the whole world, how many are among the 20 items whose embeddings are
-nearest to its own; over items of which a series or creator is known beside others of theirs, and over all.
+nearest to its own; over items of which a series or creator is known beside others of theirs, and over all. Beside them
+the texts alone, and an oracle that knows how likely every user is to choose each item: the 20 items with the largest
+expected cosine, since who came to choose what is chance.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from scipy.special import softmax
 
 from colisten.arrays import Bools, Floats, Int32s, Int64s
 from colisten.gnn.embedding import embed_items
@@ -25,6 +28,7 @@ from colisten.gnn.training import train_gnn
 from colisten.graph_store.relations.edges import relation_edges
 from colisten.listening.data import ListeningData
 from colisten.listening.importing import import_data
+from colisten.listening.synth.truth import true_preferences
 from colisten.listening.synth.world import make_world
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -70,10 +74,31 @@ def embedded(data: ListeningData, text: Floats, settings: Settings, folder: Path
 def recall(vectors: Floats, items: Int64s, truth: Sequence[Int32s]) -> Floats:
     """Of each item that has true neighbours, how many of them are nearest."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
-    scores = unit[items] @ unit.T
+    return hits(unit[items] @ unit.T, items, truth)
+
+
+def hits(scores: Floats, items: Int64s, truth: Sequence[Int32s]) -> Floats:
+    """The same of scores [items, all]."""
     scores[:, items] = -np.inf  # others that lost their listening are nobody's neighbours
     near = np.argsort(-scores, axis=1, kind="stable")[:, :NEAR]
     return np.array([np.isin(row, found).sum() / len(row) for row, found in zip(truth, near, strict=True)])
+
+
+def expected_cosines(world: Path, data: ListeningData, items: Int64s) -> Floats:
+    """[items, all] cosine of who is expected to stream both, by the true preferences."""
+    known = true_preferences(world)
+    place = {name: at for at, name in enumerate(known.item_ids)}
+    order = np.array([place[name] for name in data.items["item_id"]])
+    scores, kinds = known.scores(np.arange(len(known.user_ids)))[:, order], data.items["item_type"].to_numpy()
+    choices = data.listeners.collect()["listeners"].sum() / len(scores) / len(known.item_types)
+    heard = np.zeros_like(scores)
+    for kind in np.unique(kinds):
+        chosen = softmax(scores[:, kinds == kind], axis=1)
+        heard[:, kinds == kind] = 1 - (1 - chosen) ** np.float32(choices)
+    each = heard.sum(axis=0)
+    found: Floats = (heard[:, items].T @ heard / np.sqrt(np.outer(each[items], each))).astype(np.float32)
+    found[np.arange(len(items)), items] = 0
+    return found
 
 
 def figures(found: Floats, known: Bools) -> dict[str, float]:
@@ -107,6 +132,8 @@ def main(seed: int = 7) -> None:
             known |= related
             found = recall(vectors, items, truth)
             print(json.dumps({"relations": names} | figures(found, known[items])), flush=True)
+        by_truth = hits(expected_cosines(folder / "world", whole, items), items, truth)
+        print(json.dumps({"by": "true preferences"} | figures(by_truth, known[items])))
         print(json.dumps({"by": "text alone"} | figures(recall(text, items, truth), known[items])))
 
 

@@ -1,7 +1,11 @@
-"""Speed of both ways of loading, each into a managed Neo4j of its own: `benchmarks/graph_load.py [INTERACTIONS]`.
+"""Loading the graph, and a day's difference, with co-listening alone and with all relations:
 
-Start of the server, schema and check are counted in. Popularity follows a power law, lengths of histories are
-log-normal with mean 40.
+    python benchmarks/graph_load.py [INTERACTIONS]
+
+Either by the offline importer and by transactions, each into a managed Neo4j of its own. Start of the server, schema
+and check are counted in. Popularity follows a power law, lengths of histories are log-normal with mean 40; a third of
+the items are in series of eight, four have a creator in common, texts lie in clusters. The next day has 2 % more
+interactions. Microseconds per edge are of all edges, also of those that the difference leaves as they are.
 """
 
 from __future__ import annotations
@@ -14,64 +18,96 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from colisten.arrays import Floats
 from colisten.graph_store import loading
 from colisten.graph_store.edge_summary import FILE
 from colisten.graph_store.edges import build_edges
+from colisten.graph_store.relations.edges import add_relations
 from colisten.graph_store.server.managed import ManagedServer
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import GraphSettings, Settings
+from colisten.settings import Settings
 from colisten.workdir import Workdir
 
 ITEMS = 50_000
 TYPES = ("audiobook", "podcast")
+DAY = 0.02
 
 
 def make(folder: Path, interactions: int) -> ListeningData:
+    """The first `interactions` of a stream of them, which is the same whatever their number."""
+    folder.mkdir()
     rng = np.random.default_rng(0)
-    lengths = np.maximum(rng.lognormal(3.3, 0.9, interactions // 40), 1).astype(np.int64)
+    lengths = np.maximum(rng.lognormal(3.3, 0.9, interactions // 20), 1).astype(np.int64)
     users = np.repeat(np.arange(len(lengths)), lengths)[:interactions]
-    items = np.minimum((ITEMS * rng.random(len(users)) ** 2.5).astype(np.int64), ITEMS - 1)
+    items = np.minimum((ITEMS * np.random.default_rng(1).random(interactions) ** 2.5).astype(np.int64), ITEMS - 1)
     columns = {
         "user": users.astype(np.int32),
         "item": items.astype(np.int32),
-        "signal": np.zeros(len(users), np.uint8),
-        "timestamp": rng.integers(0, 10**7, len(users)),
-        "value": np.zeros(len(users), np.float32),
+        "signal": np.zeros(interactions, np.uint8),
+        "timestamp": np.random.default_rng(2).integers(0, 10**7, interactions),
+        "value": np.zeros(interactions, np.float32),
     }
     pl.DataFrame(columns).write_parquet(folder / "interactions.parquet")
-    item = pl.int_range(ITEMS, dtype=pl.Int32, eager=True).alias("item")
-    kind = pl.when(item % 8 == 0).then(pl.lit(TYPES[0])).otherwise(pl.lit(TYPES[1]))
-    row = pl.int_range(pl.len(), dtype=pl.Int32).over("item_type")
-    catalogue = pl.DataFrame(item).with_columns(item_id=item.cast(pl.String), item_type=kind, retired=False)
-    text = {name: pl.lit(None, pl.String) for name in ("title", "language", "series")}
-    lists = {name: pl.lit(None, pl.List(pl.String)) for name in ("genres", "creators")}
-    position = pl.lit(None, pl.Float32)
-    catalogue = catalogue.with_columns(
-        row=row, series_position=position, published=pl.lit(None, pl.Date), **text, **lists
-    )
-    catalogue.write_parquet(folder / "items.parquet")
+    _catalogue().write_parquet(folder / "items.parquet")
     (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": ["stream"], "strong": 1}))
     return ListeningData(folder)
 
 
+def _catalogue() -> pl.DataFrame:
+    item = pl.col("item")
+    in_series = item % 24 < 8
+    return pl.select(item=pl.int_range(ITEMS, dtype=pl.Int32)).with_columns(
+        item_id=item.cast(pl.String),
+        item_type=pl.when(item % 8 == 0).then(pl.lit(TYPES[0])).otherwise(pl.lit(TYPES[1])),
+        retired=False,
+        title=pl.format("Title {}", item),
+        language=pl.lit(None, pl.String),
+        series=pl.when(in_series).then(pl.format("Series {}", item // 24)),
+        series_position=pl.when(in_series).then(item % 24 + 1).cast(pl.Float32),
+        published=pl.lit(None, pl.Date),
+        genres=pl.lit(None, pl.List(pl.String)),
+        creators=pl.concat_list(pl.format("Creator {}", item // 4)),
+    ).with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over("item_type"))  # fmt: skip
+
+
+def texts() -> Floats:
+    """[items, 64] of clusters of some fifty items."""
+    rng = np.random.default_rng(3)
+    near = rng.normal(size=(ITEMS // 50, 64))[rng.integers(ITEMS // 50, size=ITEMS)]
+    found: Floats = (near + 0.7 * rng.normal(size=(ITEMS, 64))).astype(np.float32)
+    return found
+
+
 def main() -> None:
     interactions = int(sys.argv[1]) if len(sys.argv) > 1 else 300_000
-    with tempfile.TemporaryDirectory() as name, Progress() as progress:
+    settings, text = Settings(), texts()
+    with tempfile.TemporaryDirectory() as name, Progress(quiet=True) as progress:
         folder = Path(name)
-        data = make(folder, interactions)
-        build_edges(data, GraphSettings(), folder / "edges", progress)
+        days, edges = [], {"co-listening alone": list[Path](), "all relations": list[Path]()}
+        for day, count in (("first", interactions), ("next", round(interactions * (1 + DAY)))):
+            data = make(folder / day, count)
+            days.append(data)
+            co_listened, everything = folder / day / "co_listened", folder / day / "edges"
+            build_edges(data, settings.graph, co_listened, progress)
+            everything.mkdir()
+            add_relations(co_listened / FILE, data, text, settings.graph.relations, everything, progress)
+            for files, place in zip(edges.values(), (co_listened, everything), strict=True):
+                files.append(place / FILE)
         for way, threshold in (("import", 1), ("transactions", sys.maxsize)):
             loading.IMPORT_FROM = threshold
-            workdir = Workdir.open(folder / way, create=True)
-            loaded = loading.load_graph(data, folder / "edges" / FILE, Settings(), workdir, progress)
-            again = loading.load_graph(data, folder / "edges" / FILE, Settings(), workdir, progress)
-            ManagedServer(workdir.neo4j, Settings().neo4j, progress).stop()
-            edges = loaded.edges.upserted
-            print(
-                f"{loaded.method}: {edges:,} edges in {loaded.seconds:.0f} s "
-                f"({edges / loaded.seconds:,.0f} edges/s); again: {again.method} in {again.seconds:.1f} s"
-            )
+            alone: list[float] = []
+            for what, files in edges.items():
+                workdir = Workdir.open(folder / f"{way} {what}", create=True)
+                loads = [loading.load_graph(*day, settings, workdir, progress) for day in zip(days, files, strict=True)]
+                ManagedServer(workdir.neo4j, settings.neo4j, progress).stop()
+                counts = [pl.scan_parquet(file).select(pl.len()).collect().item() for file in files]
+                costs = [1e6 * load.seconds / count for load, count in zip(loads, counts, strict=True)]
+                ratios = "".join(f", × {cost / before:.2f}" for cost, before in zip(costs, alone, strict=False))
+                alone = costs
+                first, again = loads
+                print(f"{first.method}, {what}: {counts[0]:,} edges in {first.seconds:.1f} s, {costs[0]:.1f} µs each; ")
+                print(f"  the next day {again.edges} in {again.seconds:.1f} s, {costs[1]:.1f} µs each{ratios}")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from colisten.graph_store.stream.live import LiveAdjacency
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.streaming import stream
 from colisten.progress import Progress
+from colisten.relations import BUILT_IN, CO_LISTENED
 from colisten.settings import GnnSettings, Neo4jSettings
 
 FAN_OUT = [10, 10]
@@ -145,10 +146,6 @@ def cold_rates(
 ) -> Iterator[Row]:
     batches = batches_of(graph.items, BATCH)
 
-    def cold() -> float:
-        with fresh(endpoint) as live:
-            return rate(hetero(live, features, batches))
-
     def small() -> float:
         with fresh(endpoint, budget_of(graph, 0.1)) as live:
             list(hetero(live, features, batches[:16]))
@@ -158,6 +155,7 @@ def cold_rates(
         with connect(endpoint) as driver:
             return rate(cypher_batches(driver, graph, features, [batch.seeds for batch in batches[:3]], FAN_OUT))
 
+    cold = partial(_first_epoch, endpoint, features, batches)
     first, limited, query, *pyg = median_of(repeat, cold, small, by_query, *peers)
     yield row(name, "edges/s, first epoch, cache cold, against NeighborLoader", first, max(pyg, default=None))
     yield row(name, "edges/s, first epoch, cache cold, against one query a batch", first, query)
@@ -213,6 +211,31 @@ def memory(name: str, endpoint: Endpoint) -> Iterator[Row]:
         yield row(name, f"MiB of it work under way, budget {cache_mb}", taken.peak - taken.opened - taken.kept)
 
 
+def several_relations(name: str, graph: RandomGraph, server: ManagedServer, repeat: int) -> Iterator[Row]:
+    """The same edges dealt out to four relations, beside them as one; what the server holds is replaced."""
+    features = np.random.default_rng(1).random((graph.items, WIDTH), np.float32)
+    batches, some = batches_of(graph.items, BATCH), batches_of(graph.items, BATCH, 33)
+    cold, measures = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for relations in (BUILT_IN, (CO_LISTENED,)):
+            endpoint = load(server, graph, relations)
+            snapshot = export_snapshot(endpoint, Path(folder) / str(len(relations)), QUIET)
+            measures.append(partial(_steady, snapshot, features, some))
+            cold += median_of(min(repeat, 3), partial(_first_epoch, endpoint, features, batches))
+        warm = median_of(repeat, *measures)
+    yield row(name, "edges/s, snapshot, four relations against one", *warm)
+    yield row(name, "edges/s, first epoch, cache cold, four relations against one", *cold)
+
+
+def _steady(adjacency: Adjacency, features: Floats, batches: list[Batch]) -> float:
+    return steady_rate(hetero(adjacency, features, batches), len(batches) - 1)
+
+
+def _first_epoch(endpoint: Endpoint, features: Floats, batches: list[Batch]) -> float:
+    with fresh(endpoint) as live:
+        return rate(hetero(live, features, batches))
+
+
 def balance(seconds: float) -> Iterator[Row]:
     imbalance, edges = (1, 20, 200), 600_000
     for measured in balanced_against_unbalanced(edges, imbalance, seconds):
@@ -241,6 +264,7 @@ def measure(names: list[str], repeat: int, memory_mb: int) -> Iterator[Row]:
                 yield from rates(name, graph, endpoint, place, repeat)
                 yield from waiting(name, graph, endpoint)
                 yield from memory(name, endpoint)
+                yield from several_relations(name, graph, server, repeat)
         finally:
             server.stop()
 

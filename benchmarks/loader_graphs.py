@@ -96,17 +96,21 @@ def batches_of(items: int, size: int, count: int | None = None) -> list[Batch]:
     return [Batch(part, batch_key(7, 0, place)) for place, part in enumerate(parts)]
 
 
-def load(server: ManagedServer, graph: RandomGraph) -> Endpoint:
-    """Replace what the server holds, as `colisten graph build` writes it: by the offline importer."""
+def load(server: ManagedServer, graph: RandomGraph, relations: tuple[str, ...] = (CO_LISTENED,)) -> Endpoint:
+    """Replace what the server holds, as `colisten graph build` writes it: by the offline importer.
+
+    The edges are dealt out to the relations.
+    """
     kinds = np.array(TYPES)[graph.node_type]
+    edge_types = tuple(EdgeType(one.src, name, one.dst) for name in relations for one in EDGE_TYPES)
     with tempfile.TemporaryDirectory() as folder:
         edges = Path(folder) / "edges.parquet"
-        _edges_of(graph, kinds).write_parquet(edges)
-        import_graph(server, "neo4j", nodes_of(kinds), edges, EDGE_TYPES, Progress(quiet=True))
+        _edges_of(graph, kinds, relations).write_parquet(edges)
+        import_graph(server, "neo4j", nodes_of(kinds), edges, edge_types, Progress(quiet=True))
     endpoint = server.start()
     with connect(endpoint) as driver:
         ensure_schema(driver, "neo4j")
-        about = {"version": f"random-{len(graph.src)}", "complete": True}
+        about = {"version": f"random-{len(graph.src)}-{len(relations)}", "relations": list(relations), "complete": True}
         driver.execute_query("MATCH (g:CoListeningGraph) SET g += $about", about=about)
     return endpoint
 
@@ -126,7 +130,8 @@ def nodes_of(kinds: np.ndarray) -> pl.DataFrame:
     )
 
 
-def _edges_of(graph: RandomGraph, kinds: np.ndarray) -> pl.DataFrame:
+def _edges_of(graph: RandomGraph, kinds: np.ndarray, relations: tuple[str, ...]) -> pl.DataFrame:
+    dealt = np.array(relations)[np.arange(len(graph.src)) % len(relations)]
     return pl.DataFrame(
         {"src": graph.src, "dst": graph.dst, "src_type": kinds[graph.src], "dst_type": kinds[graph.dst]}
-    ).with_columns(relation=pl.lit(CO_LISTENED), listeners=pl.lit(1), weight=pl.Series(graph.weight))
+    ).with_columns(relation=dealt, listeners=pl.lit(1), weight=pl.Series(graph.weight))

@@ -38,9 +38,9 @@ class TypedLinear(nn.Module):
 class RelationalSAGE(nn.Module):
     """One layer, before its last σ: W_c h_c + b + Σ_r AGG_{n ∈ N_r(c)} σ(W_r h_n + b_r), paper eq. 2–3.
 
-    r is an edge type, and AGG the element-wise maximum of the paper or the weighted mean. All edge types go through one
-    sparse product: a node has one message per edge type that it sends along, and one row of the adjacency per edge type
-    it can receive from. Most nodes of a batch are neighbours of a neighbour and send along one edge type of many.
+    r is an edge type, and AGG the element-wise maximum of the paper or the weighted mean. Edge type by edge type, those
+    that send along it get their messages, and a sparse product takes these to whom they reach: most nodes of a batch
+    are neighbours of a neighbour and send along one edge type of many.
     """
 
     def __init__(self, metadata: Metadata, channels: int, aggregate: Aggregate) -> None:
@@ -59,19 +59,18 @@ class RelationalSAGE(nn.Module):
 
         Edges come ordered by destination within each edge type, as `to_hetero_data` gives them; others are sorted here.
         """
-        sizes = {name: len(x_dict[name]) for name in self.node_types}
-        adjacency, senders = self.adjacency(edge_index_dict, edge_weight_dict, sizes, num_dst)
-        messages = [self.message(edge_type, x_dict[edge_type[0]].index_select(0, of)) for edge_type, of in senders]
-        channels = self.self_lin.weight.shape[2]
-        sent = torch.cat(messages) if messages else self.self_lin.weight.new_zeros(0, channels)
-        received = self.propagate(adjacency, sent)
-        own = self.self_lin({name: x[: num_dst[name]] for name, x in x_dict.items()})
-        per_edge_type = len(self.node_types) * len(self.relations)
-        parts = torch.split(received, [per_edge_type * num_dst[name] for name in self.node_types])
-        return {
-            name: own[name] + part.view(per_edge_type, num_dst[name], channels).sum(dim=0)
-            for name, part in zip(self.node_types, parts, strict=True)
-        }
+        out: NodeTensors = self.self_lin({name: x[: num_dst[name]] for name, x in x_dict.items()})
+        for edge_type in product(self.node_types, self.relations, self.node_types):
+            (src, dst), weight = edge_index_dict[edge_type], edge_weight_dict[edge_type]
+            x, rows = x_dict[edge_type[0]], num_dst[edge_type[2]]
+            if rows < len(x_dict[edge_type[2]]):
+                near = dst < rows
+                src, dst, weight = src[near], dst[near], weight[near]
+            if len(src):
+                nodes, senders = _distinct(src, len(x))
+                adjacency = self.adjacency(senders, dst, weight, (rows, len(nodes)))
+                out[edge_type[2]] += self.propagate(adjacency, self.message(edge_type, x.index_select(0, nodes)))
+        return out
 
     def message(self, edge_type: tuple[str, str, str], x: Tensor) -> Tensor:
         """[n, channels] σ(W_r h_n + b_r) of nodes that send along an edge type."""
@@ -81,48 +80,19 @@ class RelationalSAGE(nn.Module):
         part = slice(first, first + channels)
         return torch.addmm(self.message_lin.bias[src, part], x, self.message_lin.weight[src, :, part]).relu()
 
-    def adjacency(
-        self, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors, sizes: Mapping[str, int],
-        num_dst: Mapping[str, int],
-    ) -> tuple[Tensor, list[tuple[tuple[str, str, str], Tensor]]]:  # fmt: skip
-        """All edges to the first `num_dst` nodes as one CSR tensor [rows, messages], and who sends the messages.
-
-        Rows: destination type by destination type, within it edge type by edge type. Messages: edge type by edge type,
-        one from each node that sends along it.
-        """
-        rows, columns, weights, senders, begin, sent = [], [], [], [], 0, 0
-        for dst_type in self.node_types:
-            for edge_type in product(self.node_types, self.relations, [dst_type]):
-                (src, dst), weight = edge_index_dict[edge_type], edge_weight_dict[edge_type]
-                if num_dst[dst_type] < sizes[dst_type]:
-                    near = dst < num_dst[dst_type]
-                    src, dst, weight = src[near], dst[near], weight[near]
-                if len(src):
-                    nodes, place = _distinct(src, sizes[edge_type[0]])
-                    rows.append(dst + begin)
-                    columns.append(place + sent)
-                    weights.append(weight)
-                    senders.append((edge_type, nodes))
-                    sent += len(nodes)
-                begin += num_dst[dst_type]
-        none = self.self_lin.weight.new_zeros(0)
-        row, column = (torch.cat([none.long(), *parts]) for parts in (rows, columns))
-        weight = torch.cat([none, *weights])
-        if not bool((row[1:] >= row[:-1]).all()):
-            row, order = row.sort(stable=True)
-            column, weight = column[order], weight[order]
-        return self._csr(row, column, weight, (begin, sent)), senders
-
-    def _csr(self, row: Tensor, column: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
-        """Of ordered rows; with the mean, the weights of a row sum to 1."""
-        indptr = torch.zeros(size[0] + 1, dtype=torch.int64, device=row.device)
-        torch.cumsum(torch.bincount(row, minlength=size[0]), dim=0, out=indptr[1:])
+    def adjacency(self, senders: Tensor, dst: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+        """The edges of one type as a CSR tensor [destinations, senders]; with the mean, a row's weights sum to 1."""
+        if not bool((dst[1:] >= dst[:-1]).all()):
+            dst, order = dst.sort(stable=True)
+            senders, weight = senders[order], weight[order]
+        indptr = torch.zeros(size[0] + 1, dtype=torch.int64, device=dst.device)
+        torch.cumsum(torch.bincount(dst, minlength=size[0]), dim=0, out=indptr[1:])
         if self.aggregate == "mean":
-            total = torch.zeros(size[0], dtype=torch.float64, device=row.device).index_add_(0, row, weight.double())
-            values = (weight / total[row]).float()
+            total = torch.zeros(size[0], dtype=torch.float64, device=dst.device).index_add_(0, dst, weight.double())
+            weight = (weight / total[dst]).float()
         else:
-            values = torch.ones_like(weight)
-        return torch.sparse_csr_tensor(indptr, column, values, size=size, check_invariants=False)
+            weight = torch.ones_like(weight)
+        return torch.sparse_csr_tensor(indptr, senders, weight, size=size, check_invariants=False)
 
     def propagate(self, adjacency: Tensor, messages: Tensor) -> Tensor:
         """The sparse product, with the sum or maximum per row; 0 for a row without entries."""

@@ -19,6 +19,7 @@ from torch import nn
 from colisten.arrays import Floats
 from colisten.cores import check_devices, half_the_cores
 from colisten.errors import GraphError
+from colisten.freed_memory import freed_memory_kept
 from colisten.gnn.checkpoints import BEST, LAST, Patience, WholeCheckpoints, can_resume
 from colisten.gnn.distributed import Together, helpers
 from colisten.gnn.lightning_module import GnnTraining
@@ -78,7 +79,7 @@ def train_gnn(
         progress.say("  what a killed training left is damaged, or of other data or settings: begun anew")
         shutil.rmtree(all_checkpoints)
     training = GnnTraining(model, adjacency, text, options, seed)
-    with half_the_cores(options.devices):
+    with half_the_cores(options.devices), freed_memory_kept():
         best, log = _fit(training, spec, text, checkpoints, progress, tracker)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
     save_model(model, spec, folder, origin)
@@ -129,7 +130,7 @@ def _helper(
     """The same training in another process, on its share of the batches; weights come from rank 0."""
     text = np.load(checkpoints / "text.npy", mmap_mode="r")
     training = GnnTraining(spec.build(), adjacency, text, options, seed, rank=together.global_rank())
-    with half_the_cores(options.devices), adjacency:
+    with half_the_cores(options.devices), freed_memory_kept(), adjacency:
         _run(training, checkpoints, together)
 
 

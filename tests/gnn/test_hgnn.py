@@ -117,20 +117,26 @@ def test_the_order_of_edges_makes_no_difference(
     torch.testing.assert_close(seed_vectors(model, data), expected, atol=1e-5, rtol=1e-4)
 
 
-def _matrix(adjacency: SnapshotAdjacency, features: NodeFeatures, layer: RelationalSAGE) -> tuple[Tensor, HeteroData]:
+def _matrices(adjacency: SnapshotAdjacency, features: NodeFeatures, layer: RelationalSAGE) -> list[Tensor]:
+    """The edges of a batch, edge type by edge type."""
     data = _batch(adjacency, features, [0, 30, 59])
-    sizes = {name: len(x) for name, x in data.x_dict.items()}
-    return layer.adjacency(data.edge_index_dict, data.edge_weight_dict, sizes, sizes)[0], data
+    types = [edge_type for edge_type in data.edge_types if data[edge_type].num_edges]
+    sizes = [(data[dst].num_nodes, data[src].num_nodes) for src, _, dst in types]
+    ends = [data[edge_type].edge_index for edge_type in types]
+    return [
+        layer.adjacency(src, dst, data[edge_type].edge_weight, size)
+        for edge_type, (src, dst), size in zip(types, ends, sizes, strict=True)
+    ]
 
 
 def test_the_weighted_mean_is_one_per_edge_type(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
     layer = RelationalSAGE(_metadata(adjacency), 4, "mean")
-    matrix, data = _matrix(adjacency, features, layer)
-    dense, messages = matrix.to_dense().numpy(), torch.rand(matrix.shape[1], 4)
-    sums = dense.sum(axis=1)
-    assert np.allclose(sums[sums > 0], 1, atol=1e-6)
-    assert (dense > 0).sum() == sum(data[edge_type].num_edges for edge_type in data.edge_types)
-    np.testing.assert_allclose(layer.propagate(matrix, messages), dense @ messages.numpy(), atol=1e-5)
+    for matrix in _matrices(adjacency, features, layer):
+        dense, messages = matrix.to_dense().numpy(), torch.rand(matrix.shape[1], 4)
+        sums = dense.sum(axis=1)
+        assert np.allclose(sums[sums > 0], 1, atol=1e-6)
+        assert (dense > 0).sum() == len(matrix.values())
+        np.testing.assert_allclose(layer.propagate(matrix, messages), dense @ messages.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("aggregate", ["max", "mean"])
@@ -139,9 +145,9 @@ def test_without_a_sparse_product_the_same_comes_out(
 ) -> None:
     """What a GPU does, on the CPU."""
     layer = RelationalSAGE(_metadata(adjacency), 4, aggregate)
-    matrix, _ = _matrix(adjacency, features, layer)
-    messages = torch.rand(matrix.shape[1], 4)
-    torch.testing.assert_close(layer.gather(matrix, messages), layer.propagate(matrix, messages))
+    for matrix in _matrices(adjacency, features, layer):
+        messages = torch.rand(matrix.shape[1], 4)
+        torch.testing.assert_close(layer.gather(matrix, messages), layer.propagate(matrix, messages))
 
 
 def test_the_gradient_reaches_every_parameter(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
