@@ -26,13 +26,13 @@ def half_the_cores(processes: int = 1) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def check_devices(devices: int) -> None:
-    """Can so many processes train at once here?
+def check_devices(setting: str, devices: int, *, gpus: bool = True) -> None:
+    """Can as many processes as this setting says train at once here, on `gpus` where there are some?
 
     Raises:
         SettingsError: there are fewer GPUs, or where there are none, fewer cores.
     """
-    gpus, cores = torch.cuda.device_count(), os.cpu_count() or 1
-    if devices > 1 and devices > (gpus or cores):
-        there = f"{gpus} GPUs" if gpus else f"no GPU and {cores} cores"
-        raise SettingsError(f"gnn.devices={devices} is more than this machine has ({there}): lower it.")
+    found, cores = torch.cuda.device_count() if gpus else 0, os.cpu_count() or 1
+    if devices > 1 and devices > (found or cores):
+        there = f"{found} GPUs" if found else f"{'no GPU and ' if gpus else ''}{cores} cores"
+        raise SettingsError(f"{setting}={devices} is more than this machine has ({there}): lower it.")

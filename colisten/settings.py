@@ -317,6 +317,9 @@ class TowersSettings(_Section):
     """An epoch draws at most so many training pairs, whatever the number of users (docs/cost.md)."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where the towers are trained; auto: on torch's first GPU if there is one."""
+    devices: int = Field(1, ge=1)
+    """Processes that train the two towers together, each with a GPU of its own, or on the CPU with its share of the
+    cores (docs/servers.md)."""
     dropout: float = Field(0.1, ge=0, lt=1)
     logq: bool | None = None
     """Correct in-batch negatives for how often an item is drawn; none: unless `demand` is a part, beside which the

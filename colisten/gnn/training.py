@@ -18,10 +18,11 @@ from torch import nn
 
 from colisten.arrays import Floats
 from colisten.cores import check_devices, half_the_cores
+from colisten.distributed import Together, helpers
 from colisten.errors import GraphError
 from colisten.freed_memory import freed_memory_kept
 from colisten.gnn.checkpoints import BEST, LAST, Patience, WholeCheckpoints, can_resume
-from colisten.gnn.distributed import Together, helpers
+from colisten.gnn.lightning_environment import strategy
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
 from colisten.gnn.model_files import load_model, origin_of, save_model
@@ -60,10 +61,11 @@ def train_gnn(
     but for chance.
 
     Raises:
-        GraphError: the graph has no edges, or one of several processes ended before its time.
+        GraphError: the graph has no edges.
+        ColistenError: one of several processes ended before its time.
         SettingsError: the class that `options.model` names does not fit, or there are too few devices.
     """
-    check_devices(options.devices)
+    check_devices("gnn.devices", options.devices)
     if not adjacency.degrees.any():
         raise GraphError("The graph has no edges to learn from: lower graph.min_listeners, or add listening data.")
     origin = _origin(adjacency, text, options, seed, lineage) if lineage else ""
@@ -129,7 +131,7 @@ def _helper(
 ) -> None:
     """The same training in another process, on its share of the batches; weights come from rank 0."""
     text = np.load(checkpoints / "text.npy", mmap_mode="r")
-    training = GnnTraining(spec.build(), adjacency, text, options, seed, rank=together.global_rank())
+    training = GnnTraining(spec.build(), adjacency, text, options, seed, rank=together.rank)
     with half_the_cores(options.devices), freed_memory_kept(), adjacency:
         _run(training, checkpoints, together)
 
@@ -146,7 +148,7 @@ def _run(
         trainer = Trainer(
             accelerator="gpu" if torch.cuda.is_available() else "cpu",
             devices=options.devices,
-            strategy=together.strategy() if together else "auto",
+            strategy=strategy(together) if together else "auto",
             max_epochs=options.max_epochs,
             num_sanity_val_steps=0,
             callbacks=[

@@ -33,7 +33,7 @@ class UserItemPairs:
         """[n] both in one number, as in `UserHistories.keys`."""
         return self.users << 32 | self.items
 
-    def where(self, chosen: Int64s | Bools) -> UserItemPairs:
+    def where(self, chosen: Int64s | Bools | slice) -> UserItemPairs:
         weights = None if self.weights is None else self.weights[chosen]
         return UserItemPairs(self.users[chosen], self.items[chosen], weights)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from colisten.arrays import Floats
-from colisten.cores import half_the_cores
 from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
@@ -38,7 +37,9 @@ from colisten.towers.selection.two_tower_search import (
 )
 from colisten.towers.selection.validation_split import MAX_USERS, ValidationSplit, split_validation
 from colisten.towers.transitions import has_order, transition_matrix, transition_scorer
+from colisten.towers.two_tower.data_parallel import training_replicas
 from colisten.towers.two_tower.model import TwoTowers
+from colisten.towers.two_tower.replicas import Replicas
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
 from colisten.tracking import Tracker, flat
@@ -104,18 +105,27 @@ def train_towers(
         progress: advanced by every epoch.
         relations: of the graph, each a part of the score if validation likes it.
         tracker: gets the loss and validation of every epoch, and what was selected.
+
+    With `towers.devices` > 1 as many processes train the two towers together, and give what one gives, but for the
+    chance of dropout; this one does all else.
+
+    Raises:
+        SettingsError: there are too few devices.
+        ColistenError: one of several processes ended before its time.
     """
     inputs = TowerInputs.of(data, text, embeddings, settings, relations)
     rng = np.random.default_rng(settings.seed)
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, rng)
-    with half_the_cores():
+    with training_replicas(settings.towers) as replicas:
         about = inputs.item_inputs(progress) if "linear" in settings.towers.parts else None
         if len(split.users):
             held_out_inputs = inputs.with_content(data, content_of(text, embed_histories(split.train)))
-            model, selection = _choose(held_out_inputs, about, split, data.item_types, rng, settings, progress, tracker)
+            model, selection = _choose(
+                held_out_inputs, about, split, data.item_types, rng, settings, progress, tracker, replicas
+            )
         else:
             model, selection = None, _default_selection(settings)
-        fitted = _finish(inputs, about, model, selection, settings, progress, tracker)
+        fitted = _finish(inputs, about, model, selection, settings, progress, tracker, replicas)
     export(fitted, asdict(selection), out)
     if tracker:
         tracker.finish(**flat({"selected": asdict(selection)}))
@@ -132,6 +142,7 @@ def _choose(
     settings: Settings,
     progress: Progress,
     tracker: Tracker | None,
+    replicas: Replicas,
 ) -> tuple[TwoTowers | None, TowerSelection]:
     split = everyone.sample(MAX_USERS, rng)
     task = _task(inputs, split)
@@ -147,7 +158,8 @@ def _choose(
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
         search.reserved = 0
     if "towers" in settings.towers.parts:
-        run, scores["towers"] = TwoTowerSearch(inputs, split, task, demand, settings, progress, tracker).choose(search)
+        trials_of_towers = TwoTowerSearch(inputs, split, task, demand, settings, progress, tracker, replicas)
+        run, scores["towers"] = trials_of_towers.choose(search)
     if demand is not None:
         scores["demand"] = for_everybody(demand, task)
     rates = _conversion_rates(inputs, split.train)
@@ -222,11 +234,12 @@ def _finish(
     settings: Settings,
     progress: Progress,
     tracker: Tracker | None,
+    replicas: Replicas,
 ) -> FittedTowers:
     """Refit the selection on all data; parts of weight zero are left out."""
     data = inputs.training_set(inputs.everybody, settings, selection.training_options, selection.recent)
     epochs, rate_scale = (FINETUNING_EPOCHS, FINETUNING_RATE) if model else (settings.towers.epochs, 1.0)
-    run = TwoTowerTrainer(data, settings.seed + 1, epochs, model=model, rate_scale=rate_scale)
+    run = TwoTowerTrainer(data, settings.seed + 1, epochs, model=model, rate_scale=rate_scale, replicas=replicas)
     for epoch in range(1, epochs + 1 if selection.counts("towers") else 1):
         loss = run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
         if tracker:

@@ -183,6 +183,7 @@ def test_a_check_that_fails_is_a_finding() -> None:
         (["--set", "gnn.dmi=3"], 1),
         (["--set", "text.encoder=/no/such/folder"], 1),
         (["--set", "gnn.devices=1000"], 1),
+        (["--set", "towers.devices=1000"], 1),
     ],
 )
 def test_the_exit_code_is_1_where_something_is_bad(folder: Workdir, words: list[str], code: int) -> None:

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from colisten.cores import check_devices
-from colisten.errors import GraphError, SettingsError
+from colisten.distributed import Together, helpers
+from colisten.errors import ColistenError, SettingsError
 from colisten.gnn.batches import TrainingBatch
-from colisten.gnn.distributed import Together, helpers
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
 from colisten.gnn.node_features import NodeFeatures
@@ -78,14 +78,12 @@ def _gone(together: Together, *_: Any) -> None:
 
 
 def test_a_process_that_ends_early_is_said() -> None:
-    with pytest.raises(GraphError, match="before its time"), helpers(2, _gone) as together:
-        torch.distributed.init_process_group(
-            "gloo", init_method=f"tcp://{together.main_address}:{together.main_port}", rank=0, world_size=1
-        )
+    with pytest.raises(ColistenError, match="before its time"), helpers(2, _gone) as together:
+        torch.distributed.init_process_group("gloo", init_method=together.address, rank=0, world_size=1)
         raise RuntimeError("Connection closed by peer")
 
 
 def test_more_processes_than_there_is_for_are_refused() -> None:
-    check_devices(1)
+    check_devices("gnn.devices", 1)
     with pytest.raises(SettingsError, match=r"gnn\.devices=1000 is more than this machine has"):
-        check_devices(1000)
+        check_devices("gnn.devices", 1000)

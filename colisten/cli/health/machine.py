@@ -58,12 +58,14 @@ def check_training() -> Iterator[Finding]:
 
 
 def check_devices(settings: Settings) -> Iterator[Finding]:
-    """Check, where several devices are to train the graph network, that there are as many."""
-    if settings.gnn.devices > 1 and find_spec("torch") is not None:
+    """Check, where several devices are to train the graph network or the towers, that there are as many."""
+    gnn, towers = settings.gnn.devices, settings.towers.devices
+    if max(gnn, towers) > 1 and find_spec("torch") is not None:
         from colisten import cores
 
-        cores.check_devices(settings.gnn.devices)
-        yield Finding("ok", "devices", f"{settings.gnn.devices} for the graph network")
+        cores.check_devices("gnn.devices", gnn)
+        cores.check_devices("towers.devices", towers, gpus=settings.towers.device != "cpu")
+        yield Finding("ok", "devices", f"{gnn} for the graph network, {towers} for the towers")
 
 
 def check_encoder(settings: Settings) -> Iterator[Finding]:

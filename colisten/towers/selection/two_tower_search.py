@@ -17,6 +17,7 @@ from colisten.towers.inputs import TowerInputs
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.ranking_task import RankingTask, Scorer
 from colisten.towers.selection.validation_split import ValidationSplit
+from colisten.towers.two_tower.replicas import ALONE, Replicas
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 from colisten.tracking import Tracker
 
@@ -57,6 +58,7 @@ class TwoTowerSearch:
     settings: Settings
     progress: Progress
     tracker: Tracker | None = None
+    replicas: Replicas = ALONE
 
     def choose(self, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
         """The best trial; where times are known, perhaps after epochs on recent pairs."""
@@ -65,8 +67,9 @@ class TwoTowerSearch:
             recent = self.inputs.training_set(self.split.train, self.settings, found.run.data.training_options, RECENT)
             model = deepcopy(found.run.model)
             late = TwoTowerTrainer(
-                recent, self.settings.seed, FINETUNING_EPOCHS, model=model, rate_scale=FINETUNING_RATE
-            )
+                recent, self.settings.seed, FINETUNING_EPOCHS, model=model, rate_scale=FINETUNING_RATE,
+                replicas=self.replicas,
+            )  # fmt: skip
             finetuned = self._train(late, FINETUNING_EPOCHS)
             if finetuned.ndcg.mean() > found.ndcg.mean():
                 found = finetuned
@@ -99,7 +102,7 @@ class TwoTowerSearch:
         if data.draws < 2 * _LEAST_PAIRS or not changes or seconds <= 0:
             return None
         few = self.settings.towers.model_copy(update={"pairs_per_epoch": _LEAST_PAIRS})
-        run = TwoTowerTrainer(replace(data, settings=few), self.settings.seed, 1)
+        run = TwoTowerTrainer(replace(data, settings=few), self.settings.seed, 1, replicas=self.replicas)
         began = monotonic()
         run.epoch(self.progress, "timing the towers")
         trained = monotonic()
@@ -124,7 +127,7 @@ class TwoTowerSearch:
     def _train_new(self, training_options: TrainingOptions) -> TrialResult:
         data = self.inputs.training_set(self.split.train, self.settings, training_options)
         epochs = self.settings.towers.epochs
-        return self._train(TwoTowerTrainer(data, self.settings.seed, epochs), epochs)
+        return self._train(TwoTowerTrainer(data, self.settings.seed, epochs, replicas=self.replicas), epochs)
 
     def _train(self, run: TwoTowerTrainer, epochs: int) -> TrialResult:
         """Train, and go back to the epoch of the best validation NDCG (early stopping)."""

@@ -70,16 +70,17 @@ class UserExamples:
         pairs = pairs_of(self.histories.keep(gone), ANY)
         return np.searchsorted(pairs.users, np.arange(len(self.histories) + 1)), pairs.items
 
-    def false_negatives(self, pairs: UserItemPairs) -> Bools:
-        """[pairs, pairs] false-negative mask: the column's item is the label, or left out for the row's user."""
+    def false_negatives(self, pairs: UserItemPairs, rows: slice) -> Bools:
+        """[rows, pairs] false-negative mask: the column's item is the label, or left out for the row's user."""
         begin, left_out_items = self._left_out_items
         items, column = np.unique(pairs.items, return_inverse=True)
         place = np.full(len(self.features.content), -1)
         place[items] = np.arange(len(items))
-        lengths = np.diff(begin)[pairs.users]
+        users = pairs.users[rows]
+        lengths = np.diff(begin)[users]
         first = np.cumsum(lengths) - lengths
-        events = np.arange(lengths.sum()) + np.repeat(begin[pairs.users] - first, lengths)
-        row, found = np.repeat(np.arange(len(pairs)), lengths), place[left_out_items[events]]
-        blocked = np.zeros((len(pairs), len(items)), bool)
+        events = np.arange(lengths.sum()) + np.repeat(begin[users] - first, lengths)
+        row, found = np.repeat(np.arange(len(users)), lengths), place[left_out_items[events]]
+        blocked = np.zeros((len(users), len(items)), bool)
         blocked[row[found >= 0], found[found >= 0]] = True
         return blocked[:, column]

@@ -35,21 +35,25 @@ class TwoTowers(nn.Module):
         self.item = Tower(item_width, hidden, dim, dropout)
 
 
-def in_batch_loss(logits: Tensor, log_q: Tensor | None, blocked: Tensor) -> Tensor:
-    """Softmax cross-entropy of each row's own item against the other items of the batch.
+def in_batch_loss(logits: Tensor, log_q: Tensor | None, blocked: Tensor, first: int = 0) -> Tensor:
+    """Softmax cross-entropy of each row's own item against the other items of the batch, divided by their number.
 
     With `log_q` each of the n negatives weighs 1 / (n q): then the sum over the batch estimates the sum over all items,
     and the loss the full softmax's. An item drawn often would otherwise be a negative too often (Yi et al., RecSys
     2019). The label is there whatever the draw, so it is not corrected.
 
     Args:
-        logits: [pairs, pairs]; row r is user r, whose label is column r.
+        logits: [rows, pairs], of all pairs of a batch or of some that follow each other; row r is a user, whose label
+            is column first + r.
         log_q: [pairs] logarithm of the chance that a draw is this column's item.
-        blocked: [pairs, pairs] no negatives: the label itself drawn again, or another item that the user has streamed.
+        blocked: [rows, pairs] no negatives: the label itself drawn again, or another item that the user has streamed.
+        first: the label of the first row.
     """
-    own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    rows, pairs = logits.shape
+    labels = torch.arange(first, first + rows, device=logits.device)
+    own = labels[:, None] == torch.arange(pairs, device=logits.device)
     if log_q is not None:
-        weight = log_q + math.log(max(len(logits) - 1, 1))
+        weight = log_q + math.log(max(pairs - 1, 1))
         logits = logits - weight.expand_as(logits).masked_fill(own, 0)
     logits = logits.masked_fill(blocked & ~own, -torch.inf)
-    return cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+    return cross_entropy(logits, labels, reduction="sum") / pairs

@@ -24,6 +24,7 @@ from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.half_precision import rounded
 from colisten.towers.two_tower.examples import UserExamples
 from colisten.towers.two_tower.model import TwoTowers, in_batch_loss
+from colisten.towers.two_tower.replicas import ALONE, Replicas
 
 COLD_DRAWS = 0.1
 """Share of draws that forget the user's target-type history, so that the tower learns to do without."""
@@ -145,13 +146,32 @@ class TrainingSet:
         return UserExamples(self.features, self.histories, self.negative_signals)
 
 
+@dataclass(frozen=True)
+class TrainingRun:
+    """What rank 0 tells its replicas to train; weights follow."""
+
+    data: TrainingSet
+    seed: int
+    epochs: int
+    rate_scale: float
+
+
+EPOCH = "epoch"
+"""What it tells them then, once for each."""
+
+
 class TwoTowerTrainer:
-    """Trainer of `epochs` epochs with a cosine schedule; call `epoch` once for each."""
+    """Trainer of `epochs` epochs with a cosine schedule; call `epoch` once for each.
+
+    Where there are several `replicas`, the others follow the trainer that was made last.
+    """
 
     def __init__(
-        self, data: TrainingSet, seed: int, epochs: int, *, model: TwoTowers | None = None, rate_scale: float = 1.0
-    ) -> None:
-        self.data = data
+        self, data: TrainingSet, seed: int, epochs: int, *, model: TwoTowers | None = None, rate_scale: float = 1.0,
+        replicas: Replicas = ALONE,
+    ) -> None:  # fmt: skip
+        replicas.tell(TrainingRun(data, seed, epochs, rate_scale))
+        self.data, self.replicas = data, replicas
         self.rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
         s = data.settings
@@ -163,9 +183,13 @@ class TwoTowerTrainer:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, fused=True)
         self._last_step = max(1, data.draws // s.batch_size * epochs)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, self._last_step + 1)
+        replicas.synchronise(self.model)
+        if replicas.rank:
+            torch.manual_seed(seed + replicas.rank)  # other rows, other dropout
 
     def epoch(self, progress: Progress, title: str) -> float:
         """Pairs drawn by their chance (a target pair once), in random batches; returns their mean loss."""
+        self.replicas.tell(EPOCH)
         self.model.train()
         losses, drawn = 0.0, 0
         with progress.task(title, self.data.draws) as task:
@@ -182,20 +206,25 @@ class TwoTowerTrainer:
         loss = self.loss(examples, pairs)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        total = self.replicas.add_up(loss, self.model)
         self.optimizer.step()
         if self.schedule.last_epoch < self._last_step:  # draws vary a little from epoch to epoch
             self.schedule.step()
-        return float(loss.detach())
+        return total
 
     def loss(self, examples: UserExamples, pairs: UserItemPairs) -> Tensor:
-        """In-batch softmax over the batch's items."""
+        """In-batch softmax over the batch's items: this replica's part of their mean loss."""
+        mine = self.replicas.rows(len(pairs))
+        own = pairs.where(mine)
         forget, unknown = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
-        users = self.model.user(self._moved(examples.user_features(pairs, forget, unknown)))
+        users = self.model.user(self._moved(examples.user_features(own, forget[mine], unknown[mine])))
         hidden = self.rng.random(len(pairs)) < HIDDEN_DRAWS
-        items = self.model.item(self._moved(self.data.item_inputs(pairs.items, hidden, own=1)))
+        of_own = self.model.item(self._moved(self.data.item_inputs(own.items, hidden[mine], own=1)))
+        items = self.replicas.gather(of_own, len(pairs))
         log_q = self._moved(self.data.log_q[pairs.items]) if self.data.settings.corrected else None
-        blocked = self._moved(examples.false_negatives(pairs))
-        return in_batch_loss(users @ items.T / self.data.training_options.temperature, log_q, blocked)
+        blocked = self._moved(examples.false_negatives(pairs, mine))
+        logits = users @ items.T / self.data.training_options.temperature
+        return in_batch_loss(logits, log_q, blocked, mine.start)
 
     @torch.inference_mode()
     def user_vectors(self, features: Floats) -> Floats:

@@ -89,5 +89,7 @@ def test_only_recent_days_count_back_from_the_newest_event() -> None:
 def test_negatives_are_what_the_user_has_not_heard() -> None:
     people = listeners([[(0, 0), (1, 1), (2, 3)], [(4, 0)]])
     pairs = UserItemPairs(np.array([0, 1, 1]), np.array([0, 4, 1]))
-    blocked = UserExamples(UserFeatures((), BAGS, CONTENT), people).false_negatives(pairs)
+    blocked = UserExamples(UserFeatures((), BAGS, CONTENT), people).false_negatives(pairs, slice(0, 3))
     assert blocked.tolist() == [[True, False, True], [False, True, False], [False, True, False]]
+    own_rows = UserExamples(UserFeatures((), BAGS, CONTENT), people).false_negatives(pairs, slice(1, 3))
+    assert own_rows.tolist() == blocked[1:].tolist()

@@ -48,6 +48,15 @@ def test_the_corrected_loss_has_the_gradient_of_the_full_softmax() -> None:
     assert not torch.allclose(sampled(logq=False), full, atol=0.1)
 
 
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_losses_of_parts_of_the_rows_add_up(corrected: bool) -> None:
+    drawn = torch.Generator().manual_seed(1)
+    logits, log_q = torch.randn(5, 5, generator=drawn), torch.randn(5, generator=drawn) if corrected else None
+    blocked = torch.rand(5, 5, generator=drawn) < 0.3
+    parts = [in_batch_loss(logits[a:b], log_q, blocked[a:b], a) for a, b in ((0, 2), (2, 2), (2, 5))]
+    torch.testing.assert_close(torch.stack(parts).sum(), in_batch_loss(logits, log_q, blocked))
+
+
 def test_blocked_items_are_no_negatives() -> None:
     logits = torch.tensor([[0.0, 9.0], [0.0, 0.0]])
     blocked = torch.tensor([[True, True], [False, True]])
