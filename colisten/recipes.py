@@ -15,6 +15,7 @@ PRESETS: Mapping[Recipe, Mapping[str, object]] = {
             "loss": "margin",
             "aggregate": "max",
             "isolated_node_rate": 0.0,
+            "whitening": 0.0,
             "batch_size": 256,
             "learning_rate": 1e-3,
             "max_epochs": 50,

@@ -273,6 +273,9 @@ class GnnSettings(_Section):
     temperature: float = Field(0.1, gt=0)
     negatives: int = Field(256, ge=1)
     """Items drawn at random per node type and batch, that each positive of the type is held against."""
+    whitening: float = Field(0.6, ge=0, le=1)
+    """How far what items' features have in common is taken out of them before `sage` learns from them: 0, they stay as
+    they are; 1, they have no correlation at all."""
     isolated_node_rate: float = Field(0.03, ge=0, lt=1)
     """Isolated-node rate: share of a batch's items that receive no message along co-listening edges in training, so
     that items without a listener are embedded well too."""

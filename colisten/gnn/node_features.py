@@ -30,3 +30,8 @@ class NodeFeatures:
         degrees[np.isin(items, isolated), groups] = 0
         text = self.text[items] * np.float32(self.text.shape[1] ** 0.5)  # entries near 1, else training starts blind
         return np.concatenate([text, degrees], axis=1)
+
+    def sample(self, count: int) -> Floats:
+        """[min(count, items), width], of items evenly spread over the catalogue."""
+        items = len(self.text)
+        return self.of(np.unique(np.linspace(0, items - 1, min(count, items), dtype=np.int64)))

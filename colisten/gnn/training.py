@@ -22,6 +22,7 @@ from colisten.distributed import Together, helpers
 from colisten.errors import GraphError
 from colisten.freed_memory import freed_memory_kept
 from colisten.gnn.checkpoints import BEST, LAST, Patience, WholeCheckpoints, can_resume
+from colisten.gnn.hgnn import HGNN
 from colisten.gnn.lightning_environment import strategy
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
@@ -36,6 +37,9 @@ from colisten.tracking import Tracker
 
 for _name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(_name).setLevel(logging.ERROR)
+
+_WHITENED = 20_000
+"""Items whose features tell how features vary."""
 
 
 def train_gnn(
@@ -69,9 +73,11 @@ def train_gnn(
     if not adjacency.degrees.any():
         raise GraphError("The graph has no edges to learn from: lower graph.min_listeners, or add listening data.")
     origin = _origin(adjacency, text, options, seed, lineage) if lineage else ""
-    width = NodeFeatures(text, adjacency.degrees).width
-    spec = ModelSpec.of(options, adjacency.node_types, adjacency.relations, width, seed)
+    features = NodeFeatures(text, adjacency.degrees)
+    spec = ModelSpec.of(options, adjacency.node_types, adjacency.relations, features.width, seed)
     model = spec.build()
+    if options.whitening and isinstance(model, HGNN):
+        model.project.fit(torch.from_numpy(features.sample(_WHITENED)), options.whitening)
     if options.continued and origin and origin == origin_of(folder):
         progress.say("  warm start from the weights of the last training")
         model.load_state_dict(load_model(folder, adjacency)[0].state_dict())

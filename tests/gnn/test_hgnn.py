@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, SAGEConv
 
-from colisten.gnn.hgnn import HGNN, Aggregate, RelationalSAGE
+from colisten.gnn.hgnn import HGNN, Aggregate, RelationalSAGE, WhitenedLinear
 from colisten.gnn.model import seed_vectors
 from colisten.gnn.node_features import NodeFeatures
 from colisten.graph_store.edge_type import CO_LISTENED, EdgeType
@@ -148,6 +148,31 @@ def test_without_a_sparse_product_the_same_comes_out(
     for matrix in _matrices(adjacency, features, layer):
         messages = torch.rand(matrix.shape[1], 4)
         torch.testing.assert_close(layer.gather(matrix, messages), layer.propagate(matrix, messages))
+
+
+def _correlated(width: int) -> Tensor:
+    rng = np.random.default_rng(3)
+    mixed = rng.normal(size=(5000, width)) @ (rng.normal(size=(width, width)) * np.linspace(0.5, 2, width))
+    return torch.from_numpy((mixed + rng.normal(size=width)).astype(np.float32))
+
+
+@pytest.mark.parametrize("degree", [0.6, 1.0])
+def test_whitened_features_are_centred_and_less_correlated(degree: float) -> None:
+    x, linear = _correlated(6), WhitenedLinear(6, 3, NAMES)
+    linear.fit(x, degree)
+    white = ((x - linear.mean) @ linear.whitening).numpy()
+    before, after = (np.sort(np.linalg.eigvalsh(np.cov(each.T, bias=True))) for each in (x.numpy(), white))
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(after, before ** (1 - degree) / (before ** (1 - degree)).mean(), rtol=1e-3)
+    expected = torch.from_numpy(white) @ linear.weight[1] + linear.bias[1]
+    torch.testing.assert_close(linear(dict.fromkeys(NAMES, x))[NAMES[1]], expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(4, 5), torch.ones(1, 5), torch.rand(2, 5).repeat(3, 1)])
+def test_features_that_hardly_vary_stay_finite(x: Tensor) -> None:
+    linear = WhitenedLinear(5, 3, NAMES)
+    linear.fit(x, 1.0)
+    assert all(torch.isfinite(found).all() for found in linear(dict.fromkeys(NAMES, x)).values())
 
 
 def test_the_gradient_reaches_every_parameter(adjacency: SnapshotAdjacency, features: NodeFeatures) -> None:
