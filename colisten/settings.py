@@ -273,7 +273,7 @@ class GnnSettings(_Section):
     temperature: float = Field(0.1, gt=0)
     negatives: int = Field(256, ge=1)
     """Items drawn at random per node type and batch, that each positive of the type is held against."""
-    whitening: float = Field(0.6, ge=0, le=1)
+    whitening: float = Field(0.3, ge=0, le=1)
     """How far what items' features have in common is taken out of them before `sage` learns from them: 0, they stay as
     they are; 1, they have no correlation at all."""
     isolated_node_rate: float = Field(0.03, ge=0, lt=1)
@@ -285,7 +285,7 @@ class GnnSettings(_Section):
     """At most so many supervision edges in one epoch."""
     learning_rate: float = Field(2e-2, gt=0)
     """Of Adam, after a warm-up of thirty steps."""
-    max_epochs: int = Field(40, ge=1)
+    max_epochs: int = Field(16, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without improvement on the validation edges before training stops."""
     continued: bool = True

@@ -86,7 +86,7 @@ class RelationalSAGE(nn.Module):
         self.message_lin = TypedLinear(channels, len(self.relations) * len(node_types) * channels, node_types)
         self.self_lin = TypedLinear(channels, channels, node_types)
         with torch.no_grad():  # the sum over edge types then has the variance that one message has
-            self.message_lin.weight /= (len(self.relations) * len(node_types)) ** 0.5
+            self.message_lin.weight.div_((len(self.relations) * len(node_types)) ** 0.5)
 
     def forward(
         self, x_dict: NodeTensors, edge_index_dict: EdgeTensors, edge_weight_dict: EdgeTensors,

@@ -41,11 +41,11 @@ SLOPES = (
         "edges", {"once": 4, "pairs": 83e-9}, {"once": 220 * _MB, "interactions": 79}, {"edges": 6}, "graph.memory_mb"
     ),
     Slope("text", {"once": 8, "items": 4.2e-3}, {"once": 1000 * _MB, "items": 3100}, {"items": 4540}),
-    Slope("relations", {"once": 1, "items": 0.8e-3}, {"once": 400 * _MB, "items": 3500}, {"items": 90}),
+    Slope("relations", {"once": 1, "items": 0.4e-3}, {"once": 400 * _MB, "items": 3500}, {"items": 90}),
     Slope("graph", {"once": 20, "edges": 3.6e-6}, {"once": 250 * _MB, "edges": 60}, {"once": 256 * _MB, "edges": 105}),
     Slope(
         "gnn",
-        {"once": 10, "drawn edges": 112e-6, "item epochs": 0.25e-3},
+        {"once": 10, "drawn edges": 40e-6, "item epochs": 0.13e-3},
         {"once": 2200 * _MB, "items": 1600, "edges": 30},
         {"once": 2 * _MB},
     ),
@@ -69,8 +69,6 @@ SLOPES = (
 
 _EDGES_PER_ITEM = 15.2
 """With ten kept per item and edge type."""
-_EPOCHS = 0.7
-"""Share of `gnn.max_epochs` that a training takes until it improves no more."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def _units(size: DataSize, settings: Settings) -> dict[str, float]:
     cap = 10 if settings.graph.top_k is None else settings.graph.top_k
     all_pairs = size.pairs / 2
     edges = min(all_pairs, _EDGES_PER_ITEM * size.items * cap / 10) if cap else all_pairs
-    epochs, towers = _EPOCHS * settings.gnn.max_epochs, settings.towers
+    epochs, towers = settings.gnn.max_epochs, settings.towers
     return {
         "once": 1,
         "interactions": size.interactions,

@@ -18,6 +18,7 @@ from colisten.arrays import Bools, Floats, Int64s
 from colisten.errors import GraphError, WorkdirError
 from colisten.gnn.batches import TrainingBatch
 from colisten.gnn.embedding import embed_items
+from colisten.gnn.hgnn import HGNN
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
 from colisten.gnn.model_files import load_model
@@ -71,6 +72,19 @@ def _messages(graph: HeteroData, items: int) -> Bools:
 def _seeds(graph: HeteroData) -> Int64s:
     """The items behind the rows of `seed_vectors`."""
     return np.concatenate([graph[name].n_id[: graph[name].num_sampled_nodes[0]].numpy() for name in graph.node_types])
+
+
+def test_a_model_keeps_how_its_features_were_whitened(tmp_path: Path) -> None:
+    """Another day's features differ, and its weights are of these."""
+    adjacency = worlds.random_graph(60, 500, [0] * 30 + [1] * 30, worlds.TYPES)
+    text = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    x = torch.from_numpy(NodeFeatures(text, adjacency.degrees).sample(60))
+    for degree in (0.0, 0.3):
+        _train((adjacency, text), tmp_path, max_epochs=1, whitening=degree)
+        model, _ = load_model(tmp_path, adjacency)
+        assert isinstance(model, HGNN)
+        torch.testing.assert_close(model.project.mean, x.mean(dim=0) * bool(degree))
+        assert torch.equal(model.project.whitening, torch.eye(x.shape[1])) == (not degree)
 
 
 def test_no_message_passes_along_a_batchs_own_pairs_nor_held_out_edges(
