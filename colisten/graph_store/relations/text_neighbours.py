@@ -12,8 +12,9 @@ from colisten.progress import Progress
 EXACT_UP_TO = 100_000_000
 """Pairs of a query and an item that are all compared (3 s of CPU)."""
 _QUERIES_AT_ONCE = 512
-_CONNECTIVITY, _EXPANSION = 16, 64
-"""Of the HNSW graph: recall@10 of .99, recall@100 of .98 on 8,000 real descriptions and on 60,000 made-up titles."""
+_CONNECTIVITY, _EXPANSION, _SEARCHED = 16, 64, 100
+"""Of the HNSW graph, and what a search looks at beyond what it is asked for: recall@100 of .954 on 200,000 made-up texts
+that are hard to tell apart (.943 with 64), .98 and more on real descriptions."""
 _MOST = 127
 """Of an int8: such vectors take half the time of half precision, and keep its recall to .002."""
 
@@ -58,7 +59,7 @@ def _by_graph(queries: Floats, among: Floats, k: int) -> Neighbours:
 
     index = Index(
         ndim=among.shape[1], metric="ip", dtype="i8", connectivity=_CONNECTIVITY, expansion_add=_EXPANSION,
-        expansion_search=_EXPANSION + k,
+        expansion_search=_SEARCHED + k,
     )  # fmt: skip
     scale = _MOST / max(np.abs(queries).max(), np.abs(among).max())
     # Side by side, the graph would differ from run to run.
