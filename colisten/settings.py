@@ -373,6 +373,8 @@ class QdrantSettings(_Section):
     """Collections kept, the live one included, so that `index rollback` has somewhere to go."""
     exact_up_to: int = Field(500_000, ge=0)
     """Items up to which searches are exact (12 ms at 250,000); beyond, an HNSW graph of measured recall."""
+    quantization: Literal["none", "int8"] = "none"
+    """Vectors that searches read first; int8 ones take .7 × the time and 1.3 × the disk, and scores stay exact."""
 
 
 class ServeSettings(_Section):

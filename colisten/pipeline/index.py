@@ -46,7 +46,7 @@ STAGE = Stage(
     "index",
     "Publishing the index",
     depends_on=("text", "embed", "towers", "profiles"),
-    settings=("qdrant.url", "qdrant.alias", "qdrant.exact_up_to"),
+    settings=("qdrant.url", "qdrant.alias", "qdrant.exact_up_to", "qdrant.quantization"),
     ignores=("qdrant.keep", "tracking"),
     run=_run,
     files=_files,

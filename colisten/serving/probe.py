@@ -35,14 +35,15 @@ def probe(collection: Collection, published: PublishedItems, layout: Layout, pro
             )
     searched = conditions[:1] + conditions[1:3] + conditions[-1:]
     efs: tuple[int | None, ...] = (*layout.hnsw.efs, None) if layout.hnsw else (None,)
+    scan = "search of int8 vectors" if layout.int8 and not layout.hnsw else "exact search"
     for ef in efs:
-        worst = min(_recall(collection, published, c, ef, name) for c in searched for name in published.vectors)
-        progress.say(f"  recall@{TOP} of the new index, {f'ef {ef}' if ef else 'exact search'}: {worst:.3f}")
+        worst = min(_recall(collection, published, layout, c, ef, name) for c in searched for name in layout.widths)
+        progress.say(f"  recall@{TOP} of the new index, {f'ef {ef}' if ef else scan}: {worst:.3f}")
         if worst >= RECALL:
             return ef
     raise IndexStoreError(
         f"The new index finds only {worst:.1%} of what an exact search finds: "
-        "the one before stays in use; publish again."
+        f"the one before stays in use; publish again{' with qdrant.quantization=none' if layout.int8 else ''}."
     )
 
 
@@ -53,19 +54,19 @@ def _by_type(published: PublishedItems) -> Iterator[Conditions]:
 
 
 def _recall(
-    collection: Collection, published: PublishedItems, condition: Conditions, ef: int | None, name: str
+    collection: Collection, published: PublishedItems, layout: Layout, condition: Conditions, ef: int | None, name: str
 ) -> float:
     """recall@TOP of searches by the vector `name`.
 
     A hit counts if its exact score reaches that of the worst of the true best, so ties count; duplicates do not.
     """
     vectors = published.vectors[name].astype(np.float32)
-    queries = _queries(vectors)
+    dot = VECTORS[name].metric == "dot"
+    queries = _queries(vectors, axes=dot and layout.int8 and ef is None)
     chosen = _mask(published, condition)
     top = min(TOP, int(chosen.sum()))
     if not top:
         return 1.0
-    dot = VECTORS[name].metric == "dot"
     scale = 1.0 if dot else np.maximum(np.linalg.norm(vectors, axis=1), 1e-9)  # a query's own length ranks nothing
     exact = np.where(chosen, queries @ vectors.T / scale, -np.inf)
     least = -np.partition(-exact, top - 1, axis=1)[:, top - 1]
@@ -78,14 +79,16 @@ def _recall(
     return float((good.sum() - duplicates.sum()) / (len(queries) * top))
 
 
-def _queries(vectors: Floats) -> Floats:
+def _queries(vectors: Floats, *, axes: bool) -> Floats:
     """Query vectors: those of some items, and as many random directions of the same length, in half precision: what
-    the engine makes of them may not cost recall."""
+    the engine makes of them may not cost recall. And as many axes, if wanted: users of whom one number says all, by
+    which many items round to the same int8 score."""
     rng = np.random.default_rng(0)
     own = vectors[rng.integers(0, len(vectors), _QUERIES)]
     drawn = rng.standard_normal(own.shape, dtype=np.float32)
     length = np.linalg.norm(own, axis=1, keepdims=True) / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return np.concatenate([own, drawn * length]).astype(np.float16).astype(np.float32)
+    chosen = np.eye(vectors.shape[1], dtype=np.float32)[rng.integers(0, vectors.shape[1], _QUERIES if axes else 0)]
+    return np.concatenate([own, drawn * length, chosen]).astype(np.float16).astype(np.float32)
 
 
 def _mask(published: PublishedItems, condition: Conditions) -> Bools:

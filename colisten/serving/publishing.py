@@ -55,14 +55,16 @@ def publish(workdir: Workdir, data: ListeningData, settings: Settings, progress:
         shutil.copytree(workdir.towers, draft, copy_function=_link, dirs_exist_ok=True)
         save_file(published.inverted_lists(), draft / payload_index.FILE)
     qdrant = settings.qdrant
-    publish_items(index, name, published, progress, exact_up_to=qdrant.exact_up_to, keep=qdrant.keep)
+    int8 = qdrant.quantization == "int8"
+    publish_items(index, name, published, progress, exact_up_to=qdrant.exact_up_to, keep=qdrant.keep, int8=int8)
     _remove_old_encoders(workdir, index)
     return name
 
 
 def publish_items(
-    index: Index, name: str, published: PublishedItems, progress: Progress, *, exact_up_to: int, keep: int
-) -> None:
+    index: Index, name: str, published: PublishedItems, progress: Progress, *, exact_up_to: int, keep: int,
+    int8: bool = False,
+) -> None:  # fmt: skip
     """Upload the items as collection `name`, check it, switch the alias, and drop old collections.
 
     Args:
@@ -70,14 +72,15 @@ def publish_items(
         name: of the new collection, made by `new_name`.
         published: items with vectors and payloads.
         progress: where to report to.
-        exact_up_to: items up to which searches are exact; beyond, an HNSW graph is built.
+        exact_up_to: items up to which searches look at all of them; beyond, an HNSW graph is built.
         keep: collections kept, the new one included.
+        int8: let searches read int8 vectors, and score the best of these by the vectors themselves.
 
     Raises:
         IndexStoreError: the collection is incomplete or its recall too low; the one before stays live.
     """
     widths = {vector: rows.shape[1] for vector, rows in published.vectors.items()}
-    layout = Layout.of(widths, tuple(published.sparse), len(published), exact_up_to=exact_up_to)
+    layout = Layout.of(widths, tuple(published.sparse), len(published), exact_up_to=exact_up_to, int8=int8)
     with index.draft(name, layout) as draft:
         with progress.task("publishing", len(published)) as task:
             for start in range(0, len(published), _UPLOAD_BATCH):

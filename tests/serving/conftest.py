@@ -16,6 +16,7 @@ from colisten.graph_store.loading import load_graph
 from colisten.graph_store.relations.edges import relation_edges
 from colisten.listening.data import ListeningData
 from colisten.relations import SAME_CREATOR, SIMILAR_TEXT
+from colisten.serving.index import server
 from colisten.serving.index.collection import Index
 from colisten.serving.index.embedded import EmbeddedIndex
 from colisten.serving.index.server import ServerIndex
@@ -37,7 +38,7 @@ def qdrant_server() -> QdrantClient:
 
 
 @pytest.fixture(params=["embedded", "client", "server", "numpy"])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+def index(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     """Embedded Qdrant; the server's adapter over qdrant-client's own memory, and over a server if one runs; NumPy."""
     if request.param == "numpy":
         yield NumpyIndex("colisten")
@@ -45,6 +46,8 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     if request.param == "embedded":
         yield EmbeddedIndex(tmp_path / "index", "colisten")
         return
+    if request.param == "client":
+        monkeypatch.setattr(server, "_POLL_SECONDS", 0)  # it builds nothing
     client = qdrant_server() if request.param == "server" else QdrantClient(":memory:")
     found = ServerIndex(client, f"test-{uuid.uuid4().hex[:8]}" if request.param == "server" else "colisten")
     yield found

@@ -35,17 +35,18 @@ MATRIX = random_matrix(ITEMS, 11)
 INVERTED = PayloadIndex(WHAT.inverted_lists())
 
 
-@pytest.fixture(scope="module", params=["embedded", "client", "numpy", "blocks"])
+@pytest.fixture(scope="module", params=["embedded", "int8", "client", "numpy", "blocks"])
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ItemSource:
     if request.param == "blocks":  # which look at no collection
         return ItemSource(NumpyCollection("blocks", Layout({}, (), None)), ALL)
     folder = tmp_path_factory.mktemp("ranking")
     index: Index = NumpyIndex("colisten")
-    if request.param == "embedded":
+    if request.param in ("embedded", "int8"):
         index = EmbeddedIndex(folder, "colisten")
     if request.param == "client":
         index = ServerIndex(QdrantClient(":memory:"), "colisten")
-    publish_items(index, new_name("colisten", []), WHAT, QUIET, exact_up_to=10_000, keep=2)
+    int8 = request.param == "int8"
+    publish_items(index, new_name("colisten", []), WHAT, QUIET, exact_up_to=10_000, keep=2, int8=int8)
     return ItemSource(index.open(), ALL)
 
 

@@ -2,7 +2,7 @@
 
 W/index/ALIAS.json        {"collection": NAME}: what readers open, replaced atomically
 W/index/NAME/shard/       a finished collection: segments of the engine, in the server's format
-W/index/NAME/ready.json   {"items": N, "ef": EF}: how many items it holds, and the `ef` that its searches need
+W/index/NAME/ready.json   {"items": N, "ef": EF, …}: how many items it holds, and what its searches need
 W/index/.NAME.…/          a draft; renamed when it is finished, removed when it is not
 
 The engine locks only its write-ahead log. Shards here have none (a draft that was killed is of no use), so any number
@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,16 @@ from colisten.panics import is_failure
 from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, SparseRows, chosen_name, is_name
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
 from colisten.serving.index.private_view import is_ours, shard_files, write_view
-from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
+from colisten.serving.index.qdrant import (
+    DISTANCES,
+    FULL_SCAN_THRESHOLD,
+    NO_GRAPH,
+    Int8,
+    hits_of,
+    largest_number,
+    refusal,
+    searched,
+)
 from colisten.workdir import scratch_folder, write_json
 
 _SPARSE_ON_DISK = edge.EdgeSparseVectorParams(memory=edge.Memory.Cold)
@@ -49,9 +59,10 @@ is killed."""
 class EmbeddedCollection:
     """An opened shard."""
 
-    def __init__(self, name: str, folder: Path, ef: int | None) -> None:
+    def __init__(self, name: str, folder: Path, ef: int | None, int8: Int8 | None) -> None:
         self.name = name
         self.ef = ef
+        self.int8 = int8
         try:
             self._shard = _loaded(folder, private=not is_ours(folder))
         except OutOfSpaceError:  # for the files that the engine writes as it opens; there may be room elsewhere
@@ -62,11 +73,18 @@ class EmbeddedCollection:
             return int(self._shard.count(edge.CountRequest(filter=_filter(conditions), exact=True)))
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
-        return settled(lambda some, wider: self._search(using, some, wider, conditions, ef), vectors, limit)
+        def search(some: Floats, wider: int, oversampling: float | None) -> Hits:
+            return self._search(using, some, wider, conditions, ef, oversampling)
 
-    def _search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
+        return searched(search, using, vectors, limit, ef, self.int8)
+
+    def _search(
+        self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None,
+        oversampling: float | None,
+    ) -> Hits:  # fmt: skip
         wanted = _filter(conditions)
-        params = edge.SearchParams(exact=ef is None, hnsw_ef=ef)
+        int8 = edge.QuantizationSearchParams(rescore=True, oversampling=oversampling) if oversampling else None
+        params = edge.SearchParams(exact=ef is None and int8 is None, hnsw_ef=ef, quantization=int8)
         requests = [
             edge.QueryRequest(
                 limit=limit, query=edge.Query.Nearest(vector, using=using), filter=wanted, params=params,
@@ -99,6 +117,8 @@ class EmbeddedDraft:
         self.name = name
         self.finished = False
         self._folder = folder
+        self._layout = layout
+        self._largest = 0.0
         self._collection: EmbeddedCollection | None = None
         (folder / "shard").mkdir()
         with _engine_errors():
@@ -115,6 +135,7 @@ class EmbeddedDraft:
     ) -> None:
         if shutil.disk_usage(self._folder).free < _SPARE:
             raise _out_of_space()
+        self._largest = max(self._largest, largest_number(vectors))
         named: dict[str, Any] = dict(vectors)
         for name, pairs in sparse.items():
             named[name] = [edge.SparseVector(i.tolist(), v.tolist()) if len(i) else None for i, v in pairs]
@@ -136,13 +157,15 @@ class EmbeddedDraft:
             raise _out_of_space()
         if done.returncode:
             raise _error_of(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
-        self._collection = EmbeddedCollection(self.name, self._folder / "shard", None)
+        int8 = Int8(self._largest, graph=self._layout.hnsw is not None) if self._layout.int8 else None
+        self._collection = EmbeddedCollection(self.name, self._folder / "shard", None, int8)
         return self._collection
 
     def finish(self, ef: int | None) -> None:
         assert self._collection is not None, "build() comes first"
-        ready = {"items": self._collection.count(), "ef": ef, "sizes": _sizes(self._folder / "shard")}
-        write_json(self._folder / "ready.json", ready)
+        int8 = self._collection.int8
+        found = {"items": self._collection.count(), "ef": ef, "int8": asdict(int8) if int8 else None}
+        write_json(self._folder / "ready.json", found | {"sizes": _sizes(self._folder / "shard")})
         self.finished = True
 
     def close(self) -> None:
@@ -189,7 +212,8 @@ class EmbeddedIndex:
             ready = json.loads(path.read_text())
             if damaged := _of_another_size(path.parent / "shard", ready):  # the engine would crash on it
                 raise IndexStoreError(f"{damaged} has not the size that it was published with.")
-            collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"])
+            int8 = Int8(**ready["int8"]) if ready.get("int8") else None
+            collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"], int8)
             if path.exists() and collection.count() == ready["items"]:
                 return collection
             raise IndexStoreError("Its files are gone, or hold another number of items than were published.")
@@ -239,7 +263,7 @@ def _loaded(shard: Path, *, private: bool) -> edge.EdgeShard:
 def _config(layout: Layout) -> edge.EdgeConfig:
     hnsw = layout.hnsw or NO_GRAPH
     return edge.EdgeConfig(
-        vectors={name: _vector_params(name, width) for name, width in layout.widths.items()},
+        vectors={name: _vector_params(name, width, int8=layout.int8) for name, width in layout.widths.items()},
         sparse_vectors=dict.fromkeys(layout.sparse, _SPARSE_ON_DISK),
         hnsw_config=edge.HnswIndexConfig(
             m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
@@ -249,12 +273,16 @@ def _config(layout: Layout) -> edge.EdgeConfig:
     )
 
 
-def _vector_params(name: str, width: int) -> edge.EdgeVectorParams:
+def _vector_params(name: str, width: int, *, int8: bool) -> edge.EdgeVectorParams:
     vector = VECTORS[name]
     distance = getattr(edge.Distance, DISTANCES[vector.metric])
     datatype = edge.VectorStorageDatatype.Float16 if vector.half else None
+    searched_in = edge.Memory.Cold if vector.on_disk else edge.Memory.Cached
+    if not int8:
+        return edge.EdgeVectorParams(width, distance, datatype=datatype, memory=searched_in)
+    quantized = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=searched_in)
     return edge.EdgeVectorParams(
-        width, distance, datatype=datatype, memory=edge.Memory.Cold if vector.on_disk else None
+        width, distance, datatype=datatype, memory=edge.Memory.Cold, quantization_config=quantized
     )
 
 

@@ -60,9 +60,13 @@ class Layout:
     sparse: tuple[str, ...]
     """Names of the sparse vectors: an item's indices are the items whose streaming raises its score."""
     hnsw: HnswParams | None
-    """None: no graph, and every search is exact."""
+    """None: no graph, and every search looks at all items."""
+    int8: bool = False
+    """Scalar quantisation: searches read int8 vectors, and score the best of these by the vectors themselves."""
 
     @classmethod
-    def of(cls, widths: Mapping[str, int], sparse: tuple[str, ...], items: int, *, exact_up_to: int) -> Self:
+    def of(
+        cls, widths: Mapping[str, int], sparse: tuple[str, ...], items: int, *, exact_up_to: int, int8: bool = False
+    ) -> Self:
         """The layout for so many items: exact search up to `exact_up_to` of them, an HNSW graph beyond."""
-        return cls(widths, sparse, HnswParams() if items > exact_up_to else None)
+        return cls(widths, sparse, HnswParams() if items > exact_up_to else None, int8)

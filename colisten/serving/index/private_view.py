@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_READ_ONLY = {"matrix.dat", "inverted_index.dat", "id_tracker.mappings"}
+_READ_ONLY = {"matrix.dat", "quantized.data", "inverted_index.dat", "id_tracker.mappings"}
 """Files that the engine only reads; those that end in `.bin` too."""
 _PIECE = 1 << 20
 

@@ -1,8 +1,9 @@
-"""What both Qdrant adapters share: names of distances, HNSW defaults, conversion of scored points and errors."""
+"""What both Qdrant adapters share: names of distances, HNSW defaults, int8 searches, scored points and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from colisten.arrays import Floats
 from colisten.errors import IndexStoreError
 from colisten.serving.index.collection import Hits
-from colisten.serving.index.layout import HnswParams, Metric
+from colisten.serving.index.layout import VECTORS, HnswParams, Metric
 
 DISTANCES: Mapping[Metric, str] = {"dot": "Dot", "cosine": "Cosine"}
 """Members of Qdrant's `Distance`, which both clients call the same."""
@@ -20,8 +21,40 @@ FULL_SCAN_THRESHOLD = 1000
 """Kilobytes of filtered vectors up to which Qdrant scans instead of walking the graph."""
 _SPARE, _MOST = 10, 10_000
 """Hits fetched beyond those wanted, to see where equal scores end; so many at most."""
+_OVERSAMPLING, _LEAST_CANDIDATES = 3.0, 1000
+"""Candidates by int8 vectors per hit wanted, and at least: where few numbers of a query count, many items round to the
+same score."""
 _NO_SUCH_VECTOR = "Not existing vector name"
 """Part of Qdrant's message where a collection lacks the vector that is searched."""
+
+
+@dataclass(frozen=True)
+class Int8:
+    """Scalar quantisation of a collection's vectors: what its searches have to know."""
+
+    largest: float
+    """The largest absolute number of a vector that is compared by dot product."""
+    graph: bool
+    """Whether HNSW graphs are walked; a search without `ef` is exact then, and reads no int8 vectors."""
+
+    def scales(self, using: str, vectors: Floats) -> Floats:
+        """[queries, 1] powers of two that bring each query into the range of the items' numbers, and near its end.
+
+        The engine rounds a query to the same 127 steps as the items, and cuts off what is larger: of user vectors, with
+        demand a multiple of any item's, half of the best 100 would be lost. By cosine it makes queries of length 1
+        itself.
+        """
+        largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
+        if VECTORS[using].metric == "cosine" or not self.largest:
+            return np.ones_like(largest)
+        scales: Floats = np.exp2(np.floor(np.log2(self.largest / np.where(largest > 0, largest, self.largest))))
+        return scales
+
+
+def largest_number(vectors: Mapping[str, Floats]) -> float:
+    """The largest absolute number of the vectors that are compared by dot product."""
+    compared = (rows for name, rows in vectors.items() if VECTORS[name].metric == "dot")
+    return max((float(np.abs(rows).max(initial=0)) for rows in compared), default=0.0)
 
 
 def hits_of(found: Sequence[Sequence[Any]], limit: int) -> Hits:
@@ -34,7 +67,22 @@ def hits_of(found: Sequence[Sequence[Any]], limit: int) -> Hits:
     return Hits(np.take_along_axis(hits.items, order, 1), np.take_along_axis(hits.scores, order, 1))
 
 
-def settled(search: Callable[[Floats, int], Hits], vectors: Floats, limit: int) -> Hits:
+def searched(
+    search: Callable[[Floats, int, float | None], Hits],
+    using: str, vectors: Floats, limit: int, ef: int | None, int8: Int8 | None,
+) -> Hits:  # fmt: skip
+    """The settled hits of `search` (queries, limit, oversampling); oversampling is None where it is to be exact, or to
+    read the vectors themselves."""
+    if int8 is None or (int8.graph and ef is None):
+        return _settled(lambda some, wider: search(some, wider, None), vectors, limit)
+    scales = int8.scales(using, vectors)
+    hits = _settled(
+        lambda some, wider: search(some, wider, max(_OVERSAMPLING, _LEAST_CANDIDATES / wider)), vectors * scales, limit
+    )
+    return Hits(hits.items, hits.scores / scales)
+
+
+def _settled(search: Callable[[Floats, int], Hits], vectors: Floats, limit: int) -> Hits:
     """The best `limit` hits of each query, of equal scores the lowest items.
 
     Which of several equal scores come last is up to the engine's segments: more hits are fetched by `search` (queries,

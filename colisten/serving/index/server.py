@@ -1,7 +1,7 @@
 """A Qdrant server, through qdrant-client: gRPC where its port answers, else REST.
 
-A collection is a draft until its metadata has `ready: true`, with the `ef` that its searches need. The alias is one of
-Qdrant's aliases.
+A collection is a draft until its metadata has `ready: true`, with what its searches need (`ef`, `int8`). The alias is
+one of Qdrant's aliases.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -30,7 +31,16 @@ from colisten.serving.index.collection import (
     is_name,
 )
 from colisten.serving.index.layout import FILTERED_FIELDS, VECTORS, Layout
-from colisten.serving.index.qdrant import DISTANCES, FULL_SCAN_THRESHOLD, NO_GRAPH, hits_of, refusal, settled
+from colisten.serving.index.qdrant import (
+    DISTANCES,
+    FULL_SCAN_THRESHOLD,
+    NO_GRAPH,
+    Int8,
+    hits_of,
+    largest_number,
+    refusal,
+    searched,
+)
 from colisten.settings import QdrantSettings
 
 _SECONDS = 10
@@ -69,9 +79,10 @@ def connect(settings: QdrantSettings) -> QdrantClient:
 class ServerCollection:
     """A collection on the server."""
 
-    def __init__(self, client: QdrantClient, name: str, ef: int | None) -> None:
+    def __init__(self, client: QdrantClient, name: str, ef: int | None, int8: Int8 | None) -> None:
         self.name = name
         self.ef = ef
+        self.int8 = int8
         self._client = client
 
     def count(self, conditions: Conditions = EVERYTHING) -> int:
@@ -79,11 +90,18 @@ class ServerCollection:
             return self._client.count(self.name, count_filter=_filter(conditions), exact=True).count
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
-        return settled(lambda some, wider: self._search(using, some, wider, conditions, ef), vectors, limit)
+        def search(some: Floats, wider: int, oversampling: float | None) -> Hits:
+            return self._search(using, some, wider, conditions, ef, oversampling)
 
-    def _search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
+        return searched(search, using, vectors, limit, ef, self.int8)
+
+    def _search(
+        self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None,
+        oversampling: float | None,
+    ) -> Hits:  # fmt: skip
         wanted = _filter(conditions)
-        params = models.SearchParams(exact=ef is None, hnsw_ef=ef)
+        int8 = models.QuantizationSearchParams(rescore=True, oversampling=oversampling) if oversampling else None
+        params = models.SearchParams(exact=ef is None and int8 is None, hnsw_ef=ef, quantization=int8)
         requests = [
             models.QueryRequest(query=vector, using=using, filter=wanted, limit=limit, params=params)
             for vector in vectors.tolist()
@@ -113,11 +131,14 @@ class ServerDraft:
         self.finished = False
         self._client = client
         self._layout = layout
+        self._largest = 0.0
         hnsw = layout.hnsw or NO_GRAPH
         with _client_errors():
             client.create_collection(
                 name,
-                vectors_config={vector: _vector_params(vector, width) for vector, width in layout.widths.items()},
+                vectors_config={
+                    vector: _vector_params(vector, width, int8=layout.int8) for vector, width in layout.widths.items()
+                },
                 sparse_vectors_config=dict.fromkeys(layout.sparse, _SPARSE_ON_DISK),
                 hnsw_config=models.HnswConfigDiff(
                     m=hnsw.m, ef_construct=hnsw.ef_construct, full_scan_threshold=FULL_SCAN_THRESHOLD
@@ -135,6 +156,7 @@ class ServerDraft:
         sparse: Mapping[str, SparseRows],
         payloads: Sequence[dict[str, Any]],
     ) -> None:
+        self._largest = max(self._largest, largest_number(vectors))
         lists: dict[str, list[Any]] = {name: rows.tolist() for name, rows in vectors.items()}
         for name, pairs in sparse.items():
             lists[name] = [
@@ -152,17 +174,23 @@ class ServerDraft:
             self._client.upsert(self.name, points, wait=True)
 
     def build(self) -> ServerCollection:
-        if self._layout.hnsw:
-            self._build_graph()
-        return ServerCollection(self._client, self.name, None)
+        if self._layout.hnsw or self._layout.int8:
+            self._optimise()
+        return ServerCollection(self._client, self.name, None, self._int8())
 
     def finish(self, ef: int | None) -> None:
         with _client_errors():
-            self._client.update_collection(self.name, metadata={"ready": True, "ef": ef})
+            int8 = self._int8()
+            metadata = {"ready": True, "ef": ef, "int8": asdict(int8) if int8 else None}
+            self._client.update_collection(self.name, metadata=metadata)
         self.finished = True
 
-    def _build_graph(self) -> None:
-        """Start indexing and poll until it has stopped. The status alone does not tell: it begins green."""
+    def _int8(self) -> Int8 | None:
+        return Int8(self._largest, graph=self._layout.hnsw is not None) if self._layout.int8 else None
+
+    def _optimise(self) -> None:
+        """Have graphs built and vectors quantised, and poll until that has stopped. The status alone does not tell: it
+        begins green."""
         with _client_errors():
             self._client.update_collection(
                 self.name, optimizers_config=models.OptimizersConfigDiff(indexing_threshold=10_000)
@@ -206,7 +234,9 @@ class ServerIndex:
 
     def open(self, name: str | None = None) -> ServerCollection:
         chosen = chosen_name(self, name)
-        return ServerCollection(self._client, chosen, self._metadata(chosen).get("ef"))
+        metadata = self._metadata(chosen)
+        int8 = Int8(**metadata["int8"]) if metadata.get("int8") else None
+        return ServerCollection(self._client, chosen, metadata.get("ef"), int8)
 
     def switch(self, name: str) -> None:
         changes: list[models.AliasOperations] = []
@@ -234,11 +264,17 @@ class ServerIndex:
             return self._client.get_collection(name).config.metadata or {}
 
 
-def _vector_params(name: str, width: int) -> models.VectorParams:
+def _vector_params(name: str, width: int, *, int8: bool) -> models.VectorParams:
     vector = VECTORS[name]
     distance = models.Distance(DISTANCES[vector.metric])
     datatype = models.Datatype.FLOAT16 if vector.half else None
-    return models.VectorParams(size=width, distance=distance, datatype=datatype, on_disk=vector.on_disk)
+    if not int8:
+        return models.VectorParams(size=width, distance=distance, datatype=datatype, on_disk=vector.on_disk)
+    scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=not vector.on_disk)
+    quantized = models.ScalarQuantization(scalar=scalar)
+    return models.VectorParams(
+        size=width, distance=distance, datatype=datatype, on_disk=True, quantization_config=quantized
+    )
 
 
 def _filter(conditions: Conditions) -> models.Filter | None:

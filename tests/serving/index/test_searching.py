@@ -10,7 +10,8 @@ import pytest
 
 from colisten.arrays import Bools, Floats
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import Conditions, Hits, Index, new_name
+from colisten.serving.index import qdrant
+from colisten.serving.index.collection import EVERYTHING, Conditions, Hits, Index, new_name
 from colisten.serving.published_items import PublishedItems
 from colisten.serving.publishing import publish_items
 from tests.serving.worlds import GENRES, LANGUAGES, QUIET, TYPES, random_items, vectors
@@ -52,9 +53,10 @@ def check(what: PublishedItems, scores: Floats, chosen: Bools, hits: Hits, round
 
 
 @pytest.mark.slow
-def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
+@pytest.mark.parametrize("int8", [False, True])
+def test_searches_are_exact_whatever_the_conditions(index: Index, *, int8: bool) -> None:
     what = random_items(700)
-    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=10_000, keep=2)
+    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=10_000, keep=2, int8=int8)
     collection = index.open()
     assert collection.ef is None
     users = vectors(5, 16, 9)
@@ -74,10 +76,26 @@ def test_searches_are_exact_whatever_the_conditions(index: Index) -> None:
 
 
 @pytest.mark.slow
+def test_int8_vectors_find_what_the_vectors_themselves_find(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qdrant, "_LEAST_CANDIDATES", 0)
+    what = random_items(500)
+    for int8 in (False, True):
+        publish_items(index, new_name(index.alias, index.ready()), what, QUIET, exact_up_to=1000, keep=2, int8=int8)
+    exact, quick = (index.open(name) for name in index.ready())
+    for seed, (limit, length) in enumerate(product((1, 5, 20), (0, 1e-3, 1, 50))):
+        users = length * vectors(8, 16, seed)
+        for conditions in (EVERYTHING, Conditions(TYPES[:1]), Conditions(items=frozenset(what.items[:90].tolist()))):
+            wanted, hits = (each.search("towers", users, limit, conditions, each.ef) for each in (exact, quick))
+            np.testing.assert_array_equal(hits.items, wanted.items)
+            np.testing.assert_allclose(hits.scores, wanted.scores, rtol=1e-3)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
-def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index) -> None:
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_graph_searches_as_wide_as_its_recall_needs(index: Index, *, int8: bool) -> None:
     what = random_items(3000)
-    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=1000, keep=2)
+    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=1000, keep=2, int8=int8)
     collection = index.open()
     assert collection.ef is not None
     users = vectors(40, 16, 9)
