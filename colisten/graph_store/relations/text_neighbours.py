@@ -13,8 +13,8 @@ EXACT_UP_TO = 100_000_000
 """Pairs of a query and an item that are all compared (3 s of CPU)."""
 _QUERIES_AT_ONCE = 512
 _CONNECTIVITY, _EXPANSION, _SEARCHED = 16, 64, 100
-"""Of the HNSW graph, and what a search looks at beyond what it is asked for: recall@100 of .954 on 200,000 made-up texts
-that are hard to tell apart (.943 with 64), .98 and more on real descriptions."""
+"""Of the HNSW graph, and what a search looks at beyond what it is asked for: recall@100 of .954 on 200,000 made-up
+texts that are hard to tell apart (.943 with 64), .98 and more on real descriptions."""
 _MOST = 127
 """Of an int8: such vectors take half the time of half precision, and keep its recall to .002."""
 
