@@ -33,7 +33,7 @@ OTHER = {
     "events.keep_days": "30", "cadence.gnn": "weekly", "cadence.towers": "weekly", "qdrant.url": "http://elsewhere:6333",
     "qdrant.api_key": "secret", "serve.api_key": "secret", "serve.write_key": "secret",
     "recipe": "paper", "serve.traces": "otlp", "tracking": "csv",
-    "qdrant.quantization": "int8",
+    "qdrant.quantization": "int8", "gnn.whitening": ".5",
 }  # fmt: skip
 """Values unlike those of the run, of settings that no other number would do for."""
 
