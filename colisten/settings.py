@@ -285,7 +285,7 @@ class GnnSettings(_Section):
     """At most so many supervision edges in one epoch."""
     learning_rate: float = Field(2e-2, gt=0)
     """Of Adam, after a warm-up of thirty steps."""
-    max_epochs: int = Field(16, ge=1)
+    max_epochs: int = Field(15, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without improvement on the validation edges before training stops."""
     continued: bool = True
