@@ -13,9 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.command import MAIN
 from colisten.serving.profiles import Profiles
-
-_CALL = "from colisten.cli.main import main; main()"
 
 
 def seconds(*words: str) -> float:
@@ -38,11 +37,11 @@ def main() -> None:
     calls = {
         "python -c 'import click'": ("import click",),
         "python -c 'import numpy, pydantic, click'": ("import numpy, pydantic, click; pydantic.BaseModel",),
-        "colisten --help": (_CALL, "--help"),
-        "colisten recommend USER": (_CALL, "recommend", "somebody", "--json"),
-        "colisten recommend --likes ITEM": (_CALL, "recommend", "--likes", liked, "--json"),
-        "the same with --why (Neo4j running)": (_CALL, "recommend", "--likes", liked, "--json", "--why"),
-        "colisten similar ITEM": (_CALL, "similar", liked, "--json"),
+        "colisten --help": (MAIN, "--help"),
+        "colisten recommend USER": (MAIN, "recommend", "somebody", "--json"),
+        "colisten recommend --likes ITEM": (MAIN, "recommend", "--likes", liked, "--json"),
+        "the same with --why (Neo4j running)": (MAIN, "recommend", "--likes", liked, "--json", "--why"),
+        "colisten similar ITEM": (MAIN, "similar", liked, "--json"),
     }
     rounds = [{name: seconds(*words) for name, words in calls.items()} for _ in range(given.rounds)]
     least = {name: min(times[name] for times in rounds) for name in calls}

@@ -20,7 +20,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -34,9 +33,9 @@ from urllib.parse import quote
 
 import numpy as np
 
+from benchmarks.command import COLISTEN
 from colisten.serving.profiles import Profiles
 
-SERVE = "from colisten.cli.main import main; main()"
 WRITERS, BATCHERS, BATCH = 64, 4, 1000
 _SECONDS_TO_FIRST = 60
 """To wait for the first event that a new server acknowledges."""
@@ -58,7 +57,7 @@ class Server:
 @contextmanager
 def serving(workdir: Path) -> Iterator[Server]:
     """Without a text encoder, which takes seconds to load and is not asked for here."""
-    words = [sys.executable, "-c", SERVE, "serve", "-w", str(workdir), "--set", "serve.port=0"]
+    words = [*COLISTEN, "serve", "-w", str(workdir), "--set", "serve.port=0"]
     environment = os.environ | {"COLISTEN_TEXT_ENCODER": "/none"}
     with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None

@@ -106,7 +106,7 @@ def main() -> None:
                 ratios = "".join(f", × {cost / before:.2f}" for cost, before in zip(costs, alone, strict=False))
                 alone = costs
                 first, again = loads
-                print(f"{first.method}, {what}: {counts[0]:,} edges in {first.seconds:.1f} s, {costs[0]:.1f} µs each; ")
+                print(f"{first.method}, {what}: {counts[0]:,} edges in {first.seconds:.1f} s, {costs[0]:.1f} µs each;")
                 print(f"  the next day {again.edges} in {again.seconds:.1f} s, {costs[1]:.1f} µs each{ratios}")
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +18,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
+from benchmarks.command import COLISTEN
+
 _ITEMS, _STREAMS = 5, 24
 _QUICK = ("gnn.max_epochs=2", "towers.epochs=2", "towers.minutes=0")
-_COLISTEN = [sys.executable, "-c", "from colisten.cli.main import main; main()"]
 
 
 def write_data(types: int, folder: Path) -> None:
@@ -59,10 +59,10 @@ def measure(types: int, *, whole: bool) -> None:
         try:
             for words in commands:
                 began = time.monotonic()
-                subprocess.run([*_COLISTEN, *words, "--workdir", str(work)], check=True, stderr=subprocess.DEVNULL)
+                subprocess.run([*COLISTEN, *words, "--workdir", str(work)], check=True, stderr=subprocess.DEVNULL)
                 print(f"{types} types, {' '.join(words[:2])}: {time.monotonic() - began:.1f} s", flush=True)
         finally:
-            subprocess.run([*_COLISTEN, "db", "stop", "--workdir", str(work)], check=False, capture_output=True)
+            subprocess.run([*COLISTEN, "db", "stop", "--workdir", str(work)], check=False, capture_output=True)
 
 
 if __name__ == "__main__":

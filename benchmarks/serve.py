@@ -31,13 +31,13 @@ from urllib.parse import quote
 import numpy as np
 import psutil
 
+from benchmarks.command import COLISTEN
 from colisten.cli.options import opened
 from colisten.serving.index.collection import Conditions
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
 
 CALLERS, CONNECTIONS, SHARE, USERS = 32, 64, 0.6, 2000
-MAIN = "from colisten.cli.main import main; main()"
 
 
 class Caller:
@@ -64,7 +64,7 @@ class Caller:
 @contextmanager
 def serving(folder: Path, workers: int) -> Iterator[tuple[int, list[psutil.Process]]]:
     """Its port, and the processes that answer."""
-    words = [sys.executable, "-c", MAIN, "serve", "-w", str(folder), "--workers", str(workers)]
+    words = [*COLISTEN, "serve", "-w", str(folder), "--workers", str(workers)]
     with subprocess.Popen([*words, "--set", "serve.port=0"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", process.stderr.readline())[0])

@@ -28,10 +28,10 @@ from statistics import quantiles
 
 import httpx
 
+from benchmarks.command import COLISTEN
 from benchmarks.process_memory import Held, growth, held
 from benchmarks.small_world import SETTINGS, colisten, get_ready, make_days, print_table, remove, user_ids
 
-_CALL = "from colisten.cli.main import main; main()"
 _SECONDS_BETWEEN_LOOKS = 2.0
 Ask = tuple[str, dict[str, str | int]]
 
@@ -112,14 +112,14 @@ class Changes:
 
 def _command(*words: object) -> subprocess.CompletedProcess[str]:
     """In a process of its own: this one has threads, so it must not fork."""
-    call = [sys.executable, "-c", _CALL, *map(str, words)]
+    call = [*COLISTEN, *map(str, words)]
     return subprocess.run(call, capture_output=True, text=True, check=False)
 
 
 @contextmanager
 def serving(workdir: Path) -> Iterator[tuple[str, int]]:
     """The address and the process id of a server."""
-    words = [sys.executable, "-c", _CALL, "serve", "-w", str(workdir), "--set", "serve.port=0"]
+    words = [*COLISTEN, "serve", "-w", str(workdir), "--set", "serve.port=0"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         found = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())

@@ -36,6 +36,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
+from benchmarks.command import COLISTEN
 from colisten.arrays import Bools, Floats, Floats64, Int64s
 from colisten.compiled import compiled
 from colisten.evaluation.baselines.baseline import Baseline
@@ -72,7 +73,6 @@ TOUCHED = (10.0, 30.0, 100.0, 300.0, 1000.0)
 PARTS = {"- EASE or kNN": WEIGHTS[0], "- text-kNN": WEIGHTS[-1 - len(STEPS)], "- popularity": WEIGHTS[-1]}
 MEASURES = [(segment, metric) for metric in ("hr@10", "ndcg@10") for segment in ("all", "warm", "cold")]
 MEASURES.append(("tail items", "hr@10"))
-_CALL = "from colisten.cli.main import main; main()"
 _BEGAN = time.monotonic()
 
 
@@ -82,7 +82,7 @@ def say(line: str) -> None:
 
 def colisten(*words: str | int | Path) -> None:
     say(f"colisten {' '.join(map(str, words))}")
-    subprocess.run([sys.executable, "-c", _CALL, *map(str, words)], stdout=sys.stderr, check=True)
+    subprocess.run([*COLISTEN, *map(str, words)], stdout=sys.stderr, check=True)
 
 
 @dataclass(frozen=True)

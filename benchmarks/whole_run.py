@@ -25,9 +25,9 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.command import COLISTEN
 from colisten.listening.data import ListeningData
 
-_CALL = "from colisten.cli.main import main; main()"
 _SECONDS_BETWEEN_LOOKS, _LEAST = 0.5, 5
 
 
@@ -65,7 +65,7 @@ def used(root: psutil.Process) -> tuple[float, float]:
 def costs(data: Path, workdir: Path, settings: list[str]) -> dict[str, Cost]:
     """Run; the cost of each stage in the order of their ends."""
     words = ["run", "--data", str(data), "--workdir", str(workdir), *(w for one in settings for w in ("--set", one))]
-    child = subprocess.Popen([sys.executable, "-c", _CALL, *words], stdout=sys.stderr)
+    child = subprocess.Popen([*COLISTEN, *words], stdout=sys.stderr)
     root, found, began, spent, peak = psutil.Process(child.pid), dict[str, Cost](), time.monotonic(), 0.0, 0.0
     last = {path.name: path.stat().st_mtime_ns for path in workdir.glob("stages/*.json")}
     while child.poll() is None:
@@ -117,7 +117,7 @@ def main() -> None:
         for place, data in enumerate(given.data):
             workdir = (given.keep or Path(scratch)) / ("0" if given.again else str(place))
             found.append(run(data, workdir, given.settings))
-            subprocess.run([sys.executable, "-c", _CALL, "db", "stop", "--workdir", str(workdir)], check=True)
+            subprocess.run([*COLISTEN, "db", "stop", "--workdir", str(workdir)], check=True)
     for smaller, larger in pairwise(found if not given.again else []):
         print(json.dumps({"slopes": slopes(smaller, larger)}))
 

@@ -29,7 +29,8 @@ from typing import Any
 
 import polars as pl
 
-_CALL = "from colisten.cli.main import main; main()"
+from benchmarks.command import COLISTEN
+
 FORTNIGHT = 14 * 86_400
 SEGMENTS = {"all": "all", "warm": "warm", "cold": "cold", "tail": "tail items", "unseen": "unseen items"}
 WIDE = "coverage@100"
@@ -82,7 +83,7 @@ WORLDS = {
 
 def colisten(*words: str | Path) -> None:
     print("colisten", *words, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-c", _CALL, *map(str, words)], stdout=sys.stderr, check=True)
+    subprocess.run([*COLISTEN, *map(str, words)], stdout=sys.stderr, check=True)
 
 
 def evaluated(name: str, folder: Path, seed: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def freed_memory_kept() -> Iterator[None]:
     """Keep freed memory for the next tensors while the block runs, and give it back then; without glibc, do nothing.
 
     A training step makes tensors of the same sizes as the step before. By default the system takes the large ones back
-    each time, and clears every page again: on a graph of 60,000 items a third of a step (docs/quality.md).
+    each time, and clears every page again: on a graph of 60,000 items a third of a step (docs/cost.md).
     """
     library = ctypes.pythonapi  # this process' own symbols, the C library's among them
     if not hasattr(library, "malloc_trim"):

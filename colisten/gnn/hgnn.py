@@ -32,9 +32,10 @@ class TypedLinear(nn.Module):
 
     def forward(self, x_dict: NodeTensors) -> NodeTensors:
         """[n, in_channels] → [n, out_channels] for the nodes of each type."""
-        return {
-            name: torch.addmm(self.bias[code], x_dict[name], self.weight[code]) for name, code in self.types.items()
-        }
+        return self._transform(x_dict, self.weight, self.bias)
+
+    def _transform(self, x_dict: NodeTensors, weight: Tensor, bias: Tensor) -> NodeTensors:
+        return {name: torch.addmm(bias[code], x_dict[name], weight[code]) for name, code in self.types.items()}
 
 
 class WhitenedLinear(TypedLinear):
@@ -64,10 +65,7 @@ class WhitenedLinear(TypedLinear):
     def forward(self, x_dict: NodeTensors) -> NodeTensors:
         """[n, in_channels] → [n, out_channels] for the nodes of each type."""
         weight = self.whitening @ self.weight
-        return {
-            name: torch.addmm(self.bias[code] - self.mean @ weight[code], x_dict[name], weight[code])
-            for name, code in self.types.items()
-        }
+        return self._transform(x_dict, weight, self.bias - self.mean @ weight)
 
 
 class RelationalSAGE(nn.Module):

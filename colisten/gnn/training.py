@@ -76,11 +76,11 @@ def train_gnn(
     features = NodeFeatures(text, adjacency.degrees)
     spec = ModelSpec.of(options, adjacency.node_types, adjacency.relations, features.width, seed)
     model = spec.build()
-    if options.whitening and isinstance(model, HGNN):
-        model.project.fit(torch.from_numpy(features.sample(_WHITENED)), options.whitening)
     if options.continued and origin and origin == origin_of(folder):
         progress.say("  warm start from the weights of the last training")
         model.load_state_dict(load_model(folder, adjacency)[0].state_dict())
+    elif options.whitening and isinstance(model, HGNN):
+        model.project.fit(torch.from_numpy(features.sample(_WHITENED)), options.whitening)
     all_checkpoints = folder / "checkpoints"
     checkpoints = all_checkpoints / _fingerprint(adjacency, text, options, seed, all_checkpoints)
     if all_checkpoints.exists() and not can_resume(checkpoints):

@@ -73,10 +73,7 @@ class EmbeddedCollection:
             return int(self._shard.count(edge.CountRequest(filter=_filter(conditions), exact=True)))
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
-        def search(some: Floats, wider: int, oversampling: float | None) -> Hits:
-            return self._search(using, some, wider, conditions, ef, oversampling)
-
-        return searched(search, using, vectors, limit, ef, self.int8)
+        return searched(self._search, using, vectors, limit, conditions, ef, self.int8)
 
     def _search(
         self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None,
@@ -157,7 +154,7 @@ class EmbeddedDraft:
             raise _out_of_space()
         if done.returncode:
             raise _error_of(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
-        int8 = Int8(self._largest, graph=self._layout.hnsw is not None) if self._layout.int8 else None
+        int8 = Int8.of(self._layout, self._largest)
         self._collection = EmbeddedCollection(self.name, self._folder / "shard", None, int8)
         return self._collection
 
@@ -212,8 +209,7 @@ class EmbeddedIndex:
             ready = json.loads(path.read_text())
             if damaged := _of_another_size(path.parent / "shard", ready):  # the engine would crash on it
                 raise IndexStoreError(f"{damaged} has not the size that it was published with.")
-            int8 = Int8(**ready["int8"]) if ready.get("int8") else None
-            collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"], int8)
+            collection = EmbeddedCollection(chosen, path.parent / "shard", ready["ef"], Int8.read(ready))
             if path.exists() and collection.count() == ready["items"]:
                 return collection
             raise IndexStoreError("Its files are gone, or hold another number of items than were published.")
@@ -278,12 +274,10 @@ def _vector_params(name: str, width: int, *, int8: bool) -> edge.EdgeVectorParam
     distance = getattr(edge.Distance, DISTANCES[vector.metric])
     datatype = edge.VectorStorageDatatype.Float16 if vector.half else None
     searched_in = edge.Memory.Cold if vector.on_disk else edge.Memory.Cached
-    if not int8:
-        return edge.EdgeVectorParams(width, distance, datatype=datatype, memory=searched_in)
-    quantized = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=searched_in)
     return edge.EdgeVectorParams(
-        width, distance, datatype=datatype, memory=edge.Memory.Cold, quantization_config=quantized
-    )
+        width, distance, datatype=datatype, memory=edge.Memory.Cold if int8 else searched_in,
+        quantization_config=edge.ScalarQuantizationConfig(edge.ScalarType.Int8, memory=searched_in) if int8 else None,
+    )  # fmt: skip
 
 
 def _number(record: edge.Record) -> int:

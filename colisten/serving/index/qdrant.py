@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from colisten.arrays import Floats
 from colisten.errors import IndexStoreError
-from colisten.serving.index.collection import Hits
-from colisten.serving.index.layout import VECTORS, HnswParams, Metric
+from colisten.serving.index.collection import Conditions, Hits
+from colisten.serving.index.layout import VECTORS, HnswParams, Layout, Metric
 
 DISTANCES: Mapping[Metric, str] = {"dot": "Dot", "cosine": "Cosine"}
 """Members of Qdrant's `Distance`, which both clients call the same."""
@@ -36,6 +36,17 @@ class Int8:
     """The largest absolute number of a vector that is compared by dot product."""
     graph: bool
     """Whether HNSW graphs are walked; a search without `ef` is exact then, and reads no int8 vectors."""
+
+    @classmethod
+    def of(cls, layout: Layout, largest: float) -> Self | None:
+        """Of a collection of this layout; None where it has no int8 vectors."""
+        return cls(largest, graph=layout.hnsw is not None) if layout.int8 else None
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Self | None:
+        """From what a finished collection says of itself; None where it has no int8 vectors."""
+        found = stored.get("int8")
+        return cls(**found) if found else None
 
     def scales(self, using: str, vectors: Floats) -> Floats:
         """[queries, 1] powers of two that bring each query into the range of the items' numbers, and near its end.
@@ -68,17 +79,22 @@ def hits_of(found: Sequence[Sequence[Any]], limit: int) -> Hits:
 
 
 def searched(
-    search: Callable[[Floats, int, float | None], Hits],
-    using: str, vectors: Floats, limit: int, ef: int | None, int8: Int8 | None,
+    search: Callable[[str, Floats, int, Conditions, int | None, float | None], Hits],
+    using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None, int8: Int8 | None,
 ) -> Hits:  # fmt: skip
-    """The settled hits of `search` (queries, limit, oversampling); oversampling is None where it is to be exact, or to
-    read the vectors themselves."""
+    """The settled hits of `search` (using, queries, limit, conditions, ef, oversampling); oversampling is None where it
+    is to be exact, or to read the vectors themselves."""
+
+    def plain(some: Floats, wider: int) -> Hits:
+        return search(using, some, wider, conditions, ef, None)
+
+    def rescored(some: Floats, wider: int) -> Hits:
+        return search(using, some, wider, conditions, ef, max(_OVERSAMPLING, _LEAST_CANDIDATES / wider))
+
     if int8 is None or (int8.graph and ef is None):
-        return _settled(lambda some, wider: search(some, wider, None), vectors, limit)
+        return _settled(plain, vectors, limit)
     scales = int8.scales(using, vectors)
-    hits = _settled(
-        lambda some, wider: search(some, wider, max(_OVERSAMPLING, _LEAST_CANDIDATES / wider)), vectors * scales, limit
-    )
+    hits = _settled(rescored, vectors * scales, limit)
     return Hits(hits.items, hits.scores / scales)
 
 

@@ -90,10 +90,7 @@ class ServerCollection:
             return self._client.count(self.name, count_filter=_filter(conditions), exact=True).count
 
     def search(self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None) -> Hits:
-        def search(some: Floats, wider: int, oversampling: float | None) -> Hits:
-            return self._search(using, some, wider, conditions, ef, oversampling)
-
-        return searched(search, using, vectors, limit, ef, self.int8)
+        return searched(self._search, using, vectors, limit, conditions, ef, self.int8)
 
     def _search(
         self, using: str, vectors: Floats, limit: int, conditions: Conditions, ef: int | None,
@@ -176,17 +173,14 @@ class ServerDraft:
     def build(self) -> ServerCollection:
         if self._layout.hnsw or self._layout.int8:
             self._optimise()
-        return ServerCollection(self._client, self.name, None, self._int8())
+        return ServerCollection(self._client, self.name, None, Int8.of(self._layout, self._largest))
 
     def finish(self, ef: int | None) -> None:
         with _client_errors():
-            int8 = self._int8()
+            int8 = Int8.of(self._layout, self._largest)
             metadata = {"ready": True, "ef": ef, "int8": asdict(int8) if int8 else None}
             self._client.update_collection(self.name, metadata=metadata)
         self.finished = True
-
-    def _int8(self) -> Int8 | None:
-        return Int8(self._largest, graph=self._layout.hnsw is not None) if self._layout.int8 else None
 
     def _optimise(self) -> None:
         """Have graphs built and vectors quantised, and poll until that has stopped. The status alone does not tell: it
@@ -235,8 +229,7 @@ class ServerIndex:
     def open(self, name: str | None = None) -> ServerCollection:
         chosen = chosen_name(self, name)
         metadata = self._metadata(chosen)
-        int8 = Int8(**metadata["int8"]) if metadata.get("int8") else None
-        return ServerCollection(self._client, chosen, metadata.get("ef"), int8)
+        return ServerCollection(self._client, chosen, metadata.get("ef"), Int8.read(metadata))
 
     def switch(self, name: str) -> None:
         changes: list[models.AliasOperations] = []
@@ -268,13 +261,11 @@ def _vector_params(name: str, width: int, *, int8: bool) -> models.VectorParams:
     vector = VECTORS[name]
     distance = models.Distance(DISTANCES[vector.metric])
     datatype = models.Datatype.FLOAT16 if vector.half else None
-    if not int8:
-        return models.VectorParams(size=width, distance=distance, datatype=datatype, on_disk=vector.on_disk)
     scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=not vector.on_disk)
-    quantized = models.ScalarQuantization(scalar=scalar)
     return models.VectorParams(
-        size=width, distance=distance, datatype=datatype, on_disk=True, quantization_config=quantized
-    )
+        size=width, distance=distance, datatype=datatype, on_disk=int8 or vector.on_disk,
+        quantization_config=models.ScalarQuantization(scalar=scalar) if int8 else None,
+    )  # fmt: skip
 
 
 def _filter(conditions: Conditions) -> models.Filter | None:
