@@ -209,8 +209,6 @@ class GraphSettings(_Section):
     """Relations beside `co_listened`: built-in ones (leave one out to do without) and those of the table `relations`.
     Behind a name, parted by `:` in any order: edges kept of an item, relation and neighbour's type (10); `directed`,
     of a relation of your own; `graph_only`, for curators and reasons, never in the model or the score."""
-    engine: Literal["local", "spark"] = "local"
-    """What computes the edges: this machine, or a Spark cluster."""
     memory_mb: int = Field(2048, ge=128)
     """Memory that computing the edges may take; what does not fit spills to disk."""
 
@@ -344,6 +342,7 @@ class TowersSettings(_Section):
         return "demand" not in self.parts if self.logq is None else self.logq
 
 
+Engine = Literal["local", "spark"]
 Rhythm = Literal["always", "daily", "weekly", "monthly"]
 _DAYS: dict[str, int] = {"always": 0, "daily": 1, "weekly": 7, "monthly": 28}
 
@@ -421,6 +420,9 @@ class Settings(_Section):
     taste_types: Names = ()
     """Item types (music, say) that are no nodes: they become the user's taste vector."""
     seed: int = Field(7, ge=0)
+    engine: Engine = "local"
+    """What checks interactions, computes co-listening edges and answers `recommend --users --out`: this machine, or a
+    Spark cluster."""
     tracking: Literal["none", "csv", "tensorboard", "mlflow"] = "none"
     """Where settings, losses and validation by epoch are logged: files below `tracking/` of the working folder, or
     the MLflow server of `MLFLOW_TRACKING_URI`; TensorBoard and MLflow are extras of these names."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -19,6 +21,9 @@ from colisten.progress import Progress
 from colisten.settings import Neo4jSettings, Settings
 from colisten.workdir import Workdir
 from tests.browser import Browser, find_browser
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # Tests start servers that live for seconds: Java's second compiler would cost more than it gives.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
@@ -122,3 +127,38 @@ def wipe(driver: Driver) -> None:
         ):
             for name in [record["name"] for record in session.run(query)]:
                 session.run(f"DROP {kind} `{name}`").consume()
+
+
+@pytest.fixture
+def java(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Java that Spark can run on, and Spark set up for little data."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    home = _java_for_spark()
+    if home is None:
+        pytest.skip("no Java 17 or later with jdk.incubator.vector on this machine")
+    monkeypatch.setenv("JAVA_HOME", home)
+    few = {"spark.sql.shuffle.partitions": "4", "spark.ui.enabled": "false", "spark.executor.memory": "1g"}
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", " ".join(f"--conf {key}={few[key]}" for key in few) + " pyspark-shell")
+
+
+@pytest.fixture
+def two_executors(java: None) -> Iterator[SparkSession]:
+    """A Spark session whose executors are two processes of their own."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.master("local-cluster[2,1,1024]").getOrCreate()
+    yield session
+    executors = session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
+    session.stop()
+    assert executors == 2
+
+
+def _java_for_spark() -> str | None:
+    """The home of a Java that Spark can run on: 17 or later, with the vector module."""
+    for home in (os.environ.get("JAVA_HOME"), *sorted(map(str, Path("/usr/lib/jvm").glob("*")))):
+        java = Path(home or "/nowhere") / "bin/java"
+        if java.exists():
+            listed = subprocess.run([java, "--list-modules"], capture_output=True, text=True, check=False).stdout
+            if any(f"jdk.incubator.vector@{version}" in listed for version in range(17, 30)):
+                return str(java.parents[1])
+    return None

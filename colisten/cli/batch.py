@@ -10,15 +10,25 @@ from colisten.serving.experiment.arms import Arm
 from colisten.serving.experiment.groups import open_experiment
 from colisten.serving.query import Query
 from colisten.serving.recommending import Recommender
+from colisten.settings import Settings
+from colisten.workdir import Workdir
 
 
-def answer_many(recommender: Recommender, ids: Sequence[str], query: Query, out: Path) -> list[str]:
+def answer_many(
+    workdir: Workdir, settings: Settings, recommender: Recommender, ids: Sequence[str], query: Query, out: Path
+) -> list[str]:
     """Answer everybody in the Parquet file `out`; returns the users never seen before."""
     from colisten.progress import Progress  # here, since they take rich and pyarrow: one user is answered without
-    from colisten.serving.many import recommend_to
 
     with Progress() as progress:
-        unknown = recommend_to(out, recommender, ids, query, progress)
+        if settings.engine == "spark":
+            from colisten.serving.many_on_spark import recommend_on_spark
+
+            unknown = recommend_on_spark(out, workdir, settings, recommender, ids, query, progress)
+        else:
+            from colisten.serving.many import recommend_to
+
+            unknown = recommend_to(out, recommender, ids, query, progress)
         progress.say(f"{len(set(ids)):,} users answered in {out}.")
     return unknown
 
@@ -40,12 +50,14 @@ def arm_of(folder: Path, name: str, group: str | None) -> Arm:
 
 
 def answer_group(
-    folder: Path, name: str, group: str | None, recommender: Recommender, ids: Sequence[str], query: Query, out: Path
-) -> list[str]:
+    workdir: Workdir, settings: Settings, name: str, group: str | None, recommender: Recommender, ids: Sequence[str],
+    query: Query, out: Path,
+) -> list[str]:  # fmt: skip
     """Like `answer_many`, for those of the users who take part in the experiment `name`, and logged there.
 
     Args:
-        folder: where experiments lie.
+        workdir: with the experiments.
+        settings: those of the working folder.
         name: of the experiment.
         group: only users of this group; None: of all groups.
         recommender: what is compared.
@@ -60,7 +72,7 @@ def answer_group(
 
     from colisten.evaluation.experiment.exposures import log_exposures
 
-    group_of = open_experiment(folder, name).members(ids, group)
-    unknown = answer_many(recommender, list(group_of), query, out)
-    log_exposures(folder / name, pl.scan_parquet(out, glob=False), group_of, recommender.collection.name)
+    group_of = open_experiment(workdir.experiments, name).members(ids, group)
+    unknown = answer_many(workdir, settings, recommender, list(group_of), query, out)
+    log_exposures(workdir.experiments / name, pl.scan_parquet(out, glob=False), group_of, recommender.collection.name)
     return unknown

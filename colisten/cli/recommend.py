@@ -111,7 +111,9 @@ def recommend(
     query = arm.query(asked)
     with Recommender.open(folder, settings, collection or arm.index) as recommender:
         if users and out:
-            _say_unknown(_answer_file(folder, recommender, _listed(users, shard), query, out, experiment, group))
+            _say_unknown(
+                _answer_file(folder, settings, recommender, _listed(users, shard), query, out, experiment, group)
+            )
             return
         if users:
             answer, reasons = recommender.recommend(_listed(users, shard), query), None
@@ -125,6 +127,7 @@ def recommend(
 
 def _answer_file(
     folder: Workdir,
+    settings: Settings,
     recommender: Recommender,
     users: Sequence[str],
     query: Query,
@@ -136,8 +139,8 @@ def _answer_file(
     from colisten.cli.batch import answer_group, answer_many
 
     if experiment:
-        return answer_group(folder.experiments, experiment, group, recommender, users, query, out)
-    return answer_many(recommender, users, query, out)
+        return answer_group(folder, settings, experiment, group, recommender, users, query, out)
+    return answer_many(folder, settings, recommender, users, query, out)
 
 
 def _listed(users: Path, shard: str | None) -> list[str]:

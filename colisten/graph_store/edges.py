@@ -14,7 +14,7 @@ from colisten.graph_store.engines import run_on_duckdb, run_on_spark
 from colisten.graph_store.strongest_pairs import write_strongest_pairs
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress
-from colisten.settings import GraphSettings
+from colisten.settings import Engine, GraphSettings
 from colisten.workdir import draft_folder, replacing_file
 
 DEFAULT_TOP_K = 10
@@ -23,7 +23,9 @@ DEFAULT_SHRINKAGE = 5.0
 """Listeners at which an edge counts half its cosine where nothing is set."""
 
 
-def build_edges(data: ListeningData, options: GraphSettings, out: Path, progress: Progress) -> EdgeSummary:
+def build_edges(
+    data: ListeningData, options: GraphSettings, out: Path, progress: Progress, *, engine: Engine = "local"
+) -> EdgeSummary:
     """Compute the edges of `data` into `out/edges.parquet`, in memory bounded by `options.memory_mb`.
 
     Columns: `src` int32, `dst` int32 (items, src < dst in the order of (type name, row)), the edge type `src_type` str,
@@ -32,10 +34,11 @@ def build_edges(data: ListeningData, options: GraphSettings, out: Path, progress
     The same data and options give the same edges on either engine.
 
     Raises:
-        GraphError: the engine cannot be used, or ran out of memory.
+        SettingsError: the engine cannot be used.
+        GraphError: it ran out of memory.
         OutOfSpaceError: the disk is full.
     """
-    build = {"local": _build_locally, "spark": _build_on_spark}[options.engine]
+    build = {"local": _build_locally, "spark": _build_on_spark}[engine]
     out.mkdir(parents=True, exist_ok=True)
     with replacing_file(out / FILE) as draft, draft_folder(out, "spill") as spill:
         build(data, options, draft, spill, progress)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import ibis
@@ -15,9 +13,7 @@ import polars as pl
 from colisten.errors import ColistenError, GraphError, OutOfSpaceError
 from colisten.full_disk import is_full
 from colisten.progress import Progress
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from colisten.spark import shared_parts, spark_session
 
 Expression = Callable[[Mapping[str, ibis.Table]], ibis.Table]
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -76,55 +72,20 @@ def _failure(error: duckdb.Error) -> ColistenError:
 def run_on_spark(
     expression: Expression, files: Mapping[str, Path], out: Path, *, memory_mb: int, spill: Path, progress: Progress
 ) -> None:
-    """Compute on the running Spark session, on the cluster that Spark's own configuration names, or locally.
-
-    Executors read `files` and write below `spill`, by the same paths.
+    """Compute on Spark (`spark_session`); executors read `files` and write below `spill`, by the same paths.
 
     Raises:
-        GraphError: Spark or its Java is missing, or executors do not share the folder.
+        SettingsError: Spark or its Java is missing, or executors do not share the folder.
+        ColistenError: a job of Spark failed.
     """
     parts = spill.resolve() / "parts"
-    with progress.task("co-listening edges on Spark"), _spark(memory_mb, spill) as session:
+    with progress.task("co-listening edges on Spark"), spark_session(spill, memory_mb) as session:
         connection = ibis.pyspark.connect(session.newSession())  # the caller's views and settings stay as they are
         tables = {name: connection.read_parquet(_uri(path), table_name=name) for name, path in files.items()}
         connection.to_parquet_dir(expression(tables), _uri(parts))
-    written = sorted(parts.glob("part-*.parquet"))
-    if not written:
-        raise GraphError(
-            f"Spark's executors wrote nothing to {parts.parent.parent}: put the working folder on a file system that "
-            "they see by the same path, or set graph.engine=local."
-        )
-    pl.scan_parquet(written, glob=False).sink_parquet(out)
+    pl.scan_parquet(shared_parts(parts), glob=False).sink_parquet(out)
 
 
 def _uri(path: Path) -> str:
     """A path of the file system, whatever Spark's own default is."""
     return f"file://{path.resolve()}"
-
-
-@contextmanager
-def _spark(memory_mb: int, spill: Path) -> Iterator[SparkSession]:
-    try:
-        from pyspark.errors import PySparkRuntimeError
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        raise GraphError(
-            'Spark is not installed: run pip install "colisten[spark]", or set graph.engine=local.'
-        ) from error
-    running = SparkSession.getActiveSession()
-    builder = SparkSession.builder.appName("colisten").config("spark.driver.memory", f"{memory_mb}m")
-    quiet = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
-    try:
-        session = running or quiet.config("spark.local.dir", str(spill.resolve())).getOrCreate()
-    except PySparkRuntimeError as error:
-        raise GraphError(
-            "Spark does not start: it needs Java 17 or later with the module jdk.incubator.vector (set JAVA_HOME), "
-            "or set graph.engine=local."
-        ) from error
-    if running is None:
-        session.sparkContext.setLogLevel("ERROR")
-    try:
-        yield session
-    finally:
-        if running is None:
-            session.stop()

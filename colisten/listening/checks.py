@@ -6,7 +6,7 @@ An optional value that cannot be read is missing and costs nothing else: `unread
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 
@@ -46,10 +46,17 @@ _SHOWN = 40
 
 Rules = Sequence[tuple[str, str]]
 """Pairs of a reason and the SQL condition under which it applies, in order."""
+Compute = Callable[[duckdb.DuckDBPyConnection, str, str], None]
+"""Makes the table or view of a name from a query."""
 _TIME_RULES: Rules = (
     ("timestamp is before 1970", "timestamp < 0"),
     ("timestamp is after 2100 (seconds are expected)", f"timestamp > {YEAR_2100}"),
 )
+
+
+def on_this_machine(db: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    """Make the table `name` of the rows of `query`."""
+    db.execute(f"CREATE TABLE {name} AS {query}")
 
 
 def check_items(db: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
@@ -161,11 +168,11 @@ def check_interactions(
     *,
     taste: Sequence[str],
     ignored: Sequence[str],
+    compute: Compute = on_this_machine,
 ) -> None:
     """Fill `checked_interactions`; needs `numbered_items` (item, item_id, item_type, retired).
 
-    `table` is `INTERACTIONS`, with the unit of its times.
-
+    `table` is `INTERACTIONS`, with the unit of its times; a row is checked by itself, so `compute` may do it in parts.
     `item` is null for items of a `taste` type, and `ignored` is true for rows with an ignored signal, which are not
     checked further.
     """
@@ -181,7 +188,7 @@ def check_interactions(
         extra=[f"{is_ignored} AS ignored"],
         join="LEFT JOIN (SELECT item, item_id AS known_id, item_type AS catalogue_type "
         f"FROM ({_catalogue(taste)})) ON item_id = known_id",
-        joined=("item",),
+        joined=("item",), compute=compute,
     )  # fmt: skip
 
 
@@ -224,6 +231,7 @@ def _without_rows(db: duckdb.DuckDBPyConnection, table: Table, items: Sequence[s
 def _check(
     db: duckdb.DuckDBPyConnection, table: Table, columns: Mapping[str, str], rules: Rules,
     *, extra: Sequence[str] = (), join: str = "", joined: Sequence[str] = (), late: Rules = (),
+    compute: Compute = on_this_machine,
 ) -> None:  # fmt: skip
     """`late`: rules for rows that no other rule applies to; they may look at the others' `first_reason`."""
     parsed = [
@@ -231,16 +239,15 @@ def _check(
     ]
     original = ", ".join(f"{quoted(name)} := {quoted(name)}" for name in columns)
     names = ", ".join([*(quoted(column.name) for column in table.columns), *joined])
-    db.execute(f"""
-        CREATE TABLE checked_{table.name} AS
+    query = f"""
         SELECT {names}, {"".join(part + ", " for part in extra)}
             {quoted(FILE)} AS file, {quoted(LINE)} AS line, {_unread(table, columns)} AS unread,
             {_first_that_applies(rules)} AS first_reason,
             coalesce(first_reason, {_first_that_applies(late)}) AS reason,
             CASE WHEN reason IS NOT NULL THEN to_json(original)::VARCHAR END AS row
         FROM (SELECT {", ".join(parsed)}, struct_pack({original}) AS original, {quoted(FILE)}, {quoted(LINE)}
-              FROM raw_{table.name}) {join}""")
-    db.execute(f"ALTER TABLE checked_{table.name} DROP first_reason")
+              FROM raw_{table.name}) {join}"""
+    compute(db, f"checked_{table.name}", f"SELECT * EXCLUDE (first_reason) FROM ({query})")
     _refuse_unreadable_columns(db, table, columns)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -101,6 +102,7 @@ def staged(
         task.advance(note="relations")
         checks.check_availability(db, raw[AVAILABILITY.name], taste=settings.taste_types)
         task.advance(note="availability")
+        spread = settings.engine == "spark" and kept is None and raw[INTERACTIONS.name].typed
         interactions, unit = with_unit(db, INTERACTIONS, raw[INTERACTIONS.name].columns)
         checks.check_interactions(
             db,
@@ -108,6 +110,7 @@ def staged(
             raw[INTERACTIONS.name].columns,
             taste=settings.taste_types,
             ignored=settings.signals.ignored,
+            compute=_on_spark(opened, scratch, settings) if spread else checks.on_this_machine,
         )
         dataset_checks.check_signals(db, settings)
         ingestion.match_logged(db, settings.signals.used)
@@ -116,3 +119,9 @@ def staged(
         if kept:
             keep_rejected(db, kept)
         yield Staged(db, seq, features, [*([unit] if unit else []), *oddities(db, raw, settings.graph.relations)])
+
+
+def _on_spark(source: Source, scratch: Path, settings: Settings) -> checks.Compute:
+    from colisten.listening.on_spark import compute_on_spark  # here, since most do without Spark
+
+    return partial(compute_on_spark, source=source, scratch=scratch, memory_mb=settings.listening.memory_mb)

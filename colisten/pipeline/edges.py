@@ -25,7 +25,7 @@ def _run(context: Context) -> str:
         found = ", ".join(f"{top_k} by {shrinkage:g}: {ndcg:.3f}" for (top_k, shrinkage), ndcg in choice.ndcg.items())
         say(f"  {choice.options.top_k} edges per item and edge type, weights shrunk by {choice.options.shrinkage:g} "
             f"listeners (validation NDCG {found})")  # fmt: skip
-    summary = build_edges(data, choice.options, folder, context.progress)
+    summary = build_edges(data, choice.options, folder, context.progress, engine=context.settings.engine)
     if not summary.total:
         (folder / FILE).unlink()  # it took the place of one that may be asked for again
         raise DataError(
@@ -60,7 +60,7 @@ STAGE = Stage(
         "seed",
         "towers.minutes",
     ),
-    ignores=("graph.engine", "graph.memory_mb"),
+    ignores=("engine", "graph.memory_mb"),
     run=_run,
     files=files_in("edges/co_listened/*"),
     output_exists=_output_exists,

@@ -84,7 +84,7 @@ STAGE = Stage(
     "Reading listening data",
     depends_on=(),
     settings=("signals.*", "taste_types", "target", "listening.conflicting_items", "graph.relations"),
-    ignores=("listening.memory_mb",),
+    ignores=("engine", "listening.memory_mb"),
     other_inputs=_other_inputs,
     run=_run,
     files=files_in("listening/*"),

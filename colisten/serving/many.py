@@ -23,7 +23,7 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("score", pa.float32()),
     pa.field("rank", pa.int32()),
 ]
-_SCHEMA = pa.schema(_FIELDS)
+SCHEMA = pa.schema(_FIELDS)
 
 
 def recommend_to(
@@ -47,7 +47,7 @@ def recommend_to(
     unknown: list[str] = []
     with (
         replacing_file(path) as draft,
-        pq.ParquetWriter(draft, _SCHEMA, compression="zstd") as writer,
+        pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer,
         progress.task("recommending", len(distinct_ids)) as task,
     ):
         for start in range(0, len(distinct_ids), USERS_AT_ONCE):
@@ -69,4 +69,4 @@ def _table(users: Sequence[str], ranked: Ranked, item_ids: pa.StringArray, item_
         pa.array(ranked.scores),
         pa.array(ranked.ranks),
     ]
-    return pa.Table.from_arrays(columns, schema=_SCHEMA)
+    return pa.Table.from_arrays(columns, schema=SCHEMA)

@@ -11,7 +11,7 @@ from colisten.listening.data import ListeningData
 EVERYWHERE = ""
 """Stands for all countries together."""
 _TOP = 100
-_MIN_LISTENERS = 5
+MIN_LISTENERS = 5
 """An item with fewer is not popular; in a small country it would disclose single listeners (k-anonymity)."""
 
 
@@ -30,7 +30,7 @@ def popular_items(data: ListeningData) -> Iterator[tuple[str, int, int, int]]:
 
 def _ranked(heard: pl.LazyFrame) -> Iterator[tuple[str, int, int, int]]:
     counted = heard.group_by("country", "item_type", "item").agg(listeners=pl.len())
-    popular = counted.filter(pl.col("listeners") >= _MIN_LISTENERS)
+    popular = counted.filter(pl.col("listeners") >= MIN_LISTENERS)
     order = pl.struct(-pl.col("listeners").cast(pl.Int64), "item").rank("ordinal").over("country", "item_type")
     ranked = popular.with_columns(place=order).filter(pl.col("place") <= _TOP)
     return ranked.select("country", "item", "place", "listeners").collect(engine="streaming").iter_rows()

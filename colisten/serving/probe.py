@@ -81,13 +81,14 @@ def _recall(
 
 def _queries(vectors: Floats, *, axes: bool) -> Floats:
     """Query vectors: those of some items, and as many random directions of the same length, in half precision: what
-    the engine makes of them may not cost recall. And as many axes, if wanted: users of whom one number says all, by
-    which many items round to the same int8 score."""
+    the engine makes of them may not cost recall. And as many axes, if wanted, either way: users of whom one number
+    says all, by which many items round to the same int8 score."""
     rng = np.random.default_rng(0)
     own = vectors[rng.integers(0, len(vectors), _QUERIES)]
     drawn = rng.standard_normal(own.shape, dtype=np.float32)
     length = np.linalg.norm(own, axis=1, keepdims=True) / np.linalg.norm(drawn, axis=1, keepdims=True)
     chosen = np.eye(vectors.shape[1], dtype=np.float32)[rng.integers(0, vectors.shape[1], _QUERIES if axes else 0)]
+    chosen[::2] *= -1
     return np.concatenate([own, drawn * length, chosen]).astype(np.float16).astype(np.float32)
 
 

@@ -16,6 +16,7 @@ from colisten.arrays import Codes, Int64s
 from colisten.letters import folded
 from colisten.listening.data import ListeningData
 from colisten.progress import Progress, Task
+from colisten.serving.new_releases import new_releases
 from colisten.serving.popular import popular_items
 from colisten.serving.profiles import LAYOUT, RETIRED, profile_errors
 from colisten.serving.rules.availability import FOREVER
@@ -38,6 +39,9 @@ CREATE TABLE popular (
     country TEXT NOT NULL, item INTEGER NOT NULL, place INTEGER NOT NULL, listeners INTEGER NOT NULL,
     PRIMARY KEY (country, item)
 ) WITHOUT ROWID;
+CREATE TABLE new_releases (
+    item INTEGER PRIMARY KEY, days INTEGER NOT NULL, creator TEXT NOT NULL, listeners INTEGER NOT NULL
+);
 CREATE TABLE holders (
     field TEXT NOT NULL, folded TEXT NOT NULL, name TEXT NOT NULL, items BLOB NOT NULL, PRIMARY KEY (field, folded)
 );
@@ -66,6 +70,7 @@ def write_profiles(data: ListeningData, path: Path, progress: Progress) -> None:
             connection.executemany("INSERT INTO holders VALUES (?, ?, ?, ?)", _holders(data.items))
             connection.execute("INSERT INTO availability VALUES (?, ?, ?, ?, ?)", _availability(data.availability))
             connection.executemany("INSERT INTO popular VALUES (?, ?, ?, ?)", popular_items(data))
+            connection.executemany("INSERT INTO new_releases VALUES (?, ?, ?, ?)", new_releases(data))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", _facts(data).items())
             connection.execute("COMMIT")
         _drop_journal(path)

@@ -6,7 +6,8 @@ Tables of `W/profiles.sqlite`:
   taste as float32.
 - `items`: id ↔ number, type, title and folded title of every item ever seen; `vocabulary`: values that filters may
   name.
-- `popular`: the most popular items of each type, overall and by country.
+- `popular`: the most popular items of each type, overall and by country; `new_releases`: new items of creators who
+  are heard.
 - `holders`: the items of each creator and genre; `availability`: where and when items may be shown.
 - `facts`: signals, item types, the type of each feature, the newest timestamp, the last event of `W/events.sqlite`
   that is in the users' histories. Newer ones are read with them.
@@ -39,7 +40,7 @@ from colisten.serving.events.recent import RecentEvents
 from colisten.serving.rules.availability import Availability
 from colisten.sqlite_files import SqliteErrors
 
-LAYOUT = 5
+LAYOUT = 6
 """Version of the tables: raised whenever they change, so that `colisten run` rewrites the file."""
 RETIRED = 255
 """Type code of an item that is no longer in the catalogue."""
@@ -73,6 +74,17 @@ class PopularityRank:
     rank: int
     """From 1."""
     listeners: int
+
+
+@dataclass(frozen=True)
+class NewRelease:
+    """An item that was published shortly before the newest interaction."""
+
+    days: int
+    """Between the two."""
+    creator: str
+    listeners: int
+    """Distinct users who streamed anything of the creator's."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +289,14 @@ class Profiles:
         )
         found = self._all(query, country=country, items=_json(numbers))
         return {item: PopularityRank(*row) for item, *row in found}
+
+    def new_releases(self, numbers: Sequence[int]) -> dict[int, NewRelease]:
+        """Those of the items that were published of late, by creators who are heard."""
+        query = (
+            "SELECT item, days, creator, listeners FROM new_releases "
+            "WHERE item IN (SELECT value FROM json_each(:items))"
+        )
+        return {item: NewRelease(*row) for item, *row in self._all(query, items=_json(numbers))}
 
     @cached_property
     def _new_items(self) -> NewItemLog:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -27,12 +26,15 @@ from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from tests.graph_store.worlds import Listen, listening
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 QUIET = Progress(quiet=True)
 
 
-def edges_of(data: ListeningData, **options: object) -> pl.DataFrame:
+def edges_of(data: ListeningData, engine: settings.Engine = "local", **options: object) -> pl.DataFrame:
     graph = settings.GraphSettings.model_validate({"shrinkage": 0.5} | options)
-    build_edges(data, graph, data.root.parent / "edges", QUIET)
+    build_edges(data, graph, data.root.parent / "edges", QUIET, engine=engine)
     return pl.read_parquet(data.root.parent / "edges/edges.parquet")
 
 
@@ -230,51 +232,22 @@ def test_little_memory_gives_the_same_edges(tmp_path: Path) -> None:
     assert edges_of(data, items_per_user=1000, memory_mb=128).equals(roomy)
 
 
-def java_for_spark() -> str | None:
-    """The home of a Java that Spark can run on: 17 or later, with the vector module."""
-    for home in (os.environ.get("JAVA_HOME"), *sorted(map(str, Path("/usr/lib/jvm").glob("*")))):
-        java = Path(home or "/nowhere") / "bin/java"
-        if java.exists():
-            listed = subprocess.run([java, "--list-modules"], capture_output=True, text=True, check=False).stdout
-            if any(f"jdk.incubator.vector@{version}" in listed for version in range(17, 30)):
-                return str(java.parents[1])
-    return None
-
-
-@pytest.fixture
-def java(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pyspark", reason="pyspark is not installed")
-    home = java_for_spark()
-    if home is None:
-        pytest.skip("no Java 17 or later with jdk.incubator.vector on this machine")
-    monkeypatch.setenv("JAVA_HOME", home)
-    few = {"spark.sql.shuffle.partitions": "4", "spark.ui.enabled": "false", "spark.executor.memory": "1g"}
-    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", " ".join(f"--conf {key}={few[key]}" for key in few) + " pyspark-shell")
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("java")
 def test_spark_gives_the_same_edges(tmp_path: Path) -> None:
     data = crowd(tmp_path)
-    on_spark = edges_of(data, items_per_user=12, top_k=3, engine="spark")
+    on_spark = edges_of(data, engine="spark", items_per_user=12, top_k=3)
     assert on_spark.height > 200
     assert on_spark.equals(on_duckdb(data, items_per_user=12, top_k=3))
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("java")
-def test_spark_gives_the_same_edges_where_executors_are_other_processes(tmp_path: Path) -> None:
-    """Two of them, of a session that the caller brings and keeps, in a folder whose name is no plain word."""
-    from pyspark.sql import SparkSession
-
+def test_spark_gives_the_same_edges_where_executors_are_other_processes(
+    two_executors: SparkSession, tmp_path: Path
+) -> None:
+    """Of a session that the caller brings and keeps, in a folder whose name is no plain word."""
     data = crowd(tmp_path / "a folder")
-    session = SparkSession.builder.master("local-cluster[2,1,1024]").getOrCreate()
-    try:
-        session.range(1).createOrReplaceTempView("items")
-        on_spark = edges_of(data, items_per_user=12, top_k=3, engine="spark")
-        executors = session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
-        assert session.table("items").count() == 1
-    finally:
-        session.stop()
-    assert executors == 2
+    two_executors.range(1).createOrReplaceTempView("items")
+    on_spark = edges_of(data, engine="spark", items_per_user=12, top_k=3)
+    assert two_executors.table("items").count() == 1
     assert on_spark.equals(on_duckdb(data, items_per_user=12, top_k=3))

@@ -25,7 +25,7 @@ OTHER = {
     "listening.conflicting_items": ".2", "graph.relations": "same_series,sequel_of:directed",
     "signals.ignored": "skip", "signals.strong": "stream,finish", "signals.weak": "follow,preview",
     "taste_types": "music", "graph.top_k": "3", "graph.shrinkage": "2",
-    "graph.engine": "spark", "neo4j.uri": "bolt://elsewhere:7687",
+    "engine": "spark", "neo4j.uri": "bolt://elsewhere:7687",
     "neo4j.password": "secret", "gnn.model": "models:HGT", "gnn.aggregate": "max", "gnn.loss": "margin",
     "gnn.fan_out": "5,5", "gnn.validation": ".2", "gnn.isolated_node_rate": ".1", "towers.hidden": "32",
     "towers.parts": "towers,demand", "towers.temperature": ".05", "towers.other_types": "2", "towers.dropout": ".2",

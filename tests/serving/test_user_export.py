@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 
 from colisten.errors import IndexStoreError
 from colisten.listening.data import ListeningData
@@ -17,7 +19,8 @@ from colisten.serving.recommending import Recommender
 from colisten.serving.user_export import export_users
 from colisten.settings import Settings
 from colisten.workdir import Workdir
-from tests.serving.worlds import QUIET
+from tests.serving.worlds import QUIET, SIGNALS, served
+from tests.worlds import Event, write_listening
 
 
 def test_everybody_has_the_vector_of_the_user_tower(
@@ -41,3 +44,43 @@ def test_everybody_has_the_vector_of_the_user_tower(
         with pytest.raises(IndexStoreError, match="no user vectors"):
             export_users(out, without, None, QUIET)
     assert pl.read_parquet(out)["user_id"].to_list() == ["u3", "who?"], "what was there stays"
+
+
+def heard_by_taste() -> list[Event]:
+    """200 people hear half of 60 podcasts, 200 the other half, all as many; a quarter of either heard audiobooks."""
+    rng, events = np.random.default_rng(1), list[Event]()
+    for user in range(400):
+        podcasts = rng.choice(30, rng.integers(4, 12), replace=False) * 2 + user % 2
+        books = rng.choice(10, 3, replace=False) * 2 + user % 2 + 60 if user % 8 < 2 else []
+        events += [(user, int(item), 0, 1_700_000_000 + int(rng.integers(10**6))) for item in [*podcasts, *books]]
+    return events
+
+
+@pytest.mark.slow
+def test_vectors_tell_what_they_were_not_trained_for_better_than_counts(tmp_path: Path) -> None:
+    """Who starts a first audiobook, where taste decides it: four of five of one half, one of five of the other."""
+    events, types = heard_by_taste(), ["podcast"] * 60 + ["audiobook"] * 20
+    matrix = np.zeros((400, len(types)), np.float32)
+    matrix[[user for user, *_ in events], [item for _, item, *_ in events]] = 1
+    workdir, data, settings = served(
+        tmp_path / "W",
+        write=lambda folder: write_listening(folder, types, events, signals=SIGNALS),
+        embeddings=np.linalg.svd(matrix, full_matrices=False)[2][:6].T.copy(),  # a graph network's would be as good
+    )
+    with Recommender.open(workdir, settings) as recommender:
+        export_users(tmp_path / "users.parquet", recommender, None, QUIET)
+    counts = data.streams.join(data.items.lazy().select("item", "item_type"), on="item").collect()
+    wide = counts.group_by("user").agg(
+        *((pl.col("item_type") == kind).sum().log1p().alias(kind) for kind in ("podcast", "audiobook")),
+        latest=pl.col("timestamp").max() / 1e6,
+    )
+    people = data.users.join(wide, on="user").join(pl.read_parquet(tmp_path / "users.parquet"), on="user_id")
+    asked = people.filter(pl.col("audiobook") == 0).sort("user")
+    odd = asked["user"].to_numpy() % 2 == 1
+    starts = np.random.default_rng(2).random(len(asked)) < np.where(odd, 0.8, 0.2)
+    by_counts, by_vector = (
+        cross_val_score(LogisticRegression(), rows, starts, cv=5, scoring="roc_auc").mean()
+        for rows in (asked["podcast", "latest"].to_numpy(), asked["vector"].to_numpy())
+    )
+    assert by_counts < 0.6
+    assert by_vector > 0.75

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from unittest.mock import patch
 
@@ -126,14 +126,18 @@ def listening(folder: Path, *, users: int = 60, items: int = 240, seed: int = 0)
     )
 
 
-def trained(root: Path, *, seed: int = 0) -> tuple[Workdir, ListeningData, Settings]:
-    """A working folder with data, item embeddings and really trained (if briefly) towers; nothing published."""
+def trained(
+    root: Path, *, seed: int = 0, write: Callable[[Path], ListeningData] | None = None, embeddings: Floats | None = None
+) -> tuple[Workdir, ListeningData, Settings]:
+    """A working folder with data (of `write`, or `listening`), item embeddings (random ones, if not given) and really
+    trained (if briefly) towers; nothing published."""
     from colisten.towers.training import train_towers  # torch: only where it is needed, processes here come and go
 
     workdir = Workdir.open(root, create=True)
-    data = listening(workdir.listening, seed=seed)
-    settings = Settings(target="audiobook", towers=TowersSettings(hidden=(16,), dim=8, epochs=1, minutes=0), seed=seed)
-    embeddings = vectors(len(data.items), 6, seed + 5)
+    data = write(workdir.listening) if write else listening(workdir.listening, seed=seed)
+    towers = TowersSettings(hidden=(16,), dim=8, epochs=1, minutes=0)
+    settings = Settings(target="audiobook", towers=towers, seed=seed)
+    embeddings = vectors(len(data.items), 6, seed + 5) if embeddings is None else embeddings
     workdir.gnn.mkdir()
     workdir.features.mkdir()
     save_file({"text": texts(len(data.items), seed)}, workdir.features / "text.safetensors")
@@ -154,9 +158,11 @@ def _all_counting(
     return raised[0], raised[1], found
 
 
-def served(root: Path) -> tuple[Workdir, ListeningData, Settings]:
+def served(
+    root: Path, *, write: Callable[[Path], ListeningData] | None = None, embeddings: Floats | None = None
+) -> tuple[Workdir, ListeningData, Settings]:
     """`trained`, with profiles and a live index."""
-    workdir, data, settings = trained(root)
+    workdir, data, settings = trained(root, write=write, embeddings=embeddings)
     write_profiles(data, workdir.profiles, QUIET)
     publish(workdir, data, settings, QUIET)
     return workdir, data, settings

@@ -43,9 +43,9 @@ from colisten.serving.index.qdrant import (
     NO_GRAPH,
     Int8,
     hits_of,
-    largest_number,
     refusal,
     searched,
+    widened,
 )
 from colisten.workdir import scratch_folder, write_json
 
@@ -115,7 +115,7 @@ class EmbeddedDraft:
         self.finished = False
         self._folder = folder
         self._layout = layout
-        self._largest = 0.0
+        self._numbers = (0.0, 0.0)
         self._collection: EmbeddedCollection | None = None
         (folder / "shard").mkdir()
         with _engine_errors():
@@ -132,7 +132,7 @@ class EmbeddedDraft:
     ) -> None:
         if shutil.disk_usage(self._folder).free < _SPARE:
             raise _out_of_space()
-        self._largest = max(self._largest, largest_number(vectors))
+        self._numbers = widened(self._numbers, vectors)
         named: dict[str, Any] = dict(vectors)
         for name, pairs in sparse.items():
             named[name] = [edge.SparseVector(i.tolist(), v.tolist()) if len(i) else None for i, v in pairs]
@@ -154,7 +154,7 @@ class EmbeddedDraft:
             raise _out_of_space()
         if done.returncode:
             raise _error_of(done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"])
-        int8 = Int8.of(self._layout, self._largest)
+        int8 = Int8.of(self._layout, self._numbers)
         self._collection = EmbeddedCollection(self.name, self._folder / "shard", None, int8)
         return self._collection
 

@@ -24,48 +24,59 @@ _SPARE, _MOST = 10, 10_000
 _OVERSAMPLING, _LEAST_CANDIDATES = 3.0, 1000
 """Candidates by int8 vectors per hit wanted, and at least: where few numbers of a query count, many items round to the
 same score."""
+_LEAST_SHARE = 2.0**-40
+"""Of the items' largest number: a query of smaller ones counts as one of this, lest it be scaled to infinity."""
 _NO_SUCH_VECTOR = "Not existing vector name"
 """Part of Qdrant's message where a collection lacks the vector that is searched."""
+_OLDER = "The live index was published by an older Colisten and lacks {}: run `colisten index publish`."
 
 
 @dataclass(frozen=True)
 class Int8:
     """Scalar quantisation of a collection's vectors: what its searches have to know."""
 
+    least: float
     largest: float
-    """The largest absolute number of a vector that is compared by dot product."""
+    """The least and largest number of the vectors that are compared by dot product, and 0: a byte tells these apart."""
     graph: bool
     """Whether HNSW graphs are walked; a search without `ef` is exact then, and reads no int8 vectors."""
 
     @classmethod
-    def of(cls, layout: Layout, largest: float) -> Self | None:
-        """Of a collection of this layout; None where it has no int8 vectors."""
-        return cls(largest, graph=layout.hnsw is not None) if layout.int8 else None
+    def of(cls, layout: Layout, numbers: tuple[float, float]) -> Self | None:
+        """Of a collection of this layout with these least and largest `numbers`; None where it has no int8 vectors."""
+        return cls(*numbers, graph=layout.hnsw is not None) if layout.int8 else None
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Self | None:
         """From what a finished collection says of itself; None where it has no int8 vectors."""
         found = stored.get("int8")
+        if found and "least" not in found:
+            raise IndexStoreError(_OLDER.format("the least number of its int8 vectors"))
         return cls(**found) if found else None
 
     def scales(self, using: str, vectors: Floats) -> Floats:
         """[queries, 1] powers of two that bring each query into the range of the items' numbers, and near its end.
 
-        The engine rounds a query to the same 127 steps as the items, and cuts off what is larger: of user vectors, with
-        demand a multiple of any item's, half of the best 100 would be lost. By cosine it makes queries of length 1
-        itself.
+        The engine rounds a query to the same 127 steps as the items, and cuts off what lies beyond: of user vectors,
+        with demand a multiple of any item's, half of the best 100 would be lost. By cosine it makes queries of length 1
+        itself. Where all items' numbers are of one sign, a query's numbers of the other are lost whatever its scale.
         """
-        largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
-        if VECTORS[using].metric == "cosine" or not self.largest:
-            return np.ones_like(largest)
-        scales: Floats = np.exp2(np.floor(np.log2(self.largest / np.where(largest > 0, largest, self.largest))))
+        if VECTORS[using].metric == "cosine" or self.least == self.largest:
+            return np.ones((len(vectors), 1), np.float32)
+        sides = [(-self.least, (-vectors).max(axis=1)), (self.largest, vectors.max(axis=1))]
+        rooms = [bound / np.maximum(reached, bound * _LEAST_SHARE) for bound, reached in sides if bound > 0]
+        scales: Floats = np.exp2(np.floor(np.log2(np.min(rooms, axis=0))))[:, None]
         return scales
 
 
-def largest_number(vectors: Mapping[str, Floats]) -> float:
-    """The largest absolute number of the vectors that are compared by dot product."""
-    compared = (rows for name, rows in vectors.items() if VECTORS[name].metric == "dot")
-    return max((float(np.abs(rows).max(initial=0)) for rows in compared), default=0.0)
+def widened(numbers: tuple[float, float], vectors: Mapping[str, Floats]) -> tuple[float, float]:
+    """The least and largest number of those so far and of the vectors that are compared by dot product."""
+    compared = [rows for name, rows in vectors.items() if VECTORS[name].metric == "dot"]
+    least, largest = numbers
+    return (
+        min([least, *(float(rows.min(initial=0)) for rows in compared)]),
+        max([largest, *(float(rows.max(initial=0)) for rows in compared)]),
+    )
 
 
 def hits_of(found: Sequence[Sequence[Any]], limit: int) -> Hits:
@@ -116,5 +127,5 @@ def _settled(search: Callable[[Floats, int], Hits], vectors: Floats, limit: int)
 def refusal(message: str, otherwise: str) -> IndexStoreError:
     """The error for a `message` of Qdrant; its sentence is `otherwise` unless the cause is known."""
     if _NO_SUCH_VECTOR in message:
-        otherwise = "The live index was published by an older Colisten and lacks vectors: run `colisten index publish`."
+        otherwise = _OLDER.format("vectors")
     return IndexStoreError(otherwise)

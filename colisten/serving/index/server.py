@@ -37,9 +37,9 @@ from colisten.serving.index.qdrant import (
     NO_GRAPH,
     Int8,
     hits_of,
-    largest_number,
     refusal,
     searched,
+    widened,
 )
 from colisten.settings import QdrantSettings
 
@@ -128,7 +128,7 @@ class ServerDraft:
         self.finished = False
         self._client = client
         self._layout = layout
-        self._largest = 0.0
+        self._numbers = (0.0, 0.0)
         hnsw = layout.hnsw or NO_GRAPH
         with _client_errors():
             client.create_collection(
@@ -153,7 +153,7 @@ class ServerDraft:
         sparse: Mapping[str, SparseRows],
         payloads: Sequence[dict[str, Any]],
     ) -> None:
-        self._largest = max(self._largest, largest_number(vectors))
+        self._numbers = widened(self._numbers, vectors)
         lists: dict[str, list[Any]] = {name: rows.tolist() for name, rows in vectors.items()}
         for name, pairs in sparse.items():
             lists[name] = [
@@ -173,11 +173,11 @@ class ServerDraft:
     def build(self) -> ServerCollection:
         if self._layout.hnsw or self._layout.int8:
             self._optimise()
-        return ServerCollection(self._client, self.name, None, Int8.of(self._layout, self._largest))
+        return ServerCollection(self._client, self.name, None, Int8.of(self._layout, self._numbers))
 
     def finish(self, ef: int | None) -> None:
         with _client_errors():
-            int8 = Int8.of(self._layout, self._largest)
+            int8 = Int8.of(self._layout, self._numbers)
             metadata = {"ready": True, "ef": ef, "int8": asdict(int8) if int8 else None}
             self._client.update_collection(self.name, metadata=metadata)
         self.finished = True

@@ -22,6 +22,7 @@ from colisten.serving.why.reasons import (
     by_link,
     by_listeners,
     by_model,
+    by_novelty,
     by_popularity,
     by_signal,
     by_text,
@@ -47,17 +48,20 @@ class Explainer:
         """A reason for each item, for the one user in `history`; `evidence` is that of `heard(history)` and the items.
 
         The first of: next in a series that was begun, co-listening paths, a signal of the user's own, another relation
-        of the graph (series, creator, the platform's own, text), a similar text, popularity, the model.
+        of the graph (series, creator, the platform's own, text), a similar text, a new release of a creator who is
+        heard, popularity, the model.
         """
         heard = self.heard(history)
         reasons = self._from_graph(items, evidence, self._signalled(history))
         unexplained = [item for item in items if item not in reasons]
         similar = self._similar_texts(unexplained, heard)
         country = str(next(iter(history.features.get("country", ())), None) or "")
+        releases = self.profiles.new_releases(unexplained)
         ranks, known = self.profiles.popular(unexplained, country), self.profiles.items(unexplained)
         return [
             reasons[item] if item in reasons
             else similar[item] if item in similar
+            else by_novelty(releases[item]) if item in releases
             else by_popularity(known[item], ranks[item]) if item in ranks
             else by_model()
             for item in items

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from colisten import relations
-from colisten.serving.profiles import Item, PopularityRank
+from colisten.serving.profiles import Item, NewRelease, PopularityRank
 
 if TYPE_CHECKING:
     from colisten.graph_store.inspection.links import Link
 
-ReasonKind = Literal["listeners", "series", "signal", "creator", "relation", "text", "popular", "model"]
+_WEEK = 7
+"""Days."""
+ReasonKind = Literal["listeners", "series", "signal", "creator", "relation", "text", "new", "popular", "model"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,13 @@ def by_text(heard: Item, cosine: float) -> Reason:
     """Explained by an item the user heard, whose text is similar."""
     about = heard.as_json() | {"cosine": round(cosine, 4)}
     return Reason("text", f"closest in text to {display_name(heard)} (cosine {cosine:.2f})", about=about)
+
+
+def by_novelty(release: NewRelease) -> Reason:
+    """Explained by being new, from a creator who is heard."""
+    when = "this week" if release.days < _WEEK else "this month"
+    words = f"new {when} from {release.creator}, who has {_people(release.listeners)}"
+    return Reason("new", words, about=asdict(release))
 
 
 def by_popularity(item: Item, popularity: PopularityRank) -> Reason:

@@ -90,6 +90,34 @@ def test_int8_vectors_find_what_the_vectors_themselves_find(index: Index, monkey
             np.testing.assert_allclose(hits.scores, wanted.scores, rtol=1e-3)
 
 
+def between(least: float, largest: float) -> PublishedItems:
+    what = random_items(2500)
+    drawn = np.random.default_rng(1).uniform(least, largest, (len(what), 16))
+    return replace(what, vectors={**what.vectors, "towers": drawn.astype(np.float16)})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
+@pytest.mark.parametrize(("least", "largest"), [(-0.5, 3), (-3, 0.5)])
+def test_int8_searches_bear_items_whose_numbers_lean_to_one_side(index: Index, least: float, largest: float) -> None:
+    what = between(least, largest)
+    publish_items(index, new_name(index.alias, []), what, QUIET, exact_up_to=10_000, keep=2, int8=True)
+    users = np.concatenate([vectors(20, 16, 3), 5 * np.abs(vectors(20, 16, 4)), -np.eye(16, dtype=np.float32)])
+    exact = users @ what.vectors["towers"].T.astype(np.float32)
+    best = what.items[np.argsort(-exact, axis=1)[:, :100]]
+    hits = index.open().search("towers", users, 100, EVERYTHING, None)
+    recall = np.mean([len(set(a) & set(b)) / 100 for a, b in zip(best.tolist(), hits.items.tolist(), strict=True)])
+    assert recall >= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
+def test_int8_vectors_of_one_sign_are_refused(index: Index) -> None:
+    with pytest.raises(IndexStoreError, match="quantization=none"):
+        publish_items(index, new_name(index.alias, []), between(0.1, 3), QUIET, exact_up_to=10_000, keep=2, int8=True)
+    assert not index.ready()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("index", ["embedded", "server"], indirect=True)
 @pytest.mark.parametrize("int8", [False, True])

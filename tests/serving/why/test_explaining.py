@@ -95,7 +95,7 @@ def test_what_is_popular_is_counted(
     world: World, country: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = world[1]
-    monkeypatch.setattr(popular, "_MIN_LISTENERS", 2)  # the test data has few users
+    monkeypatch.setattr(popular, "MIN_LISTENERS", 2)  # the test data has few users
     write_profiles(data, tmp_path / "profiles.sqlite", QUIET)
     recommender = replace(Recommender.open(world[0], world[2]), profiles=Profiles.open(tmp_path / "profiles.sqlite"))
     people = data.users.filter(pl.col("country") == country) if country else data.users
