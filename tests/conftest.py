@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,6 +138,7 @@ def java(monkeypatch: pytest.MonkeyPatch) -> None:
     if home is None:
         pytest.skip("no Java 17 or later with jdk.incubator.vector on this machine")
     monkeypatch.setenv("JAVA_HOME", home)
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     few = {"spark.sql.shuffle.partitions": "4", "spark.ui.enabled": "false", "spark.executor.memory": "1g"}
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", " ".join(f"--conf {key}={few[key]}" for key in few) + " pyspark-shell")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -18,12 +19,16 @@ from colisten.settings import Settings
 from colisten.workdir import Workdir
 from tests.serving.worlds import QUIET
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 World = tuple[Workdir, ListeningData, Settings]
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("two_executors")
-def test_executors_answer_many_users_row_for_row(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_executors_answer_many_users_row_for_row(
+    two_executors: SparkSession, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(many_on_spark, "USERS_AT_ONCE", 10)  # few users make one share else
     workdir, data, settings = world
     users, query = [*data.users["user_id"], "new", "u0"], Query(7, "podcast", exploration=0.4)
@@ -32,6 +37,7 @@ def test_executors_answer_many_users_row_for_row(world: World, tmp_path: Path, m
         assert recommend_to(folder / "here.parquet", recommender, users, query, QUIET) == ["new"]
         found = recommend_on_spark(folder / "there.parquet", workdir, settings, recommender, users, query, QUIET)
         assert found == ["new"]
+        assert two_executors.sparkContext.statusTracker().getJobIdsForGroup(None)
         with pytest.raises(SettingsError, match="Klingon"):
             nobody = replace(query, languages=("Klingon",))
             recommend_on_spark(folder / "none.parquet", workdir, settings, recommender, users, nobody, QUIET)
