@@ -23,7 +23,8 @@ WAYS = {"one thread": (ONE_CORE, 1), "one process": ((), 1), "two processes": ((
 
 def train(workdir: Path, before: tuple[str, ...], devices: int, epochs: int) -> list[dict[str, float]]:
     """The epochs of the training log."""
-    words = ("--workdir", str(workdir), "--set", f"gnn.devices={devices}", "--set", f"gnn.max_epochs={epochs}")
+    options = (f"gnn.devices={devices}", f"gnn.max_epochs={epochs}", "gnn.continued=false")
+    words = ("--workdir", str(workdir), *(word for option in options for word in ("--set", option)))
     subprocess.run([*before, *COLISTEN, "gnn", "train", *words], check=True, stdout=sys.stderr)
     return [json.loads(line) for line in (workdir / "gnn/training.jsonl").read_text().splitlines()]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from colisten.listening.sizes import DataSize
 from colisten.settings import Settings
@@ -27,6 +28,8 @@ class Slope:
     """Bytes that it leaves in the working folder."""
     bound_mb: str = ""
     """The setting that bounds what memory grows by."""
+    processes: str = ""
+    """The setting of how many processes take this memory each."""
 
 
 SLOPES = (
@@ -48,6 +51,7 @@ SLOPES = (
         {"once": 10, "drawn edges": 40e-6, "item epochs": 0.13e-3},
         {"once": 2200 * _MB, "items": 1600, "edges": 30},
         {"once": 2 * _MB},
+        processes="gnn.devices",
     ),
     Slope("embed", {"once": 4, "edges": 17e-6}, {"once": 1000 * _MB, "items": 2100}, {"items": 256}),
     Slope(
@@ -55,6 +59,7 @@ SLOPES = (
         {"once": 5, "trials": 1, "drawn pairs": 100e-6, "items": 15e-3},
         {"once": 2600 * _MB, "items": 7000, "interactions": 190},
         {"once": 5 * _MB, "items": 3100},
+        processes="towers.devices",
     ),
     Slope("item_weights", {"once": 1, "items": 2.9e-4}, {"once": 300 * _MB, "items": 200}, {"items": 400}),
     Slope(
@@ -63,7 +68,12 @@ SLOPES = (
         {"once": 300 * _MB, "users": 200},
         {"interactions": 13, "users": 200},
     ),
-    Slope("index", {"once": 2, "items": 1.5e-4}, {"once": 300 * _MB, "items": 2316}, {"collections": 4216}),
+    Slope(
+        "index",
+        {"once": 2, "items": 1.5e-4},
+        {"once": 300 * _MB, "items": 2316, "int8 items": 579},
+        {"collections": 4216, "int8 collections": 579},
+    ),
 )
 """Where they come from: docs/cost.md."""
 
@@ -119,7 +129,7 @@ def _units(size: DataSize, settings: Settings) -> dict[str, float]:
     cap = 10 if settings.graph.top_k is None else settings.graph.top_k
     all_pairs = size.pairs / 2
     edges = min(all_pairs, _EDGES_PER_ITEM * size.items * cap / 10) if cap else all_pairs
-    epochs, towers = settings.gnn.max_epochs, settings.towers
+    epochs, towers, int8 = settings.gnn.max_epochs, settings.towers, settings.qdrant.quantization == "int8"
     return {
         "once": 1,
         "interactions": size.interactions,
@@ -132,6 +142,8 @@ def _units(size: DataSize, settings: Settings) -> dict[str, float]:
         "trials": 60 * towers.minutes,
         "drawn pairs": towers.epochs * min(towers.pairs_per_epoch, 2 * size.target),
         "collections": settings.qdrant.keep * size.items,
+        "int8 items": int8 * size.items,
+        "int8 collections": int8 * settings.qdrant.keep * size.items,
     }
 
 
@@ -139,13 +151,17 @@ def _estimate(slope: Slope, units: Mapping[str, float], settings: Settings) -> E
     times = {unit: each * units[unit] for unit, each in slope.seconds.items()}
     grown = sum(each * units[unit] for unit, each in slope.memory.items() if unit != "once")
     if slope.bound_mb:
-        section, _, name = slope.bound_mb.partition(".")
-        grown = min(grown, getattr(getattr(settings, section), name) * _MB)
+        grown = min(grown, _value(settings, slope.bound_mb) * _MB)
+    processes = _value(settings, slope.processes) if slope.processes else 1
     disk = sum(each * units[unit] for unit, each in slope.disk.items())
     return Estimate(
         slope.stage,
         sum(times.values()),
-        slope.memory["once"] + grown,
+        processes * (slope.memory["once"] + grown),
         disk,
         tuple(sorted((unit for unit in times if unit != "once"), key=lambda unit: -times[unit])),
     )
+
+
+def _value(settings: Settings, key: str) -> int:
+    return int(attrgetter(key)(settings))

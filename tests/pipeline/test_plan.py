@@ -89,3 +89,13 @@ def test_doctor_warns_of_a_run_that_does_not_fit(world: tuple[Path, Workdir], mo
     found = {one.about: one for one in check_room(world[1], SETTINGS)}
     assert found["memory"].state == "warn"
     assert "towers" in found["memory"].todo
+
+
+def test_more_processes_and_int8_vectors_take_more() -> None:
+    usual = {one.stage: one for one in plan(SIZE, Settings()).estimates}
+    words = ["gnn.devices=3", "towers.devices=2", "qdrant.quantization=int8"]
+    found = {one.stage: one for one in plan(SIZE, Settings.load(words)).estimates}
+    ratios = {name: found[name].memory / one.memory for name, one in usual.items()}
+    assert (ratios["gnn"], ratios["towers"]) == (3, 2)
+    assert 1 < ratios["index"] < 1.3 > found["index"].disk / usual["index"].disk > 1
+    assert {ratio for name, ratio in ratios.items() if name not in ("gnn", "towers", "index")} == {1}
