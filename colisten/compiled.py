@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -16,6 +17,9 @@ import numba
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+CORES = os.cpu_count() or 1
+_SLICES = 4
+"""For each core, so that all end together though rows differ."""
 
 
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -35,6 +39,21 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
         _say_it_is_not_kept()
         found = numba.njit(**options)(function)
     return cast("Callable[_P, _R]", found)
+
+
+def on_all_cores(loop: Callable[[slice], None], rows: int, size: int = 0) -> Iterator[int]:
+    """Run a compiled `loop` over slices of so many rows, on as many threads as there are cores.
+
+    Each row has to be done by itself: which thread takes it must make no difference.
+
+    Yields:
+        The rows of each slice that is done, of `size` rows if that is given.
+    """
+    size = size or max(1, -(-rows // (_SLICES * CORES)))
+    slices = [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
+    with ThreadPoolExecutor(CORES) as pool:
+        for some, _ in zip(slices, pool.map(loop, slices), strict=True):
+            yield some.stop - some.start
 
 
 @cache

@@ -57,7 +57,7 @@ def spark_session(scratch: Path, memory_mb: int | None = None) -> Iterator[Spark
     try:
         yield session
     except (PySparkException, Py4JError) as error:
-        raise ColistenError(f"Spark gave up ({_last_words(error)}): its log says more, or set engine=local.") from error
+        raise ColistenError(f"Spark gave up ({_cause(error)}): its log says more, or set engine=local.") from error
     finally:
         if running is None:
             session.stop()
@@ -101,5 +101,8 @@ def _caught(task: Callable[[_Given], _Made], given: _Given) -> _Made | ColistenE
         return error
 
 
-def _last_words(error: Exception) -> str:
-    return next((line.strip().rstrip(".:") for line in reversed(str(error).splitlines()) if line.strip()), "no reason")
+def _cause(error: Exception) -> str:
+    """The last line of the message that is none of a Java stack."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line.rstrip(".:") for line in lines if line and not line.startswith(("at ", "... ", "SQLSTATE"))]
+    return told[-1].removeprefix("Caused by: ") if told else "no reason"

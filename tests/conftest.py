@@ -139,6 +139,7 @@ def java(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("no Java 17 or later with jdk.incubator.vector on this machine")
     monkeypatch.setenv("JAVA_HOME", home)
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # tasks of tests are found there
     few = {"spark.sql.shuffle.partitions": "4", "spark.ui.enabled": "false", "spark.executor.memory": "1g"}
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", " ".join(f"--conf {key}={few[key]}" for key in few) + " pyspark-shell")
 

@@ -16,10 +16,10 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from colisten.arrays import Int32s, Int64s
+from colisten.compiled import CORES
 from colisten.graph_store.co_listening import listens_of, places_of
 from colisten.graph_store.engines import run_on_duckdb
 from colisten.graph_store.top_n_product import (
-    CORES,
     UNKNOWN,
     ColumnRange,
     Heard,

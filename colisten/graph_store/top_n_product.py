@@ -7,7 +7,6 @@ blocks and threads.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
@@ -16,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
-from colisten.compiled import compiled
+from colisten.compiled import CORES, compiled
 from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.ragged import offsets
 
@@ -24,7 +23,6 @@ R = TypeVar("R")
 
 UNKNOWN = np.iinfo(np.int64).min
 """The time of a stream whose time is not known: before all others."""
-CORES = os.cpu_count() or 1
 _AHEAD = 2 * CORES
 """Blocks of rows under way or waiting to be taken."""
 _ADDITIONS = 1 << 23

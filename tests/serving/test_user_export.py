@@ -51,7 +51,7 @@ def heard_by_taste() -> list[Event]:
     rng, events = np.random.default_rng(1), list[Event]()
     for user in range(400):
         podcasts = rng.choice(30, rng.integers(4, 12), replace=False) * 2 + user % 2
-        books = rng.choice(10, 3, replace=False) * 2 + user % 2 + 60 if user % 8 < 2 else []
+        books = (rng.choice(10, 3, replace=False) * 2 + user % 2 + 60)[: 3 * (user % 8 < 2)]
         events += [(user, int(item), 0, 1_700_000_000 + int(rng.integers(10**6))) for item in [*podcasts, *books]]
     return events
 

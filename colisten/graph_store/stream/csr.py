@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from colisten.arrays import Codes, Floats, Int32s, Int64s
-from colisten.compiled import compiled
+from colisten.compiled import compiled, on_all_cores
 from colisten.ragged import offsets
 
 
@@ -96,16 +93,11 @@ def put_edges(
             return False
     if not np.array_equal(cursor, indptr[1:]):
         return False  # what was never filled must not be looked up: compiled code checks no bounds
-    threads = os.cpu_count() or 1
-    parts = np.linspace(0, len(cursor), 4 * threads + 1).astype(np.int64)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = [
-            pool.submit(order_rows, indptr[low : high + 1], degrees[low:high], node_types, node_type, items, weights)
-            for low, high in pairwise(parts)
-        ]
-    for part in waiting:
-        part.result()
-    return True
+
+    def order(some: slice) -> None:
+        order_rows(indptr[some.start : some.stop + 1], degrees[some], node_types, node_type, items, weights)
+
+    return sum(on_all_cores(order, len(cursor))) == len(cursor)
 
 
 def by_relation(degrees: Int32s, node_types: int) -> Int64s:

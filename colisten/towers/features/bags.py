@@ -7,6 +7,7 @@ paper's user tower (4.2) takes the mean of the streamed items per item type; wea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -96,9 +97,22 @@ def bag_means(sums: Floats, counts: Floats) -> Floats:
     )
 
 
-def in_history(history: BagEntries, catalogue: int, kinds: int, users: Int64s, items: Int64s) -> Bools:
-    """[pairs, kinds]: does the user's history hold the item under this kind of signal?"""
-    split = np.sort((history.owners * catalogue + history.items) * kinds + history.kinds)
-    asked = ((users * catalogue + items) * kinds)[:, None] + np.arange(kinds)
-    places = np.searchsorted(split, asked).clip(max=max(len(split) - 1, 0))
-    return split[places] == asked if len(split) else np.zeros(asked.shape, bool)
+@dataclass(frozen=True)
+class HeldItems:
+    """What histories hold, ordered for questions about single items."""
+
+    keys: Int64s
+    """Ascending, one for each entry."""
+    catalogue: int
+    kinds: int
+
+    @classmethod
+    def of(cls, history: BagEntries, layout: BagLayout) -> Self:
+        catalogue, kinds = len(layout.group_of), layout.kinds
+        return cls(np.sort((history.owners * catalogue + history.items) * kinds + history.kinds), catalogue, kinds)
+
+    def have(self, users: Int64s, items: Int64s) -> Bools:
+        """[pairs, kinds]: does the user's history hold the item under this kind of signal?"""
+        asked = ((users * self.catalogue + items) * self.kinds)[:, None] + np.arange(self.kinds)
+        places = np.searchsorted(self.keys, asked).clip(max=max(len(self.keys) - 1, 0))
+        return self.keys[places] == asked if len(self.keys) else np.zeros(asked.shape, bool)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from colisten.arrays import Bools, Floats, Int32s, Int64s
-from colisten.compiled import compiled
+from colisten.compiled import compiled, on_all_cores
 from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.progress import Progress
 
@@ -28,7 +28,7 @@ POOL = 800
 NEAR_TEXTS = 100
 """Nearest texts that are candidates whatever was streamed: so many of the target type, and as many of the others."""
 _PAIRS_AT_ONCE = 1 << 24
-"""At most so many pairs of items that were streamed together are held at once: 130 MB."""
+"""At most so many pairs of items that were streamed together are held at once by a core: 130 MB."""
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,18 @@ def candidate_pool(
     shape = len(columns), int(ends[-1])
     pool = CandidatePool(columns, np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(shape, np.float32))
     size = max(1, _PAIRS_AT_ONCE // max(len(is_target), 1))
+
+    def fill(rows: slice) -> None:
+        block = columns[rows]
+        together = csr_array(by_item[block] @ interactions)
+        _strongest(
+            together.indptr.astype(np.int64), together.indices, together.data, block, length, text, near.items,
+            near.farthest, is_target, ends, pool.near[rows], pool.score[rows], pool.likeness[rows],
+        )  # fmt: skip
+
     with progress.task("candidates of each item", len(columns)) as task:
-        for first in range(0, len(columns), size):
-            rows = slice(first, first + size)
-            block = columns[rows]
-            together = csr_array(by_item[block] @ interactions)
-            _strongest(
-                together.indptr.astype(np.int64), together.indices, together.data, block, length, text, near.items,
-                near.farthest, is_target, ends, pool.near[rows], pool.score[rows], pool.likeness[rows],
-            )  # fmt: skip
-            task.advance(len(block))
+        for done in on_all_cores(fill, len(columns), size):
+            task.advance(done)
     pool.likeness[:] *= leaning[columns, None]
     return pool
 

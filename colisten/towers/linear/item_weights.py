@@ -16,23 +16,21 @@ gives weights to an item without any listener yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array, hstack
 
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
-from colisten.compiled import compiled
+from colisten.compiled import compiled, on_all_cores
 from colisten.progress import Progress
 from colisten.towers.half_precision import rounded
 from colisten.towers.linear.candidates import Candidates
 from colisten.towers.linear.coordinate_descent import non_negative_ridge
 
-_PAIRS = 1 << 27
-"""Co-counts that are held at once: 1 GB."""
-_COLUMNS_AT_ONCE = 1 << 11
-"""Items solved for between two steps of the progress bar."""
+_COLUMNS_AT_ONCE = 1 << 9
+"""Items that a core solves for at a time."""
 _SWEEPS = 50
 _TOLERANCE = 1e-4
 """Coordinate descent ends when no weight moves by as much."""
@@ -53,73 +51,37 @@ def with_everybody(interactions: csr_array) -> csr_array:
     return csr_array(hstack([interactions, csr_array(np.ones((interactions.shape[0], 1), np.float32))]))
 
 
-@dataclass(frozen=True)
-class CoCounts:
-    """How many users have both of two items; all of them are held where they fit memory."""
-
-    interactions: csr_array
-    """[users, items] float32, 1 where the user has the item."""
-    whole: csr_array | None
-    """[items, items]"""
-
-    @classmethod
-    def of(cls, interactions: csr_array) -> CoCounts:
-        fits = _pairs(interactions) <= _PAIRS
-        return cls(interactions, csr_array(interactions.T @ interactions) if fits else None)
-
-    def blocks(self, given: Candidates) -> Iterator[tuple[slice, Int64s, csr_array]]:
-        """Columns in pieces, the items that a piece needs the co-counts of, and the co-counts among those."""
-        count = len(given.columns)
-        if self.whole is not None:
-            everything = np.arange(self.whole.shape[1])
-            for first in range(0, count, _COLUMNS_AT_ONCE):
-                yield slice(first, first + _COLUMNS_AT_ONCE), everything, self.whole
-            return
-        by_item, first, size = csc_array(self.interactions), 0, count
-        while first < count:
-            block = slice(first, first + size)
-            members = np.union1d(given.near[block], given.columns[block])
-            chosen = csr_array(by_item[:, members])
-            if _pairs(chosen) > _PAIRS and size > 1:
-                size //= 2
-            else:
-                yield block, members, csr_array(chosen.T @ chosen)
-                first += size
-
-
-def _pairs(interactions: csr_array) -> float:
-    """At most so many co-counts are not zero."""
-    filled = float(np.square(np.diff(interactions.indptr).astype(np.float64)).sum())
-    return min(filled, float(interactions.shape[1]) ** 2)
-
-
-def item_weights(counts: CoCounts, given: Candidates, ridges: Sequence[Ridge], progress: Progress) -> list[csc_array]:
+def item_weights(
+    interactions: csr_array, given: Candidates, ridges: Sequence[Ridge], progress: Progress
+) -> list[csc_array]:
     """For each of `ridges`, weights [items + 1, items]; only `given.columns` are filled, the last row has constants.
 
     Column j says what each item of the history adds to j's score.
 
     Args:
-        counts: the co-counts of the items.
+        interactions: [users, items] float32, 1 where the user has the item.
         given: the items to predict, and from what.
         ridges: what to solve for.
         progress: advanced by every item done.
     """
-    users, items = counts.interactions.shape
+    users, items = interactions.shape
     count, k = given.near.shape
-    share = np.bincount(counts.interactions.indices, minlength=items) / max(users, 1)
+    by_item = csc_array(interactions)
+    indptr, listeners = by_item.indptr.astype(np.int64), by_item.indices.astype(np.int32)
     penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
     weights = np.zeros((len(ridges), count, k), np.float32)
+
+    def solve(some: slice) -> None:
+        near = given.near[some]
+        _solve(
+            indptr, listeners, users, near, given.columns[some], given.likeness[some], given.factors[near], penalties,
+            texts, weights[:, some],
+        )  # fmt: skip
+
     with progress.task("item–item weights", count) as task:
-        for block, members, co_counts in counts.blocks(given):
-            columns, near = given.columns[block], given.near[block]
-            place = np.full(items, -1)
-            place[members] = np.arange(len(members))
-            _solve(
-                co_counts.indptr.astype(np.int64), co_counts.indices, co_counts.data, share[members], users,
-                place[near], place[columns], given.likeness[block], given.factors[near], penalties, texts,
-                weights[:, block],
-            )  # fmt: skip
-            task.advance(len(columns))
+        for done in on_all_cores(solve, count, _COLUMNS_AT_ONCE):
+            task.advance(done)
+    share = np.diff(indptr) / max(users, 1)
     return [_as_columns(items, given, found, share) for found in weights]
 
 
@@ -136,43 +98,69 @@ def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64)
 
 @compiled
 def _solve(
-    indptr: Int64s, indices: Int32s, counts: Floats, share: Floats64, users: int, near: Int64s, own: Int64s,
-    likeness: Floats, factor: Floats, penalties: Floats64, texts: Floats64, weights: Floats,
+    indptr: Int64s, listeners: Int32s, users: int, near: Int32s, own: Int64s, likeness: Floats, factor: Floats,
+    penalties: Floats64, texts: Floats64, weights: Floats,
 ) -> None:  # fmt: skip
     """Many small problems of non-negative ridge regression, by coordinate descent; fills `weights` [ridges, n, k].
 
-    `indptr` [m + 1], `indices` and `counts` are the co-counts of some items in CSR form, `share` [m] the share of users
-    with each; `near` [n, k] and `own` [n] are places among them, `factor` [n, k] what the predictors count. Less
-    `users` × share × share, co-counts are covariances: that leaves the constant out.
+    `indptr` [items + 1] and `listeners` say in CSC form which of so many `users` have each item; `near` [n, k] are the
+    candidates of the items `own` [n], `factor` [n, k] what they count. Co-counts are made for each item anew: whoever
+    has a candidate is put together with the others that user has. That costs the candidates' listeners, and memory for
+    no pair but theirs. Less `users` × share × share, co-counts are covariances: that leaves the constant out.
     """
     n, k = near.shape
     local = np.empty((k, k), np.float64)
     right, residual, found = np.empty(k, np.float64), np.empty(k, np.float64), np.empty(k, np.float64)
-    place = np.full(len(share), -1)
+    had, first = np.zeros(users, np.int32), np.empty(users, np.int64)
+    reached, held = np.empty(0, np.int32), np.empty(0, np.int32)
     for item in range(n):
         j = own[item]
+        size = 0
+        for a in range(k):
+            size += indptr[near[item, a] + 1] - indptr[near[item, a]]
+        if size > len(held):
+            reached, held = np.empty(2 * size, np.int32), np.empty(2 * size, np.int32)
+        people = 0
         for a in range(k):
             if near[item, a] != j:
-                place[near[item, a]] = a
+                for entry in range(indptr[near[item, a]], indptr[near[item, a] + 1]):
+                    user = listeners[entry]
+                    if had[user] == 0:
+                        reached[people] = user
+                        people += 1
+                    had[user] += 1
+        size = 0
+        for person in range(people):
+            user = reached[person]
+            first[user], size, had[user] = size, size + had[user], 0
+        for a in range(k):  # so that each user's candidates rise
+            if near[item, a] != j:
+                for entry in range(indptr[near[item, a]], indptr[near[item, a] + 1]):
+                    user = listeners[entry]
+                    held[first[user] + had[user]] = a
+                    had[user] += 1
+        local[:], right[:] = 0.0, 0.0
+        for entry in range(indptr[j], indptr[j + 1]):
+            user = listeners[entry]
+            if had[user]:
+                for place in range(first[user], first[user] + had[user]):
+                    right[held[place]] += 1
+        for person in range(people):
+            user = reached[person]
+            for place in range(first[user], first[user] + had[user]):
+                for other in range(first[user], place + 1):
+                    local[held[place], held[other]] += 1
+            had[user] = 0
+        own_share = (indptr[j + 1] - indptr[j]) / users
         for a in range(k):
-            p = near[item, a]
-            right[a] = -users * share[p] * share[j]
-            for b in range(k):
-                local[a, b] = -users * share[p] * share[near[item, b]]
-            for entry in range(indptr[p], indptr[p + 1]):
-                if indices[entry] == j:
-                    right[a] += counts[entry]
-                elif place[indices[entry]] >= 0:
-                    local[a, place[indices[entry]]] += counts[entry]
-            right[a] *= factor[item, a]
-            for b in range(k):
-                local[a, b] *= factor[item, a] * factor[item, b]
-        for a in range(k):
-            if near[item, a] == j:  # a place left over: it stays zero
-                for b in range(k):
-                    local[a, b] = local[b, a] = 0.0
-            else:
-                place[near[item, a]] = -1
+            if near[item, a] != j:  # else a place left over: it stays zero
+                of_a = indptr[near[item, a] + 1] - indptr[near[item, a]]
+                right[a] = factor[item, a] * (right[a] - of_a * own_share)
+                for b in range(a + 1):
+                    if near[item, b] != j:
+                        of_b = indptr[near[item, b] + 1] - indptr[near[item, b]]
+                        local[a, b] = factor[item, a] * factor[item, b] * (local[a, b] - of_a * (of_b / users))
+                        local[b, a] = local[a, b]
         found[:] = 0.0
         for option in range(len(penalties)):  # each from where the one before ended
             penalty, text = penalties[option], texts[option]

@@ -15,7 +15,7 @@ from colisten.listening.pairs import latest_pairs
 from colisten.progress import Progress
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.candidates import NearTexts, candidate_pool, near_texts, one_after_the_other
-from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights
+from colisten.towers.linear.item_weights import Ridge, item_weights
 from colisten.towers.parts import COLD, WARM, LinearPart
 from colisten.towers.scipy_rows import from_rows
 
@@ -114,9 +114,8 @@ def fit_linear(histories: UserHistories, about: ItemInputs, options: LinearOptio
     pools = (candidate_pool(interactions, about.text, about.near, piece, about.is_target, progress) for piece in pieces)
     selected = [[pool.select(options.candidates, factors) for factors in options.of_items(about)] for pool in pools]
     given = (one_after_the_other(candidates) for candidates in zip(*selected, strict=True))
-    counts = CoCounts.of(interactions)
     warm, cold = (
-        item_weights(counts, candidates, [ridge], progress)[0]
+        item_weights(interactions, candidates, [ridge], progress)[0]
         for candidates, ridge in zip(given, (options.warm, options.cold), strict=True)
     )
     return LinearModel(options, warm, cold, about.is_target)

@@ -14,7 +14,7 @@ from scipy.sparse import csc_array, csr_array
 from colisten.arrays import Bools, Floats
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import POOL, CandidatePool, candidate_pool
-from colisten.towers.linear.item_weights import CoCounts, Ridge, item_weights, with_everybody
+from colisten.towers.linear.item_weights import Ridge, item_weights, with_everybody
 from colisten.towers.linear.model import ItemInputs, LinearOptions, interaction_matrix
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.ranking_task import OptionResult, RankingTask
@@ -74,8 +74,8 @@ class LinearSearch:
     types: tuple[str, ...]
     """Names of the item types."""
     progress: Progress
-    _known: dict[int, tuple[CoCounts, CandidatePool]] = field(default_factory=dict)
-    """Co-counts and candidates, by the number of signals that count."""
+    _known: dict[int, tuple[csr_array, CandidatePool]] = field(default_factory=dict)
+    """Interactions and candidates, by the number of signals that count."""
 
     def choose(self, codes: tuple[int, int], search: GreedySearch) -> LinearTrial:
         """Weak signals as history or not (`codes`: strong ones, all), the ridges for warm and for cold users, what
@@ -98,8 +98,8 @@ class LinearSearch:
 
     def scorer(self, trial: LinearTrial, split: ValidationSplit) -> LinearScorer:
         """Scores for the users asked in `split`, of the same training part."""
-        counts, _ = self._inputs(trial.options.signals)
-        return LinearScorer(with_everybody(counts.interactions)[split.users], trial.warm, trial.cold, split.warm)
+        interactions, _ = self._inputs(trial.options.signals)
+        return LinearScorer(with_everybody(interactions)[split.users], trial.warm, trial.cold, split.warm)
 
     def _other_types(self) -> list[int]:
         """Codes of the other types, the most streamed first."""
@@ -137,7 +137,7 @@ class LinearSearch:
         return LinearTrial(options, fits[warm][0], fits[cold][1], ndcg)
 
     def _judged(self, options: LinearOptions, fits: Sequence[tuple[csc_array, csc_array]]) -> list[OptionResult]:
-        interactions = with_everybody(self._inputs(options.signals)[0].interactions)[self.split.users]
+        interactions = with_everybody(self._inputs(options.signals)[0])[self.split.users]
         scorers: list[Callable[[slice], Floats]] = [
             LinearScorer(interactions, warm, cold, self.split.warm) for warm, cold in fits
         ]
@@ -147,15 +147,15 @@ class LinearSearch:
         self, options: LinearOptions, warm: Sequence[Ridge], cold: Sequence[Ridge]
     ) -> list[tuple[csc_array, csc_array]]:
         """Weights [items + 1, candidates] of warm and of cold users, under every pair of ridges."""
-        counts, pool = self._inputs(options.signals)
+        interactions, pool = self._inputs(options.signals)
         fitted = [
-            item_weights(counts, pool.select(options.candidates, factors), ridges, self.progress)
+            item_weights(interactions, pool.select(options.candidates, factors), ridges, self.progress)
             for factors, ridges in zip(options.of_items(self.items), (warm, cold), strict=True)
         ]
         columns = self.task.candidates
         return [(one[:, columns], other[:, columns]) for one, other in zip(*fitted, strict=True)]
 
-    def _inputs(self, signals: int) -> tuple[CoCounts, CandidatePool]:
+    def _inputs(self, signals: int) -> tuple[csr_array, CandidatePool]:
         if signals not in self._known:
             interactions = interaction_matrix(self.split.train, len(self.items.is_target), signals)
             pool = candidate_pool(
@@ -166,7 +166,7 @@ class LinearSearch:
                 self.items.is_target,
                 self.progress,
             )
-            self._known[signals] = CoCounts.of(interactions), pool
+            self._known[signals] = interactions, pool
         return self._known[signals]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
-from colisten.towers.features.bags import BagEntries, bag_means, bag_sums, in_history
+from colisten.towers.features.bags import BagEntries, HeldItems, bag_means, bag_sums
 from colisten.towers.features.columns import encode_columns
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.features.user_features import UserFeatures
@@ -27,6 +27,10 @@ class UserExamples:
     @cached_property
     def history(self) -> BagEntries:
         return self.features.bags.history(self.histories)
+
+    @cached_property
+    def _held(self) -> HeldItems:
+        return HeldItems.of(self.history, self.features.bags)
 
     @cached_property
     def _sums(self) -> tuple[Floats, Floats]:
@@ -50,8 +54,7 @@ class UserExamples:
         """
         bags = self.features.bags
         sums, counts = (part[pairs.users] for part in self._sums)
-        split = in_history(self.history, len(bags.group_of), bags.kinds, pairs.users, pairs.items)
-        row, kind = np.nonzero(split)
+        row, kind = np.nonzero(self._held.have(pairs.users, pairs.items))
         item = pairs.items[row]
         bag = kind * bags.groups + bags.group_of[item]
         sums[row, bag] -= self.features.content[item]

@@ -23,7 +23,7 @@ class Tower(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
             x = self.dropout(layer(x).relu())
-        return normalize(self.layers[-1](x), dim=1)
+        return normalize(self.layers[-1](x).float(), dim=1)
 
 
 class TwoTowers(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from colisten.arrays import Bools, Floats, Int64s
+from colisten.cores import has_fast_bfloat16
 from colisten.errors import SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, pairs_of
@@ -163,6 +164,9 @@ EPOCH = "epoch"
 class TwoTowerTrainer:
     """Trainer of `epochs` epochs with a cosine schedule; call `epoch` once for each.
 
+    Products are in bfloat16 where the device is fast at it (automatic mixed precision), which halves a step's time;
+    vectors are computed in single precision.
+
     Where there are several `replicas`, the others follow the trainer that was made last.
     """
 
@@ -179,6 +183,7 @@ class TwoTowerTrainer:
         self.device = training_device(s.device)
         self.model = model or TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
         self.model.to(self.device)
+        self._mixed = s.precision == "auto" and has_fast_bfloat16(self.device)
         rate = s.learning_rate * rate_scale
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, fused=True)
         self._last_step = max(1, data.draws // s.batch_size * epochs)
@@ -217,9 +222,11 @@ class TwoTowerTrainer:
         mine = self.replicas.rows(len(pairs))
         own = pairs.where(mine)
         forget, unknown = self.rng.random((2, len(pairs))) < [[COLD_DRAWS], [NOBODY_DRAWS]]
-        users = self.model.user(self._moved(examples.user_features(own, forget[mine], unknown[mine])))
         hidden = self.rng.random(len(pairs)) < HIDDEN_DRAWS
-        of_own = self.model.item(self._moved(self.data.item_inputs(own.items, hidden[mine], own=1)))
+        user_inputs = self._moved(examples.user_features(own, forget[mine], unknown[mine]))
+        item_inputs = self._moved(self.data.item_inputs(own.items, hidden[mine], own=1))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._mixed):
+            users, of_own = self.model.user(user_inputs), self.model.item(item_inputs)
         items = self.replicas.gather(of_own, len(pairs))
         log_q = self._moved(self.data.log_q[pairs.items]) if self.data.settings.corrected else None
         blocked = self._moved(examples.false_negatives(pairs, mine))
