@@ -1,4 +1,4 @@
-"""How many cores and devices training takes, and what they are good at."""
+"""How many cores and devices training takes."""
 
 from __future__ import annotations
 
@@ -36,10 +36,3 @@ def check_devices(setting: str, devices: int, *, gpus: bool = True) -> None:
     if devices > 1 and devices > (found or cores):
         there = f"{found} GPUs" if found else f"{'no GPU and ' if gpus else ''}{cores} cores"
         raise SettingsError(f"{setting}={devices} is more than this machine has ({there}): lower it.")
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Does it multiply bfloat16 in hardware, two or three times as fast as float32?"""
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

