@@ -12,11 +12,13 @@ training and an item of a history fade alike, so that both look at the next item
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csc_array, csr_array
 
-from colisten.arrays import Floats64, Int64s
+from colisten.arrays import Floats, Floats64, Int32s, Int64s
+from colisten.compiled import compiled, on_all_cores
 from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
 from colisten.towers.item_matrix import ItemMatrix
@@ -60,16 +62,35 @@ def transition_matrix(histories: UserHistories, strong: int, items: int, half_li
         pairs = csr_array((faded, (streams.items[places], streams.items[follower])), shape=(items, items))
         counts = csr_array(counts + pairs)
     listeners = np.bincount(streams.items, minlength=items)
-    return _strongest(counts.tocoo(), np.sqrt(listeners))
+    return _strongest(csc_array(counts), np.sqrt(listeners))
 
 
-def _strongest(counts: coo_array, length: Floats64) -> ItemMatrix:
-    """The cosines, of each column the `STRONGEST` alone; of equal ones the first items."""
-    src, dst = counts.coords
-    weights = (counts.data / (length[src] * length[dst] + SHRINK)).astype(np.float32)
-    order = np.lexsort((src, -weights, dst))
-    kept = order[np.arange(len(order)) - np.searchsorted(dst[order], dst[order]) < STRONGEST]
-    return from_rows(csr_array((weights[kept], (src[kept], dst[kept])), shape=counts.shape))
+def _strongest(by_column: csc_array, length: Floats64) -> ItemMatrix:
+    """The cosines of these counts, of each column the `STRONGEST` alone; of equal ones the first items."""
+    by_column.sort_indices()
+    indptr, src, weights = by_column.indptr.astype(np.int64), by_column.indices, by_column.data
+
+    def weigh(some: slice) -> None:
+        _weigh(indptr[some.start : some.stop + 1], src, length, length[some], STRONGEST, weights)
+
+    deque(on_all_cores(weigh, len(length)), maxlen=0)
+    by_column.eliminate_zeros()
+    return from_rows(csr_array(by_column))
+
+
+@compiled
+def _weigh(
+    indptr: Int64s, src: Int32s, length: Floats64, of_column: Floats64, strongest: int, counts: Floats
+) -> None:  # fmt: skip
+    """Put cosines in the place of the `counts` of some columns, and zeros in that of all but the `strongest`."""
+    for column in range(len(of_column)):
+        begin, end = indptr[column], indptr[column + 1]
+        for entry in range(begin, end):
+            counts[entry] = counts[entry] / (length[src[entry]] * of_column[column] + SHRINK)
+        if end - begin > strongest:
+            order = np.argsort(-counts[begin:end], kind="mergesort")
+            for place in range(strongest, end - begin):
+                counts[begin + order[place]] = 0
 
 
 def transition_scorer(asked: UserHistories, matrix: ItemMatrix, part: TransitionsPart, candidates: Int64s) -> Scorer:

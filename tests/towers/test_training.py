@@ -67,6 +67,16 @@ def test_towers_learn_whose_items_are_whose(tmp_path: Path, types: tuple[str, ..
     assert separation(data, scores(data, tmp_path / "towers")) > 0.9
 
 
+def test_mixed_precision_learns_as_well(tmp_path: Path) -> None:
+    data, text = worlds.clustered(tmp_path / "data", types=("book", "pod"))
+    for precision in ("32-true", "bf16-mixed"):
+        towers = SETTINGS.towers.model_copy(update={"precision": precision, "parts": ("towers",)})
+        train(data, text, tmp_path / precision, SETTINGS.model_copy(update={"towers": towers}))
+    exact, mixed = (scores(data, tmp_path / precision) for precision in ("32-true", "bf16-mixed"))
+    assert not np.array_equal(exact, mixed)
+    assert separation(data, mixed) == pytest.approx(separation(data, exact), abs=0.03)
+
+
 def test_no_users_table_no_text_no_graph(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", described=False)
     with Progress(quiet=True) as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -65,6 +66,11 @@ def test_followers_are_counted_once_a_person_by_their_distance(events: list[Even
     wanted = count_by_hand(events, half_life)
     if half_life > 1:  # all nine items are within reach: none of a tie is left out
         np.testing.assert_allclose(near, wanted, rtol=1e-4)
+    with patch("colisten.towers.transitions.STRONGEST", 2):
+        few = written_out(transition_matrix(people, 1, ITEMS, half_life))
+    for column in range(ITEMS):  # of equal ones the first
+        kept = np.argsort(-near[:, column], kind="stable")[:2]
+        np.testing.assert_array_equal(few[:, column], np.where(np.isin(np.arange(ITEMS), kept), near[:, column], 0))
     part = TransitionsPart(1, half_life)
     scores = np.zeros((len(people), ITEMS))
     for user, first in came_to(events).items():
