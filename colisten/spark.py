@@ -78,17 +78,17 @@ def on_executors(session: SparkSession, task: Callable[[_Given], _Made], given: 
     return made
 
 
-def shared_parts(folder: Path) -> list[Path]:
-    """The Parquet files that executors wrote to `folder`, in order.
+def shared_parts(folder: Path, least: int = 1) -> list[Path]:
+    """The Parquet files, so many or more, that executors wrote to `folder`, in order.
 
     Raises:
-        SettingsError: there is none: they do not see the folder.
+        SettingsError: there are fewer: not all executors see the folder.
     """
     written = sorted(folder.glob("part-*.parquet"))
-    if not written:
+    if len(written) < least:
         raise SettingsError(
-            f"Spark's executors wrote nothing to {folder.parent}: put the working folder on a file system that they "
-            "see by the same path, or set engine=local."
+            f"Spark's executors wrote {len(written)} of {least} parts to {folder.parent}: put the working folder on a "
+            "file system that they see by the same path, or set engine=local."
         )
     return written
 

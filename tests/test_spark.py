@@ -41,5 +41,7 @@ def test_errors_of_executors_are_one_sentence(two_executors: SparkSession, tmp_p
 
 
 def test_executors_that_do_not_share_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="see by the same path"):
-        shared_parts(tmp_path)
+    (tmp_path / "part-0.parquet").touch()
+    assert shared_parts(tmp_path) == [tmp_path / "part-0.parquet"]
+    with pytest.raises(SettingsError, match=r"1 of 2 parts .* see by the same path"):
+        shared_parts(tmp_path, 2)

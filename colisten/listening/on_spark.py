@@ -62,7 +62,7 @@ def compute_on_spark(
             for place in range(count)
         ]
         on_executors(session, _check, shares)
-    parts = listed([str(path) for path in shared_parts(folder)])
+    parts = listed([str(path) for path in shared_parts(folder, count)])
     db.execute(f"CREATE VIEW {name} AS FROM read_parquet({parts})")
 
 

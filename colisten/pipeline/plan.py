@@ -56,7 +56,7 @@ SLOPES = (
     Slope("embed", {"once": 4, "edges": 17e-6}, {"once": 1000 * _MB, "items": 2100}, {"items": 256}),
     Slope(
         "towers",
-        {"once": 5, "trials": 1, "drawn pairs": 100e-6, "items": 15e-3},
+        {"once": 5, "trials": 1, "drawn pairs": 100e-6, "items": 3e-3},
         {"once": 2600 * _MB, "items": 7000, "interactions": 190},
         {"once": 5 * _MB, "items": 3100},
         processes="towers.devices",

@@ -62,7 +62,7 @@ def recommend_on_spark(
             ]  # fmt: skip
             unknown = on_executors(session, _answer, shares)
         with pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer:
-            for part in map(pq.ParquetFile, shared_parts(folder)):
+            for part in map(pq.ParquetFile, shared_parts(folder, count)):
                 for group in range(part.num_row_groups):
                     writer.write_table(part.read_row_group(group))
     return list(chain.from_iterable(unknown))
