@@ -2,8 +2,8 @@
 
     python benchmarks/devices.py WORKDIR [--epochs 6] [--json FILE]
 
-WORKDIR is that of a finished run. `one thread` gives torch, the sampler and NumPy one thread each, on one core;
-`one process` is the default; `two processes` is `gnn.devices=2`. An epoch's time is the median of all but the first.
+WORKDIR is that of a finished run. `one core` is one process that has to do all on one core; `one process` is the
+default; `two processes` is `gnn.devices=2`. An epoch's time is the median of all but the first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.command import COLISTEN
 
 ONE_CORE = ("taskset", "-c", "0")
-WAYS = {"one thread": (ONE_CORE, 1), "one process": ((), 1), "two processes": ((), 2)}
+WAYS = {"one core": (ONE_CORE, 1), "one process": ((), 1), "two processes": ((), 2)}
 
 
 def train(workdir: Path, before: tuple[str, ...], devices: int, epochs: int) -> list[dict[str, float]]:

@@ -102,8 +102,8 @@ def staged(
         task.advance(note="relations")
         checks.check_availability(db, raw[AVAILABILITY.name], taste=settings.taste_types)
         task.advance(note="availability")
-        spread = settings.engine == "spark" and kept is None and raw[INTERACTIONS.name].typed
         interactions, unit = with_unit(db, INTERACTIONS, raw[INTERACTIONS.name].columns)
+        spread = settings.engine == "spark" and kept is None and raw[INTERACTIONS.name].typed
         checks.check_interactions(
             db,
             interactions,
