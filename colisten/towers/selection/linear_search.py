@@ -9,7 +9,7 @@ from itertools import product
 from time import monotonic
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csr_array
 
 from colisten.arrays import Bools, Floats
 from colisten.progress import Progress
@@ -41,9 +41,9 @@ class LinearScorer:
 
     interactions: csr_array
     """[users, items + 1]"""
-    warm: csc_array
+    warm: csr_array
     """[items + 1, candidates]"""
-    cold: csc_array
+    cold: csr_array
     is_warm: Bools
 
     def __call__(self, users: slice) -> Floats:
@@ -57,9 +57,9 @@ class LinearTrial:
     """Weights fitted under some options, with their validation result."""
 
     options: LinearOptions
-    warm: csc_array
+    warm: csr_array
     """[items + 1, candidates]"""
-    cold: csc_array
+    cold: csr_array
     ndcg: Floats
     """[asked users]"""
 
@@ -122,7 +122,7 @@ class LinearSearch:
         """These signals with the best ridges of a grid that grows until the best lies inside."""
         penalties, texts = list(PENALTIES), list(TEXTS)
         ridges: list[Ridge] = []
-        fits: list[tuple[csc_array, csc_array]] = []
+        fits: list[tuple[csr_array, csr_array]] = []
         results: list[OptionResult] = []
         for _ in range(1 + _GROWTH):
             new = [Ridge(p, t) for t, p in product(texts, penalties) if Ridge(p, t) not in ridges]
@@ -136,7 +136,7 @@ class LinearSearch:
         options = LinearOptions(signals, ridges[warm], ridges[cold])
         return LinearTrial(options, fits[warm][0], fits[cold][1], ndcg)
 
-    def _judged(self, options: LinearOptions, fits: Sequence[tuple[csc_array, csc_array]]) -> list[OptionResult]:
+    def _judged(self, options: LinearOptions, fits: Sequence[tuple[csr_array, csr_array]]) -> list[OptionResult]:
         interactions = with_everybody(self._inputs(options.signals)[0])[self.split.users]
         scorers: list[Callable[[slice], Floats]] = [
             LinearScorer(interactions, warm, cold, self.split.warm) for warm, cold in fits
@@ -145,7 +145,7 @@ class LinearSearch:
 
     def _fit(
         self, options: LinearOptions, warm: Sequence[Ridge], cold: Sequence[Ridge]
-    ) -> list[tuple[csc_array, csc_array]]:
+    ) -> list[tuple[csr_array, csr_array]]:
         """Weights [items + 1, candidates] of warm and of cold users, under every pair of ridges."""
         interactions, pool = self._inputs(options.signals)
         fitted = [
@@ -153,7 +153,7 @@ class LinearSearch:
             for factors, ridges in zip(options.of_items(self.items), (warm, cold), strict=True)
         ]
         columns = self.task.candidates
-        return [(one[:, columns], other[:, columns]) for one, other in zip(*fitted, strict=True)]
+        return [(one[:, columns].tocsr(), other[:, columns].tocsr()) for one, other in zip(*fitted, strict=True)]
 
     def _inputs(self, signals: int) -> tuple[csr_array, CandidatePool]:
         if signals not in self._known:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
+from colisten.compiled import CORES
+from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.selection.validation_split import ValidationSplit
@@ -21,7 +23,7 @@ TYPICAL_GAIN = 0.01
 """What a change of a hyper-parameter gains or loses, as a share of NDCG."""
 _CUTS = (10, 100)
 _CELLS = 1 << 23
-"""Scores held at once."""
+"""Scores held at once on all cores; a piece of the task has a core's share of them."""
 
 
 Scorer = Callable[[slice], Floats]
@@ -46,6 +48,12 @@ def expected_gain(ndcg: Floats, than: Floats) -> float:
     level = max(float(than.mean()), float(ndcg.mean()))
     typical, noise = (TYPICAL_GAIN * level) ** 2, float(ahead.var()) / max(len(ahead), 1)
     return float(ahead.mean()) * typical / max(typical + noise, 1e-12)
+
+
+def surely_behind(ndcg: Floats, than: Floats) -> bool:
+    """Is an option [users] more than two paired standard errors behind another?"""
+    behind = (than - ndcg).astype(np.float64)
+    return bool(behind.mean() > 2 * behind.std() / np.sqrt(max(len(behind), 1)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class RankingTask:
 
     def pieces(self) -> Iterator[tuple[slice, RankingTask]]:
         """The task for some users at a time, as many as scores of all candidates fit memory."""
-        size = max(1, _CELLS // max(len(self.candidates), 1))
+        size = max(1, _CELLS // CORES // max(len(self.candidates), 1))
         for first in range(0, len(self), size):
             users = slice(first, min(first + size, len(self)))
             yield (
@@ -104,18 +112,31 @@ class RankingTask:
         return UserItemPairs(mine.users - users.start, mine.items)
 
     def judge(self, options: Callable[[slice], Iterable[Floats]]) -> list[OptionResult]:
-        """Compare scorers: `options` gives, for some of the asked users, [users, candidates] of each option."""
+        """Compare scorers: `options` gives, for some of the asked users, [users, candidates] of each option.
+
+        It is called on all cores at once.
+        """
+
+        def judged(piece: tuple[slice, RankingTask]) -> tuple[slice, list[OptionResult]]:
+            some, task = piece
+            return some, [task._result(scores) for scores in options(some)]
+
         found: list[OptionResult] = []
-        for some, piece in self.pieces():
-            for option, scores in enumerate(options(some)):
+        for some, results in prefetch_map(judged, self.pieces(), threads=CORES, depth=CORES):
+            for option, result in enumerate(results):
                 if option == len(found):
-                    shown = np.zeros((len(_CUTS), 2, len(self.candidates)), bool)
-                    found.append(OptionResult(np.zeros(len(self), np.float32), shown))
-                found[option].ndcg[some], top = piece.ranked(scores)
-                for cut, depth in enumerate(_CUTS):
-                    for segment in (False, True):
-                        found[option].shown[cut, int(segment), top[piece.warm == segment, :depth]] = True
+                    found.append(OptionResult(np.zeros(len(self), np.float32), np.zeros_like(result.shown)))
+                found[option].ndcg[some] = result.ndcg
+                found[option].shown[result.shown] = True
         return found
+
+    def _result(self, scores: Floats) -> OptionResult:
+        ndcg, top = self.ranked(scores)
+        shown = np.zeros((len(_CUTS), 2, len(self.candidates)), bool)
+        for cut, depth in enumerate(_CUTS):
+            for segment in (False, True):
+                shown[cut, int(segment), top[self.warm == segment, :depth]] = True
+        return OptionResult(ndcg, shown)
 
     def best(self, results: Sequence[OptionResult], warm: bool) -> int:
         """Which option serves warm (or cold) users best: hits first, and with equal ones the wider choice.

@@ -15,7 +15,7 @@ from colisten.progress import Progress
 from colisten.settings import Settings, TowersSettings
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.selection.greedy_search import GreedySearch
-from colisten.towers.selection.ranking_task import RankingTask, Scorer
+from colisten.towers.selection.ranking_task import RankingTask, Scorer, surely_behind
 from colisten.towers.selection.validation_split import ValidationSplit
 from colisten.towers.two_tower.replicas import ALONE, Replicas
 from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
@@ -34,7 +34,8 @@ CHANGES = (
     ("temperature", 0.14),
     ("other_types", 0.0),
 )
-"""Changes to the defaults that are tried, the most promising first."""
+"""Changes to the defaults that are tried, the most promising first: a step further only where the one before it was
+kept, one the other way only where it was not."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class TrialResult:
     run: TwoTowerTrainer
     ndcg: Floats
     """[asked users]"""
+    half_way: Floats
+    """[asked users] after half of the epochs"""
 
 
 @dataclass(frozen=True)
@@ -84,21 +87,21 @@ class TwoTowerSearch:
         if pairs is None:
             started = monotonic()
             start = self._train_new(options)
-            return search.best(start, monotonic() - started, self._changes())
+            return search.best(start, monotonic() - started, self._changes(search))
         towers = self.settings.towers.model_copy(update={"pairs_per_epoch": pairs})
         sample = replace(self, settings=self.settings.model_copy(update={"towers": towers}))
         started = monotonic()
         start = sample._train_new(options)
         took = monotonic() - started
         search.spent += monotonic() - began
-        chosen = search.best(start, took, sample._changes())
+        chosen = search.best(start, took, sample._changes(search))
         self.progress.say(f"  changes of the towers were tried on {pairs:,} pairs an epoch")
         return self._train_new(chosen.run.data.training_options)
 
     def _affordable_pairs(self, options: TrainingOptions, seconds: float) -> int | None:
         """Pairs an epoch with which every change may be trained in so many seconds, a 2ⁿ-th of all; None: all pairs, or
         so few that nothing would be learned of a change."""
-        data, changes = self.inputs.training_set(self.split.train, self.settings, options), len(list(self._changes()))
+        data, changes = self.inputs.training_set(self.split.train, self.settings, options), len(self._free())
         if data.draws < 2 * _LEAST_PAIRS or not changes or seconds <= 0:
             return None
         few = self.settings.towers.model_copy(update={"pairs_per_epoch": _LEAST_PAIRS})
@@ -114,24 +117,38 @@ class TwoTowerSearch:
             pairs //= 2
         return pairs if _LEAST_PAIRS <= pairs < data.draws else None
 
-    def _changes(self) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
+    def _free(self) -> list[tuple[str, float]]:
         """Changes of options that are not set."""
-        one_type = bool(self.inputs.is_target.all())
-        for name, value in CHANGES:
-            if getattr(self.settings.towers, name) is None and not (one_type and name == "other_types"):
+        one_type, options = bool(self.inputs.is_target.all()), self.settings.towers
+        return [
+            (name, value)
+            for name, value in CHANGES
+            if getattr(options, name) is None and not (one_type and name == "other_types")
+        ]
+
+    def _changes(self, search: GreedySearch) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
+        """Those of them that are still promising as their turn comes."""
+        for name, value in self._free():
+            default = getattr(TrainingOptions(), name)
+            before = [other for same, other in CHANGES[: CHANGES.index((name, value))] if same == name]
+            if all(
+                (f"{name} {other:g}" in search.kept) == ((other > default) == (value > default)) for other in before
+            ):
                 yield f"{name} {value:g}", partial(self._otherwise, name, value)
 
     def _otherwise(self, name: str, value: float, best: TrialResult) -> TrialResult:
-        return self._train_new(replace(best.run.data.training_options, **{name: value}))
+        return self._train_new(replace(best.run.data.training_options, **{name: value}), best)
 
-    def _train_new(self, training_options: TrainingOptions) -> TrialResult:
+    def _train_new(self, training_options: TrainingOptions, rival: TrialResult | None = None) -> TrialResult:
         data = self.inputs.training_set(self.split.train, self.settings, training_options)
         epochs = self.settings.towers.epochs
-        return self._train(TwoTowerTrainer(data, self.settings.seed, epochs, replicas=self.replicas), epochs)
+        return self._train(TwoTowerTrainer(data, self.settings.seed, epochs, replicas=self.replicas), epochs, rival)
 
-    def _train(self, run: TwoTowerTrainer, epochs: int) -> TrialResult:
-        """Train, and go back to the epoch of the best validation NDCG (early stopping)."""
+    def _train(self, run: TwoTowerTrainer, epochs: int, rival: TrialResult | None = None) -> TrialResult:
+        """Train, and go back to the epoch of the best validation NDCG (early stopping). Ends half way where the `rival`
+        was surely ahead by then."""
         best, kept = np.full(len(self.task), -1, np.float32), run.model.state_dict()
+        half_way = best
         for epoch in range(1, epochs + 1):
             loss = run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
             ndcg = self.task.ndcg(self._judged(run))
@@ -139,8 +156,12 @@ class TwoTowerSearch:
                 self.tracker.after_epoch(loss=loss, validation=float(ndcg.mean()), **asdict(run.data.training_options))
             if ndcg.mean() > best.mean():
                 best, kept = ndcg, {name: value.clone() for name, value in run.model.state_dict().items()}
+            if epoch == -(-epochs // 2):
+                half_way = ndcg
+                if rival and surely_behind(ndcg, rival.half_way):
+                    break
         run.model.load_state_dict(kept)
-        return TrialResult(run, best)
+        return TrialResult(run, best, half_way)
 
     @cached_property
     def _asked(self) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from colisten.towers.inputs import TowerInputs
 from colisten.towers.selection import greedy_search, two_tower_search
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.ranking_task import RankingTask
-from colisten.towers.selection.two_tower_search import CHANGES, TwoTowerSearch
+from colisten.towers.selection.two_tower_search import TwoTowerSearch
 from colisten.towers.selection.validation_split import split_validation
 from colisten.towers.two_tower.examples import UserExamples
 from colisten.towers.two_tower.trainer import TwoTowerTrainer
@@ -47,21 +48,61 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.mark.parametrize("enough", [False, True])
 def test_changes_are_tried_on_a_sample_where_the_time_is_short(tmp_path: Path, clock: Clock, enough: bool) -> None:
-    data, text = worlds.clustered(tmp_path / "data")
-    embeddings: Floats = np.random.default_rng(5).normal(size=(len(text), 4)).astype(np.float32)
-    towers = TowersSettings(hidden=(16,), dim=8, batch_size=64, epochs=2, learning_rate=1e-2)
-    settings, progress = Settings(target="book", towers=towers), Progress(quiet=True)
-    inputs = TowerInputs.of(data, text, embeddings, settings)
-    split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(0))
-    task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
-    whole = inputs.training_set(split.train, settings, two_tower_search.default_options(towers)).draws
+    trials = search_of(tmp_path, epochs=2)
+    towers = trials.settings.towers
+    whole = trials.inputs.training_set(
+        trials.split.train, trials.settings, two_tower_search.default_options(towers)
+    ).draws
     once = towers.epochs * whole / 100
     search = GreedySearch(20 * once if enough else 3 * once)
-    run, _ = TwoTowerSearch(inputs, split, task, None, settings, progress).choose(search)
-    assert len(search.tried) == len(CHANGES) - search.left
+    run, _ = trials.choose(search)
     assert len(search.tried) >= 3
     assert search.spent <= search.seconds
     assert run.data.settings.pairs_per_epoch == towers.pairs_per_epoch  # what was chosen is trained on all
+
+
+def search_of(folder: Path, epochs: int) -> TwoTowerSearch:
+    data, text = worlds.clustered(folder / "data")
+    embeddings: Floats = np.random.default_rng(5).normal(size=(len(text), 4)).astype(np.float32)
+    towers = TowersSettings(hidden=(16,), dim=8, batch_size=64, epochs=epochs, learning_rate=1e-2)
+    settings = Settings(target="book", towers=towers)
+    inputs = TowerInputs.of(data, text, embeddings, settings)
+    split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(0))
+    task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
+    return TwoTowerSearch(inputs, split, task, None, settings, Progress(quiet=True))
+
+
+@pytest.mark.parametrize(
+    ("kept", "tried"),
+    [
+        ([], ["temperature 0.07", "other_types 3", "temperature 0.14", "other_types 0"]),
+        (["temperature 0.07"], ["temperature 0.07", "other_types 3", "temperature 0.05", "other_types 0"]),
+        (["other_types 3"], ["temperature 0.07", "other_types 3", "temperature 0.14"]),
+    ],
+)
+def test_steps_go_on_where_they_gain_and_turn_where_they_do_not(
+    tmp_path: Path, kept: list[str], tried: list[str]
+) -> None:
+    search = GreedySearch(60, kept=kept)
+    assert [name for name, _ in search_of(tmp_path, epochs=1)._changes(search)] == tried
+
+
+@pytest.mark.parametrize(("ahead", "epochs"), [(0.1, 2), (0.0, 4)])
+def test_a_change_that_is_surely_behind_is_given_up_half_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, epochs: int
+) -> None:
+    trials, epoch, ran = search_of(tmp_path, epochs=4), TwoTowerTrainer.epoch, []
+
+    def counted(run: TwoTowerTrainer, progress: Progress, title: str) -> float:
+        ran.append(run)
+        return epoch(run, progress, title)
+
+    monkeypatch.setattr(TwoTowerTrainer, "epoch", counted)
+    start = trials._train_new(two_tower_search.default_options(trials.settings.towers))
+    rival = replace(start, half_way=start.half_way + ahead)
+    same = trials._otherwise("temperature", start.run.data.training_options.temperature, rival)
+    assert (ran.count(start.run), ran.count(same.run)) == (4, epochs)
+    np.testing.assert_array_equal(same.half_way, start.half_way)
 
 
 def test_an_epoch_draws_at_most_so_many_pairs_of_all_users(tmp_path: Path) -> None:
