@@ -1,15 +1,17 @@
 """Loading the graph, and a day's difference, with co-listening alone and with all relations:
 
-    python benchmarks/graph_load.py [INTERACTIONS]
+    python benchmarks/graph_load.py [INTERACTIONS [ITEMS]] [--quick]
 
-Either by the offline importer and by transactions, each into a managed Neo4j of its own. Start of the server, schema
-and check are counted in. Popularity follows a power law, lengths of histories are log-normal with mean 40; a third of
-the items are in series of eight, four have a creator in common, texts lie in clusters. The next day has 2 % more
-interactions. Microseconds per edge are of all edges, also of those that the difference leaves as they are.
+Either by the offline importer and by transactions, each into a managed Neo4j of its own; with `--quick` by the importer
+and co-listening alone, for large graphs. Start of the server, schema and check are counted in. Popularity follows a
+power law, lengths of histories are log-normal with mean 40; a third of the items are in series of eight, four have a
+creator in common, texts lie in clusters. The next day has 2 % more interactions. Microseconds per edge are of all
+edges, of those too that the difference leaves as they are.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -29,35 +31,34 @@ from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.workdir import Workdir
 
-ITEMS = 50_000
 TYPES = ("audiobook", "podcast")
 DAY = 0.02
 
 
-def make(folder: Path, interactions: int) -> ListeningData:
+def make(folder: Path, interactions: int, items: int) -> ListeningData:
     """The first `interactions` of a stream of them, which is the same whatever their number."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     lengths = np.maximum(rng.lognormal(3.3, 0.9, interactions // 20), 1).astype(np.int64)
     users = np.repeat(np.arange(len(lengths)), lengths)[:interactions]
-    items = np.minimum((ITEMS * np.random.default_rng(1).random(interactions) ** 2.5).astype(np.int64), ITEMS - 1)
+    heard = (items * np.random.default_rng(1).random(interactions) ** 2.5).astype(np.int32)
     columns = {
         "user": users.astype(np.int32),
-        "item": items.astype(np.int32),
+        "item": np.minimum(heard, items - 1),
         "signal": np.zeros(interactions, np.uint8),
         "timestamp": np.random.default_rng(2).integers(0, 10**7, interactions),
         "value": np.zeros(interactions, np.float32),
     }
     pl.DataFrame(columns).write_parquet(folder / "interactions.parquet")
-    _catalogue().write_parquet(folder / "items.parquet")
+    _catalogue(items).write_parquet(folder / "items.parquet")
     (folder / "summary.json").write_text(json.dumps({"item_types": TYPES, "signals": ["stream"], "strong": 1}))
     return ListeningData(folder)
 
 
-def _catalogue() -> pl.DataFrame:
+def _catalogue(items: int) -> pl.DataFrame:
     item = pl.col("item")
     in_series = item % 24 < 8
-    return pl.select(item=pl.int_range(ITEMS, dtype=pl.Int32)).with_columns(
+    return pl.select(item=pl.int_range(items, dtype=pl.Int32)).with_columns(
         item_id=item.cast(pl.String),
         item_type=pl.when(item % 8 == 0).then(pl.lit(TYPES[0])).otherwise(pl.lit(TYPES[1])),
         retired=False,
@@ -71,30 +72,36 @@ def _catalogue() -> pl.DataFrame:
     ).with_columns(row=pl.int_range(pl.len(), dtype=pl.Int32).over("item_type"))  # fmt: skip
 
 
-def texts() -> Floats:
+def texts(items: int) -> Floats:
     """[items, 64] of clusters of some fifty items."""
     rng = np.random.default_rng(3)
-    near = rng.normal(size=(ITEMS // 50, 64))[rng.integers(ITEMS // 50, size=ITEMS)]
-    found: Floats = (near + 0.7 * rng.normal(size=(ITEMS, 64))).astype(np.float32)
+    near = rng.normal(size=(items // 50, 64))[rng.integers(items // 50, size=items)]
+    found: Floats = (near + 0.7 * rng.normal(size=(items, 64))).astype(np.float32)
     return found
 
 
 def main() -> None:
-    interactions = int(sys.argv[1]) if len(sys.argv) > 1 else 300_000
-    settings, text = Settings(), texts()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("interactions", type=int, nargs="?", default=300_000)
+    parser.add_argument("items", type=int, nargs="?", default=50_000)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    settings = Settings()
     with tempfile.TemporaryDirectory() as name, Progress(quiet=True) as progress:
         folder = Path(name)
-        days, edges = [], {"co-listening alone": list[Path](), "all relations": list[Path]()}
-        for day, count in (("first", interactions), ("next", round(interactions * (1 + DAY)))):
-            data = make(folder / day, count)
+        days, edges = [], {name: list[Path]() for name in ("co-listening alone", "all relations")[: 2 - given.quick]}
+        for day, count in (("first", given.interactions), ("next", round(given.interactions * (1 + DAY)))):
+            data = make(folder / day, count, given.items)
             days.append(data)
-            co_listened, everything = folder / day / "co_listened", folder / day / "edges"
-            build_edges(data, settings.graph, co_listened, progress)
-            everything.mkdir()
-            add_relations(co_listened / FILE, data, text, settings.graph.relations, everything, progress)
-            for files, place in zip(edges.values(), (co_listened, everything), strict=True):
+            places = [folder / day / name for name in edges]
+            build_edges(data, settings.graph, places[0], progress)
+            for everything in places[1:]:
+                everything.mkdir()
+                text = texts(given.items)
+                add_relations(places[0] / FILE, data, text, settings.graph.relations, everything, progress)
+            for files, place in zip(edges.values(), places, strict=True):
                 files.append(place / FILE)
-        for way, threshold in (("import", 1), ("transactions", sys.maxsize)):
+        for way, threshold in (("import", 1), ("transactions", sys.maxsize))[: 2 - given.quick]:
             loading.IMPORT_FROM = threshold
             alone: list[float] = []
             for what, files in edges.items():
