@@ -99,23 +99,27 @@ class TwoTowerSearch:
         return self._train_new(chosen.run.data.training_options)
 
     def _affordable_pairs(self, options: TrainingOptions, seconds: float) -> int | None:
-        """Pairs an epoch with which every change may be trained in so many seconds, a 2ⁿ-th of all; None: all pairs, or
-        so few that nothing would be learned of a change."""
+        """Pairs an epoch with which every change may be trained in so many seconds, a 2ⁿ-th of all, but not so few that
+        nothing would be learned of a change; None: all pairs, or there is no time for even one change."""
         data, changes = self.inputs.training_set(self.split.train, self.settings, options), len(self._free())
         if data.draws < 2 * _LEAST_PAIRS or not changes or seconds <= 0:
             return None
         few = self.settings.towers.model_copy(update={"pairs_per_epoch": _LEAST_PAIRS})
-        run = TwoTowerTrainer(replace(data, settings=few), self.settings.seed, 1, replicas=self.replicas)
+        run, clock = TwoTowerTrainer(replace(data, settings=few), self.settings.seed, 2, replicas=self.replicas), []
+        for _ in range(2):
+            began = monotonic()
+            run.epoch(self.progress, "timing the towers")
+            clock.append(monotonic() - began)
         began = monotonic()
-        run.epoch(self.progress, "timing the towers")
-        trained = monotonic()
         self.task.ndcg(self._judged(run))
-        judging, training = monotonic() - trained, (trained - began) / _LEAST_PAIRS
-        each = seconds / (changes + 1) / self.settings.towers.epochs
-        affordable, pairs = (each - judging) / training, data.draws
+        judging, training = monotonic() - began, clock[1] / _LEAST_PAIRS
+        once = max(clock[0] - clock[1], 0)  # for the features of all users
+        epochs, pairs = self.settings.towers.epochs, data.draws
+        affordable = ((seconds / (changes + 1) - once) / epochs - judging) / training
         while pairs > max(affordable, _LEAST_PAIRS):
-            pairs //= 2
-        return pairs if _LEAST_PAIRS <= pairs < data.draws else None
+            pairs = max(pairs // 2, _LEAST_PAIRS)
+        fits = 2 * (once + epochs * (judging + training * pairs)) <= seconds  # the defaults and one change
+        return pairs if fits and pairs < data.draws else None
 
     def _free(self) -> list[tuple[str, float]]:
         """Changes of options that are not set."""
