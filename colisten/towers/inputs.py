@@ -24,6 +24,7 @@ from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.model import ItemInputs
 from colisten.towers.relations import NO_RELATIONS
+from colisten.towers.two_tower.examples import UserExamples
 from colisten.towers.two_tower.trainer import TrainingOptions, TrainingSet
 
 
@@ -99,9 +100,7 @@ class TowerInputs:
     ) -> TrainingSet:
         """A training set of `histories` alone; older pairs are drawn less often, by `half_life`."""
         bags = replace(self.features.bags, now=int(histories.timestamps.max(initial=0)))
-        features = replace(self.features, bags=bags)
-        options = settings.towers
+        examples = UserExamples(replace(self.features, bags=bags), histories, self.negative_signals)
         return TrainingSet(
-            histories, features, self.items, self.graph_width, self.is_target, options, training_options,
-            self.negative_signals, half_life,
-        )  # fmt: skip
+            examples, self.items, self.graph_width, self.is_target, settings.towers, training_options, half_life
+        )

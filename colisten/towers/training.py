@@ -158,7 +158,9 @@ def _choose(
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
         search.reserved = 0
     if "towers" in settings.towers.parts:
-        trials_of_towers = TwoTowerSearch(inputs, split, task, demand, settings, progress, tracker, replicas)
+        towers = inputs.training_set(split.train, settings, default_options(settings.towers))
+        asked = split.train.take(split.users)
+        trials_of_towers = TwoTowerSearch(towers, asked, task, demand, settings.seed, progress, tracker, replicas)
         run, scores["towers"] = trials_of_towers.choose(search)
     if demand is not None:
         scores["demand"] = for_everybody(demand, task)

@@ -29,6 +29,8 @@ NEAR_TEXTS = 100
 """Nearest texts that are candidates whatever was streamed: so many of the target type, and as many of the others."""
 _PAIRS_AT_ONCE = 1 << 24
 """At most so many pairs of items that were streamed together are held at once by a core: 130 MB."""
+_SELECTED_AT_ONCE = 1 << 12
+"""Items whose pools are sorted at once: bounds memory (100 MB)."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,19 @@ class CandidatePool:
 
     def select(self, count: int, factors: Floats) -> Candidates:
         """The `count` best of each item, their scores taken by `factors` [items]."""
-        score = self.score * factors[self.near]
-        count = min(count, score.shape[1])
-        best = np.argpartition(-score, count - 1, axis=1)[:, :count]
-        chosen = np.take_along_axis(score, best, 1) > 0
-        near = np.where(chosen, np.take_along_axis(self.near, best, 1), self.columns[:, None])
-        order = np.argsort(near, axis=1, kind="stable")
-        likeness = np.take_along_axis(self.likeness, np.take_along_axis(best, order, 1), 1)
-        return Candidates(self.columns, np.take_along_axis(near, order, 1).astype(np.int32), likeness, factors)
+        count = min(count, self.score.shape[1])
+        near = np.empty((len(self.columns), count), np.int32)
+        likeness = np.empty((len(self.columns), count), np.float32)
+        for first in range(0, len(self.columns), _SELECTED_AT_ONCE):
+            some = slice(first, first + _SELECTED_AT_ONCE)
+            score = self.score[some] * factors[self.near[some]]
+            best = np.argpartition(-score, count - 1, axis=1)[:, :count]
+            chosen = np.take_along_axis(score, best, 1) > 0
+            found = np.where(chosen, np.take_along_axis(self.near[some], best, 1), self.columns[some, None])
+            order = np.argsort(found, axis=1, kind="stable")
+            near[some] = np.take_along_axis(found, order, 1)
+            likeness[some] = np.take_along_axis(self.likeness[some], np.take_along_axis(best, order, 1), 1)
+        return Candidates(self.columns, near, likeness, factors)
 
 
 def candidate_pool(

@@ -25,6 +25,7 @@ from scipy.sparse import csc_array, csr_array, hstack
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import compiled, on_all_cores
 from colisten.progress import Progress
+from colisten.ragged import offsets
 from colisten.towers.half_precision import rounded
 from colisten.towers.linear.candidates import Candidates
 from colisten.towers.linear.coordinate_descent import non_negative_ridge
@@ -86,14 +87,15 @@ def item_weights(
 
 
 def _as_columns(items: int, given: Candidates, weights: Floats, share: Floats64) -> csc_array:
-    constants = share[given.columns] - (weights * share[given.near]).sum(axis=1)
-    constants = rounded(constants[:, None].astype(np.float32))
-    rows = np.concatenate([given.near, np.full((len(given.columns), 1), items)], axis=1)
+    """[items + 1, items] of `weights` [n, k], and the constants that go with them."""
+    count = len(given.columns)
+    constants = rounded((share[given.columns] - np.einsum("nk,nk->n", weights, share[given.near]))[:, None])
     values = np.concatenate([weights, constants], axis=1, dtype=np.float32)
-    places = np.repeat(given.columns, rows.shape[1])
-    whole = csc_array((values.ravel(), (rows.ravel(), places)), shape=(items + 1, items))
-    whole.eliminate_zeros()
-    return whole
+    rows = np.concatenate([given.near, np.full((count, 1), items, np.int32)], axis=1)
+    kept = values != 0
+    lengths = np.zeros(items, np.int64)
+    lengths[given.columns] = kept.sum(axis=1)
+    return csc_array((values[kept], rows[kept], offsets(lengths)), shape=(items + 1, items))
 
 
 @compiled

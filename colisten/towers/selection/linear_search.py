@@ -83,6 +83,8 @@ class LinearSearch:
         began = monotonic()
         tried = [self._best_ridges(signals) for signals in sorted(set(codes))]
         best = max(tried, key=lambda each: float(each.ndcg.mean()))
+        for other in set(self._known) - {best.options.signals}:  # a pool takes up to 19 kB an item
+            del self._known[other]
         took = (monotonic() - began) / (len(tried) * len(PENALTIES) * len(TEXTS))
         for code in self._other_types():
             for factor in FACTORS:

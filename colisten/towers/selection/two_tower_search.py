@@ -11,14 +11,13 @@ from time import monotonic
 import numpy as np
 
 from colisten.arrays import Floats
+from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
-from colisten.settings import Settings, TowersSettings
-from colisten.towers.inputs import TowerInputs
+from colisten.settings import TowersSettings
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.ranking_task import RankingTask, Scorer, surely_behind
-from colisten.towers.selection.validation_split import ValidationSplit
 from colisten.towers.two_tower.replicas import ALONE, Replicas
-from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
+from colisten.towers.two_tower.trainer import TrainingOptions, TrainingSet, TwoTowerTrainer
 from colisten.tracking import Tracker
 
 FINETUNING_EPOCHS, FINETUNING_RATE = 2, 0.3
@@ -53,12 +52,14 @@ class TrialResult:
 class TwoTowerSearch:
     """Search over training options, each trained on the training part."""
 
-    inputs: TowerInputs
-    split: ValidationSplit
+    data: TrainingSet
+    """Of the training part, with default options."""
+    asked: UserHistories
+    """The users of the task."""
     task: RankingTask
     demand: Floats | None
     """[items] as of the split, where it is a part of the score: towers are judged together with it."""
-    settings: Settings
+    seed: int
     progress: Progress
     tracker: Tracker | None = None
     replicas: Replicas = ALONE
@@ -66,11 +67,11 @@ class TwoTowerSearch:
     def choose(self, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
         """The best trial; where times are known, perhaps after epochs on recent pairs."""
         found = self._best(search)
-        if (self.split.train.timestamps >= 0).any():
-            recent = self.inputs.training_set(self.split.train, self.settings, found.run.data.training_options, RECENT)
+        if (self.data.histories.timestamps >= 0).any():
+            recent = replace(found.run.data, half_life=RECENT)
             model = deepcopy(found.run.model)
             late = TwoTowerTrainer(
-                recent, self.settings.seed, FINETUNING_EPOCHS, model=model, rate_scale=FINETUNING_RATE,
+                recent, self.seed, FINETUNING_EPOCHS, model=model, rate_scale=FINETUNING_RATE,
                 replicas=self.replicas,
             )  # fmt: skip
             finetuned = self._train(late, FINETUNING_EPOCHS)
@@ -81,15 +82,14 @@ class TwoTowerSearch:
     def _best(self, search: GreedySearch) -> TrialResult:
         """The best trial. Where the time is too short to train on all pairs for each change, changes are tried on as
         many pairs as it is enough for, and what was chosen is trained on all."""
-        options = default_options(self.settings.towers)
+        options = self.data.training_options
         began = monotonic()
-        pairs = self._affordable_pairs(options, search.remaining)
+        pairs = self._affordable_pairs(search.remaining)
         if pairs is None:
             started = monotonic()
             start = self._train_new(options)
             return search.best(start, monotonic() - started, self._changes(search))
-        towers = self.settings.towers.model_copy(update={"pairs_per_epoch": pairs})
-        sample = replace(self, settings=self.settings.model_copy(update={"towers": towers}))
+        sample = replace(self, data=self._drawing(pairs))
         started = monotonic()
         start = sample._train_new(options)
         took = monotonic() - started
@@ -98,14 +98,17 @@ class TwoTowerSearch:
         self.progress.say(f"  changes of the towers were tried on {pairs:,} pairs an epoch")
         return self._train_new(chosen.run.data.training_options)
 
-    def _affordable_pairs(self, options: TrainingOptions, seconds: float) -> int | None:
+    def _drawing(self, pairs: int) -> TrainingSet:
+        """The training set, of which an epoch draws so many pairs at most."""
+        return replace(self.data, settings=self.data.settings.model_copy(update={"pairs_per_epoch": pairs}))
+
+    def _affordable_pairs(self, seconds: float) -> int | None:
         """Pairs an epoch with which every change may be trained in so many seconds, a 2ⁿ-th of all, but not so few that
         nothing would be learned of a change; None: all pairs, or there is no time for even one change."""
-        data, changes = self.inputs.training_set(self.split.train, self.settings, options), len(self._free())
-        if data.draws < 2 * _LEAST_PAIRS or not changes or seconds <= 0:
+        draws, epochs, changes = self.data.draws, self.data.settings.epochs, len(self._free())
+        if draws < 2 * _LEAST_PAIRS or not changes or seconds <= 0:
             return None
-        few = self.settings.towers.model_copy(update={"pairs_per_epoch": _LEAST_PAIRS})
-        run, clock = TwoTowerTrainer(replace(data, settings=few), self.settings.seed, 2, replicas=self.replicas), []
+        run, clock = TwoTowerTrainer(self._drawing(_LEAST_PAIRS), self.seed, 2, replicas=self.replicas), []
         for _ in range(2):
             began = monotonic()
             run.epoch(self.progress, "timing the towers")
@@ -114,16 +117,15 @@ class TwoTowerSearch:
         self.task.ndcg(self._judged(run))
         judging, training = monotonic() - began, clock[1] / _LEAST_PAIRS
         once = max(clock[0] - clock[1], 0)  # for the features of all users
-        epochs, pairs = self.settings.towers.epochs, data.draws
-        affordable = ((seconds / (changes + 1) - once) / epochs - judging) / training
+        affordable, pairs = ((seconds / (changes + 1) - once) / epochs - judging) / training, draws
         while pairs > max(affordable, _LEAST_PAIRS):
             pairs = max(pairs // 2, _LEAST_PAIRS)
         fits = 2 * (once + epochs * (judging + training * pairs)) <= seconds  # the defaults and one change
-        return pairs if fits and pairs < data.draws else None
+        return pairs if fits and pairs < draws else None
 
     def _free(self) -> list[tuple[str, float]]:
         """Changes of options that are not set."""
-        one_type, options = bool(self.inputs.is_target.all()), self.settings.towers
+        one_type, options = bool(self.data.is_target.all()), self.data.settings
         return [
             (name, value)
             for name, value in CHANGES
@@ -144,9 +146,9 @@ class TwoTowerSearch:
         return self._train_new(replace(best.run.data.training_options, **{name: value}), best)
 
     def _train_new(self, training_options: TrainingOptions, rival: TrialResult | None = None) -> TrialResult:
-        data = self.inputs.training_set(self.split.train, self.settings, training_options)
-        epochs = self.settings.towers.epochs
-        return self._train(TwoTowerTrainer(data, self.settings.seed, epochs, replicas=self.replicas), epochs, rival)
+        data = replace(self.data, training_options=training_options)
+        epochs = data.settings.epochs
+        return self._train(TwoTowerTrainer(data, self.seed, epochs, replicas=self.replicas), epochs, rival)
 
     def _train(self, run: TwoTowerTrainer, epochs: int, rival: TrialResult | None = None) -> TrialResult:
         """Train, and go back to the epoch of the best validation NDCG (early stopping). Ends half way where the `rival`
@@ -170,13 +172,12 @@ class TwoTowerSearch:
     @cached_property
     def _asked(self) -> Floats:
         """[asked users, width] their features."""
-        features = self.inputs.training_set(self.split.train, self.settings, TrainingOptions()).features
-        return features.encode(self.split.train.take(self.split.users))
+        return self.data.features.encode(self.asked)
 
     def _judged(self, run: TwoTowerTrainer) -> Scorer:
         """The towers' logits and demand, whose sum they learn where they are not corrected for it."""
         scores = self._scores(run)
-        if self.demand is None or self.settings.towers.corrected:
+        if self.demand is None or self.data.settings.corrected:
             return scores
         demand, temperature = self.demand[self.task.candidates], run.data.training_options.temperature
         return lambda some: scores(some) / temperature + demand

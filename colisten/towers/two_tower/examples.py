@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,16 @@ class UserExamples:
     features: UserFeatures
     histories: UserHistories
     negative_signals: tuple[int, ...] = ()
+    """Signals whose items are no negatives: they are never among what is ranked."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is computed: another process computes it faster than it is sent."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @cached_property
+    def pairs(self) -> UserItemPairs:
+        """Everything that was streamed."""
+        return pairs_of(self.histories, self.features.bags.strong)
 
     @cached_property
     def history(self) -> BagEntries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.errors import SettingsError
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import UserItemPairs, pairs_of
+from colisten.listening.pairs import UserItemPairs
 from colisten.progress import Progress
 from colisten.ragged import starts
 from colisten.settings import TowersSettings
@@ -49,10 +49,9 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Training set of the two towers."""
+    """Training set of the two towers; those that differ in options alone share the examples."""
 
-    histories: UserHistories
-    features: UserFeatures
+    examples: UserExamples
     item_features: Floats
     """[items, width]"""
     graph_width: int
@@ -61,14 +60,20 @@ class TrainingSet:
     """[items]"""
     settings: TowersSettings
     training_options: TrainingOptions
-    negative_signals: tuple[int, ...]
-    """Signals whose items are no negatives: they are never among what is ranked."""
     half_life: int = 0
     """Days after which listening is drawn half as often; 0: never less."""
 
-    @cached_property
+    @property
+    def features(self) -> UserFeatures:
+        return self.examples.features
+
+    @property
+    def histories(self) -> UserHistories:
+        return self.examples.histories
+
+    @property
     def pairs(self) -> UserItemPairs:
-        return pairs_of(self.histories, self.features.bags.strong)
+        return self.examples.pairs
 
     @cached_property
     def popularity(self) -> Int64s:
@@ -129,21 +134,17 @@ class TrainingSet:
         bags = self.features.bags.count * self.features.content.shape[1] * 4
         size = max(1, _SHARD_BYTES // max(bags, 1))
         if size >= len(self.histories):
-            yield self._whole, self.pairs, self.chance
+            yield self.examples, self.pairs, self.chance
             return
         for first in range(0, len(self.histories), size):
             users = np.arange(first, min(first + size, len(self.histories)))
             mine = (self.pairs.users >= first) & (self.pairs.users <= users[-1])
             pairs = self.pairs.where(mine)
             yield (
-                UserExamples(self.features, self.histories.take(users), self.negative_signals),
+                replace(self.examples, histories=self.histories.take(users)),
                 UserItemPairs(pairs.users - first, pairs.items),
                 self.chance[mine],
             )
-
-    @cached_property
-    def _whole(self) -> UserExamples:
-        return UserExamples(self.features, self.histories, self.negative_signals)
 
 
 @dataclass(frozen=True)

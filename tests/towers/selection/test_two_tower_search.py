@@ -18,7 +18,7 @@ from colisten.towers.selection.ranking_task import RankingTask
 from colisten.towers.selection.two_tower_search import TwoTowerSearch
 from colisten.towers.selection.validation_split import split_validation
 from colisten.towers.two_tower.examples import UserExamples
-from colisten.towers.two_tower.trainer import TwoTowerTrainer
+from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
 from tests.towers import worlds
 
 
@@ -49,11 +49,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.mark.parametrize("enough", [False, True])
 def test_changes_are_tried_on_a_sample_where_the_time_is_short(tmp_path: Path, clock: Clock, enough: bool) -> None:
     trials = search_of(tmp_path, epochs=2)
-    towers = trials.settings.towers
-    whole = trials.inputs.training_set(
-        trials.split.train, trials.settings, two_tower_search.default_options(towers)
-    ).draws
-    once = towers.epochs * whole / 100
+    towers = trials.data.settings
+    once = towers.epochs * trials.data.draws / 100
     search = GreedySearch(20 * once if enough else 3 * once)
     run, _ = trials.choose(search)
     assert len(search.tried) >= 3
@@ -62,14 +59,15 @@ def test_changes_are_tried_on_a_sample_where_the_time_is_short(tmp_path: Path, c
 
 
 def search_of(folder: Path, epochs: int) -> TwoTowerSearch:
-    data, text = worlds.clustered(folder / "data")
+    listening, text = worlds.clustered(folder / "data")
     embeddings: Floats = np.random.default_rng(5).normal(size=(len(text), 4)).astype(np.float32)
     towers = TowersSettings(hidden=(16,), dim=8, batch_size=64, epochs=epochs, learning_rate=1e-2)
     settings = Settings(target="book", towers=towers)
-    inputs = TowerInputs.of(data, text, embeddings, settings)
+    inputs = TowerInputs.of(listening, text, embeddings, settings)
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, np.random.default_rng(0))
     task = RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
-    return TwoTowerSearch(inputs, split, task, None, settings, Progress(quiet=True))
+    data = inputs.training_set(split.train, settings, TrainingOptions())
+    return TwoTowerSearch(data, split.train.take(split.users), task, None, settings.seed, Progress(quiet=True))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +96,7 @@ def test_a_change_that_is_surely_behind_is_given_up_half_way(
         return epoch(run, progress, title)
 
     monkeypatch.setattr(TwoTowerTrainer, "epoch", counted)
-    start = trials._train_new(two_tower_search.default_options(trials.settings.towers))
+    start = trials._train_new(TrainingOptions())
     rival = replace(start, half_way=start.half_way + ahead)
     same = trials._otherwise("temperature", start.run.data.training_options.temperature, rival)
     assert (ran.count(start.run), ran.count(same.run)) == (4, epochs)

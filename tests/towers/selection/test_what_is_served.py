@@ -22,7 +22,7 @@ from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch
 from colisten.towers.selection.mixing import choose_weights, mixed
 from colisten.towers.selection.ranking_task import RankingTask, Scorer
-from colisten.towers.selection.two_tower_search import TwoTowerSearch
+from colisten.towers.selection.two_tower_search import TwoTowerSearch, default_options
 from colisten.towers.selection.validation_split import split_validation
 from colisten.towers.training import for_everybody
 from colisten.towers.user_encoder import UserEncoder
@@ -70,9 +70,10 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     trial = trials.choose((inputs.strong, inputs.signals), GreedySearch(60))
     linear = trials.scorer(trial, split)
     demand = log_demand(split.train, inputs.strong, inputs.facts)
-    run, towers = TwoTowerSearch(inputs, split, task, demand, SETTINGS, progress).choose(GreedySearch(0))
-    rates = conversion_rates(split.train, inputs.strong, inputs.signals, ())
     asked = split.train.take(split.users)
+    training_set = inputs.training_set(split.train, SETTINGS, default_options(SETTINGS.towers))
+    run, towers = TwoTowerSearch(training_set, asked, task, demand, SETTINGS.seed, progress).choose(GreedySearch(0))
+    rates = conversion_rates(split.train, inputs.strong, inputs.signals, ())
     everyone = np.arange(len(asked))
     seen: dict[str, Scorer] = {
         "towers": towers,
