@@ -157,6 +157,7 @@ def _choose(
         trial = trials.choose((inputs.strong, inputs.signals), search)
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
         search.reserved = 0
+        del trials  # which holds candidates, up to 19 kB an item
     if "towers" in settings.towers.parts:
         towers = inputs.training_set(split.train, settings, default_options(settings.towers))
         asked = split.train.take(split.users)

@@ -211,8 +211,11 @@ def test_what_nobody_set_is_tried(tmp_path: Path) -> None:
     data, text = worlds.clustered(tmp_path / "data", types=("book", "pod"))
     towers = SETTINGS.towers.model_copy(update={"minutes": 5.0, "parts": ("towers", "demand"), "epochs": 3})
     selection = train(data, text, tmp_path / "towers", SETTINGS.model_copy(update={"towers": towers}))
-    names = ["temperature 0.07", "other_types 3", "temperature 0.05", "temperature 0.14", "other_types 0"]
-    assert list(selection.tried) == names
+    first = ["temperature 0.07", "other_types 3"]
+    sharper, more = (name in selection.kept for name in first)
+    assert list(selection.tried) == [
+        *first, "temperature 0.05" if sharper else "temperature 0.14", *([] if more else ["other_types 0"])
+    ]  # fmt: skip
     kept = dict(name.split() for name in selection.kept)
     assert selection.training_options == TrainingOptions(
         **{**asdict(TrainingOptions()), **{name: float(value) for name, value in kept.items()}}

@@ -12,6 +12,8 @@ TEXT_WIDTH = 64
 """Principal components of the text that the towers see."""
 FREQUENT = 64
 """Most frequent languages, genres and item types that get a place of their own."""
+_ROWS_AT_ONCE = 1 << 14
+"""Bounds memory in double precision (50 MB at a width of 384)."""
 
 
 def content_of(text: Floats, embeddings: Floats) -> Floats:
@@ -28,11 +30,16 @@ def item_features(data: ListeningData, content: Floats) -> Floats:
 
 def principal(vectors: Floats, width: int) -> Floats:
     """The `width` strongest principal components (all, where there are fewer), signs fixed."""
-    centred = vectors - vectors.mean(axis=0, keepdims=True)
-    _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    covariance = np.zeros((len(mean), len(mean)))
+    for first in range(0, len(vectors), _ROWS_AT_ONCE):
+        centred = vectors[first : first + _ROWS_AT_ONCE] - mean
+        covariance += centred.T @ centred
+    _, axes = np.linalg.eigh(covariance)
     axes = axes[:, ::-1][:, :width]
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]) if axes.size else 1.0
-    components: Floats = (centred @ (axes * signs)).astype(np.float32)
+    axes = axes * signs
+    components: Floats = (vectors @ axes.astype(np.float32) - mean @ axes).astype(np.float32)
     return components
 
 
@@ -43,9 +50,9 @@ def centred(text: Floats) -> Floats:
     """
     has = np.any(text, axis=1, keepdims=True)
     mean = text.sum(axis=0, keepdims=True) / max(int(has.sum()), 1)
-    apart = has * (text - mean)
-    length = np.linalg.norm(apart, axis=1, keepdims=True)
-    unit: Floats = (apart / np.maximum(length, 1e-9)).astype(np.float32)
+    unit: Floats = (text - mean).astype(np.float32, copy=False)
+    unit *= has
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-9)
     return unit
 
 
