@@ -287,7 +287,8 @@ class GnnSettings(_Section):
     patience: int = Field(5, ge=1)
     """Epochs without improvement on the validation edges before training stops."""
     continued: bool = True
-    """Begin with the weights of the last training where no setting changed and data only grew; else anew."""
+    """Begin with the weights of the last training, for a third of the epochs, where no setting changed and data only
+    grew; else anew."""
     validation: float = Field(0.1, gt=0, lt=0.5)
     """Share of edges held out to stop early."""
     cache_mb: int = Field(512, ge=1)
@@ -357,9 +358,12 @@ class CadenceSettings(_Section):
     """The graph network's weights. Every item is embedded by today's graph in any case."""
     towers: Rhythm = "always"
     """User and item tower; a day with new items does not wait."""
+    selection: Rhythm = "weekly"
+    """What validation selects for the towers, which takes longer than to train by it; at once where data grew by a
+    tenth, or something of it is gone."""
 
     def next_day(self, name: str, last: date) -> date:
-        """The first day (UTC) on which the stage `name`, last finished on that day, may follow new data."""
+        """The first day (UTC) on which the stage `name` (or the selection), last finished then, may follow new data."""
         return last + timedelta(days=_DAYS[getattr(self, name, "always")])
 
 

@@ -38,6 +38,8 @@ from colisten.tracking import Tracker
 for _name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
+_WARM_START = 3
+"""So many times fewer epochs than `gnn.max_epochs` are what a warm start takes at most: the days add up."""
 _WHITENED = 20_000
 """Items whose features tell how features vary."""
 
@@ -79,6 +81,7 @@ def train_gnn(
     if options.continued and origin and origin == origin_of(folder):
         progress.say("  warm start from the weights of the last training")
         model.load_state_dict(load_model(folder, adjacency)[0].state_dict())
+        options = options.model_copy(update={"max_epochs": -(-options.max_epochs // _WARM_START)})
     elif options.whitening and isinstance(model, HGNN):
         model.project.fit(torch.from_numpy(features.sample(_WHITENED)), options.whitening)
     all_checkpoints = folder / "checkpoints"

@@ -152,8 +152,13 @@ def _fingerprints(stage: Stage, context: Context) -> dict[str, str]:
     missing = [name for name, digest in zip(stage.depends_on, earlier, strict=True) if digest is None]
     if missing:
         raise WorkdirError(f"{stage.title} needs {' and '.join(missing)} first: `colisten run` does all in order.")
-    own = digest_of(version("colisten"), stage.name, stage.inputs(context.settings), stage.other_inputs(context))
+    own = own_digest(stage, context)
     return {"own": own, "fingerprint": digest_of(own, earlier)}
+
+
+def own_digest(stage: Stage, context: Context) -> str:
+    """Of all inputs of a stage but the outputs of earlier ones."""
+    return digest_of(version("colisten"), stage.name, stage.inputs(context.settings), stage.other_inputs(context))
 
 
 @contextmanager

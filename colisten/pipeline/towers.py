@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from colisten.listening.data import ListeningData
 from colisten.pipeline.edges import built_with
 from colisten.pipeline.gnn import UPSTREAM, upstream
-from colisten.pipeline.stage import Context, Stage, files_in
+from colisten.pipeline.records import read_record
+from colisten.pipeline.stage import Context, Stage, files_in, own_digest
 from colisten.pipeline.tracked import tracker_of
 from colisten.workdir import file_digest
 
 if TYPE_CHECKING:
     from colisten.arrays import Floats
     from colisten.listening.histories import UserHistories
+    from colisten.towers.selection.tower_selection import Circumstances, TowerSelection
 
 
 def _run(context: Context) -> str:
@@ -26,7 +29,7 @@ def _run(context: Context) -> str:
     from colisten.relations import CO_LISTENED
     from colisten.text.encoding import load_text
     from colisten.towers.relations import relation_matrices
-    from colisten.towers.training import train_towers
+    from colisten.towers.training import circumstances, train_towers
 
     workdir, progress = context.workdir, context.progress
     data, text = ListeningData(workdir.listening), load_text(workdir.features)
@@ -41,9 +44,20 @@ def _run(context: Context) -> str:
     relations = relation_matrices(others, len(data.items), settings.graph.relations)
     train_towers(
         data, text, load_embeddings(workdir.gnn), embed_histories, context.settings, folder, progress, relations,
-        tracker_of(context, "towers"),
+        tracker_of(context, "towers"), _standing(context, circumstances(data, relations)),
     )  # fmt: skip
     return file_digest(folder / "towers.safetensors", folder / "items.safetensors")
+
+
+def _standing(context: Context, now: Circumstances) -> TowerSelection | None:
+    """The last selection, if the settings are the same, data only grew, not by much, and its time is not over."""
+    from colisten.towers.selection.tower_selection import read_selection
+
+    last = read_selection(context.workdir.towers)
+    if last is None or read_record(context.workdir, "towers").get("own") != own_digest(STAGE, context):
+        return None
+    due = context.settings.cadence.next_day("selection", date.fromisoformat(last.made.day))
+    return last if now.like(last.made) and date.fromisoformat(now.day) < due else None
 
 
 def _output_exists(context: Context) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from colisten.towers.features.item_features import content_of
 from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.item_matrix import ItemMatrix
-from colisten.towers.linear.model import ItemInputs, LinearOptions, fit_linear
+from colisten.towers.linear.model import ItemInputs, fit_linear
 from colisten.towers.parts import TRANSITIONS, TransitionsPart
 from colisten.towers.relations import NO_RELATIONS, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
@@ -28,6 +29,7 @@ from colisten.towers.selection.linear_search import LinearSearch, users_judged
 from colisten.towers.selection.mixing import Weights, choose_weights, mix_scorer
 from colisten.towers.selection.optimism_search import choose_optimism
 from colisten.towers.selection.ranking_task import RankingTask, Scorer
+from colisten.towers.selection.tower_selection import Circumstances, TowerSelection
 from colisten.towers.selection.transition_search import choose_half_life
 from colisten.towers.selection.two_tower_search import (
     FINETUNING_EPOCHS,
@@ -40,7 +42,7 @@ from colisten.towers.transitions import has_order, transition_matrix, transition
 from colisten.towers.two_tower.data_parallel import training_replicas
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.replicas import Replicas
-from colisten.towers.two_tower.trainer import TrainingOptions, TwoTowerTrainer
+from colisten.towers.two_tower.trainer import TwoTowerTrainer
 from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
 from colisten.tracking import Tracker, flat
 
@@ -49,33 +51,6 @@ DEFAULT_WEIGHTS = {"towers": 1.0, "demand": 0.8}
 
 _KEPT_FOR_TOWERS = 0.5
 """Share of the time for trying changes that those of the item–item weights leave to those of the towers."""
-
-
-@dataclass(frozen=True)
-class TowerSelection:
-    """Selected hyper-parameters with their validation results; also kept as `chosen` in `spec.json`."""
-
-    linear: LinearOptions | None
-    """None where nothing could be held out, or the part is not wanted."""
-    training_options: TrainingOptions
-    recent: int
-    """Half-life in days of the listening that the towers were finished on; 0: all of it alike."""
-    half_life: float | None
-    """Of what follows what, in items; None: order says nothing."""
-    optimism: float
-    """What is added to the logarithm of demand of an item that nobody has heard."""
-    warm: Weights
-    cold: Weights
-    validation: dict[str, dict[str, float]]
-    """Mean of NDCG@10 and NDCG@100 on held-out pairs, for warm and cold users: each part alone, and the mix."""
-    tried: dict[str, float]
-    """Mean gain in NDCG of each change that was tried, over the best before it."""
-    kept: tuple[str, ...]
-    """Those of them that were worth their cost."""
-
-    def counts(self, part: str) -> bool:
-        """Is its weight above zero for warm or cold users?"""
-        return bool(self.warm.get(part) or self.cold.get(part))
 
 
 EmbedHistories = Callable[[UserHistories], Floats]
@@ -92,6 +67,7 @@ def train_towers(
     progress: Progress,
     relations: Mapping[str, ItemMatrix] = NO_RELATIONS,
     tracker: Tracker | None = None,
+    standing: TowerSelection | None = None,
 ) -> TowerSelection:
     """Train both towers and write `out` (`W/towers/`) in one step.
 
@@ -105,6 +81,7 @@ def train_towers(
         progress: advanced by every epoch.
         relations: of the graph, each a part of the score if validation likes it.
         tracker: gets the loss and validation of every epoch, and what was selected.
+        standing: an earlier selection to train by, instead of a new one.
 
     With `towers.devices` > 1 as many processes train the two towers together, and give what one gives, but for the
     chance of dropout; this one does all else.
@@ -118,13 +95,15 @@ def train_towers(
     split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, rng)
     with training_replicas(settings.towers) as replicas:
         about = inputs.item_inputs(progress) if "linear" in settings.towers.parts else None
-        if len(split.users):
+        model, made = None, circumstances(data, relations)
+        if standing:
+            selection = standing
+            progress.say(f"  by what was selected on {standing.made.day}")
+        elif len(split.users):
             held_out_inputs = inputs.with_content(data, content_of(text, embed_histories(split.train)))
-            model, selection = _choose(
-                held_out_inputs, about, split, data.item_types, rng, settings, progress, tracker, replicas
-            )
+            model, selection = _choose(held_out_inputs, about, split, made, rng, settings, progress, tracker, replicas)
         else:
-            model, selection = None, _default_selection(settings)
+            selection = _default_selection(settings, made)
         fitted = _finish(inputs, about, model, selection, settings, progress, tracker, replicas)
     export(fitted, asdict(selection), out)
     if tracker:
@@ -137,7 +116,7 @@ def _choose(
     inputs: TowerInputs,
     about: ItemInputs | None,
     everyone: ValidationSplit,
-    types: tuple[str, ...],
+    made: Circumstances,
     rng: np.random.Generator,
     settings: Settings,
     progress: Progress,
@@ -149,11 +128,11 @@ def _choose(
     search = GreedySearch(60 * settings.towers.minutes)
     scores: dict[str, Scorer] = {}
     demand = log_demand(split.train, inputs.strong, inputs.facts) if "demand" in settings.towers.parts else None
-    run, choice = None, None
+    found, choice = None, None
     if about is not None:
         search.reserved = search.seconds * _KEPT_FOR_TOWERS if "towers" in settings.towers.parts else 0
         many = everyone.sample(users_judged(len(task.candidates), MAX_USERS), rng)
-        trials = LinearSearch(many, _task(inputs, many), about, types, progress)
+        trials = LinearSearch(many, _task(inputs, many), about, made.item_types, progress)
         trial = trials.choose((inputs.strong, inputs.signals), search)
         choice, scores["linear"] = trial.options, trials.scorer(trial, split)
         search.reserved = 0
@@ -162,7 +141,7 @@ def _choose(
         towers = inputs.training_set(split.train, settings, default_options(settings.towers))
         asked = split.train.take(split.users)
         trials_of_towers = TwoTowerSearch(towers, asked, task, demand, settings.seed, progress, tracker, replicas)
-        run, scores["towers"] = trials_of_towers.choose(search)
+        found, scores["towers"] = trials_of_towers.choose(search)
     if demand is not None:
         scores["demand"] = for_everybody(demand, task)
     rates = _conversion_rates(inputs, split.train)
@@ -196,12 +175,14 @@ def _choose(
             return mix_scorer(task, scores | {"demand": hopeful}, warm, cold)
 
         optimism = choose_optimism(task, heard[task.candidates], with_optimism)
-    training_options, recent = (
-        (run.data.training_options, run.data.half_life) if run else (default_options(settings.towers), 0)
-    )
-    return run.model if run else None, TowerSelection(
-        choice, training_options, recent, half_life, optimism, warm, cold, validation, search.tried, tuple(search.kept)
-    )
+    defaults = _default_selection(settings, made)
+    if found:
+        data = found.run.data
+        defaults = replace(defaults, training_options=data.training_options, epochs=found.epochs, recent=data.half_life)
+    return found.run.model if found else None, replace(
+        defaults, linear=choice, half_life=half_life, optimism=optimism, warm=warm, cold=cold, validation=validation,
+        tried=search.tried, kept=tuple(search.kept),
+    )  # fmt: skip
 
 
 def _order_scorers(inputs: TowerInputs, split: ValidationSplit, task: RankingTask) -> Callable[[float], Scorer]:
@@ -240,13 +221,17 @@ def _finish(
     replicas: Replicas,
 ) -> FittedTowers:
     """Refit the selection on all data; parts of weight zero are left out."""
-    data = inputs.training_set(inputs.everybody, settings, selection.training_options, selection.recent)
-    epochs, rate_scale = (FINETUNING_EPOCHS, FINETUNING_RATE) if model else (settings.towers.epochs, 1.0)
-    run = TwoTowerTrainer(data, settings.seed + 1, epochs, model=model, rate_scale=rate_scale, replicas=replicas)
-    for epoch in range(1, epochs + 1 if selection.counts("towers") else 1):
-        loss = run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
-        if tracker:
-            tracker.after_epoch(loss=loss)
+    data = inputs.training_set(inputs.everybody, settings, selection.training_options)
+    late = replace(data, half_life=selection.recent)
+    passes = [(data, selection.epochs, 1.0)] if model is None else []
+    passes += [(late, FINETUNING_EPOCHS, FINETUNING_RATE)] if model or selection.recent else []
+    for examples, epochs, rate in passes:
+        run = TwoTowerTrainer(examples, settings.seed + 1, epochs, model=model, rate_scale=rate, replicas=replicas)
+        model = run.model
+        for epoch in range(1, epochs + 1 if selection.counts("towers") else 1):
+            loss = run.epoch(progress, f"finishing the towers on all data, epoch {epoch} of {epochs}")
+            if tracker:
+                tracker.after_epoch(loss=loss)
     linear = None
     if about and selection.linear and selection.counts("linear"):
         linear = fit_linear(inputs.everybody, about, selection.linear, progress)
@@ -263,11 +248,18 @@ def _finish(
     return FittedTowers(run, linear, demand, rates, inputs, transitions)
 
 
-def _default_selection(settings: Settings) -> TowerSelection:
+def circumstances(data: ListeningData, relations: Mapping[str, ItemMatrix]) -> Circumstances:
+    """Those of today."""
+    today = datetime.now(UTC).date().isoformat()
+    return Circumstances(today, data.summary["counts"]["interactions"], data.item_types, tuple(relations))
+
+
+def _default_selection(settings: Settings, made: Circumstances) -> TowerSelection:
     """Too little data to hold anything out: the towers and demand; demand where neither is wanted."""
     wanted: Weights = {part: weight for part, weight in DEFAULT_WEIGHTS.items() if part in settings.towers.parts}
     weights = wanted or {"demand": 1.0}
-    return TowerSelection(None, default_options(settings.towers), 0, None, 0.0, weights, weights, {}, {}, ())
+    options, epochs = default_options(settings.towers), settings.towers.epochs
+    return TowerSelection(made, None, options, epochs, 0, None, 0.0, weights, weights, {}, {}, ())
 
 
 def _summary(selection: TowerSelection) -> str:

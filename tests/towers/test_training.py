@@ -20,7 +20,8 @@ from colisten.listening.history_reading import read_histories
 from colisten.progress import Progress
 from colisten.settings import Settings, TowersSettings
 from colisten.towers.parts import TowerPart
-from colisten.towers.training import TowerSelection, train_towers
+from colisten.towers.selection.tower_selection import TowerSelection
+from colisten.towers.training import train_towers
 from colisten.towers.two_tower.trainer import TrainingOptions
 from colisten.towers.user_encoder import FORMAT, UserEncoder
 from colisten.towers.user_vectors import UserVectors

@@ -16,7 +16,8 @@ from colisten.progress import Progress
 from colisten.settings import Settings, TowersSettings
 from colisten.towers.item_matrix import summed_rows
 from colisten.towers.parts import FADED, TransitionsPart
-from colisten.towers.training import TowerSelection, train_towers
+from colisten.towers.selection.tower_selection import TowerSelection
+from colisten.towers.training import train_towers
 from colisten.towers.transitions import AHEAD, SHRINK, transition_matrix, transition_scorer
 from colisten.towers.user_encoder import UserEncoder
 from colisten.towers.user_vectors import UserVectors

@@ -46,6 +46,8 @@ class TrialResult:
     """[asked users]"""
     half_way: Floats
     """[asked users] after half of the epochs"""
+    epochs: int
+    """The best one, counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class TwoTowerSearch:
     tracker: Tracker | None = None
     replicas: Replicas = ALONE
 
-    def choose(self, search: GreedySearch) -> tuple[TwoTowerTrainer, Scorer]:
+    def choose(self, search: GreedySearch) -> tuple[TrialResult, Scorer]:
         """The best trial; where times are known, perhaps after epochs on recent pairs."""
         found = self._best(search)
         if (self.data.histories.timestamps >= 0).any():
@@ -76,8 +78,8 @@ class TwoTowerSearch:
             )  # fmt: skip
             finetuned = self._train(late, FINETUNING_EPOCHS)
             if finetuned.ndcg.mean() > found.ndcg.mean():
-                found = finetuned
-        return found.run, self._scores(found.run)
+                found = replace(finetuned, epochs=found.epochs)
+        return found, self._scores(found.run)
 
     def _best(self, search: GreedySearch) -> TrialResult:
         """The best trial. Where the time is too short to train on all pairs for each change, changes are tried on as
@@ -154,20 +156,24 @@ class TwoTowerSearch:
         """Train, and go back to the epoch of the best validation NDCG (early stopping). Ends half way where the `rival`
         was surely ahead by then."""
         best, kept = np.full(len(self.task), -1, np.float32), run.model.state_dict()
-        half_way = best
+        half_way, best_epoch = best, 0
         for epoch in range(1, epochs + 1):
             loss = run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
             ndcg = self.task.ndcg(self._judged(run))
             if self.tracker:
                 self.tracker.after_epoch(loss=loss, validation=float(ndcg.mean()), **asdict(run.data.training_options))
             if ndcg.mean() > best.mean():
-                best, kept = ndcg, {name: value.clone() for name, value in run.model.state_dict().items()}
+                best, best_epoch, kept = (
+                    ndcg,
+                    epoch,
+                    {name: value.clone() for name, value in run.model.state_dict().items()},
+                )
             if epoch == -(-epochs // 2):
                 half_way = ndcg
                 if rival and surely_behind(ndcg, rival.half_way):
                     break
         run.model.load_state_dict(kept)
-        return TrialResult(run, best, half_way)
+        return TrialResult(run, best, half_way, best_epoch)
 
     @cached_property
     def _asked(self) -> Floats:

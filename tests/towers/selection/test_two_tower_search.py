@@ -52,10 +52,10 @@ def test_changes_are_tried_on_a_sample_where_the_time_is_short(tmp_path: Path, c
     towers = trials.data.settings
     once = towers.epochs * trials.data.draws / 100
     search = GreedySearch(20 * once if enough else 3 * once)
-    run, _ = trials.choose(search)
+    found, _ = trials.choose(search)
     assert len(search.tried) >= 3
     assert search.spent <= search.seconds
-    assert run.data.settings.pairs_per_epoch == towers.pairs_per_epoch  # what was chosen is trained on all
+    assert found.run.data.settings.pairs_per_epoch == towers.pairs_per_epoch  # what was chosen is trained on all
 
 
 def search_of(folder: Path, epochs: int) -> TwoTowerSearch:

@@ -72,7 +72,7 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     demand = log_demand(split.train, inputs.strong, inputs.facts)
     asked = split.train.take(split.users)
     training_set = inputs.training_set(split.train, SETTINGS, default_options(SETTINGS.towers))
-    run, towers = TwoTowerSearch(training_set, asked, task, demand, SETTINGS.seed, progress).choose(GreedySearch(0))
+    found, towers = TwoTowerSearch(training_set, asked, task, demand, SETTINGS.seed, progress).choose(GreedySearch(0))
     rates = conversion_rates(split.train, inputs.strong, inputs.signals, ())
     everyone = np.arange(len(asked))
     seen: dict[str, Scorer] = {
@@ -87,7 +87,7 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
         name: {part: 0.3 + weight for part, weight in of.items()} for name, of in (("warm", warm), ("cold", cold))
     }
 
-    fitted = FittedTowers(run, fit_linear(split.train, about, trial.options, progress), demand, rates, inputs)
+    fitted = FittedTowers(found.run, fit_linear(split.train, about, trial.options, progress), demand, rates, inputs)
     export(fitted, weights | {"linear": asdict(trial.options)}, tmp_path / "towers")
     encoder = UserEncoder.load(tmp_path / "towers")
     assert encoder.item_vectors.shape[1] == SETTINGS.towers.dim + 3
