@@ -6,7 +6,6 @@ with the pairs that were streamed together, not with all pairs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,16 +79,6 @@ class Candidates:
     """[n, k] of the texts, 0 … 1; up to twice that for an item with few listeners."""
     factors: Floats
     """[items] what having an item counts as a predictor, 0 … 1."""
-
-
-def one_after_the_other(pieces: Sequence[Candidates]) -> Candidates:
-    """The candidates of several groups of items, with equal factors."""
-    return Candidates(
-        np.concatenate([piece.columns for piece in pieces]),
-        np.concatenate([piece.near for piece in pieces]),
-        np.concatenate([piece.likeness for piece in pieces]),
-        pieces[0].factors,
-    )
 
 
 @dataclass(frozen=True)

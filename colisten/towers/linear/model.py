@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csc_array, csr_array, hstack
 
 from colisten.arrays import Bools, Codes, Floats
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import latest_pairs
 from colisten.progress import Progress
 from colisten.towers.item_matrix import ItemMatrix
-from colisten.towers.linear.candidates import NearTexts, candidate_pool, near_texts, one_after_the_other
+from colisten.towers.linear.candidates import NearTexts, candidate_pool, near_texts
 from colisten.towers.linear.item_weights import Ridge, item_weights
 from colisten.towers.parts import COLD, WARM, LinearPart
 from colisten.towers.scipy_rows import from_rows
@@ -107,15 +107,15 @@ def interaction_matrix(histories: UserHistories, items: int, signals: int) -> cs
 
 
 def fit_linear(histories: UserHistories, about: ItemInputs, options: LinearOptions, progress: Progress) -> LinearModel:
-    """Fit the weights of every item."""
+    """Fit the weights of every item, of `_COLUMNS_AT_ONCE` items at a time."""
     interactions = interaction_matrix(histories, len(about.is_target), options.signals)
-    columns = np.arange(len(about.is_target))
-    pieces = [columns[at : at + _COLUMNS_AT_ONCE] for at in range(0, len(columns), _COLUMNS_AT_ONCE)]
-    pools = (candidate_pool(interactions, about.text, about.near, piece, about.is_target, progress) for piece in pieces)
-    selected = [[pool.select(options.candidates, factors) for factors in options.of_items(about)] for pool in pools]
-    given = (one_after_the_other(candidates) for candidates in zip(*selected, strict=True))
-    warm, cold = (
-        item_weights(interactions, candidates, [ridge], progress)[0]
-        for candidates, ridge in zip(given, (options.warm, options.cold), strict=True)
-    )
+    columns, factors = np.arange(len(about.is_target)), options.of_items(about)
+    fitted: tuple[list[csc_array], list[csc_array]] = [], []
+    for at in range(0, len(columns), _COLUMNS_AT_ONCE):
+        piece = columns[at : at + _COLUMNS_AT_ONCE]
+        pool = candidate_pool(interactions, about.text, about.near, piece, about.is_target, progress)
+        for found, factor, ridge in zip(fitted, factors, (options.warm, options.cold), strict=True):
+            (weights,) = item_weights(interactions, pool.select(options.candidates, factor), [ridge], progress)
+            found.append(weights[:, piece])
+    warm, cold = (csc_array(hstack(found, format="csc")) for found in fitted)
     return LinearModel(options, warm, cold, about.is_target)
