@@ -24,8 +24,6 @@ from colisten.progress import Progress
 
 FREQUENT = 20
 """Rows of a relationship type that are worth a statement of its own."""
-STRONGEST = 10
-"""Item–item weights kept of each item."""
 _EDGES_COMPARED = 1_000_000
 _LAST = 2**31 - 1
 _PAIR = ("kind", "src", "dst")
@@ -111,11 +109,9 @@ def relationship_names(edge_types: Iterable[EdgeType], column: str) -> pl.LazyFr
 
 
 def item_weight_relationships(weights: Path) -> Relationships:
-    """The relationships of item–item weights: for each item the few items that raise its score most."""
+    """The relationships of item–item weights."""
     scan = pl.scan_parquet(weights, glob=False).select(pl.lit(PREDICTS).alias("kind"), "src", "dst", "weight")
-    strongest = scan.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST)
-    ranked = strongest.collect(engine="streaming")  # once, not for every range
-    return Relationships(ranked.lazy(), ("weight",), (PREDICTS,))
+    return Relationships(scan, ("weight",), (PREDICTS,))
 
 
 def _ranges(edges: pl.LazyFrame) -> Iterator[tuple[int, int]]:

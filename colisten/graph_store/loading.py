@@ -98,7 +98,7 @@ def load_graph(
 
 
 def load_item_weights(weights: Path, settings: Settings, workdir: Workdir, progress: Progress) -> EdgeChanges:
-    """Write the strongest item–item weights as PREDICTS relationships beside the edges, by difference.
+    """Write item–item weights as PREDICTS relationships beside the edges, by difference.
 
     `weights` is `W/towers/weights.parquet`: `src`, `dst` (items), `weight`.
 

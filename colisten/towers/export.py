@@ -23,6 +23,11 @@ from colisten.towers.user_vectors import Spread
 from colisten.towers.weak_signals import diagonal
 from colisten.workdir import replacing_folder, write_json
 
+STRONGEST = 10
+"""Item–item weights into each item that curators see."""
+_COLUMNS_AT_ONCE = 1 << 14
+"""Items whose weights are sorted at once: bounds memory."""
+
 
 @dataclass(frozen=True)
 class FittedTowers:
@@ -111,10 +116,13 @@ def _spec(fitted: FittedTowers, parts: Mapping[str, Floats], chosen: Mapping[str
 
 
 def _edges(linear: LinearModel | None) -> pl.DataFrame:
-    """Item–item weights of warm users as edges: `src` in the history raises the score of `dst`."""
+    """The strongest item–item weights into each item, of warm users: `src` in the history raises the score of `dst`."""
     schema = {"src": pl.Int32, "dst": pl.Int32, "weight": pl.Float32}
     if linear is None:
         return pl.DataFrame(schema=schema)
-    pairs = linear.warm[:-1].tocoo()
-    found = pl.DataFrame({"src": pairs.row, "dst": pairs.col, "weight": pairs.data}, schema)
-    return found.sort("src", "weight", "dst", descending=[False, True, False])
+    found = []
+    for first in range(0, linear.warm.shape[1], _COLUMNS_AT_ONCE):
+        pairs = linear.warm[:-1, first : first + _COLUMNS_AT_ONCE].tocoo()
+        weights = pl.DataFrame({"src": pairs.row, "dst": pairs.col + first, "weight": pairs.data}, schema)
+        found.append(weights.filter(pl.col("weight").rank("ordinal", descending=True).over("dst") <= STRONGEST))
+    return pl.concat(found).sort("src", "weight", "dst", descending=[False, True, False])

@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 from neo4j import Driver
 
-from colisten.graph_store.edge_difference import STRONGEST
 from colisten.graph_store.edge_summary import summarise
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.marker import read_marker
@@ -70,8 +69,7 @@ def test_killed_in_any_stage_it_ends_with_the_graph_of_the_edges_file(ran: Path,
     by_type: dict[str, int] = dict(graph.execute_query("MATCH ()-[e]->() RETURN type(e), count(e)").records)
     predicts = by_type.pop("PREDICTS", 0)
     assert sum(by_type.values()) == wanted.total
-    learned = pl.read_parquet(ran / "towers/weights.parquet", glob=False).group_by("dst").len()["len"]
-    assert predicts == learned.clip(upper_bound=STRONGEST).sum()
+    assert predicts == pl.read_parquet(ran / "towers/weights.parquet", glob=False).height > 0
     assert len(graph.execute_query("MATCH (i:Item) RETURN i").records) == len(data.items)
     assert set(marker.items) == set(TYPES)
 

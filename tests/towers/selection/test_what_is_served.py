@@ -14,7 +14,7 @@ from colisten.listening.data import ListeningData
 from colisten.progress import Progress
 from colisten.settings import RelationSettings, Settings, TowersSettings
 from colisten.towers.demand.forecast import log_demand
-from colisten.towers.export import FittedTowers, export
+from colisten.towers.export import STRONGEST, FittedTowers, export
 from colisten.towers.inputs import TowerInputs
 from colisten.towers.linear.model import fit_linear
 from colisten.towers.relations import relation_matrices, relation_scorer
@@ -89,6 +89,8 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
 
     fitted = FittedTowers(found.run, fit_linear(split.train, about, trial.options, progress), demand, rates, inputs)
     export(fitted, weights | {"linear": asdict(trial.options)}, tmp_path / "towers")
+    assert fitted.linear
+    strongest_into_each(fitted.linear.warm[:-1].toarray(), pl.read_parquet(tmp_path / "towers/weights.parquet"))
     encoder = UserEncoder.load(tmp_path / "towers")
     assert encoder.item_vectors.shape[1] == SETTINGS.towers.dim + 3
     for part in PARTS:
@@ -99,6 +101,15 @@ def test_scores_seen_on_validation_are_those_of_the_exported_encoder(tmp_path: P
     same(encoder.encode(asked).scores(encoder.item_vectors, task.candidates), wanted)
     assert rates
     assert validation["warm"]["linear"] > 0
+
+
+def strongest_into_each(weights: Floats, told: pl.DataFrame) -> None:
+    assert (weights > 0).sum(axis=0).max() > STRONGEST
+    for dst, into in enumerate(weights.T):
+        best = np.sort(into[into > 0])[::-1][:STRONGEST]
+        rows = told.filter(pl.col("dst") == dst).sort("weight", descending=True)
+        np.testing.assert_array_equal(rows["weight"].to_numpy(), best)
+        np.testing.assert_array_equal(into[rows["src"].to_numpy()], best)
 
 
 def some_edges() -> pl.DataFrame:
