@@ -29,7 +29,7 @@ def spans(start: Int64s, length: Int64s) -> Int64s:
     return np.arange(total) + np.repeat(start - ends + length, length)
 
 
-def starts(ordered: Int64s) -> Int64s:
+def starts(ordered: Int64s | Int32s) -> Int64s:
     """Where runs of equal numbers begin.
 
     >>> starts(np.array([1, 1, 3])).tolist()

@@ -107,13 +107,38 @@ class ItemMatrix:
 
     def transposed(self, columns: Int64s) -> ItemMatrix:
         """Some columns [n], ascending, as rows: what each item adds to the score of those."""
-        row = np.full(len(self), -1)
+        row = np.full(len(self), len(columns), np.int32)  # beyond all: those that are left out
         row[columns] = np.arange(len(columns))
-        places = row[self.items]
-        order = np.argsort(places, kind="stable")[np.count_nonzero(places < 0) :]
-        sources = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.indptr))
-        lengths = np.bincount(places[order], minlength=len(columns))
-        return ItemMatrix(offsets(lengths), sources[order], np.asarray(self.weights[order]))
+        counts = np.zeros(len(columns) + 1, np.int64)
+        for some in self._blocks():
+            counts += np.bincount(row[self.items[self._entries(some)]], minlength=len(columns) + 1)
+        ends = offsets(counts[:-1])
+        items, weights = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
+        free = ends[:-1].copy()
+        for some in self._blocks():
+            entries = self._entries(some)
+            places = row[self.items[entries]]
+            order = np.argsort(places, kind="stable")[: np.count_nonzero(places < len(columns))]
+            places = places[order]
+            first = starts(places)
+            lengths = np.diff(first, append=len(places))
+            filled = spans(free[places[first]], lengths)
+            sources = np.arange(some.start, some.stop, dtype=np.int32)
+            items[filled] = np.repeat(sources, np.diff(self.indptr[some.start : some.stop + 1]))[order]
+            weights[filled] = self.weights[entries][order]
+            free[places[first]] += lengths
+        return ItemMatrix(ends, items, weights)
+
+    def _blocks(self) -> Iterator[slice]:
+        """Rows of about `_ENTRIES_AT_ONCE` entries together."""
+        begin = 0
+        while begin < len(self):
+            end = int(np.searchsorted(self.indptr, self.indptr[begin] + _ENTRIES_AT_ONCE, side="right")) - 1
+            yield slice(begin, begin := min(max(end, begin + 1), len(self)))
+
+    def _entries(self, rows: slice) -> slice:
+        """Where the entries of rows that follow each other lie."""
+        return slice(int(self.indptr[rows.start]), int(self.indptr[rows.stop]))
 
 
 def summed_rows(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -> SparseScores:

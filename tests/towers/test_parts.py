@@ -116,10 +116,15 @@ def test_rows_of_several_matrices_are_summed_in_blocks_by_table_or_by_sorting(
     np.testing.assert_allclose(twice.values, 2 * found.values, rtol=1e-5)
 
 
-def test_a_transposed_matrix_says_what_adds_to_each_item() -> None:
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 22])
+@pytest.mark.parametrize("columns", [[1, 4, 5, 11], list(range(12)), []])
+def test_a_transposed_matrix_says_what_adds_to_each_item(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, columns: list[int]
+) -> None:
+    monkeypatch.setattr(item_matrix, "_ENTRIES_AT_ONCE", at_once)
     matrix = some_matrix(np.random.default_rng(3), 12)
-    columns = np.array([1, 4, 5, 11])
-    found = matrix.transposed(columns)
+    found = matrix.transposed(np.array(columns, np.int64))
+    assert len(found) == len(columns)
     for row, column in enumerate(columns):
         ((sources, weights),) = found.rows(slice(row, row + 1))
         wanted = written_out(matrix)[:, column]
