@@ -91,19 +91,18 @@ def train_towers(
         ColistenError: one of several processes ended before its time.
     """
     inputs = TowerInputs.of(data, text, embeddings, settings, relations)
-    rng = np.random.default_rng(settings.seed)
-    split = split_validation(inputs.everybody, inputs.is_target, inputs.strong, rng)
+
+    def held_out(histories: UserHistories) -> TowerInputs:
+        return inputs.with_content(data, content_of(text, embed_histories(histories)))
+
     with training_replicas(settings.towers) as replicas:
         about = inputs.item_inputs(progress) if "linear" in settings.towers.parts else None
         model, made = None, circumstances(data, relations)
         if standing:
             selection = standing
             progress.say(f"  by what was selected on {standing.made.day}")
-        elif len(split.users):
-            held_out_inputs = inputs.with_content(data, content_of(text, embed_histories(split.train)))
-            model, selection = _choose(held_out_inputs, about, split, made, rng, settings, progress, tracker, replicas)
         else:
-            selection = _default_selection(settings, made)
+            model, selection = _choose(inputs, held_out, about, made, settings, progress, tracker, replicas)
         fitted = _finish(inputs, about, model, selection, settings, progress, tracker, replicas)
     export(fitted, asdict(selection), out)
     if tracker:
@@ -114,15 +113,24 @@ def train_towers(
 
 def _choose(
     inputs: TowerInputs,
+    held_out: Callable[[UserHistories], TowerInputs],
     about: ItemInputs | None,
-    everyone: ValidationSplit,
     made: Circumstances,
-    rng: np.random.Generator,
     settings: Settings,
     progress: Progress,
     tracker: Tracker | None,
     replicas: Replicas,
 ) -> tuple[TwoTowers | None, TowerSelection]:
+    """Select on validation; gives the towers that were trained for it, if any.
+
+    Args:
+        held_out: the inputs as they would be by these histories alone.
+    """
+    rng = np.random.default_rng(settings.seed)
+    everyone = split_validation(inputs.everybody, inputs.is_target, inputs.strong, rng)
+    if not len(everyone.users):
+        return None, _default_selection(settings, made)
+    inputs = held_out(everyone.train)
     split = everyone.sample(MAX_USERS, rng)
     task = _task(inputs, split)
     search = GreedySearch(60 * settings.towers.minutes)
