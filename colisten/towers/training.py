@@ -100,7 +100,7 @@ def train_towers(
         model, made = None, circumstances(data, relations)
         if standing:
             selection = standing
-            progress.say(f"  by what was selected on {standing.made.day}")
+            progress.say(f"  by what was selected on {standing.made.day} (cadence.selection=always selects anew)")
         else:
             model, selection = _choose(inputs, held_out, about, made, settings, progress, tracker, replicas)
         fitted = _finish(inputs, about, model, selection, settings, progress, tracker, replicas)
