@@ -52,7 +52,8 @@ def drifting(folder: Path, seed: int) -> None:
 
 def textless(folder: Path, seed: int) -> None:
     """Leave nothing of the items but their ids and types."""
-    pl.read_parquet(folder / "items.parquet").select("item_id", "item_type").write_parquet(folder / "items.parquet")
+    items = pl.read_parquet(folder / "items.parquet").select("item_id", "item_type", title=pl.lit(""))
+    items.write_parquet(folder / "items.parquet")
 
 
 def noise(folder: Path, seed: int) -> None:

@@ -75,7 +75,7 @@ def _of_lists(held_out: HeldOutStreams, shown: pl.DataFrame, k: int, vectors: It
     ]
     if vectors is not None:
         by_user.append(beyond_accuracy.diversity(shown, k, vectors.item_ids, vectors.vectors))
-    means = {table.columns[1]: table.select(pl.nth(1).mean()).item() for table in by_user}
+    means = {table.columns[1]: table.select(pl.nth(1).mean()).item() for table in by_user if len(table)}
     return {
         f"coverage@{k}": beyond_accuracy.coverage(shown, k, size),
         f"coverage@{DEPTH}": beyond_accuracy.coverage(shown, DEPTH, size),

@@ -59,9 +59,9 @@ def lists_table(report: Report) -> Table:
     table = plain_table(("", *report.scores), title=title, caption="\n".join(values), gap=1)
     for column in table.columns[1:]:
         column.justify = "right"
-    for name in next(iter(report.scores.values())).lists:
-        figures = (found.lists.get(name, float("nan")) for found in report.scores.values())
-        add_row(table, name, *(f"{figure:.3f}" for figure in figures))
+    lists = [found.lists for found in report.scores.values()]
+    for name in dict.fromkeys(name for figures in lists for name in figures):
+        add_row(table, name, *(f"{figures[name]:.3f}" if name in figures else "–" for figures in lists))
     add_row(table, "users with ties", *(str(found.faults.users_tied) for found in report.scores.values()))
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -50,6 +51,20 @@ def test_a_repeated_item_counts_once_at_its_best_rank(held_out: HeldOutStreams) 
     once = score(held_out, lists((user, hidden, 1.0, 1)), k=10)
     twice = score(held_out, lists((user, hidden, 1.0, 1), (user, hidden, 1.0, 2)), k=10)
     assert once.accuracy["all"].equals(twice.accuracy["all"])
+
+
+def test_what_a_catalogue_without_genres_cannot_say_is_left_out(held_out: HeldOutStreams) -> None:
+    user, hidden = held_out.pairs.select("user_id", "item_id").row(0)
+    genres = pl.Series("genres", [["crime"]] * len(held_out.catalogue))
+    told, silent = (
+        score(
+            replace(held_out, catalogue=held_out.catalogue.with_columns(genres=each)), lists((user, hidden, 1, 1)), 10
+        )
+        for each in (genres, pl.lit(None, genres.dtype))
+    )
+    assert set(told.lists) - set(silent.lists) <= {"calibration@10"}
+    assert "calibration@10" not in silent.lists
+    assert all(isinstance(figure, float) for figure in silent.lists.values())
 
 
 def test_ranks_are_counted_anew() -> None:

@@ -115,6 +115,15 @@ def test_tables_show_texts_as_they_are(report: Report) -> None:
     assert "[red]" in text
 
 
+def test_a_figure_that_one_list_alone_has_is_shown(report: Report) -> None:
+    first, *_ = report.scores
+    less = {name: figure for name, figure in report.scores[first].lists.items() if name != "novelty@10"}
+    scores = report.scores | {first: replace(report.scores[first], lists=less)}
+    (row,) = [line for line in printed(replace(report, scores=scores)).splitlines() if line.startswith("novelty@10")]
+    assert row.split()[1] == "–"
+    assert len(row.split()) == 1 + len(scores)
+
+
 def printed(report: Report, width: int = 200) -> str:
     console = Console(width=width, file=io.StringIO())
     console.print(accuracy_table(report), lists_table(report), differences_table(report))
