@@ -54,16 +54,11 @@ def test_a_repeated_item_counts_once_at_its_best_rank(held_out: HeldOutStreams) 
 
 
 def test_what_a_catalogue_without_genres_cannot_say_is_left_out(held_out: HeldOutStreams) -> None:
-    user, hidden = held_out.pairs.select("user_id", "item_id").row(0)
     genres = pl.Series("genres", [["crime"]] * len(held_out.catalogue))
-    told, silent = (
-        score(
-            replace(held_out, catalogue=held_out.catalogue.with_columns(genres=each)), lists((user, hidden, 1, 1)), 10
-        )
-        for each in (genres, pl.lit(None, genres.dtype))
-    )
-    assert set(told.lists) - set(silent.lists) <= {"calibration@1"}
-    assert "calibration@1" not in silent.lists
+    shown = lists(*((user, hidden, 1.0, 1) for user, hidden in held_out.pairs.select("user_id", "item_id").rows()))
+    catalogues = [held_out.catalogue.with_columns(genres=each) for each in (genres, pl.lit(None, genres.dtype))]
+    told, silent = (score(replace(held_out, catalogue=catalogue), shown, k=10) for catalogue in catalogues)
+    assert set(told.lists) - set(silent.lists) == {"calibration@10"}
     assert all(isinstance(figure, float) for figure in silent.lists.values())
 
 
