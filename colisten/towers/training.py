@@ -132,7 +132,7 @@ def _choose(
         return None, _default_selection(settings, made)
     inputs = held_out(everyone.train)
     split = everyone.sample(MAX_USERS, rng)
-    task = _task(inputs, split)
+    asked, task = split.train.take(split.users), _task(inputs, split)
     search = GreedySearch(60 * settings.towers.minutes)
     scores: dict[str, Scorer] = {}
     demand = log_demand(split.train, inputs.strong, inputs.facts) if "demand" in settings.towers.parts else None
@@ -147,19 +147,16 @@ def _choose(
         del trials  # which holds candidates, up to 19 kB an item
     if "towers" in settings.towers.parts:
         towers = inputs.training_set(split.train, settings, default_options(settings.towers))
-        asked = split.train.take(split.users)
         trials_of_towers = TwoTowerSearch(towers, asked, task, demand, settings.seed, progress, tracker, replicas)
         found, scores["towers"] = trials_of_towers.choose(search)
     if demand is not None:
         scores["demand"] = for_everybody(demand, task)
     rates = _conversion_rates(inputs, split.train)
     if "weak_signals" in settings.towers.parts and rates:
-        asked = split.train.take(split.users)
         scores["weak_signals"] = lambda some: weak_signal_scores(
             asked.take(np.arange(len(asked))[some]), rates, task.candidates, len(inputs.is_target)
         )
     if "relations" in settings.towers.parts:
-        asked = split.train.take(split.users)
         scores |= {
             name: relation_scorer(asked, matrix, inputs.strong, task.candidates)
             for name, matrix in inputs.relations.items()
