@@ -110,12 +110,12 @@ class ItemMatrix:
         row = np.full(len(self), len(columns), np.int32)  # beyond all: those that are left out
         row[columns] = np.arange(len(columns))
         counts = np.zeros(len(columns) + 1, np.int64)
-        for some in self._blocks():
+        for some in _blocks(self.indptr):
             counts += np.bincount(row[self.items[self._entries(some)]], minlength=len(columns) + 1)
         ends = offsets(counts[:-1])
         items, weights = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
         free = ends[:-1].copy()
-        for some in self._blocks():
+        for some in _blocks(self.indptr):
             entries = self._entries(some)
             places = row[self.items[entries]]
             order = np.argsort(places, kind="stable")[: np.count_nonzero(places < len(columns))]
@@ -128,13 +128,6 @@ class ItemMatrix:
             weights[filled] = self.weights[entries][order]
             free[places[first]] += lengths
         return ItemMatrix(ends, items, weights)
-
-    def _blocks(self) -> Iterator[slice]:
-        """Rows of about `_ENTRIES_AT_ONCE` entries together."""
-        begin = 0
-        while begin < len(self):
-            end = int(np.searchsorted(self.indptr, self.indptr[begin] + _ENTRIES_AT_ONCE, side="right")) - 1
-            yield slice(begin, begin := min(max(end, begin + 1), len(self)))
 
     def _entries(self, rows: slice) -> slice:
         """Where the entries of rows that follow each other lie."""
@@ -151,7 +144,7 @@ def summed_rows(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -
     if not given:
         return NO_SCORES
     catalogue = len(given[0][0])
-    pieces = [_sum(users, catalogue, first, last, given) for first, last in _user_blocks(users, given)]
+    pieces = [_sum(users, catalogue, some.start, some.stop, given) for some in _user_blocks(users, given)]
     pieces = [piece for piece in pieces if len(piece.keys)]
     if len(pieces) < 2:
         return pieces[0] if pieces else NO_SCORES
@@ -166,20 +159,24 @@ def merged(scores: Sequence[SparseScores]) -> SparseScores:
     return _sorted_sum(np.concatenate([s.keys for s in counting]), np.concatenate([s.values for s in counting]))
 
 
-def _user_blocks(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -> Iterator[tuple[int, int]]:
-    """First and last user (not included) of each block: as many as have so many matrix entries together."""
+def _user_blocks(users: int, given: Sequence[tuple[ItemMatrix, UserItemPairs]]) -> Iterator[slice]:
+    """Users whose items have about `_ENTRIES_AT_ONCE` matrix entries together."""
     if users == 1:
-        yield 0, 1
+        yield slice(0, 1)
         return
     entries = np.zeros(users, np.int64)
     for matrix, pairs in given:
         lengths = matrix.indptr[pairs.items + 1] - matrix.indptr[pairs.items]
         entries += np.bincount(pairs.users, lengths, minlength=users).astype(np.int64)
-    ends, first = np.cumsum(entries), 0
-    while first < users:
-        before = ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, before + _ENTRIES_AT_ONCE, side="right")))
-        yield first, last
+    yield from _blocks(offsets(entries))
+
+
+def _blocks(indptr: Int64s) -> Iterator[slice]:
+    """Rows that have at most `_ENTRIES_AT_ONCE` entries together, or a single one with more."""
+    first = 0
+    while first < len(indptr) - 1:
+        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES_AT_ONCE, side="right")) - 1)
+        yield slice(first, last)
         first = last
 
 
