@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 
 from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
+from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -38,7 +39,7 @@ from colisten.towers.selection.two_tower_search import (
     default_options,
 )
 from colisten.towers.selection.validation_split import MAX_USERS, ValidationSplit, split_validation
-from colisten.towers.transitions import has_order, transition_matrix, transition_scorer
+from colisten.towers.transitions import has_order, in_order, transition_matrix, transition_scorer
 from colisten.towers.two_tower.data_parallel import training_replicas
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.replicas import Replicas
@@ -151,22 +152,13 @@ def _choose(
         found, scores["towers"] = trials_of_towers.choose(search)
     if demand is not None:
         scores["demand"] = for_everybody(demand, task)
-    rates = _conversion_rates(inputs, split.train)
-    if "weak_signals" in settings.towers.parts and rates:
-        scores["weak_signals"] = lambda some: weak_signal_scores(
-            asked.take(np.arange(len(asked))[some]), rates, task.candidates, len(inputs.is_target)
-        )
-    if "relations" in settings.towers.parts:
-        scores |= {
-            name: relation_scorer(asked, matrix, inputs.strong, task.candidates)
-            for name, matrix in inputs.relations.items()
-        }
+    scores |= _given_scorers(inputs, split, task, settings.towers.parts)
     for line in search.summary():
         progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
     half_life = None
-    if TRANSITIONS in settings.towers.parts and has_order(split.train, inputs.strong):
-        order = _order_scorers(inputs, split, task)
+    if TRANSITIONS in settings.towers.parts and has_order(streams := in_order(split.train, inputs.strong)):
+        order = _order_scorers(inputs, streams, asked, task)
         half_life = choose_half_life(task, mix_scorer(task, scores, warm, cold), order)
         if half_life is not None:
             scores[TRANSITIONS] = order(half_life)
@@ -190,12 +182,31 @@ def _choose(
     )  # fmt: skip
 
 
-def _order_scorers(inputs: TowerInputs, split: ValidationSplit, task: RankingTask) -> Callable[[float], Scorer]:
+def _given_scorers(
+    inputs: TowerInputs, split: ValidationSplit, task: RankingTask, parts: Sequence[str]
+) -> dict[str, Scorer]:
+    """Of weak signals and of relations, which have nothing to select but their weights."""
+    asked, scores = split.train.take(split.users), dict[str, Scorer]()
+    rates = _conversion_rates(inputs, split.train)
+    if "weak_signals" in parts and rates:
+        scores["weak_signals"] = lambda some: weak_signal_scores(
+            asked.take(np.arange(len(asked))[some]), rates, task.candidates, len(inputs.is_target)
+        )
+    if "relations" in parts:
+        scores |= {
+            name: relation_scorer(asked, matrix, inputs.strong, task.candidates)
+            for name, matrix in inputs.relations.items()
+        }
+    return scores
+
+
+def _order_scorers(
+    inputs: TowerInputs, streams: FirstStreams, asked: UserHistories, task: RankingTask
+) -> Callable[[float], Scorer]:
     """By half-life, scores by what followed what in the training part."""
-    asked = split.train.take(split.users)
 
     def scorer(half_life: float) -> Scorer:
-        matrix = transition_matrix(split.train, inputs.strong, len(inputs.is_target), half_life)
+        matrix = transition_matrix(streams, len(inputs.is_target), half_life)
         return transition_scorer(asked, matrix, TransitionsPart(inputs.strong, half_life), task.candidates)
 
     return scorer
@@ -248,8 +259,8 @@ def _finish(
     rates = _conversion_rates(inputs, inputs.everybody) if selection.counts("weak_signals") else {}
     transitions = None
     if selection.half_life is not None and selection.counts(TRANSITIONS):
-        items = len(inputs.is_target)
-        transitions = transition_matrix(inputs.everybody, inputs.strong, items, selection.half_life)
+        streams = in_order(inputs.everybody, inputs.strong)
+        transitions = transition_matrix(streams, len(inputs.is_target), selection.half_life)
     return FittedTowers(run, linear, demand, rates, inputs, transitions)
 
 

@@ -21,6 +21,7 @@ from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import compiled, on_all_cores
 from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
+from colisten.ragged import offsets
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.parts import FADED, TransitionsPart
 from colisten.towers.scipy_rows import from_rows, row_scorer
@@ -34,63 +35,89 @@ AHEAD = 24
 """So many of the items after one are counted, at most."""
 MIN_PAIRS = 1000
 """With fewer items that came after another one, order tells nothing."""
+_COLUMNS_AT_ONCE = 1 << 12
+"""Items that a core counts for at once: 7 MB."""
 
 
-def has_order(histories: UserHistories, strong: int) -> bool:
-    """Are there times that put enough streams in order?"""
-    streams = FirstStreams.of(histories.keep(histories.timestamps >= 0), strong)
+def in_order(histories: UserHistories, strong: int) -> FirstStreams:
+    """The streams (events with signal codes below `strong`) whose time is known."""
+    return FirstStreams.of(histories.keep(histories.timestamps >= 0), strong)
+
+
+def has_order(streams: FirstStreams) -> bool:
+    """Do times put enough of them in order?"""
     return int((streams.newer > 0).sum()) >= MIN_PAIRS
 
 
-def transition_matrix(histories: UserHistories, strong: int, items: int, half_life: float) -> ItemMatrix:
-    """Row i says how often each item was streamed soon after i; what has no time is left out.
+def transition_matrix(streams: FirstStreams, items: int, half_life: float) -> ItemMatrix:
+    """Row i says how often each item was streamed soon after i, of the `STRONGEST` that lead to one.
+
+    Item by item, so that memory does not grow with the pairs of streams, which are up to `AHEAD` times the streams.
 
     Args:
-        histories: of everybody.
-        strong: events with signal codes below this count are streams.
+        streams: of everybody, with known times.
         items: how many there are.
         half_life: in items.
     """
-    streams = FirstStreams.of(histories.keep(histories.timestamps >= 0), strong)
-    counts = csr_array((items, items), dtype=np.float32)
-    places = np.arange(len(streams))
-    for ahead in range(min(AHEAD, math.ceil(FADED * half_life))):
-        places = places[streams.later[places] + ahead < streams.end[places]]
-        follower = streams.later[places] + ahead
-        between = streams.same[follower] - streams.later[places]
-        faded = np.exp2(-between / half_life).astype(np.float32)
-        pairs = csr_array((faded, (streams.items[places], streams.items[follower])), shape=(items, items))
-        counts = csr_array(counts + pairs)
-    listeners = np.bincount(streams.items, minlength=items)
-    return _strongest(csc_array(counts), np.sqrt(listeners))
+    places = np.argsort(streams.items, kind="stable")
+    indptr = offsets(np.bincount(streams.items, minlength=items))
+    length = np.sqrt(np.diff(indptr))
+    ahead = min(AHEAD, math.ceil(FADED * half_life))
+    faded = np.exp2(-np.arange(ahead) / half_life).astype(np.float32)
+    found: dict[int, tuple[Int32s, Int32s, Floats]] = {}
 
+    def fill(columns: slice) -> None:
+        count = columns.stop - columns.start
+        filled = np.zeros(count, np.int32)
+        src, weights = np.empty((count, STRONGEST), np.int32), np.empty((count, STRONGEST), np.float32)
+        _strongest(
+            indptr[columns.start : columns.stop + 1], places, streams.users, streams.items, streams.same,
+            streams.later, faded, length, length[columns], filled, src, weights,
+        )  # fmt: skip
+        kept = np.arange(STRONGEST) < filled[:, None]
+        found[columns.start] = filled, src[kept], weights[kept]
 
-def _strongest(by_column: csc_array, length: Floats64) -> ItemMatrix:
-    """The cosines of these counts, of each column the `STRONGEST` alone; of equal ones the first items."""
-    by_column.sort_indices()
-    indptr, src, weights = by_column.indptr.astype(np.int64), by_column.indices, by_column.data
-
-    def weigh(some: slice) -> None:
-        _weigh(indptr[some.start : some.stop + 1], src, length, length[some], STRONGEST, weights)
-
-    deque(on_all_cores(weigh, len(length)), maxlen=0)
-    by_column.eliminate_zeros()
-    return from_rows(csr_array(by_column))
+    deque(on_all_cores(fill, items, _COLUMNS_AT_ONCE), maxlen=0)
+    filled, src, weights = (np.concatenate(pieces) for pieces in zip(*(found[at] for at in sorted(found)), strict=True))
+    return from_rows(csr_array(csc_array((weights, src, offsets(filled)), shape=(items, items))))
 
 
 @compiled
-def _weigh(
-    indptr: Int64s, src: Int32s, length: Floats64, of_column: Floats64, strongest: int, counts: Floats
+def _strongest(
+    indptr: Int64s, places: Int64s, users: Int64s, items: Int64s, same: Int64s, later: Int64s, faded: Floats,
+    length: Floats64, of_column: Floats64, filled: Int32s, src: Int32s, weights: Floats,
 ) -> None:  # fmt: skip
-    """Put cosines in the place of the `counts` of some columns, and zeros in that of all but the `strongest`."""
+    """Fill `src` and `weights` [columns, k] with the strongest cosines of some columns, of equal ones the first items.
+
+    `indptr` and `places` say where each column's item was streamed; from there the user's streams are followed back as
+    long as they fade (`faded` [ahead], by the items between). `filled` [columns] says how many there are.
+    """
+    counts, touched = np.zeros(len(length), np.float32), np.empty(len(length), np.int32)
+    strongest = src.shape[1]
     for column in range(len(of_column)):
-        begin, end = indptr[column], indptr[column + 1]
-        for entry in range(begin, end):
-            counts[entry] = counts[entry] / (length[src[entry]] * of_column[column] + SHRINK)
-        if end - begin > strongest:
-            order = np.argsort(-counts[begin:end], kind="mergesort")
-            for place in range(strongest, end - begin):
-                counts[begin + order[place]] = 0
+        size = 0
+        for entry in range(indptr[column], indptr[column + 1]):
+            place = places[entry]
+            before = same[place] - 1
+            while before >= 0 and users[before] == users[place] and place - later[before] < len(faded):
+                item = items[before]
+                if counts[item] == 0:
+                    touched[size] = item
+                    size += 1
+                counts[item] += faded[same[place] - later[before]]
+                before -= 1
+        found = np.sort(touched[:size])
+        cosines = np.empty(size, np.float32)
+        for place in range(size):
+            item = found[place]
+            cosines[place] = counts[item] / (length[item] * of_column[column] + SHRINK)
+            counts[item] = 0
+        order = np.arange(size)
+        if size > strongest:
+            order = np.sort(np.argsort(-cosines, kind="mergesort")[:strongest])
+        for place in range(len(order)):
+            src[column, place], weights[column, place] = found[order[place]], cosines[order[place]]
+        filled[column] = len(order)
 
 
 def transition_scorer(asked: UserHistories, matrix: ItemMatrix, part: TransitionsPart, candidates: Int64s) -> Scorer:
