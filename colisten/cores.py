@@ -12,14 +12,17 @@ from colisten.errors import SettingsError
 
 
 @contextmanager
-def half_the_cores(processes: int = 1) -> Iterator[None]:
-    """Let torch use half of the cores while the block runs, or this one's part where `processes` run it.
+def training_threads(processes: int = 1) -> Iterator[None]:
+    """Let torch use the cores while the block runs, or this one's part of them where `processes` run it.
 
-    Its threads wait for each other at every step: where one core is busy with something else (the sampler, Neo4j,
-    another program) a step on all cores takes ten times as long as one on half of them.
+    Its threads wait for each other at every step. They sleep meanwhile where OMP_WAIT_POLICY was PASSIVE as torch was
+    imported, as the `colisten` command sees to. Else, where one core is busy with something else (the sampler, Neo4j,
+    another program), a step on all cores takes ten times as long as one on half of them: half are used then.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) // 2 // processes)))
+    before, cores = torch.get_num_threads(), os.cpu_count() or 1
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE":
+        cores //= 2
+    torch.set_num_threads(max(1, min(before, cores // processes)))
     try:
         yield
     finally:

@@ -49,6 +49,9 @@ _ANSWERING = {"recommend", "similar", "search", "serve"}
 _QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
 
+_SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Read as torch is imported: its threads sleep while they wait for each other (see `cores.training_threads`)."""
+
 _NEW_OBJECTS = 10_000
 """From which garbage is looked for: importing torch makes a million objects that stay, and takes a tenth longer with
 Python's 700."""
@@ -104,6 +107,8 @@ class _LazyGroup(click.Group):
             return None
         if cmd_name in _ANSWERING:
             os.environ |= _QUICK | os.environ
+        if "torch" not in sys.modules:
+            os.environ |= _SLEEPING | os.environ
         command = getattr(importlib.import_module(f"colisten.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command

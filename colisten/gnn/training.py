@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
 from colisten.arrays import Floats
-from colisten.cores import check_devices, half_the_cores
+from colisten.cores import check_devices, training_threads
 from colisten.distributed import Together, helpers
 from colisten.errors import GraphError
 from colisten.freed_memory import freed_memory_kept
@@ -90,7 +90,7 @@ def train_gnn(
         progress.say("  what a killed training left is damaged, or of other data or settings: begun anew")
         shutil.rmtree(all_checkpoints)
     training = GnnTraining(model, adjacency, text, options, seed)
-    with half_the_cores(options.devices), freed_memory_kept():
+    with training_threads(options.devices), freed_memory_kept():
         best, log = _fit(training, spec, text, checkpoints, progress, tracker)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
     save_model(model, spec, folder, origin)
@@ -116,7 +116,8 @@ def _fingerprint(adjacency: Adjacency, text: Floats, options: GnnSettings, seed:
 
 
 def _options(options: GnnSettings) -> object:
-    return options.model_dump(mode="json"), source_digest(options.model)
+    """Those that a model depends on."""
+    return options.model_dump(mode="json", exclude={"cache_mb", "prefetch"}), source_digest(options.model)
 
 
 def _fit(
@@ -141,7 +142,7 @@ def _helper(
     """The same training in another process, on its share of the batches; weights come from rank 0."""
     text = np.load(checkpoints / "text.npy", mmap_mode="r")
     training = GnnTraining(spec.build(), adjacency, text, options, seed, rank=together.rank)
-    with half_the_cores(options.devices), freed_memory_kept(), adjacency:
+    with training_threads(options.devices), freed_memory_kept(), adjacency:
         _run(training, checkpoints, together)
 
 
