@@ -28,6 +28,7 @@ PRESETS: Mapping[Recipe, Mapping[str, object]] = {
             "epochs": 10,
             "temperature": 0.1,
             "other_types": 0.0,
+            "history_half_life": 0,
             "history_days": 90,
         },
     },

@@ -291,8 +291,9 @@ class GnnSettings(_Section):
     grew; else anew."""
     validation: float = Field(0.1, gt=0, lt=0.5)
     """Share of edges held out to stop early."""
-    cache_mb: int = Field(512, ge=1)
-    """Bytes of adjacency kept in memory while streaming from Neo4j."""
+    cache_mb: int = Field(2048, ge=1)
+    """MB for neighbourhoods that are kept while streaming from Neo4j, and for the batches that are made ahead: as many
+    as fit."""
     prefetch: int = Field(4, ge=0)
     """Batches sampled ahead of the model by threads."""
     devices: int = Field(1, ge=1)
@@ -332,6 +333,9 @@ class TowersSettings(_Section):
     other_types: float | None = Field(None, ge=0)
     """Training pairs of other item types for each pair of the target type; none: 1, 3 or
     0, selected on validation."""
+    history_half_life: float | None = Field(None, ge=0)
+    """Days after which an item counts half in the mean of a history; 0: all count alike; none: 0 or 30, selected on
+    validation where times are known."""
     value_weighted: bool = False
     """Draw a training pair in proportion to its `value` (seconds, completion), instead of each once an epoch."""
     history_days: int = Field(0, ge=0)

@@ -31,7 +31,7 @@ from colisten.towers.parts import (
 from colisten.towers.tensors import mapped
 from colisten.towers.user_vectors import Spread, UserVectors, one_after_the_other, side_by_side
 
-FORMAT = 6
+FORMAT = 7
 _USERS_AT_ONCE = 4096
 
 
@@ -198,5 +198,5 @@ def _part(name: str, spec: Mapping[str, Any], tensors: Mapping[str, Any], is_tar
 
 def features_spec(features: UserFeatures) -> dict[str, Any]:
     """The layout of the user tower's features, as `load` reads it back."""
-    named = {name: getattr(features.bags, name) for name in ("strong", "signals", "groups", "days", "now")}
+    named = {name: getattr(features.bags, name) for name in ("strong", "signals", "groups", "days", "now", "half_life")}
     return {"columns": [to_json(column) for column in features.columns], "bags": named}

@@ -29,6 +29,7 @@ OTHER = {
     "neo4j.password": "secret", "gnn.model": "models:HGT", "gnn.aggregate": "max", "gnn.loss": "margin",
     "gnn.fan_out": "5,5", "gnn.validation": ".2", "gnn.isolated_node_rate": ".1", "towers.hidden": "32",
     "towers.parts": "towers,demand", "towers.temperature": ".05", "towers.other_types": "2", "towers.dropout": ".2",
+    "towers.history_half_life": "5",
     "towers.logq": "false", "towers.device": "cpu", "towers.precision": "bf16-mixed",
     "events.keep_days": "30", "cadence.gnn": "weekly", "cadence.towers": "weekly", "cadence.selection": "always",
     "qdrant.url": "http://elsewhere:6333",

@@ -8,7 +8,7 @@ import numpy as np
 
 from colisten.arrays import Floats
 from colisten.listening.histories import UserHistories
-from colisten.towers.features.bags import BagLayout, bag_means, bag_sums
+from colisten.towers.features.bags import BagLayout, BagSums
 from colisten.towers.features.columns import Column, encode_columns
 
 
@@ -23,8 +23,8 @@ class UserFeatures:
 
     def encode(self, histories: UserHistories) -> Floats:
         """The whole feature matrix, [users, width]."""
-        sums, counts = bag_sums(self.bags.history(histories), self.bags.count, self.content)
-        return self.join(self.encode_columns(histories), bag_means(sums, counts))
+        sums = BagSums.of(self.bags.history(histories), self.bags.count, self.content)
+        return self.join(self.encode_columns(histories), sums.features())
 
     def encode_columns(self, histories: UserHistories) -> Floats:
         return encode_columns(self.columns, histories.features, len(histories))

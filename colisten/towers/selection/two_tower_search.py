@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from time import monotonic
 
 import numpy as np
@@ -29,6 +29,7 @@ RECENT = 30
 CHANGES = (
     ("temperature", 0.07),
     ("other_types", 3.0),
+    ("history_half_life", 30.0),
     ("temperature", 0.05),
     ("temperature", 0.14),
     ("other_types", 0.0),
@@ -84,21 +85,20 @@ class TwoTowerSearch:
     def _best(self, search: GreedySearch) -> TrialResult:
         """The best trial. Where the time is too short to train on all pairs for each change, changes are tried on as
         many pairs as it is enough for, and what was chosen is trained on all."""
-        options = self.data.training_options
         began = monotonic()
         pairs = self._affordable_pairs(search.remaining)
         if pairs is None:
             started = monotonic()
-            start = self._train_new(options)
+            start = self._train_new(self.data)
             return search.best(start, monotonic() - started, self._changes(search))
         sample = replace(self, data=self._drawing(pairs))
         started = monotonic()
-        start = sample._train_new(options)
+        start = sample._train_new(sample.data)
         took = monotonic() - started
         search.spent += monotonic() - began
         chosen = search.best(start, took, sample._changes(search))
         self.progress.say(f"  changes of the towers were tried on {pairs:,} pairs an epoch")
-        return self._train_new(chosen.run.data.training_options)
+        return self._train_new(self.data.with_options(chosen.run.data.training_options))
 
     def _drawing(self, pairs: int) -> TrainingSet:
         """The training set, of which an epoch draws so many pairs at most."""
@@ -127,11 +127,11 @@ class TwoTowerSearch:
 
     def _free(self) -> list[tuple[str, float]]:
         """Changes of options that are not set."""
-        one_type, options = bool(self.data.is_target.all()), self.data.settings
+        one_type, timed = bool(self.data.is_target.all()), bool((self.data.histories.timestamps >= 0).any())
+        idle = {"other_types"} if one_type else set()
+        idle |= set() if timed else {"history_half_life"}
         return [
-            (name, value)
-            for name, value in CHANGES
-            if getattr(options, name) is None and not (one_type and name == "other_types")
+            (name, value) for name, value in CHANGES if getattr(self.data.settings, name) is None and name not in idle
         ]
 
     def _changes(self, search: GreedySearch) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
@@ -145,10 +145,10 @@ class TwoTowerSearch:
                 yield f"{name} {value:g}", partial(self._otherwise, name, value)
 
     def _otherwise(self, name: str, value: float, best: TrialResult) -> TrialResult:
-        return self._train_new(replace(best.run.data.training_options, **{name: value}), best)
+        data = best.run.data
+        return self._train_new(data.with_options(replace(data.training_options, **{name: value})), best)
 
-    def _train_new(self, training_options: TrainingOptions, rival: TrialResult | None = None) -> TrialResult:
-        data = replace(self.data, training_options=training_options)
+    def _train_new(self, data: TrainingSet, rival: TrialResult | None = None) -> TrialResult:
         epochs = data.settings.epochs
         return self._train(TwoTowerTrainer(data, self.seed, epochs, replicas=self.replicas), epochs, rival)
 
@@ -175,11 +175,6 @@ class TwoTowerSearch:
         run.model.load_state_dict(kept)
         return TrialResult(run, best, half_way, best_epoch)
 
-    @cached_property
-    def _asked(self) -> Floats:
-        """[asked users, width] their features."""
-        return self.data.features.encode(self.asked)
-
     def _judged(self, run: TwoTowerTrainer) -> Scorer:
         """The towers' logits and demand, whose sum they learn where they are not corrected for it."""
         scores = self._scores(run)
@@ -189,11 +184,11 @@ class TwoTowerSearch:
         return lambda some: scores(some) / temperature + demand
 
     def _scores(self, run: TwoTowerTrainer) -> Scorer:
-        users, items = run.user_vectors(self._asked), run.item_vectors(self.task.candidates)
+        users, items = run.user_vectors(run.data.features.encode(self.asked)), run.item_vectors(self.task.candidates)
         return lambda some: users[some] @ items.T
 
 
 def default_options(options: TowersSettings) -> TrainingOptions:
     """The options that are set, and defaults where none is."""
-    given = {"temperature": options.temperature, "other_types": options.other_types}
+    given = {name: getattr(options, name) for name in asdict(TrainingOptions())}
     return replace(TrainingOptions(), **{name: value for name, value in given.items() if value is not None})

@@ -11,7 +11,7 @@ import numpy as np
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
-from colisten.towers.features.bags import BagEntries, HeldItems, bag_means, bag_sums
+from colisten.towers.features.bags import BagEntries, BagSums, HeldItems
 from colisten.towers.features.columns import encode_columns
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.features.user_features import UserFeatures
@@ -44,8 +44,8 @@ class UserExamples:
         return HeldItems.of(self.history, self.features.bags)
 
     @cached_property
-    def _sums(self) -> tuple[Floats, Floats]:
-        return bag_sums(self.history, self.features.bags.count, self.features.content)
+    def _sums(self) -> BagSums:
+        return BagSums.of(self.history, self.features.bags.count, self.features.content)
 
     @cached_property
     def _columns(self) -> Floats:
@@ -64,18 +64,19 @@ class UserExamples:
             unknown: [pairs] leave out everything: a user of whom nothing is known.
         """
         bags = self.features.bags
-        sums, counts = (part[pairs.users] for part in self._sums)
-        row, kind = np.nonzero(self._held.have(pairs.users, pairs.items))
-        item = pairs.items[row]
+        sums, held = self._sums.take(pairs.users), self._held.weights(pairs.users, pairs.items)
+        row, kind = np.nonzero(held)
+        item, weight = pairs.items[row], held[row, kind]
         bag = kind * bags.groups + bags.group_of[item]
-        sums[row, bag] -= self.features.content[item]
-        counts[row, bag] -= 1
+        sums.content[row, bag] -= weight[:, None] * self.features.content[item]
+        sums.weights[row, bag] -= weight
+        sums.counts[row, bag] -= 1
         target = np.arange(bags.count) % bags.groups == 0
-        emptied = (forget[:, None] & target) | unknown[:, None] | (counts == 0)
-        sums[emptied] = 0
-        counts[emptied] = 0
+        emptied = (forget[:, None] & target) | unknown[:, None] | (sums.counts == 0)
+        sums.content[emptied] = 0
+        sums.counts[emptied] = 0
         columns = np.where(unknown[:, None], self._unknown, self._columns[pairs.users])
-        return self.features.join(columns.astype(np.float32), bag_means(sums, counts))
+        return self.features.join(columns.astype(np.float32), sums.features())
 
     @cached_property
     def _left_out_items(self) -> tuple[Int64s, Int64s]:

@@ -17,7 +17,7 @@ from colisten.errors import SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs
 from colisten.progress import Progress
-from colisten.ragged import starts
+from colisten.ragged import distinct, starts
 from colisten.settings import TowersSettings
 from colisten.towers.features.freshness import freshness
 from colisten.towers.features.user_features import UserFeatures
@@ -45,6 +45,8 @@ class TrainingOptions:
     """Of the softmax."""
     other_types: float = 1.0
     """Pairs of the other item types for each pair of the target type."""
+    history_half_life: float = 0.0
+    """Days after which an item counts half in the mean of its bag; 0: all count alike."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,14 @@ class TrainingSet:
     training_options: TrainingOptions
     half_life: int = 0
     """Days after which listening is drawn half as often; 0: never less."""
+
+    def with_options(self, training_options: TrainingOptions) -> TrainingSet:
+        """The same with other options."""
+        examples, bags = self.examples, self.features.bags
+        if training_options.history_half_life != bags.half_life:
+            faded = replace(bags, half_life=training_options.history_half_life)
+            examples = replace(examples, features=replace(self.features, bags=faded))
+        return replace(self, examples=examples, training_options=training_options)
 
     @property
     def features(self) -> UserFeatures:
@@ -129,22 +139,18 @@ class TrainingSet:
             features[hidden, : self.graph_width] = 0
         return features
 
-    def shards(self) -> Iterator[tuple[UserExamples, UserItemPairs, Floats]]:
-        """Users in groups whose histories fit memory, with their pairs and the chance of each to be drawn."""
+    def shards(self, pairs: UserItemPairs) -> Iterator[tuple[UserExamples, UserItemPairs]]:
+        """The users of some pairs, ordered by user, in groups whose histories fit memory, each with its pairs."""
         bags = self.features.bags.count * self.features.content.shape[1] * 4
         size = max(1, _SHARD_BYTES // max(bags, 1))
         if size >= len(self.histories):
-            yield self.examples, self.pairs, self.chance
+            yield self.examples, pairs
             return
-        for first in range(0, len(self.histories), size):
-            users = np.arange(first, min(first + size, len(self.histories)))
-            mine = (self.pairs.users >= first) & (self.pairs.users <= users[-1])
-            pairs = self.pairs.where(mine)
-            yield (
-                replace(self.examples, histories=self.histories.take(users)),
-                UserItemPairs(pairs.users - first, pairs.items),
-                self.chance[mine],
-            )
+        users = distinct(pairs.users)
+        for some in (users[first : first + size] for first in range(0, len(users), size)):
+            mine = pairs.where((pairs.users >= some[0]) & (pairs.users <= some[-1]))
+            examples = replace(self.examples, histories=self.histories.take(some))
+            yield examples, UserItemPairs(np.searchsorted(some, mine.users), mine.items)
 
 
 @dataclass(frozen=True)
@@ -195,8 +201,9 @@ class TwoTowerTrainer:
         self.model.train()
         losses, drawn = 0.0, 0
         with progress.task(title, self.data.draws) as task:
-            for examples, pairs, chance in self.data.shards():
-                order = self.rng.permutation(np.flatnonzero(self.rng.random(len(pairs)) < chance))
+            draw = self.data.pairs.where(self.rng.random(len(self.data.pairs)) < self.data.chance)
+            for examples, pairs in self.data.shards(draw):
+                order = self.rng.permutation(len(pairs))
                 for first in range(0, len(order), self.data.settings.batch_size):
                     batch = pairs.where(order[first : first + self.data.settings.batch_size])
                     loss = self._step(examples, batch)

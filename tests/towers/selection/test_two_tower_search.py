@@ -58,8 +58,8 @@ def test_changes_are_tried_on_a_sample_where_the_time_is_short(tmp_path: Path, c
     assert found.run.data.settings.pairs_per_epoch == towers.pairs_per_epoch  # what was chosen is trained on all
 
 
-def search_of(folder: Path, epochs: int) -> TwoTowerSearch:
-    listening, text = worlds.clustered(folder / "data")
+def search_of(folder: Path, epochs: int, timed: bool = False) -> TwoTowerSearch:
+    listening, text = worlds.clustered(folder / "data", timed=timed)
     embeddings: Floats = np.random.default_rng(5).normal(size=(len(text), 4)).astype(np.float32)
     towers = TowersSettings(hidden=(16,), dim=8, batch_size=64, epochs=epochs, learning_rate=1e-2)
     settings = Settings(target="book", towers=towers)
@@ -70,19 +70,21 @@ def search_of(folder: Path, epochs: int) -> TwoTowerSearch:
     return TwoTowerSearch(data, split.train.take(split.users), task, None, settings.seed, Progress(quiet=True))
 
 
+@pytest.mark.parametrize("timed", [False, True])
 @pytest.mark.parametrize(
     ("kept", "tried"),
     [
-        ([], ["temperature 0.07", "other_types 3", "temperature 0.14", "other_types 0"]),
-        (["temperature 0.07"], ["temperature 0.07", "other_types 3", "temperature 0.05", "other_types 0"]),
-        (["other_types 3"], ["temperature 0.07", "other_types 3", "temperature 0.14"]),
+        ([], ["temperature 0.14", "other_types 0"]),
+        (["temperature 0.07"], ["temperature 0.05", "other_types 0"]),
+        (["other_types 3"], ["temperature 0.14"]),
     ],
 )
 def test_steps_go_on_where_they_gain_and_turn_where_they_do_not(
-    tmp_path: Path, kept: list[str], tried: list[str]
+    tmp_path: Path, kept: list[str], tried: list[str], timed: bool
 ) -> None:
-    search = GreedySearch(60, kept=kept)
-    assert [name for name, _ in search_of(tmp_path, epochs=1)._changes(search)] == tried
+    search, trials = GreedySearch(60, kept=kept), search_of(tmp_path, epochs=1, timed=timed)
+    first = ["temperature 0.07", "other_types 3", *(["history_half_life 30"] if timed else [])]
+    assert [name for name, _ in trials._changes(search)] == first + tried
 
 
 @pytest.mark.parametrize(("ahead", "epochs"), [(0.1, 2), (0.0, 4)])
@@ -96,7 +98,7 @@ def test_a_change_that_is_surely_behind_is_given_up_half_way(
         return epoch(run, progress, title)
 
     monkeypatch.setattr(TwoTowerTrainer, "epoch", counted)
-    start = trials._train_new(TrainingOptions())
+    start = trials._train_new(trials.data)
     rival = replace(start, half_way=start.half_way + ahead)
     same = trials._otherwise("temperature", start.run.data.training_options.temperature, rival)
     assert (ran.count(start.run), ran.count(same.run)) == (4, epochs)
@@ -114,3 +116,15 @@ def test_an_epoch_draws_at_most_so_many_pairs_of_all_users(tmp_path: Path) -> No
     assert bounded.draws in (499, 500)
     np.testing.assert_allclose(bounded.chance, free.chance * (500 / free.chance.sum()), rtol=1e-4)
     np.testing.assert_allclose(bounded.log_q, free.log_q, atol=1e-4)
+
+
+def test_only_the_histories_of_those_who_are_drawn_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = search_of(tmp_path, epochs=1)
+    monkeypatch.setattr("colisten.towers.two_tower.trainer._SHARD_BYTES", 1 << 11)
+    draw = trials.data.pairs.where(np.arange(0, len(trials.data.pairs), 40))
+    shards = list(trials.data.shards(draw))
+    assert len(shards) > 1
+    assert sum(len(examples.histories) for examples, _ in shards) == len(np.unique(draw.users))
+    assert np.concatenate([pairs.items for _, pairs in shards]).tolist() == draw.items.tolist()
+    for examples, pairs in shards:
+        assert np.isin(pairs.keys, examples.histories.keys).all()
