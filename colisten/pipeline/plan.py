@@ -49,7 +49,7 @@ SLOPES = (
     Slope(
         "gnn",
         {"once": 10, "drawn edges": 40e-6, "item epochs": 0.13e-3},
-        {"once": 2200 * _MB, "items": 1600, "edges": 30},
+        {"once": 2200 * _MB, "items": 17_000, "edges": 30},
         {"once": 2 * _MB},
         processes="gnn.devices",
     ),
@@ -71,7 +71,7 @@ SLOPES = (
     Slope(
         "index",
         {"once": 2, "items": 1.5e-4},
-        {"once": 300 * _MB, "items": 2316, "int8 items": 579},
+        {"once": 300 * _MB, "items": 18_000, "int8 items": 579},
         {"collections": 4216, "int8 collections": 579},
     ),
 )
