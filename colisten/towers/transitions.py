@@ -12,13 +12,13 @@ training and an item of a history fade alike, so that both look at the next item
 from __future__ import annotations
 
 import math
-from collections import deque
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
-from colisten.compiled import compiled, on_all_cores
+from colisten.compiled import CORES, compiled
+from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
 from colisten.ragged import offsets
@@ -35,8 +35,8 @@ AHEAD = 24
 """So many of the items after one are counted, at most."""
 MIN_PAIRS = 1000
 """With fewer items that came after another one, order tells nothing."""
-_COLUMNS_AT_ONCE = 1 << 12
-"""Items that a core counts for at once: 7 MB."""
+_COLUMNS_AT_ONCE = 1 << 10
+"""Items that a core counts for at once: 2 MB."""
 
 
 def in_order(histories: UserHistories, strong: int) -> FirstStreams:
@@ -64,9 +64,9 @@ def transition_matrix(streams: FirstStreams, items: int, half_life: float) -> It
     length = np.sqrt(np.diff(indptr))
     ahead = min(AHEAD, math.ceil(FADED * half_life))
     faded = np.exp2(-np.arange(ahead) / half_life).astype(np.float32)
-    found: dict[int, tuple[Int32s, Int32s, Floats]] = {}
+    blocks = [slice(at, min(at + _COLUMNS_AT_ONCE, items)) for at in range(0, items, _COLUMNS_AT_ONCE)]
 
-    def fill(columns: slice) -> None:
+    def strongest(columns: slice) -> tuple[Int32s, Int32s, Floats]:
         count = columns.stop - columns.start
         filled = np.zeros(count, np.int32)
         src, weights = np.empty((count, STRONGEST), np.int32), np.empty((count, STRONGEST), np.float32)
@@ -75,10 +75,10 @@ def transition_matrix(streams: FirstStreams, items: int, half_life: float) -> It
             streams.later, faded, length, length[columns], filled, src, weights,
         )  # fmt: skip
         kept = np.arange(STRONGEST) < filled[:, None]
-        found[columns.start] = filled, src[kept], weights[kept]
+        return filled, src[kept], weights[kept]
 
-    deque(on_all_cores(fill, items, _COLUMNS_AT_ONCE), maxlen=0)
-    filled, src, weights = (np.concatenate(pieces) for pieces in zip(*(found[at] for at in sorted(found)), strict=True))
+    found = prefetch_map(strongest, blocks, threads=CORES, depth=CORES)
+    filled, src, weights = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
     return from_rows(csr_array(csc_array((weights, src, offsets(filled)), shape=(items, items))))
 
 
