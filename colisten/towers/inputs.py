@@ -99,12 +99,8 @@ class TowerInputs:
         self, histories: UserHistories, settings: Settings, training_options: TrainingOptions, half_life: int = 0
     ) -> TrainingSet:
         """A training set of `histories` alone; older pairs are drawn less often, by `half_life`."""
-        bags = replace(
-            self.features.bags,
-            now=int(histories.timestamps.max(initial=0)),
-            half_life=training_options.history_half_life,
-        )
+        bags = replace(self.features.bags, now=int(histories.timestamps.max(initial=0)))
         examples = UserExamples(replace(self.features, bags=bags), histories, self.negative_signals)
-        return TrainingSet(
-            examples, self.items, self.graph_width, self.is_target, settings.towers, training_options, half_life
-        )
+        default = TrainingOptions()
+        found = TrainingSet(examples, self.items, self.graph_width, self.is_target, settings.towers, default, half_life)
+        return found.with_options(training_options)

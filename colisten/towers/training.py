@@ -152,7 +152,7 @@ def _choose(
         found, scores["towers"] = trials_of_towers.choose(search)
     if demand is not None:
         scores["demand"] = for_everybody(demand, task)
-    scores |= _given_scorers(inputs, split, task, settings.towers.parts)
+    scores |= _given_scorers(inputs, split.train, asked, task, settings.towers.parts)
     for line in search.summary():
         progress.say(line)
     warm, cold, validation = choose_weights(task, scores)
@@ -183,11 +183,11 @@ def _choose(
 
 
 def _given_scorers(
-    inputs: TowerInputs, split: ValidationSplit, task: RankingTask, parts: Sequence[str]
+    inputs: TowerInputs, train: UserHistories, asked: UserHistories, task: RankingTask, parts: Sequence[str]
 ) -> dict[str, Scorer]:
     """Of weak signals and of relations, which have nothing to select but their weights."""
-    asked, scores = split.train.take(split.users), dict[str, Scorer]()
-    rates = _conversion_rates(inputs, split.train)
+    scores: dict[str, Scorer] = {}
+    rates = _conversion_rates(inputs, train)
     if "weak_signals" in parts and rates:
         scores["weak_signals"] = lambda some: weak_signal_scores(
             asked.take(np.arange(len(asked))[some]), rates, task.candidates, len(inputs.is_target)

@@ -15,6 +15,7 @@ import numpy as np
 from colisten.arrays import Bools, Codes, Floats, Int64s
 from colisten.listening.histories import UserHistories
 from colisten.ragged import distinct, starts
+from colisten.towers.features.freshness import freshness
 
 _EVENTS_AT_ONCE = 1 << 16
 """Rows of content gathered at once: bounds memory, whatever the number of users."""
@@ -84,11 +85,11 @@ class BagLayout:
         if not self.half_life:
             found = distinct(keys)
             return found, np.ones(len(found), np.float32)
-        order = np.lexsort((times, keys))
-        last = np.append(starts(keys[order])[1:], len(keys))[: len(keys)] - 1
-        latest = times[order][last]
-        age = np.where(latest < 0, np.inf, (self.now - latest) / (self.half_life * _DAY))
-        return keys[order][last], np.exp2(-age.clip(0, _FADED)).astype(np.float32)
+        order = np.lexsort((-times, keys))
+        latest = order[starts(keys[order])]
+        time = np.minimum(times[latest], self.now)
+        fresh = np.where(time < 0, 0, freshness(time, self.now, self.half_life))
+        return keys[latest], fresh.clip(min=0.5**_FADED).astype(np.float32)
 
     def _recent(self, histories: UserHistories) -> Bools:
         newest = np.full(len(histories), self.now, np.int64)
@@ -119,7 +120,8 @@ class BagSums:
         while begin < len(firsts):
             end = max(begin + 1, int(np.searchsorted(firsts, firsts[begin] + _EVENTS_AT_ONCE)))
             some = slice(firsts[begin], firsts[end] if end < len(firsts) else len(places))
-            rows = content[history.items[some]] * history.weights[some, None]
+            rows = content[history.items[some]]
+            rows *= history.weights[some, None]
             sums[places[firsts[begin:end]]] = np.add.reduceat(rows, firsts[begin:end] - firsts[begin], axis=0)
             begin = end
         return cls(

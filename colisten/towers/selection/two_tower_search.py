@@ -70,7 +70,7 @@ class TwoTowerSearch:
     def choose(self, search: GreedySearch) -> tuple[TrialResult, Scorer]:
         """The best trial; where times are known, perhaps after epochs on recent pairs."""
         found = self._best(search)
-        if (self.data.histories.timestamps >= 0).any():
+        if self._timed:
             recent = replace(found.run.data, half_life=RECENT)
             model = deepcopy(found.run.model)
             late = TwoTowerTrainer(
@@ -80,7 +80,7 @@ class TwoTowerSearch:
             finetuned = self._train(late, FINETUNING_EPOCHS)
             if finetuned.ndcg.mean() > found.ndcg.mean():
                 found = replace(finetuned, epochs=found.epochs)
-        return found, self._scores(found.run)
+        return found, self._scores(found.run, self._asked(found.run))
 
     def _best(self, search: GreedySearch) -> TrialResult:
         """The best trial. Where the time is too short to train on all pairs for each change, changes are tried on as
@@ -116,7 +116,7 @@ class TwoTowerSearch:
             run.epoch(self.progress, "timing the towers")
             clock.append(monotonic() - began)
         began = monotonic()
-        self.task.ndcg(self._judged(run))
+        self.task.ndcg(self._judged(run, self._asked(run)))
         judging, training = monotonic() - began, clock[1] / _LEAST_PAIRS
         once = max(clock[0] - clock[1], 0)  # for the features of all users
         affordable, pairs = ((seconds / (changes + 1) - once) / epochs - judging) / training, draws
@@ -127,12 +127,15 @@ class TwoTowerSearch:
 
     def _free(self) -> list[tuple[str, float]]:
         """Changes of options that are not set."""
-        one_type, timed = bool(self.data.is_target.all()), bool((self.data.histories.timestamps >= 0).any())
-        idle = {"other_types"} if one_type else set()
-        idle |= set() if timed else {"history_half_life"}
+        idle = {"other_types": bool(self.data.is_target.all()), "history_half_life": not self._timed}
         return [
-            (name, value) for name, value in CHANGES if getattr(self.data.settings, name) is None and name not in idle
+            (name, value) for name, value in CHANGES if getattr(self.data.settings, name) is None and not idle.get(name)
         ]
+
+    @property
+    def _timed(self) -> bool:
+        """Is any time known?"""
+        return bool((self.data.histories.timestamps >= 0).any())
 
     def _changes(self, search: GreedySearch) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
         """Those of them that are still promising as their turn comes."""
@@ -156,10 +159,10 @@ class TwoTowerSearch:
         """Train, and go back to the epoch of the best validation NDCG (early stopping). Ends half way where the `rival`
         was surely ahead by then."""
         best, kept = np.full(len(self.task), -1, np.float32), run.model.state_dict()
-        half_way, best_epoch = best, 0
+        half_way, best_epoch, asked = best, 0, self._asked(run)
         for epoch in range(1, epochs + 1):
             loss = run.epoch(self.progress, f"training the towers, epoch {epoch} of {epochs}")
-            ndcg = self.task.ndcg(self._judged(run))
+            ndcg = self.task.ndcg(self._judged(run, asked))
             if self.tracker:
                 self.tracker.after_epoch(loss=loss, validation=float(ndcg.mean()), **asdict(run.data.training_options))
             if ndcg.mean() > best.mean():
@@ -175,16 +178,20 @@ class TwoTowerSearch:
         run.model.load_state_dict(kept)
         return TrialResult(run, best, half_way, best_epoch)
 
-    def _judged(self, run: TwoTowerTrainer) -> Scorer:
+    def _asked(self, run: TwoTowerTrainer) -> Floats:
+        """[asked users, width] their features, as these towers see them."""
+        return run.data.features.encode(self.asked)
+
+    def _judged(self, run: TwoTowerTrainer, asked: Floats) -> Scorer:
         """The towers' logits and demand, whose sum they learn where they are not corrected for it."""
-        scores = self._scores(run)
+        scores = self._scores(run, asked)
         if self.demand is None or self.data.settings.corrected:
             return scores
         demand, temperature = self.demand[self.task.candidates], run.data.training_options.temperature
         return lambda some: scores(some) / temperature + demand
 
-    def _scores(self, run: TwoTowerTrainer) -> Scorer:
-        users, items = run.user_vectors(run.data.features.encode(self.asked)), run.item_vectors(self.task.candidates)
+    def _scores(self, run: TwoTowerTrainer, asked: Floats) -> Scorer:
+        users, items = run.user_vectors(asked), run.item_vectors(self.task.candidates)
         return lambda some: users[some] @ items.T
 
 
