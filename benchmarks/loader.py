@@ -29,7 +29,7 @@ from benchmarks.loader_graphs import RandomGraph, batches_of, load, random_graph
 from benchmarks.loader_memory import streaming_memory
 from benchmarks.loader_peers import cypher_batches, in_memory, neighbour_loaders, read_some
 from colisten.arrays import Floats
-from colisten.cores import training_threads
+from colisten.cores import torch_threads
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec
 from colisten.gnn.node_features import NodeFeatures
@@ -181,7 +181,7 @@ def waiting(name: str, graph: RandomGraph, endpoint: Endpoint) -> Iterator[Row]:
     """The share of three epochs of real training in which it waits for the next batch; one epoch goes before them."""
     options = GnnSettings()
     text = np.random.default_rng(1).random((graph.items, 384), np.float32)
-    with fresh(endpoint) as live, training_threads():
+    with fresh(endpoint) as live, torch_threads():
         live.neighbours(np.arange(graph.items))
         width = NodeFeatures(text, live.degrees).width
         model = ModelSpec.of(options, live.node_types, live.relations, width, seed=7).build()

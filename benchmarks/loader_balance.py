@@ -18,7 +18,7 @@ from torch import nn
 
 from benchmarks.loader_graphs import NAMES, RandomGraph, community_graph
 from colisten.arrays import Floats
-from colisten.cores import training_threads
+from colisten.cores import torch_threads
 from colisten.gnn.batches import SeedContrast, TrainingBatch
 from colisten.gnn.lightning_module import GnnTraining
 from colisten.gnn.model import ModelSpec, seed_vectors
@@ -128,7 +128,7 @@ def balanced_against_unbalanced(
     graph, text = community_graph(edges, imbalance)
     adjacency = _snapshot(graph)
     balanced, unbalanced = (Run(_training(adjacency, text, balance=balance)) for balance in (True, False))
-    with training_threads():
+    with torch_threads():
         _take_turns(balanced, unbalanced, seconds)
     yield "seconds an epoch, balanced against all edges", balanced.epoch_seconds, unbalanced.epoch_seconds
     for measure in balanced.seen[0][1]:

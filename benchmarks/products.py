@@ -39,9 +39,9 @@ from colisten.graph_store.server.managed import ManagedServer
 from colisten.graph_store.stream.features import FeatureCache, Features
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.live import LiveAdjacency
-from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.streaming import batch_key, stream
+from colisten.prefetch import prefetch_map
 from colisten.progress import Progress
 from colisten.settings import Neo4jSettings
 

@@ -4,8 +4,9 @@
 
 Each DATA is a folder of listening data; give several, ever larger ones of the same kind, for slopes: the exponent that
 a stage's processor time grows by with the number of items, from one folder to the next. A stage ends when its record is
-written. Memory is the peak of the summed PSS of the run and its children, Neo4j apart. `--again` runs once more on the
-same working folder with the next folder of data: the second day of the first.
+written; one that runs beside others has what was spent since the last end before its own. Memory is the peak of the
+summed PSS of the run and its children, Neo4j apart. `--again` runs once more on the same working folder with the next
+folder of data: the second day of the first.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def costs(data: Path, workdir: Path, settings: list[str]) -> dict[str, Cost]:
             seconds, held = used(root)
             peak = max(peak, held)
         for path in workdir.glob("stages/*.json"):
-            if last.get(path.name) != path.stat().st_mtime_ns:
+            if path.name != "settings.json" and last.get(path.name) != path.stat().st_mtime_ns:
                 last[path.name] = path.stat().st_mtime_ns
                 found[path.stem] = Cost(time.monotonic() - began, max(0.0, seconds - spent), peak)
                 began, spent, peak = time.monotonic(), seconds, held

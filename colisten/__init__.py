@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from colisten.graph_store.stream.features import FeatureCache
     from colisten.graph_store.stream.hetero import to_hetero_data
     from colisten.graph_store.stream.live import LiveAdjacency
-    from colisten.graph_store.stream.prefetch import prefetch_map
     from colisten.graph_store.stream.pyg import DatabaseFeatureStore, DatabaseGraphStore, DatabaseSampler, edge_weight
     from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
     from colisten.graph_store.stream.snapshot import SnapshotAdjacency
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from colisten.listening.data import ListeningData
     from colisten.listening.split import ByDays, ByQuantile, HoldOut, split_data
     from colisten.listening.synth.world import make_world
+    from colisten.prefetch import prefetch_map
     from colisten.progress import Progress
     from colisten.serving.experiment.groups import create_experiment
     from colisten.serving.many import recommend_to
@@ -125,7 +125,7 @@ _HOMES = {
     "colisten.graph_store.stream.features": ("FeatureCache",),
     "colisten.graph_store.stream.hetero": ("to_hetero_data",),
     "colisten.graph_store.stream.live": ("LiveAdjacency",),
-    "colisten.graph_store.stream.prefetch": ("prefetch_map",),
+    "colisten.prefetch": ("prefetch_map",),
     "colisten.graph_store.stream.pyg": ("DatabaseFeatureStore", "DatabaseGraphStore", "DatabaseSampler", "edge_weight"),
     "colisten.graph_store.stream.sampler": ("Batch", "NeighbourSampler"),
     "colisten.graph_store.stream.snapshot": ("SnapshotAdjacency",),

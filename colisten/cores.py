@@ -1,4 +1,4 @@
-"""How many cores and devices training takes."""
+"""How many cores and devices torch takes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from colisten.errors import SettingsError
 
 
 @contextmanager
-def training_threads(processes: int = 1) -> Iterator[None]:
-    """Let torch use the cores while the block runs, or this one's part of them where `processes` run it.
+def torch_threads(workers: int = 1) -> Iterator[None]:
+    """Let torch use the cores while the block runs, or its part of them where so many `workers` run it.
 
-    Its threads wait for each other at every step. They sleep meanwhile where OMP_WAIT_POLICY was PASSIVE as torch was
-    imported, as the `colisten` command sees to. Else, where one core is busy with something else (the sampler, Neo4j,
-    another program), a step on all cores takes ten times as long as one on half of them: half are used then.
+    Workers are processes, or threads that start within the block. Torch's own threads wait for each other at every
+    step. They sleep meanwhile where OMP_WAIT_POLICY was PASSIVE as torch was imported, as the `colisten` command sees
+    to. Else, where one core is busy with something else (the sampler, Neo4j, another program), a step on all cores
+    takes ten times as long as one on half of them: half are used then.
     """
     before, cores = torch.get_num_threads(), os.cpu_count() or 1
     if os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE":
         cores //= 2
-    torch.set_num_threads(max(1, min(before, cores // processes)))
+    torch.set_num_threads(max(1, min(before, cores // workers)))
     try:
         yield
     finally:

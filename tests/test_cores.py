@@ -1,4 +1,4 @@
-"""Threads of training: all cores where they sleep while they wait, else half."""
+"""Threads of torch: all cores where they sleep while they wait, else half."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sys
 import pytest
 import torch
 
-from colisten.cores import training_threads
+from colisten.cores import torch_threads
 
 
-@pytest.mark.parametrize(("policy", "processes", "threads"), [("PASSIVE", 1, 8), ("passive", 2, 4), ("", 1, 4)])
+@pytest.mark.parametrize(("policy", "workers", "threads"), [("PASSIVE", 1, 8), ("passive", 2, 4), ("", 1, 4)])
 def test_threads_that_do_not_sleep_leave_half_of_the_cores(
-    monkeypatch: pytest.MonkeyPatch, policy: str, processes: int, threads: int
+    monkeypatch: pytest.MonkeyPatch, policy: str, workers: int, threads: int
 ) -> None:
     before = torch.get_num_threads()
     monkeypatch.setenv("OMP_WAIT_POLICY", policy)
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     torch.set_num_threads(8)
     try:
-        with training_threads(processes):
+        with torch_threads(workers):
             assert torch.get_num_threads() == threads
         assert torch.get_num_threads() == 8
     finally:

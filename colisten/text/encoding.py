@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,13 @@ def _encode_and_store(
     """
     encoder = Encoder(options)
     texts = sorted(texts, key=len, reverse=True)
-    with progress.task("encoding texts", total=cached + len(texts)) as task:
+    pieces = [texts[start : start + _TEXTS_PER_COMMIT] for start in range(0, len(texts), _TEXTS_PER_COMMIT)]
+    with (
+        progress.task("encoding texts", total=cached + len(texts)) as task,
+        closing(encoder.encode_all(pieces)) as encoded,
+    ):
         task.advance(cached)
-        for start in range(0, len(texts), _TEXTS_PER_COMMIT):
-            chunk = texts[start : start + _TEXTS_PER_COMMIT]
-            known.add([digest(text) for text in chunk], encoder.encode(chunk))
-            task.advance(len(chunk))
+        for piece, vectors in zip(pieces, encoded, strict=True):
+            known.add([digest(text) for text in piece], vectors)
+            task.advance(len(piece))
     return encoder.width

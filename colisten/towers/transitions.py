@@ -18,9 +18,9 @@ from scipy.sparse import csc_array, csr_array
 
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import CORES, compiled
-from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
+from colisten.prefetch import prefetch_map
 from colisten.ragged import offsets
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.parts import FADED, TransitionsPart

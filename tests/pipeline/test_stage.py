@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from filelock import FileLock
@@ -85,6 +86,39 @@ def test_a_stage_that_fails_runs_again(context: Context) -> None:
     with pytest.raises(RuntimeError):
         run_stages([stages[0], replace(stages[1], run=burn)], context)
     assert run_stages(stages, context) == ["dough", "bread"]
+
+
+def test_a_stage_beside_others_ends_before_the_run_does(context: Context) -> None:
+    flour, dough, bread = Kitchen().stages()
+    baked = Event()
+
+    def wait(_: Context) -> str:
+        assert baked.wait(60), "the stages after it did not run meanwhile"
+        return "d"
+
+    def bake(_: Context) -> str:
+        baked.set()
+        return "b"
+
+    stages = [flour, replace(dough, run=wait, beside=True), replace(bread, depends_on=("flour",), run=bake)]
+    assert run_stages(stages, context) == ["flour", "dough", "bread"]
+    assert run_stages(stages, context) == []
+
+
+@pytest.mark.parametrize("failing", ["dough", "bread"])
+def test_a_stage_beside_others_that_fails_and_one_beside_which_another_fails(context: Context, failing: str) -> None:
+    def burn(_: Context) -> str:
+        raise RuntimeError
+
+    flour, dough, bread = Kitchen().stages()
+    stages = [flour, replace(dough, beside=True), replace(bread, depends_on=("flour",))]
+    with pytest.raises(RuntimeError):
+        run_stages([replace(stage, run=burn) if stage.name == failing else stage for stage in stages], context)
+    assert run_stages(stages, context) == [failing]
+
+
+def test_no_stage_needs_one_that_runs_beside_others() -> None:
+    assert not {name for stage in STAGES for name in stage.depends_on} & {s.name for s in STAGES if s.beside}
 
 
 def test_a_stage_names_what_it_needs_first(context: Context) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from colisten.arrays import Floats
-from colisten.cores import training_threads
+from colisten.cores import torch_threads
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.evaluation.baselines.interaction_matrix import read_interaction_matrix
 from colisten.evaluation.baselines.popularity import Popularity
@@ -62,7 +62,7 @@ def _towers(variant: Variant, artefacts: SharedArtefacts, seed: int) -> VectorMo
     histories, epochs = inputs.everybody, settings.towers.epochs
     training_set = inputs.training_set(histories, settings, default_options(settings.towers))
     trainer = TwoTowerTrainer(training_set, seed, epochs)
-    with training_threads():
+    with torch_threads():
         for epoch in range(1, epochs + 1):
             trainer.epoch(artefacts.progress, f"training the towers, epoch {epoch} of {epochs}")
         users = np.arange(len(histories))

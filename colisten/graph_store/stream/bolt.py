@@ -13,7 +13,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 from colisten.errors import GraphError
 from colisten.graph_store.endpoint import Endpoint, connect
 from colisten.graph_store.failures import retried
-from colisten.graph_store.stream.prefetch import prefetch_map
+from colisten.prefetch import prefetch_map
 
 
 class Reader:

@@ -20,7 +20,7 @@ from colisten.graph_store.stream.degrees import read_degrees
 from colisten.graph_store.stream.edge_reading import read_edges, read_rows, read_times
 from colisten.graph_store.stream.features import FeatureCache, PropertyRows
 from colisten.graph_store.stream.metadata import GraphMetadata, read_metadata, read_version
-from colisten.graph_store.stream.prefetch import prefetch_map
+from colisten.prefetch import prefetch_map
 from colisten.ragged import offsets
 
 _ENDS_PER_QUERY = 20_000

@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 
 from colisten.graph_store.stream.neighbourhood import Neighbourhood
-from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
+from colisten.prefetch import prefetch_map
 
 B = TypeVar("B", bound=Batch)
 R = TypeVar("R")

@@ -9,8 +9,8 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.compiled import CORES
-from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
+from colisten.prefetch import prefetch_map
 from colisten.towers.features.negative_signals import left_out
 from colisten.towers.selection.validation_split import ValidationSplit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from colisten.cores import check_devices, training_threads
+from colisten.cores import check_devices, torch_threads
 from colisten.distributed import Together, helpers
 from colisten.progress import Progress
 from colisten.settings import TowersSettings
@@ -25,11 +25,11 @@ def training_replicas(towers: TowersSettings) -> Iterator[Replicas]:
     """
     check_devices("towers.devices", towers.devices, gpus=towers.device != "cpu")
     if towers.devices == 1 or "towers" not in towers.parts:
-        with training_threads():
+        with torch_threads():
             yield ALONE
         return
     device = training_device(towers.device)
-    with training_threads(towers.devices), helpers(towers.devices, _follow, towers) as together:
+    with torch_threads(towers.devices), helpers(towers.devices, _follow, towers) as together:
         replicas = Replicas.join(together, device)
         yield replicas
         replicas.tell(None)
@@ -38,7 +38,7 @@ def training_replicas(towers: TowersSettings) -> Iterator[Replicas]:
 def _follow(together: Together, towers: TowersSettings) -> None:
     """Train what rank 0 trains, until it says None."""
     progress = Progress(quiet=True)
-    with training_threads(towers.devices):
+    with torch_threads(towers.devices):
         replicas = Replicas.join(together, training_device(towers.device))
         trainer: TwoTowerTrainer | None = None
         while (command := replicas.told()) is not None:

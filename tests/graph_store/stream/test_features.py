@@ -20,10 +20,10 @@ from colisten.graph_store.stream import features as features_module
 from colisten.graph_store.stream.features import FeatureCache, FeatureSource, PropertyRows
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.live import LiveAdjacency
-from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.pyg import DatabaseFeatureStore, DatabaseGraphStore, DatabaseSampler
 from colisten.graph_store.stream.sampler import Batch, NeighbourSampler
 from colisten.graph_store.stream.streaming import batch_key, stream
+from colisten.prefetch import prefetch_map
 from tests.conftest import wipe
 from tests.graph_store.stream.graphs import load, random_graph
 

@@ -27,10 +27,10 @@ from colisten.graph_store.stream.edge_reading import NO_TIME
 from colisten.graph_store.stream.edge_times import EdgeTimes
 from colisten.graph_store.stream.hetero import to_hetero_data
 from colisten.graph_store.stream.live import LiveAdjacency
-from colisten.graph_store.stream.prefetch import prefetch_map
 from colisten.graph_store.stream.pyg import DatabaseFeatureStore, DatabaseGraphStore, DatabaseSampler, edge_weight
 from colisten.graph_store.stream.sampler import NeighbourSampler
 from colisten.graph_store.stream.snapshot import write_snapshot
+from colisten.prefetch import prefetch_map
 from tests.conftest import wipe
 from tests.graph_store.stream.graphs import last_of, load, random_graph
 from tests.pages import blocks, put_on_path
