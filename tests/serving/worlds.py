@@ -142,7 +142,7 @@ def trained(
     workdir.features.mkdir()
     save_file({"text": texts(len(data.items), seed)}, workdir.features / "text.safetensors")
     save_file({"embeddings": embeddings}, workdir.gnn / "items.safetensors")
-    with patch("colisten.towers.training.choose_weights", _all_counting):
+    with patch("colisten.towers.selection.on_validation.choose_weights", _all_counting):
         train_towers(
             data, vectors(len(data.items), 5, seed), embeddings, lambda _: embeddings, settings, workdir.towers, QUIET
         )

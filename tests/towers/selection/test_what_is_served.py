@@ -21,10 +21,10 @@ from colisten.towers.relations import relation_matrices, relation_scorer
 from colisten.towers.selection.greedy_search import GreedySearch
 from colisten.towers.selection.linear_search import LinearSearch
 from colisten.towers.selection.mixing import choose_weights, mixed
+from colisten.towers.selection.on_validation import for_everybody
 from colisten.towers.selection.ranking_task import RankingTask, Scorer
 from colisten.towers.selection.two_tower_search import TwoTowerSearch, default_options
 from colisten.towers.selection.validation_split import split_validation
-from colisten.towers.training import for_everybody
 from colisten.towers.user_encoder import UserEncoder
 from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
 from tests.towers import worlds
