@@ -26,6 +26,7 @@ from colisten.towers.linear.model import ItemInputs
 from colisten.towers.relations import NO_RELATIONS
 from colisten.towers.two_tower.examples import UserExamples
 from colisten.towers.two_tower.trainer import TrainingOptions, TrainingSet
+from colisten.towers.weak_signals import conversion_rates
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class TowerInputs:
     def item_inputs(self, progress: Progress) -> ItemInputs:
         """Inputs of the item–item weights."""
         return ItemInputs.of(self.text, self.is_target, self.type_of, progress)
+
+    def conversion_rates(self, histories: UserHistories) -> dict[int, float]:
+        """Of weak signals into streams, in these histories; see `weak_signals`."""
+        return conversion_rates(histories, self.strong, self.signals, self.negative_signals)
 
     @property
     def facts(self) -> ItemFacts:

@@ -29,7 +29,6 @@ from colisten.towers.two_tower.data_parallel import training_replicas
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.replicas import Replicas
 from colisten.towers.two_tower.trainer import TwoTowerTrainer
-from colisten.towers.weak_signals import conversion_rates
 from colisten.tracking import Tracker, flat
 
 EmbedHistories = Callable[[UserHistories], Floats]
@@ -122,9 +121,7 @@ def _finish(
         heard = listeners(inputs.everybody, inputs.strong, len(inputs.is_target))
         demand = log_demand(inputs.everybody, inputs.strong, inputs.facts)
         demand = optimistic(demand, heard, selection.optimism)
-    rates = {}
-    if selection.counts("weak_signals"):
-        rates = conversion_rates(inputs.everybody, inputs.strong, inputs.signals, inputs.negative_signals)
+    rates = inputs.conversion_rates(inputs.everybody) if selection.counts("weak_signals") else {}
     transitions = None
     if selection.half_life is not None and selection.counts(TRANSITIONS):
         streams = in_order(inputs.everybody, inputs.strong)

@@ -32,7 +32,7 @@ from colisten.towers.selection.validation_split import MAX_USERS, ValidationSpli
 from colisten.towers.transitions import has_order, in_order, transition_matrix, transition_scorer
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.replicas import Replicas
-from colisten.towers.weak_signals import conversion_rates, weak_signal_scores
+from colisten.towers.weak_signals import weak_signal_scores
 from colisten.tracking import Tracker
 
 DEFAULT_WEIGHTS = {"towers": 1.0, "demand": 0.8}
@@ -147,7 +147,7 @@ class _Hidden:
         inputs, parts = self.inputs, self.settings.towers.parts
         if self.demand is not None:
             self.scores["demand"] = for_everybody(self.demand, self.task)
-        rates = conversion_rates(self.split.train, inputs.strong, inputs.signals, inputs.negative_signals)
+        rates = inputs.conversion_rates(self.split.train)
         if "weak_signals" in parts and rates:
             self.scores["weak_signals"] = lambda some: weak_signal_scores(
                 self.asked.take(np.arange(len(self.asked))[some]), rates, self.task.candidates, len(inputs.is_target)
