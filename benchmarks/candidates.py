@@ -17,11 +17,12 @@ import sys
 import time
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from colisten.arrays import Floats, Int32s, Int64s
+from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import NEAR_TEXTS, candidate_pool, near_texts
+from colisten.towers.linear.interactions import Interactions
 
 WIDTH, STREAMED, CIRCLE, AT_ONCE = 384, 40, 500, 1 << 14
 LIKENESS = ((CIRCLE, 0.3), (10, 0.15), (1, 0.55))
@@ -29,23 +30,23 @@ LIKENESS = ((CIRCLE, 0.3), (10, 0.15), (1, 0.55))
 QUIET = Progress(quiet=True)
 
 
-def made_up(items: int) -> tuple[csr_array, Floats]:
-    """Interactions [users, items], and texts [items, width]."""
+def made_up(items: int) -> tuple[Interactions, Floats]:
+    """Interactions, and texts [items, width]."""
     rng = np.random.default_rng(0)
     circles = max(1, items // CIRCLE)
     share = (1 / np.arange(20, items + 20)) ** 0.8
     popular = rng.permutation(share / share.sum())
     near = rng.integers(0, circles, items)[:, None] + circles * rng.integers(0, CIRCLE, (items, STREAMED // 2))
     drawn = np.concatenate([near % items, rng.choice(items, (items, STREAMED // 2), p=popular)], axis=1)
-    users = np.repeat(np.arange(items), STREAMED)
-    heard = csr_array((np.ones(users.size, np.float32), (users, drawn.ravel())), shape=(items, items))
-    heard.data[:] = 1
+    events = drawn.astype(np.int32).ravel()
+    nothing = np.zeros(events.size, np.uint8), np.full(events.size, -1)
+    heard = UserHistories(np.arange(items + 1) * STREAMED, events, *nothing, {})
     place, text = rng.permutation(items), np.zeros((items, WIDTH), np.float32)
     for size, part in LIKENESS:
         shared = rng.standard_normal((-(-items // size), WIDTH), dtype=np.float32)
         text += np.float32(part**0.5) * shared[place // size]
     text *= np.arange(1, WIDTH + 1, dtype=np.float32) ** -0.35
-    return heard, text / np.linalg.norm(text, axis=1, keepdims=True)
+    return Interactions.of(heard, items, 1), text / np.linalg.norm(text, axis=1, keepdims=True)
 
 
 def _recall(near: Int32s, text: Floats, among: Int64s) -> float:

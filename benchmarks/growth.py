@@ -61,7 +61,7 @@ def graph_epoch(data: ListeningData, text: Floats, folder: Path) -> tuple[int, f
 def towers_epoch(inputs: TowerInputs) -> tuple[int, float]:
     """TwoTowerTrainer pairs, and seconds of an epoch."""
     run = TwoTowerTrainer(inputs.training_set(inputs.everybody, SETTINGS, TrainingOptions()), 7, EPOCHS)
-    return len(run.data.pairs), seconds(lambda: run.epoch(QUIET, "towers"))
+    return run.data.draws, seconds(lambda: run.epoch(QUIET, "towers"))
 
 
 def weights(inputs: TowerInputs) -> tuple[int, float]:

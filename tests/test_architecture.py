@@ -18,9 +18,9 @@ ROOMS = ("listening", "text", "graph_store", "gnn", "towers", "serving", "evalua
 TOWERS = ("features", "demand", "two_tower", "linear", "selection")
 """The rooms within `towers`; its own files put them together and are imported by none of them but `selection`."""
 FOUNDATION = {
-    "arrays", "compiled", "cores", "distributed", "errors", "extras", "figures", "freed_memory", "full_disk", "layers",
-    "letters", "panics", "prefetch", "progress", "ragged", "recipes", "relations", "settings", "spark", "sqlite_files",
-    "tracking", "workdir",
+    "arrays", "compiled", "cores", "distributed", "errors", "extras", "figures", "freed_memory", "full_disk",
+    "grouping", "layers", "letters", "on_disk", "panics", "prefetch", "progress", "ragged", "recipes", "relations",
+    "settings", "spark", "sqlite_files", "tracking", "workdir",
 }  # fmt: skip
 """Files beside the rooms that import no room."""
 

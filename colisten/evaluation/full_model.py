@@ -17,7 +17,7 @@ from colisten.gnn.training import train_gnn
 from colisten.graph_store.relations.edges import relation_edges
 from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
-from colisten.listening.history_reading import interactions_of, read_histories
+from colisten.listening.history_reading import read_histories
 from colisten.progress import Progress
 from colisten.settings import GraphSettings, Settings
 from colisten.towers.relations import relation_matrices
@@ -73,9 +73,7 @@ class FullModel(Baseline):
         if not self.graph:
             return _no_embeddings(data)
         settings = self.settings.model_copy(update={"graph": options})
-        return embed_held_out(
-            data, interactions_of(histories), self.text, settings, self.folder / "gnn", self.progress, self._others
-        )
+        return embed_held_out(data, histories, self.text, settings, self.folder / "gnn", self.progress, self._others)
 
 
 def _no_embeddings(data: ListeningData) -> Floats:

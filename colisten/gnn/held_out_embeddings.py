@@ -15,21 +15,22 @@ from colisten.gnn.embedding import embed
 from colisten.gnn.in_memory import NO_EDGES, graph_in_memory
 from colisten.gnn.node_types import group_types
 from colisten.listening.data import ListeningData
-from colisten.listening.other_interactions import with_interactions
+from colisten.listening.histories import UserHistories
+from colisten.listening.other_interactions import with_histories
 from colisten.progress import Progress
 from colisten.settings import Settings
 from colisten.workdir import draft_folder
 
 
 def embed_held_out(
-    data: ListeningData, interactions: pl.DataFrame, text: Floats, settings: Settings, folder: Path,
+    data: ListeningData, histories: UserHistories, text: Floats, settings: Settings, folder: Path,
     progress: Progress, others: pl.DataFrame = NO_EDGES,
 ) -> Floats:  # fmt: skip
-    """Embed all items by the model in `folder` over the graph of `interactions` alone: float32 [items, dim].
+    """Embed all items by the model in `folder` over the graph of these `histories` alone: float32 [items, dim].
 
     Args:
         data: everything; its items and types stay as they are.
-        interactions: `user`, `item`, `signal`, `timestamp` as in `ListeningData`, the hidden ones left out.
+        histories: of all users, what is hidden left out.
         text: float32 [items, width].
         settings: those of the graph and of the model.
         folder: where the trained model lies; the graph is made beside it, outside Neo4j, and removed again.
@@ -38,7 +39,7 @@ def embed_held_out(
     """
     types = group_types(data, settings.target, settings.gnn.node_types)
     with draft_folder(folder.parent, "held-out") as scratch:
-        known = with_interactions(data, interactions.lazy(), scratch)
+        known = with_histories(data, histories, scratch)
         graph = graph_in_memory(known, types, settings.graph, known.root, progress, others)
     with graph as adjacency:
         return embed(adjacency, text, folder, progress)

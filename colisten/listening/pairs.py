@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +39,24 @@ class UserItemPairs:
         return UserItemPairs(self.users[chosen], self.items[chosen], weights)
 
 
+def concatenated(pieces: Sequence[UserItemPairs]) -> UserItemPairs:
+    """All pairs of the pieces, none of which has weights."""
+    nothing = np.empty(0, np.int64)
+    users, items = [pair.users for pair in pieces], [pair.items for pair in pieces]
+    return UserItemPairs(np.concatenate([nothing, *users]), np.concatenate([nothing, *items]))
+
+
 def pairs_of(histories: UserHistories, signals: int) -> UserItemPairs:
     """Distinct (user, item) of events with signal codes below `signals`, ordered."""
     return _distinct_pairs(histories, histories.signals < signals)
+
+
+def listeners(histories: UserHistories, signals: int, items: int) -> Int64s:
+    """[items] people with an event on each that has a signal code below `signals`."""
+    counts = np.zeros(items, np.int64)
+    for _, some in histories.shards():
+        counts += np.bincount(pairs_of(some, signals).items, minlength=items)
+    return counts
 
 
 def latest_pairs(histories: UserHistories, signals: int) -> UserItemPairs:

@@ -25,7 +25,6 @@ def _run(context: Context) -> str:
     from colisten.gnn.embedding import load_embeddings
     from colisten.gnn.held_out_embeddings import embed_held_out
     from colisten.graph_store.edge_summary import FILE
-    from colisten.listening.history_reading import interactions_of
     from colisten.relations import CO_LISTENED
     from colisten.text.encoding import load_text
     from colisten.towers.relations import relation_matrices
@@ -38,7 +37,7 @@ def _run(context: Context) -> str:
     others = pl.read_parquet(workdir.edges / FILE, glob=False).filter(pl.col("relation") != CO_LISTENED)
 
     def embed_histories(histories: UserHistories) -> Floats:
-        return embed_held_out(data, interactions_of(histories), text, settings, workdir.gnn, progress, others)
+        return embed_held_out(data, histories, text, settings, workdir.gnn, progress, others)
 
     folder = workdir.towers
     relations = relation_matrices(others, len(data.items), settings.graph.relations)

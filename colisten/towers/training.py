@@ -10,9 +10,10 @@ from pathlib import Path
 from colisten.arrays import Floats
 from colisten.listening.data import ListeningData
 from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import listeners
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.demand.forecast import listeners, log_demand
+from colisten.towers.demand.forecast import log_demand
 from colisten.towers.demand.optimism import optimistic
 from colisten.towers.export import FittedTowers, export
 from colisten.towers.features.item_features import content_of
@@ -24,7 +25,7 @@ from colisten.towers.relations import NO_RELATIONS
 from colisten.towers.selection.on_validation import select_on_validation
 from colisten.towers.selection.tower_selection import Circumstances, TowerSelection
 from colisten.towers.selection.two_tower_search import FINETUNING_EPOCHS, FINETUNING_RATE
-from colisten.towers.transitions import in_order, transition_matrix
+from colisten.towers.transitions import OrderedStreams, transition_matrix
 from colisten.towers.two_tower.data_parallel import training_replicas
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.replicas import Replicas
@@ -124,8 +125,8 @@ def _finish(
     rates = inputs.conversion_rates(inputs.everybody) if selection.counts("weak_signals") else {}
     transitions = None
     if selection.half_life is not None and selection.counts(TRANSITIONS):
-        streams = in_order(inputs.everybody, inputs.strong)
-        transitions = transition_matrix(streams, len(inputs.is_target), selection.half_life)
+        streams = OrderedStreams.of(inputs.everybody, inputs.strong, len(inputs.is_target))
+        transitions = transition_matrix(streams, selection.half_life)
     return FittedTowers(run, linear, demand, rates, inputs, transitions)
 
 

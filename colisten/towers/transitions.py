@@ -12,14 +12,19 @@ training and an item of a history fade alike, so that both look at the next item
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from colisten.arrays import Floats, Floats64, Int32s, Int64s
 from colisten.compiled import CORES, compiled
+from colisten.grouping import grouped
 from colisten.listening.first_streams import FirstStreams
-from colisten.listening.histories import UserHistories
+from colisten.listening.histories import EVENTS_AT_ONCE, UserHistories
+from colisten.on_disk import GrowingArray
 from colisten.prefetch import prefetch_map
 from colisten.ragged import offsets
 from colisten.towers.item_matrix import ItemMatrix
@@ -39,28 +44,66 @@ _COLUMNS_AT_ONCE = 1 << 10
 """Items that a core counts for at once: 2 MB."""
 
 
-def in_order(histories: UserHistories, strong: int) -> FirstStreams:
-    """The streams (events with signal codes below `strong`) whose time is known."""
-    return FirstStreams.of(histories.keep(histories.timestamps >= 0), strong)
+@dataclass(frozen=True)
+class OrderedStreams:
+    """The streams of everybody whose time is known, in order; 32 bytes each, where the histories lie."""
+
+    users: Int32s
+    """[n] ascending; of one user by time."""
+    items: Int32s
+    """[n]"""
+    same: Int64s
+    """[n] the place at which the user's items of the same time begin."""
+    later: Int64s
+    """[n] the place at which the user's items of later times begin."""
+    item_indptr: Int64s
+    """[items + 1]"""
+    places: Int64s
+    """[n] of each item's streams, ascending."""
+    followed: int
+    """Of them, those that the user streamed something after."""
+
+    @classmethod
+    def of(cls, histories: UserHistories, strong: int, items: int) -> Self:
+        """Of events with signal codes below `strong`."""
+        users, heard = GrowingArray(np.int32, histories.scratch), GrowingArray(np.int32, histories.scratch)
+        same, later = GrowingArray(np.int64, histories.scratch), GrowingArray(np.int64, histories.scratch)
+        lengths, count, followed = np.zeros(items, np.int64), 0, 0
+        for people, some in histories.shards():
+            streams = FirstStreams.of(some.keep(some.timestamps >= 0), strong)
+            users.append(streams.users + people.start)
+            heard.append(streams.items)
+            same.append(streams.same + count)
+            later.append(streams.later + count)
+            lengths += np.bincount(streams.items, minlength=items)
+            count, followed = count + len(streams), followed + int(np.count_nonzero(streams.newer))
+        streamed = heard.whole()
+        pieces = ((piece, np.arange(at, at + len(piece))) for at, piece in _pieces(streamed))
+        indptr, places = grouped(pieces, lengths, np.int64, histories.scratch)
+        return cls(users.whole(), streamed, same.whole(), later.whole(), indptr, places, followed)
+
+    @property
+    def has_order(self) -> bool:
+        """Do times put enough of them in order?"""
+        return self.followed >= MIN_PAIRS
 
 
-def has_order(streams: FirstStreams) -> bool:
-    """Do times put enough of them in order?"""
-    return int((streams.newer > 0).sum()) >= MIN_PAIRS
+def _pieces(items: Int32s) -> Iterator[tuple[int, Int32s]]:
+    for at in range(0, len(items), EVENTS_AT_ONCE):
+        yield at, items[at : at + EVENTS_AT_ONCE]
 
 
-def transition_matrix(streams: FirstStreams, items: int, half_life: float) -> ItemMatrix:
+def transition_matrix(streams: OrderedStreams, half_life: float) -> ItemMatrix:
     """Row i says how often each item was streamed soon after i, of the `STRONGEST` that lead to one.
 
     Item by item, so that memory does not grow with the pairs of streams, which are up to `AHEAD` times the streams.
 
     Args:
-        streams: of everybody, with known times.
-        items: how many there are.
+        streams: of everybody.
         half_life: in items.
     """
-    places = np.argsort(streams.items, kind="stable")
-    indptr = offsets(np.bincount(streams.items, minlength=items))
+    indptr = streams.item_indptr
+    items = len(indptr) - 1
     length = np.sqrt(np.diff(indptr))
     ahead = min(AHEAD, math.ceil(FADED * half_life))
     faded = np.exp2(-np.arange(ahead) / half_life).astype(np.float32)
@@ -71,7 +114,7 @@ def transition_matrix(streams: FirstStreams, items: int, half_life: float) -> It
         filled = np.zeros(count, np.int32)
         src, weights = np.empty((count, STRONGEST), np.int32), np.empty((count, STRONGEST), np.float32)
         _strongest(
-            indptr[columns.start : columns.stop + 1], places, streams.users, streams.items, streams.same,
+            indptr[columns.start : columns.stop + 1], streams.places, streams.users, streams.items, streams.same,
             streams.later, faded, length, length[columns], filled, src, weights,
         )  # fmt: skip
         kept = np.arange(STRONGEST) < filled[:, None]
@@ -84,7 +127,7 @@ def transition_matrix(streams: FirstStreams, items: int, half_life: float) -> It
 
 @compiled
 def _strongest(
-    indptr: Int64s, places: Int64s, users: Int64s, items: Int64s, same: Int64s, later: Int64s, faded: Floats,
+    indptr: Int64s, places: Int64s, users: Int32s, items: Int32s, same: Int64s, later: Int64s, faded: Floats,
     length: Floats64, of_column: Floats64, filled: Int32s, src: Int32s, weights: Floats,
 ) -> None:  # fmt: skip
     """Fill `src` and `weights` [columns, k] with the strongest cosines of some columns, of equal ones the first items.

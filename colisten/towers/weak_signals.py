@@ -26,13 +26,13 @@ def conversion_rates(
 
     Negative signals and those that nobody streams after are left out.
     """
-    streams = pairs_of(histories, strong)
-    rates = {}
-    for code in range(strong, signals):
-        given = given_pairs(histories, code)
-        both = int(np.isin(given.keys, streams.keys).sum())
-        if both and code not in negative_signals:
-            rates[code] = both / (len(given) + _SHRINK)
+    counts = {code: np.zeros(2, np.int64) for code in range(strong, signals) if code not in negative_signals}
+    for _, some in histories.shards():
+        streams = pairs_of(some, strong)
+        for code, count in counts.items():
+            given = given_pairs(some, code)
+            count += len(given), int(np.isin(given.keys, streams.keys).sum())
+    rates = {code: both / (given + _SHRINK) for code, (given, both) in counts.items() if both}
     return {code: rate / max(rates.values()) for code, rate in rates.items()}
 
 

@@ -16,6 +16,8 @@ from colisten.gnn.node_types import group_types
 from colisten.gnn.training import train_gnn
 from colisten.graph_store.stream.snapshot import SnapshotAdjacency
 from colisten.listening.data import ListeningData
+from colisten.listening.histories import UserHistories
+from colisten.listening.history_reading import read_histories
 from colisten.listening.importing import import_data
 from colisten.progress import Progress
 from colisten.settings import Settings
@@ -59,15 +61,15 @@ def whole_graph(data: ListeningData, scratch: Path) -> SnapshotAdjacency:
     return graph_in_memory(data, group_types(data, "audiobook", 4), SETTINGS.graph, scratch, QUIET)
 
 
-def embedded(data: ListeningData, interactions: pl.DataFrame, text: Floats, folder: Path) -> dict[str, Floats]:
-    vectors = embed_held_out(data, interactions, text, SETTINGS, folder, QUIET)
+def embedded(data: ListeningData, histories: UserHistories, text: Floats, folder: Path) -> dict[str, Floats]:
+    vectors = embed_held_out(data, histories, text, SETTINGS, folder, QUIET)
     return dict(zip(data.items["item_id"], vectors, strict=True))
 
 
 def test_with_nothing_hidden_it_is_the_graph_itself(
     data: ListeningData, text: Floats, folder: Path, tmp_path: Path
 ) -> None:
-    found = embedded(data, pl.read_parquet(data.interactions), text, folder)
+    found = embedded(data, read_histories(data), text, folder)
     wanted = embed(whole_graph(data, tmp_path), text, folder, QUIET)
     np.testing.assert_allclose(np.stack(list(found.values())), wanted, atol=1e-6)
     assert not np.allclose(found[ALONE], found["unheard"], atol=1e-3)
@@ -76,12 +78,13 @@ def test_with_nothing_hidden_it_is_the_graph_itself(
 def test_a_hidden_pair_leaves_no_edge_behind(data: ListeningData, text: Floats, folder: Path) -> None:
     """Without Ann's pair her item is as unheard as the one that nobody has heard."""
     isolated = data.items.row(by_predicate=pl.col("item_id") == ALONE, named=True)["item"]
-    kept = pl.read_parquet(data.interactions).filter(pl.col("item") != isolated)
+    everybody = read_histories(data)
+    kept = everybody.keep(everybody.items != isolated)
     found = embedded(data, kept, text, folder)
     np.testing.assert_allclose(found[ALONE], found["unheard"], atol=1e-6)
 
 
 def test_nothing_is_left_behind(data: ListeningData, text: Floats, folder: Path) -> None:
     before = set(folder.parent.iterdir())
-    embedded(data, pl.read_parquet(data.interactions), text, folder)
+    embedded(data, read_histories(data), text, folder)
     assert set(folder.parent.iterdir()) == before

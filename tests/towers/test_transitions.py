@@ -18,7 +18,7 @@ from colisten.towers.item_matrix import summed_rows
 from colisten.towers.parts import FADED, TransitionsPart
 from colisten.towers.selection.tower_selection import TowerSelection
 from colisten.towers.training import train_towers
-from colisten.towers.transitions import AHEAD, SHRINK, in_order, transition_matrix, transition_scorer
+from colisten.towers.transitions import AHEAD, SHRINK, OrderedStreams, transition_matrix, transition_scorer
 from colisten.towers.user_encoder import UserEncoder
 from colisten.towers.user_vectors import UserVectors
 from tests.worlds import Event, plain_users
@@ -62,14 +62,14 @@ def test_followers_are_counted_once_a_person_by_their_distance(events: list[Even
     assert AHEAD > ITEMS
     events = sorted(events, key=lambda event: event[0])
     people = listeners(*(list(column) for column in zip(*events, strict=True)))
-    streams = in_order(people, 1)
-    matrix = transition_matrix(streams, ITEMS, half_life)
+    streams = OrderedStreams.of(people, 1, ITEMS)
+    matrix = transition_matrix(streams, half_life)
     near = written_out(matrix)
     wanted = count_by_hand(events, half_life)
     if half_life > 1:  # all nine items are within reach: none of a tie is left out
         np.testing.assert_allclose(near, wanted, rtol=1e-4)
     with patch("colisten.towers.transitions.STRONGEST", 2):
-        few = written_out(transition_matrix(streams, ITEMS, half_life))
+        few = written_out(transition_matrix(streams, half_life))
     for column in range(ITEMS):  # of equal ones the first
         kept = np.argsort(-near[:, column], kind="stable")[:2]
         np.testing.assert_array_equal(few[:, column], np.where(np.isin(np.arange(ITEMS), kept), near[:, column], 0))

@@ -11,8 +11,8 @@ import numpy as np
 from colisten.arrays import Floats, Int64s
 from colisten.evaluation.baselines.baseline import Baseline
 from colisten.listening.data import ListeningData
-from colisten.listening.history_reading import interactions_of, read_histories
-from colisten.listening.other_interactions import with_interactions
+from colisten.listening.history_reading import read_histories
+from colisten.listening.other_interactions import with_histories
 from colisten.settings import Settings
 from colisten.towers.selection.ranking_task import RankingTask
 from colisten.towers.selection.validation_split import MAX_USERS, split_validation
@@ -48,6 +48,5 @@ def validation_slice(data: ListeningData, settings: Settings) -> Iterator[Valida
         yield None
         return
     with draft_folder(data.root.parent, "validation") as scratch:
-        events = interactions_of(split.train).with_columns(value=split.train.values)
-        train = with_interactions(data, events.lazy(), scratch)
+        train = with_histories(data, split.train, scratch)
         yield ValidationSlice(train, split.users, RankingTask.of(split, is_target, data.strong, ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -33,27 +33,41 @@ class ItemFacts:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Events in the order of their times."""
+    """Events of each item, counted between the times that are asked about."""
 
-    times: Int64s
-    """[e] epoch seconds."""
-    items: Int32s
-    """[e]"""
+    edges: Floats64
+    """[t] those times, epoch seconds, ascending."""
+    before: Int32s
+    """[t + 1, items] events before each, and all."""
+    first: Floats64
+    """[items] time of the first one, NaN where there is none."""
 
     @classmethod
-    def of(cls, times: Int64s, items: Int32s) -> Self:
-        order = np.argsort(times, kind="stable")
-        return cls(times[order], items[order])
+    def of(cls, pieces: Iterable[tuple[Int64s, Int32s]], edges: Floats64, items: int) -> Self:
+        """Of times and items of events."""
+        between, first = np.zeros((len(edges) + 1, items), np.int32), np.full(items, np.inf)
+        for times, heard in pieces:
+            np.add.at(between.reshape(-1), np.searchsorted(edges, times, side="right") * items + heard, 1)
+            np.minimum.at(first, heard, times)
+        np.cumsum(between, axis=0, out=between)
+        return cls(edges, between, np.where(np.isinf(first), np.nan, first))
 
-    def counts(self, items: int, start: float, end: float) -> Floats:
-        """[items] events from `start`, before `end`."""
-        first, last = np.searchsorted(self.times, (start, end))
-        return np.bincount(self.items[first:last], minlength=items).astype(np.float32)
+    def counts(self, start: float, end: float) -> Floats:
+        """[items] events from `start` (−∞: all), before `end`; both are among the edges."""
+        counts = self.before[self._place(end)]
+        if start > -np.inf:
+            counts = counts - self.before[self._place(start)]
+        return np.asarray(counts, np.float32)
+
+    def _place(self, time: float) -> int:
+        place = int(np.searchsorted(self.edges, time))
+        assert self.edges[place] == time, "not among the edges"
+        return place
 
 
 @dataclass(frozen=True)
 class AsOf:
-    """Listening and catalogue, looked at from any moment."""
+    """Listening and catalogue, looked at from some moments."""
 
     facts: ItemFacts
     streams: Timeline
@@ -64,16 +78,16 @@ class AsOf:
     """Seconds that are looked ahead."""
 
     @classmethod
-    def of(cls, histories: UserHistories, strong: int, facts: ItemFacts, horizon: float) -> Self:
-        """Events without a time are left out."""
-        timed = histories.keep(histories.timestamps >= 0)
-        streams, weak = timed.keep(timed.signals < strong), timed.keep(timed.signals >= strong)
-        order = np.lexsort((streams.timestamps, streams.keys))
-        first = order[starts(streams.keys[order])]
+    def of(
+        cls, histories: UserHistories, strong: int, facts: ItemFacts, horizon: float, moments: Sequence[float]
+    ) -> Self:
+        """What `moments` may be asked about; events without a time are left out."""
+        asked = {moment - window * horizon for moment in moments for window in (*_WINDOWS, 0, -1)}
+        edges, items = np.array(sorted(asked)), len(facts.type_of)
         return cls(
             facts,
-            Timeline.of(streams.timestamps[first], streams.items[first]),
-            Timeline.of(weak.timestamps, weak.items),
+            Timeline.of(_first_streams(histories, strong), edges, items),
+            Timeline.of(_weak_signals(histories, strong), edges, items),
             horizon,
         )
 
@@ -83,17 +97,17 @@ class AsOf:
         Streams and weak signals of the last days and of all time, days since publication (negative: to come) and since
         the first stream, the item's type and its mean, and what the items that it is related to are heard.
         """
-        items, type_of = len(self.facts.type_of), self.facts.type_of
+        type_of = self.facts.type_of
         begins = [moment - window * self.horizon for window in _WINDOWS] + [-np.inf]
-        streams = [np.log1p(self.streams.counts(items, start, moment)) for start in begins]
-        weak = [np.log1p(self.weak.counts(items, start, moment)) for start in begins[1::2] + begins[-1:]]
+        streams = [np.log1p(self.streams.counts(start, moment)) for start in begins]
+        weak = [np.log1p(self.weak.counts(start, moment)) for start in begins[1::2] + begins[-1:]]
         recent = streams[len(_WINDOWS) - 1]
         of_type = np.bincount(type_of, recent) / np.maximum(np.bincount(type_of), 1)
         columns = [
             *streams,
             *weak,
             _days(moment - self.facts.published),
-            _days(moment - self._first_streams(moment)),
+            _days(moment - np.where(self.streams.first < moment, self.streams.first, np.nan)),
             type_of,
             of_type[type_of],
         ]
@@ -103,19 +117,26 @@ class AsOf:
 
     def streamed_after(self, moment: float) -> Floats:
         """[items] people who first streamed each within the horizon after the moment."""
-        return self.streams.counts(len(self.facts.type_of), moment, moment + self.horizon)
+        return self.streams.counts(moment, moment + self.horizon)
 
     def may_be_streamed_after(self, moment: float) -> Bools:
         """[items] all but those that are published only after the horizon."""
         return ~(self.facts.published > moment + self.horizon)
 
-    def _first_streams(self, moment: float) -> Floats64:
-        """[items] epoch seconds, NaN where there was none before the moment."""
-        before = int(np.searchsorted(self.streams.times, moment))
-        found = np.full(len(self.facts.type_of), np.nan)
-        items, first = np.unique(self.streams.items[:before], return_index=True)
-        found[items] = self.streams.times[first]
-        return found
+
+def _first_streams(histories: UserHistories, strong: int) -> Iterator[tuple[Int64s, Int32s]]:
+    """Times and items."""
+    for _, some in histories.shards():
+        streams = some.keep((some.timestamps >= 0) & (some.signals < strong))
+        order = np.lexsort((streams.timestamps, streams.keys))
+        first = order[starts(streams.keys[order])]
+        yield streams.timestamps[first], streams.items[first]
+
+
+def _weak_signals(histories: UserHistories, strong: int) -> Iterator[tuple[Int64s, Int32s]]:
+    for _, some in histories.shards():
+        weak = (some.timestamps >= 0) & (some.signals >= strong)
+        yield some.timestamps[weak], some.items[weak]
 
 
 def _days(seconds: Floats64) -> Floats64:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from colisten.arrays import Floats, Floats64
+from colisten.arrays import Floats, Floats64, Int64s
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import pairs_of
+from colisten.listening.pairs import listeners
 from colisten.towers.demand.as_of import DAY, AsOf, ItemFacts
 
 MOMENTS = 10
@@ -29,30 +31,28 @@ def log_demand(histories: UserHistories, strong: int, facts: ItemFacts) -> Float
     `MOMENTS` past moments to what was streamed within the horizon after each, asked as of the newest event. Where less
     than half of the listening has a time, or there is little of it: listeners so far.
     """
-    streams = histories.keep(histories.signals < strong)
-    times = streams.timestamps[streams.timestamps >= 0]
-    if len(times) < MIN_STREAMS or 2 * len(times) < len(streams.items):
+    streams, timed, start = 0, 0, np.inf
+    for _, some in histories.shards():
+        times = some.timestamps[some.signals < strong]
+        streams, timed = streams + len(times), timed + int(np.count_nonzero(times >= 0))
+        start = min(start, float(times[times >= 0].min(initial=np.iinfo(np.int64).max)))
+    if timed < MIN_STREAMS or 2 * timed < streams:
         return _floored_log(listeners(histories, strong, len(facts.type_of)), facts)
-    start, end = float(times.min()), float(histories.timestamps.max()) + 1
+    end = float(histories.timestamps.max()) + 1
     horizon = min(max((end - start) / _PARTS, _SHORTEST), _LONGEST, (end - start) / 4)
-    as_of = AsOf.of(histories, strong, facts, horizon)
-    return _floored_log(_forecast(as_of, start, end), facts)
+    moments = np.linspace(start + horizon, end - horizon, MOMENTS).tolist()
+    as_of = AsOf.of(histories, strong, facts, horizon, [*moments, end])
+    return _floored_log(_forecast(as_of, moments, end), facts)
 
 
-def listeners(histories: UserHistories, strong: int, items: int) -> Floats:
-    """[items] people who streamed each."""
-    return np.bincount(pairs_of(histories, strong).items, minlength=items).astype(np.float32)
-
-
-def _forecast(as_of: AsOf, start: float, end: float) -> Floats64:
+def _forecast(as_of: AsOf, moments: Sequence[float], end: float) -> Floats64:
     """[items] expected streams within the horizon after `end`."""
     from sklearn.ensemble import HistGradientBoostingRegressor  # a second to import
     from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(0)
-    moments = np.linspace(start + as_of.horizon, end - as_of.horizon, MOMENTS)
     features, labels = [], []
-    for moment in moments.tolist():
+    for moment in moments:
         rows = np.flatnonzero(as_of.may_be_streamed_after(moment))
         if len(rows) * MOMENTS > _ROWS:
             rows = np.sort(rng.choice(rows, _ROWS // MOMENTS, replace=False))
@@ -69,7 +69,7 @@ def _forecast(as_of: AsOf, start: float, end: float) -> Floats64:
         return np.asarray(trees.predict(as_of.features(end)[:, known]), np.float64)
 
 
-def _floored_log(counts: Floats | Floats64, facts: ItemFacts) -> Floats:
+def _floored_log(counts: Int64s | Floats64, facts: ItemFacts) -> Floats:
     items = np.bincount(facts.type_of)
     mean = np.bincount(facts.type_of, counts) / np.maximum(items, 1)
     floor = np.maximum(FLOOR * mean, 1e-6)[facts.type_of]

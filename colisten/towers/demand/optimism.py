@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from colisten.arrays import Floats
+from colisten.arrays import Floats, Int64s
 
 
-def optimistic(demand: Floats, listeners: Floats, optimism: float) -> Floats:
+def optimistic(demand: Floats, listeners: Int64s, optimism: float) -> Floats:
     """[items] `demand`, its logarithm, and as much more as `optimism` / (1 + `listeners`).
 
     A forecast of an item that nobody has heard rests on its creator, series, texts and weak signals: the mean may be

@@ -11,7 +11,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Codes
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import UserItemPairs, given_pairs, pairs_of
+from colisten.listening.pairs import given_pairs, pairs_of
 
 MIN_EXPECTED = 30
 """Pairs that chance must explain before a signal is judged."""
@@ -20,22 +20,27 @@ LIFT = 0.05
 
 
 def negative_signals(histories: UserHistories, strong: int, signals: int, items: int) -> tuple[int, ...]:
-    """Codes of the weak signals whose items are not to be recommended to those who gave them."""
-    streams = pairs_of(histories, strong)
-    return tuple(code for code in range(strong, signals) if _near_zero_lift(histories, streams, code, items))
+    """Codes of the weak signals whose items are not to be recommended to those who gave them.
+
+    By chance, somebody who streams n items would have streamed a signalled one with a chance of n times its share of
+    all streams.
+    """
+    codes = range(strong, signals)
+    popularity, listens_of = np.zeros(items), {code: np.zeros(items) for code in codes}
+    both = dict.fromkeys(codes, 0)
+    for _, some in histories.shards():
+        streams = pairs_of(some, strong)
+        listens = np.bincount(streams.users, minlength=len(some))
+        popularity += np.bincount(streams.items, minlength=items)
+        for code in codes:
+            given = given_pairs(some, code)
+            listens_of[code] += np.bincount(given.items, listens[given.users], minlength=items)
+            both[code] += int(np.isin(given.keys, streams.keys).sum())
+    chance = popularity / max(popularity.sum(), 1)
+    expected = {code: float(weights @ chance) for code, weights in listens_of.items()}
+    return tuple(code for code in codes if expected[code] >= MIN_EXPECTED and both[code] < LIFT * expected[code])
 
 
 def left_out(signals: Codes, strong: int, negative_signals: tuple[int, ...]) -> Bools:
     """[events] whether the event's item is not recommended to its user: streamed, or given a negative signal."""
     return (signals < strong) | np.isin(signals, negative_signals)
-
-
-def _near_zero_lift(histories: UserHistories, streams: UserItemPairs, code: int, items: int) -> bool:
-    given = given_pairs(histories, code)
-    if not len(given) or not len(streams):
-        return False
-    listens = np.bincount(streams.users, minlength=len(histories))[given.users]
-    popularity = np.bincount(streams.items, minlength=items)[given.items]
-    expected = float((listens * (popularity / len(streams))).sum())
-    both = int(np.isin(given.keys, streams.keys).sum())
-    return expected >= MIN_EXPECTED and both < LIFT * expected

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from colisten.arrays import Bools, Floats, Int32s, Int64s
 from colisten.compiled import compiled, on_all_cores
 from colisten.graph_store.relations.text_neighbours import text_neighbours
 from colisten.progress import Progress
+from colisten.towers.linear.interactions import Interactions
 
 SHRINK = 20.0
 """Listeners that a cosine of co-listening is short of: two items with one shared listener are not alike yet."""
@@ -26,8 +26,8 @@ POOL = 800
 """Candidates that options choose among: so many of the target type, and as many of the others."""
 NEAR_TEXTS = 100
 """Nearest texts that are candidates whatever was streamed: so many of the target type, and as many of the others."""
-_PAIRS_AT_ONCE = 1 << 24
-"""At most so many pairs of items that were streamed together are held at once by a core: 130 MB."""
+_COLUMNS_AT_ONCE = 1 << 9
+"""Items whose pools a core fills at a time."""
 _SELECTED_AT_ONCE = 1 << 12
 """Items whose pools are sorted at once: bounds memory (100 MB)."""
 
@@ -115,37 +115,34 @@ class CandidatePool:
 
 
 def candidate_pool(
-    interactions: csr_array, text: Floats, near: NearTexts, columns: Int64s, is_target: Bools, progress: Progress
+    interactions: Interactions, text: Floats, near: NearTexts, columns: Int64s, is_target: Bools, progress: Progress
 ) -> CandidatePool:
     """The pool for each of `columns`; memory beside it is bounded.
 
     Args:
-        interactions: [users, items] float32, 1 where the user has the item.
+        interactions: who has which item.
         text: [items, width ≥ 0] centred unit vectors, zeros where an item has no text.
         near: the nearest texts of all items.
         columns: items to predict.
         is_target: [items]
         progress: advanced by every item done.
     """
-    by_item = csr_array(interactions.T)
-    listeners = np.diff(by_item.indptr)
+    listeners = interactions.listeners
     length, leaning = np.sqrt(listeners).astype(np.float32), (1 + FEW / (FEW + listeners)).astype(np.float32)
     targets = int(is_target.sum())
     ends = np.cumsum([min(POOL, targets), min(POOL, len(is_target) - targets)])
     shape = len(columns), int(ends[-1])
     pool = CandidatePool(columns, np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(shape, np.float32))
-    size = max(1, _PAIRS_AT_ONCE // max(len(is_target), 1))
 
     def fill(rows: slice) -> None:
-        block = columns[rows]
-        together = csr_array(by_item[block] @ interactions)
         _strongest(
-            together.indptr.astype(np.int64), together.indices, together.data, block, length, text, near.items,
-            near.farthest, is_target, ends, pool.near[rows], pool.score[rows], pool.likeness[rows],
+            interactions.item_indptr, interactions.users, interactions.user_indptr, interactions.items, columns[rows],
+            length, text, near.items, near.farthest, is_target, ends, pool.near[rows], pool.score[rows],
+            pool.likeness[rows],
         )  # fmt: skip
 
     with progress.task("candidates of each item", len(columns)) as task:
-        for done in on_all_cores(fill, len(columns), size):
+        for done in on_all_cores(fill, len(columns), _COLUMNS_AT_ONCE):
             task.advance(done)
     pool.likeness[:] *= leaning[columns, None]
     return pool
@@ -153,34 +150,40 @@ def candidate_pool(
 
 @compiled
 def _strongest(
-    indptr: Int64s, items: Int32s, together: Floats, own: Int64s, length: Floats, text: Floats, near: Int32s,
-    farthest: Floats, is_target: Bools, ends: Int64s, found: Int32s, scores: Floats, likenesses: Floats,
+    item_indptr: Int64s, users: Int32s, user_indptr: Int64s, items: Int32s, own: Int64s, length: Floats, text: Floats,
+    near: Int32s, farthest: Floats, is_target: Bools, ends: Int64s, found: Int32s, scores: Floats, likenesses: Floats,
 ) -> None:  # fmt: skip
     """Fill each row of `found`, `scores` and `likenesses` [rows, k] with the strongest pairs of the item `own` [rows].
 
-    `indptr`, `items` and `together` say in CSR form how many listeners each row's item has in common with others. The
+    `item_indptr` and `users`, `user_indptr` and `items` say in CSR form who has an item, and what a user has. The
     target's items have the places up to `ends[0]`, the others those up to `ends[1]`; a heap with the least in front.
     In places left over are the item itself and zeros. A pair that is not among the nearest texts is less alike than
     the farthest of those, so most are passed by before their texts are compared.
     """
-    count = np.zeros(len(is_target), np.float32)
+    count, touched = np.zeros(len(is_target), np.float32), np.empty(len(is_target), np.int32)
     seen = np.full(len(is_target), -1)
     for row in range(len(own)):
         j = own[row]
         found[row], scores[row], likenesses[row] = j, 0, 0
-        for entry in range(indptr[row], indptr[row + 1]):
-            count[items[entry]] = together[entry]
+        size = 0
+        for listener in range(item_indptr[j], item_indptr[j + 1]):
+            for entry in range(user_indptr[users[listener]], user_indptr[users[listener] + 1]):
+                i = items[entry]
+                if count[i] == 0:
+                    touched[size] = i
+                    size += 1
+                count[i] += 1
         for place in range(near.shape[1]):
             i = near[j, place]
             if i != j and seen[i] != row:
                 seen[i] = row
                 _offer(i, _cosine(count[i], length[i], length[j]), text, j, is_target, ends, found[row], scores[row],
                        likenesses[row])  # fmt: skip
-        for entry in range(indptr[row], indptr[row + 1]):
-            i = items[entry]
-            count[i] = 0
+        for place in range(size):
+            i = touched[place]
+            together, count[i] = count[i], 0
             if i != j and seen[i] != row:
-                cosine = _cosine(together[entry], length[i], length[j])
+                cosine = _cosine(together, length[i], length[j])
                 side = 0 if is_target[i] else 1
                 if cosine + TEXT_WEIGHT * farthest[j, side] > scores[row, 0 if is_target[i] else ends[0]]:
                     _offer(i, cosine, text, j, is_target, ends, found[row], scores[row], likenesses[row])

@@ -29,6 +29,7 @@ from colisten.ragged import offsets
 from colisten.towers.half_precision import rounded
 from colisten.towers.linear.candidates import Candidates
 from colisten.towers.linear.coordinate_descent import non_negative_ridge
+from colisten.towers.linear.interactions import Interactions
 
 _COLUMNS_AT_ONCE = 1 << 9
 """Items that a core solves for at a time."""
@@ -53,36 +54,34 @@ def with_everybody(interactions: csr_array) -> csr_array:
 
 
 def item_weights(
-    interactions: csr_array, given: Candidates, ridges: Sequence[Ridge], progress: Progress
+    interactions: Interactions, given: Candidates, ridges: Sequence[Ridge], progress: Progress
 ) -> list[csc_array]:
     """For each of `ridges`, weights [items + 1, items]; only `given.columns` are filled, the last row has constants.
 
     Column j says what each item of the history adds to j's score.
 
     Args:
-        interactions: [users, items] float32, 1 where the user has the item.
+        interactions: who has which item.
         given: the items to predict, and from what.
         ridges: what to solve for.
         progress: advanced by every item done.
     """
-    users, items = interactions.shape
+    users, items = len(interactions.user_indptr) - 1, len(interactions.item_indptr) - 1
     count, k = given.near.shape
-    by_item = csc_array(interactions)
-    indptr, listeners = by_item.indptr.astype(np.int64), by_item.indices.astype(np.int32)
     penalties, texts = (np.array([getattr(ridge, name) for ridge in ridges]) for name in ("penalty", "text"))
     weights = np.zeros((len(ridges), count, k), np.float32)
 
     def solve(some: slice) -> None:
         near = given.near[some]
         _solve(
-            indptr, listeners, users, near, given.columns[some], given.likeness[some], given.factors[near], penalties,
-            texts, weights[:, some],
+            interactions.item_indptr, interactions.users, users, near, given.columns[some], given.likeness[some],
+            given.factors[near], penalties, texts, weights[:, some],
         )  # fmt: skip
 
     with progress.task("item–item weights", count) as task:
         for done in on_all_cores(solve, count, _COLUMNS_AT_ONCE):
             task.advance(done)
-    share = np.diff(indptr) / max(users, 1)
+    share = interactions.listeners / max(users, 1)
     return [_as_columns(items, given, found, share) for found in weights]
 
 

@@ -15,6 +15,7 @@ from colisten.listening.pairs import latest_pairs
 from colisten.progress import Progress
 from colisten.towers.item_matrix import ItemMatrix
 from colisten.towers.linear.candidates import NearTexts, candidate_pool, near_texts
+from colisten.towers.linear.interactions import Interactions
 from colisten.towers.linear.item_weights import Ridge, item_weights
 from colisten.towers.parts import COLD, WARM, LinearPart
 from colisten.towers.scipy_rows import from_rows
@@ -108,7 +109,7 @@ def interaction_matrix(histories: UserHistories, items: int, signals: int) -> cs
 
 def fit_linear(histories: UserHistories, about: ItemInputs, options: LinearOptions, progress: Progress) -> LinearModel:
     """Fit the weights of every item, of `_COLUMNS_AT_ONCE` items at a time."""
-    interactions = interaction_matrix(histories, len(about.is_target), options.signals)
+    interactions = Interactions.of(histories, len(about.is_target), options.signals)
     columns, factors = np.arange(len(about.is_target)), options.of_items(about)
     fitted: tuple[list[csc_array], list[csc_array]] = [], []
     for at in range(0, len(columns), _COLUMNS_AT_ONCE):

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from colisten.arrays import Bools, Floats
 from colisten.progress import Progress
 from colisten.towers.linear.candidates import POOL, CandidatePool, candidate_pool
+from colisten.towers.linear.interactions import Interactions
 from colisten.towers.linear.item_weights import Ridge, item_weights, with_everybody
 from colisten.towers.linear.model import ItemInputs, LinearOptions, interaction_matrix
 from colisten.towers.selection.greedy_search import GreedySearch
@@ -74,7 +75,7 @@ class LinearSearch:
     types: tuple[str, ...]
     """Names of the item types."""
     progress: Progress
-    _known: dict[int, tuple[csr_array, CandidatePool]] = field(default_factory=dict)
+    _known: dict[int, tuple[Interactions, CandidatePool]] = field(default_factory=dict)
     """Interactions and candidates, by the number of signals that count."""
 
     def choose(self, codes: tuple[int, int], search: GreedySearch) -> LinearTrial:
@@ -100,13 +101,19 @@ class LinearSearch:
 
     def scorer(self, trial: LinearTrial, split: ValidationSplit) -> LinearScorer:
         """Scores for the users asked in `split`, of the same training part."""
-        interactions, _ = self._inputs(trial.options.signals)
-        return LinearScorer(with_everybody(interactions)[split.users], trial.warm, trial.cold, split.warm)
+        return LinearScorer(self._asked(trial.options.signals, split), trial.warm, trial.cold, split.warm)
+
+    def _asked(self, signals: int, split: ValidationSplit) -> csr_array:
+        """[asked users, items + 1]"""
+        asked = split.train.take(split.users)
+        return with_everybody(interaction_matrix(asked, len(self.items.is_target), signals))
 
     def _other_types(self) -> list[int]:
         """Codes of the other types, the most streamed first."""
-        of_others = self.items.type_of[self.split.train.items[~self.items.is_target[self.split.train.items]]]
-        events = np.bincount(of_others, minlength=len(self.types))
+        events = np.zeros(len(self.types), np.int64)
+        for _, some in self.split.train.shards():
+            others = some.items[~self.items.is_target[some.items]]
+            events += np.bincount(self.items.type_of[others], minlength=len(events))
         count = min(TYPES_TRIED, int(np.count_nonzero(events)))
         order: list[int] = np.argsort(-events, kind="stable")[:count].tolist()
         return order
@@ -139,7 +146,7 @@ class LinearSearch:
         return LinearTrial(options, fits[warm][0], fits[cold][1], ndcg)
 
     def _judged(self, options: LinearOptions, fits: Sequence[tuple[csr_array, csr_array]]) -> list[OptionResult]:
-        interactions = with_everybody(self._inputs(options.signals)[0])[self.split.users]
+        interactions = self._asked(options.signals, self.split)
         scorers: list[Callable[[slice], Floats]] = [
             LinearScorer(interactions, warm, cold, self.split.warm) for warm, cold in fits
         ]
@@ -157,9 +164,9 @@ class LinearSearch:
         columns = self.task.candidates
         return [(one[:, columns].tocsr(), other[:, columns].tocsr()) for one, other in zip(*fitted, strict=True)]
 
-    def _inputs(self, signals: int) -> tuple[csr_array, CandidatePool]:
+    def _inputs(self, signals: int) -> tuple[Interactions, CandidatePool]:
         if signals not in self._known:
-            interactions = interaction_matrix(self.split.train, len(self.items.is_target), signals)
+            interactions = Interactions.of(self.split.train, len(self.items.is_target), signals)
             pool = candidate_pool(
                 interactions,
                 self.items.text,

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from colisten.arrays import Floats
-from colisten.listening.first_streams import FirstStreams
 from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import listeners
 from colisten.progress import Progress
 from colisten.settings import Settings
-from colisten.towers.demand.forecast import listeners, log_demand
+from colisten.towers.demand.forecast import log_demand
 from colisten.towers.demand.optimism import optimistic
 from colisten.towers.half_precision import rounded
 from colisten.towers.inputs import TowerInputs
@@ -29,7 +29,7 @@ from colisten.towers.selection.tower_selection import Circumstances, TowerSelect
 from colisten.towers.selection.transition_search import choose_half_life
 from colisten.towers.selection.two_tower_search import TrialResult, TwoTowerSearch, default_options
 from colisten.towers.selection.validation_split import MAX_USERS, ValidationSplit, split_validation
-from colisten.towers.transitions import has_order, in_order, transition_matrix, transition_scorer
+from colisten.towers.transitions import OrderedStreams, transition_matrix, transition_scorer
 from colisten.towers.two_tower.model import TwoTowers
 from colisten.towers.two_tower.replicas import Replicas
 from colisten.towers.weak_signals import weak_signal_scores
@@ -160,8 +160,8 @@ class _Hidden:
 
     def order(self, warm: Weights, cold: Weights) -> float | None:
         """The half-life of what follows what, beside the parts so far; None where order says nothing."""
-        streams = in_order(self.split.train, self.inputs.strong)
-        if not has_order(streams):
+        streams = OrderedStreams.of(self.split.train, self.inputs.strong, len(self.inputs.is_target))
+        if not streams.has_order:
             return None
         by_order = self._by_order(streams)
         half_life = choose_half_life(self.task, mix_scorer(self.task, self.scores, warm, cold), by_order)
@@ -186,11 +186,11 @@ class _Hidden:
         inputs = self.inputs
         return RankingTask.of(split, inputs.is_target, inputs.strong, inputs.negative_signals)
 
-    def _by_order(self, streams: FirstStreams) -> Callable[[float], Scorer]:
+    def _by_order(self, streams: OrderedStreams) -> Callable[[float], Scorer]:
         """By half-life, scores by what followed what in the training part."""
 
         def scorer(half_life: float) -> Scorer:
-            matrix = transition_matrix(streams, len(self.inputs.is_target), half_life)
+            matrix = transition_matrix(streams, half_life)
             part = TransitionsPart(self.inputs.strong, half_life)
             return transition_scorer(self.asked, matrix, part, self.task.candidates)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from colisten.arrays import Floats
+from colisten.arrays import Int64s
 from colisten.towers.selection.ranking_task import TYPICAL_GAIN, RankingTask, Scorer
 
 OPTIMISM = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -15,7 +15,7 @@ MIN_NEW = 0.01
 """Share of hidden pairs on items that nobody had heard, below which validation cannot tell."""
 
 
-def choose_optimism(task: RankingTask, listeners: Floats, mixed_with: Callable[[float], Scorer]) -> float:
+def choose_optimism(task: RankingTask, listeners: Int64s, mixed_with: Callable[[float], Scorer]) -> float:
     """The largest optimism that costs no more than a typical change of a hyper-parameter, `TYPICAL_GAIN` of the NDCG.
 
     Validation looks fewer days ahead than answers may serve, and what is hidden in it was found without them: it sees

@@ -22,8 +22,8 @@ from colisten.arrays import Bools
 from colisten.graph_store.edges import DEFAULT_SHRINKAGE, DEFAULT_TOP_K
 from colisten.graph_store.strongest_pairs import items_by_place, write_strongest_pairs
 from colisten.listening.data import ListeningData
-from colisten.listening.history_reading import interactions_of, read_histories
-from colisten.listening.other_interactions import with_interactions
+from colisten.listening.history_reading import read_histories
+from colisten.listening.other_interactions import with_histories
 from colisten.progress import Progress
 from colisten.settings import GraphSettings, Settings
 from colisten.towers.features.negative_signals import negative_signals
@@ -73,7 +73,7 @@ def choose_pruning(data: ListeningData, settings: Settings, scratch: Path, progr
     task = RankingTask.of(split, is_target, data.strong, negative)
     streams = interaction_matrix(split.train.take(split.users), len(is_target), data.strong)
     with draft_folder(scratch, "pruning") as folder:
-        known = with_interactions(data, interactions_of(split.train).lazy(), folder)
+        known = with_histories(data, split.train, folder)
         graphs = _graphs(known, options, tried, is_target, progress)
         ndcg = [task.ndcg(_scorer(graph, streams, task)) for graph in graphs]
     chosen = tried[int(within_one_standard_error(np.stack(ndcg)).argmax())]

@@ -135,7 +135,7 @@ class TwoTowerSearch:
     @property
     def _timed(self) -> bool:
         """Is any time known?"""
-        return bool((self.data.histories.timestamps >= 0).any())
+        return int(self.data.histories.timestamps.max(initial=-1)) >= 0
 
     def _changes(self, search: GreedySearch) -> Iterator[tuple[str, Callable[[TrialResult], TrialResult]]]:
         """Those of them that are still promising as their turn comes."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from colisten.arrays import Bools, Floats, Int64s
 from colisten.listening.histories import UserHistories
-from colisten.listening.pairs import ANY, UserItemPairs, pairs_of
+from colisten.listening.pairs import ANY, UserItemPairs, listeners, pairs_of
 from colisten.towers.features.bags import BagEntries, BagSums, HeldItems
 from colisten.towers.features.columns import encode_columns
 from colisten.towers.features.negative_signals import left_out
@@ -31,9 +31,9 @@ class UserExamples:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @cached_property
-    def pairs(self) -> UserItemPairs:
-        """Everything that was streamed."""
-        return pairs_of(self.histories, self.features.bags.strong)
+    def popularity(self) -> Int64s:
+        """[items] people who streamed each."""
+        return listeners(self.histories, self.features.bags.strong, len(self.features.content))
 
     @cached_property
     def history(self) -> BagEntries:

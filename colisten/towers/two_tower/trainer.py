@@ -17,13 +17,13 @@ from colisten.errors import SettingsError
 from colisten.listening.histories import UserHistories
 from colisten.listening.pairs import UserItemPairs
 from colisten.progress import Progress
-from colisten.ragged import distinct, starts
+from colisten.ragged import distinct
 from colisten.settings import TowersSettings
-from colisten.towers.features.freshness import freshness
 from colisten.towers.features.user_features import UserFeatures
 from colisten.towers.half_precision import rounded
 from colisten.towers.two_tower.examples import UserExamples
 from colisten.towers.two_tower.model import TwoTowers, in_batch_loss
+from colisten.towers.two_tower.pair_draws import PairDraws
 from colisten.towers.two_tower.replicas import ALONE, Replicas
 
 COLD_DRAWS = 0.1
@@ -32,9 +32,9 @@ NOBODY_DRAWS = 0.05
 """Share of draws whose user features are all unknown, for users without any history."""
 HIDDEN_DRAWS = 0.2
 """Share of draws whose item shows no graph embedding, like one that nobody has streamed (DropoutNet, NIPS 2017)."""
-_HIGH_VALUE = 0.9
-"""A pair worth as much as this share of all pairs is drawn always; one in ten does not make the scale."""
-_SHARD_BYTES = 1 << 30
+_SHARD_BYTES = 1 << 31
+"""Of the histories that are held at once: their sums by bag, and their entries."""
+_EVENT_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -82,46 +82,27 @@ class TrainingSet:
         return self.examples.histories
 
     @property
-    def pairs(self) -> UserItemPairs:
-        return self.examples.pairs
-
-    @cached_property
     def popularity(self) -> Int64s:
         """[items] people who streamed each."""
-        return np.bincount(self.pairs.items, minlength=len(self.is_target))
+        return self.examples.popularity
 
     @cached_property
-    def chance(self) -> Floats:
-        """[pairs] of each pair to be drawn in an epoch: 1, less for other types, old listening and low values, and
-        where there are more than `pairs_per_epoch`."""
-        is_target = self.is_target[self.pairs.items]
-        target, others = int(is_target.sum()), int((~is_target).sum())
-        share = min(1.0, self.training_options.other_types * target / others) if target and others else 1.0
-        chance = np.where(is_target, 1, share).astype(np.float32)
-        streams = self.histories.keep(self.histories.signals < self.features.bags.strong)
-        keys = streams.keys
-        order = np.argsort(keys, kind="stable")
-        first = starts(keys[order])
-        if self.half_life and len(first):
-            last = np.maximum.reduceat(streams.timestamps[order], first)
-            chance *= freshness(last, int(streams.timestamps.max()), self.half_life)
-        if streams.values is not None and len(first):
-            value = np.add.reduceat(np.maximum(streams.values[order], 0), first)
-            chance *= np.minimum(value / max(float(np.quantile(value, _HIGH_VALUE)), 1e-9), 1)
-        draws = float(chance.sum(dtype=np.float64))
-        if draws > self.settings.pairs_per_epoch:
-            chance *= self.settings.pairs_per_epoch / draws
-        return chance
+    def pair_draws(self) -> PairDraws:
+        """What an epoch draws."""
+        return PairDraws(
+            self.histories, self.features.bags.strong, self.is_target, self.popularity,
+            self.training_options.other_types, self.half_life, self.settings.pairs_per_epoch,
+        )  # fmt: skip
 
     @property
     def draws(self) -> int:
         """Pairs of an epoch, about."""
-        return int(self.chance.sum())
+        return int(self.pair_draws.expected.sum())
 
     @cached_property
     def log_q(self) -> Floats:
         """[items] log of the share of draws that are of this item."""
-        draws = np.bincount(self.pairs.items, self.chance, minlength=len(self.is_target))
+        draws = self.pair_draws.expected
         log_q: Floats = np.log(np.maximum(draws, 1e-9) / max(draws.sum(), 1e-9)).astype(np.float32)
         return log_q
 
@@ -142,12 +123,12 @@ class TrainingSet:
     def shards(self, pairs: UserItemPairs) -> Iterator[tuple[UserExamples, UserItemPairs]]:
         """The users of some pairs, ordered by user, in groups whose histories fit memory, each with its pairs."""
         bags = self.features.bags.count * self.features.content.shape[1] * 4
-        size = max(1, _SHARD_BYTES // max(bags, 1))
-        if size >= len(self.histories):
+        if bags * len(self.histories) + _EVENT_BYTES * len(self.histories.items) <= _SHARD_BYTES:
             yield self.examples, pairs
             return
         users = distinct(pairs.users)
-        for some in (users[first : first + size] for first in range(0, len(users), size)):
+        cost = np.cumsum(bags + _EVENT_BYTES * (self.histories.indptr[users + 1] - self.histories.indptr[users]))
+        for some in np.split(users, np.flatnonzero(np.diff(cost // _SHARD_BYTES)) + 1):
             mine = pairs.where((pairs.users >= some[0]) & (pairs.users <= some[-1]))
             examples = replace(self.examples, histories=self.histories.take(some))
             yield examples, UserItemPairs(np.searchsorted(some, mine.users), mine.items)
@@ -201,8 +182,7 @@ class TwoTowerTrainer:
         self.model.train()
         losses, drawn = 0.0, 0
         with progress.task(title, self.data.draws) as task:
-            draw = self.data.pairs.where(self.rng.random(len(self.data.pairs)) < self.data.chance)
-            for examples, pairs in self.data.shards(draw):
+            for examples, pairs in self.data.shards(self.data.pair_draws.draw(self.rng)):
                 order = self.rng.permutation(len(pairs))
                 for first in range(0, len(order), self.data.settings.batch_size):
                     batch = pairs.where(order[first : first + self.data.settings.batch_size])

@@ -39,7 +39,7 @@ def histories(events: list[Event]) -> UserHistories:
 
 
 def as_of(events: list[Event]) -> AsOf:
-    return AsOf.of(histories(events), 1, FACTS, HORIZON)
+    return AsOf.of(histories(events), 1, FACTS, HORIZON, [day * DAY for day in range(61)])
 
 
 @given(EVENTS, EVENTS, st.integers(0, 60))

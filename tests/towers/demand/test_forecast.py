@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from colisten.arrays import Floats, Floats64
+from colisten.arrays import Floats, Floats64, Int64s
 from colisten.listening.histories import UserHistories
+from colisten.listening.pairs import listeners
 from colisten.towers.demand import forecast
 from colisten.towers.demand.as_of import DAY, ItemFacts
-from colisten.towers.demand.forecast import FLOOR, listeners, log_demand
+from colisten.towers.demand.forecast import FLOOR, log_demand
 
 DAYS = 120
 
@@ -83,5 +84,5 @@ def test_nothing_heard_at_all() -> None:
     assert (found == found[0]).all()
 
 
-def correlation(one: Floats | Floats64, other: Floats | Floats64) -> float:
+def correlation(one: Int64s | Floats | Floats64, other: Floats | Floats64) -> float:
     return float(np.corrcoef(one, other)[0, 1])

@@ -12,9 +12,11 @@ from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
 from colisten.arrays import Floats
+from colisten.listening.histories import UserHistories
 from colisten.progress import Progress
 from colisten.towers.linear import candidates
 from colisten.towers.linear.candidates import SHRINK, Candidates, candidate_pool, near_texts
+from colisten.towers.linear.interactions import Interactions
 from colisten.towers.linear.item_weights import Ridge, item_weights
 
 USERS, ITEMS = 200, 12
@@ -29,19 +31,26 @@ def heard() -> csr_array:
     return csr_array((rng.random((USERS, ITEMS)) < chance).astype(np.float32))
 
 
+def interactions(heard: csr_array) -> Interactions:
+    users, items = heard.nonzero()
+    nothing = np.zeros(len(items), np.uint8), np.full(len(items), -1)
+    indptr = np.searchsorted(users, np.arange(heard.shape[0] + 1))
+    return Interactions.of(UserHistories(indptr, items.astype(np.int32), *nothing, {}), heard.shape[1], 1)
+
+
 def near(heard: csr_array, count: int, text: np.ndarray = NO_TEXT, among: np.ndarray | None = None) -> Candidates:
     factors = np.ones(heard.shape[1]) if among is None else among
     with Progress(quiet=True) as progress:
         is_target = np.arange(heard.shape[1]) < 5
         texts = near_texts(text, is_target, progress)
-        pool = candidate_pool(heard, text, texts, np.arange(heard.shape[1]), is_target, progress)
+        pool = candidate_pool(interactions(heard), text, texts, np.arange(heard.shape[1]), is_target, progress)
     return pool.select(count, factors.astype(np.float32))
 
 
 def fit(heard: csr_array, given: Candidates, *ridges: Ridge) -> list[np.ndarray]:
     """Weights [items + 1, items] of each ridge."""
     with Progress(quiet=True) as progress:
-        return [found.toarray() for found in item_weights(heard, given, ridges, progress)]
+        return [found.toarray() for found in item_weights(interactions(heard), given, ridges, progress)]
 
 
 def some_text(rng: np.random.Generator) -> np.ndarray:
@@ -106,7 +115,7 @@ def test_no_slice_of_a_large_catalogue_makes_a_difference(heard: csr_array, monk
     given = near(heard, 4, text)
     (whole,) = fit(heard, given, ridge)
     monkeypatch.setattr("colisten.towers.linear.item_weights._COLUMNS_AT_ONCE", 5)
-    monkeypatch.setattr("colisten.towers.linear.candidates._PAIRS_AT_ONCE", 40)
+    monkeypatch.setattr("colisten.towers.linear.candidates._COLUMNS_AT_ONCE", 5)
     again = near(heard, 4, text)
     np.testing.assert_array_equal(again.near, given.near)
     np.testing.assert_array_equal(fit(heard, again, ridge)[0], whole)
@@ -125,7 +134,7 @@ def test_candidates_are_the_strongest_of_all_that_was_heard_together_and_of_the_
     is_target = rng.random(items) < 0.6
     with patch.multiple(candidates, NEAR_TEXTS=depth, POOL=pool), Progress(quiet=True) as progress:
         near = candidates.near_texts(text, is_target, progress)
-        found = candidate_pool(csr_array(heard), text, near, np.arange(items), is_target, progress)
+        found = candidate_pool(interactions(csr_array(heard)), text, near, np.arange(items), is_target, progress)
     together, length = heard.T @ heard, np.linalg.norm(heard, axis=0)
     cosine = text @ text.T
     for item in range(items):

@@ -12,7 +12,7 @@ from colisten.towers.selection.optimism_search import OPTIMISM, choose_optimism
 from colisten.towers.selection.ranking_task import RankingTask
 
 USERS, ITEMS, NEW = 400, 200, 40
-LISTENERS = np.where(np.arange(ITEMS) < NEW, 0, 50).astype(np.float32)
+LISTENERS = np.where(np.arange(ITEMS) < NEW, 0, 50)
 """The first items are those that nobody has heard."""
 
 

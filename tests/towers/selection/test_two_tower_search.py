@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from colisten.arrays import Floats
+from colisten.listening.pairs import pairs_of
 from colisten.progress import Progress
 from colisten.settings import Settings, TowersSettings
 from colisten.towers.inputs import TowerInputs
@@ -114,14 +115,16 @@ def test_an_epoch_draws_at_most_so_many_pairs_of_all_users(tmp_path: Path) -> No
     free = inputs.training_set(inputs.everybody, Settings(target="book"), options)
     assert free.draws > 1500
     assert bounded.draws in (499, 500)
-    np.testing.assert_allclose(bounded.chance, free.chance * (500 / free.chance.sum()), rtol=1e-4)
+    few, all_of_them = bounded.pair_draws.expected, free.pair_draws.expected
+    np.testing.assert_allclose(few, all_of_them * (500 / all_of_them.sum()), rtol=1e-4)
     np.testing.assert_allclose(bounded.log_q, free.log_q, atol=1e-4)
 
 
 def test_only_the_histories_of_those_who_are_drawn_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = search_of(tmp_path, epochs=1)
     monkeypatch.setattr("colisten.towers.two_tower.trainer._SHARD_BYTES", 1 << 11)
-    draw = trials.data.pairs.where(np.arange(0, len(trials.data.pairs), 40))
+    pairs = pairs_of(trials.data.histories, trials.data.features.bags.strong)
+    draw = pairs.where(np.arange(0, len(pairs), 40))
     shards = list(trials.data.shards(draw))
     assert len(shards) > 1
     assert sum(len(examples.histories) for examples, _ in shards) == len(np.unique(draw.users))
