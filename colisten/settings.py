@@ -318,6 +318,9 @@ class TowersSettings(_Section):
     epochs: int = Field(10, ge=1)
     pairs_per_epoch: int = Field(250_000, ge=1)
     """An epoch draws at most so many training pairs, whatever the number of users (docs/cost.md)."""
+    cache_mb: int = Field(2048, ge=1)
+    """Histories that are held at once, as sums by bag and their entries: all of them from epoch to epoch where that is
+    enough, else shard by shard those of the users that an epoch draws."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Of products in training, in Lightning's words. In bfloat16 a step takes half the time where the hardware has it;
     what few have heard is told apart a little less well (docs/cost.md)."""

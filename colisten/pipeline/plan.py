@@ -57,7 +57,7 @@ SLOPES = (
     Slope(
         "towers",
         {"once": 5, "trials": 1, "drawn pairs": 100e-6, "items": 3e-3},
-        {"once": 2600 * _MB, "items": 7000, "interactions": 190},
+        {"once": 2600 * _MB, "items": 7000, "held histories": 1},
         {"once": 5 * _MB, "items": 3100},
         processes="towers.devices",
     ),
@@ -77,6 +77,8 @@ SLOPES = (
 )
 """Where they come from: docs/cost.md."""
 
+_BAGS, _ENTRY = 2_500, 64
+"""Bytes of a user's history and of an event in it, while the towers hold it."""
 _EDGES_PER_ITEM = 15.2
 """With ten kept per item and edge type."""
 
@@ -141,6 +143,7 @@ def _units(size: DataSize, settings: Settings) -> dict[str, float]:
         "item epochs": epochs * size.items,
         "trials": 60 * towers.minutes,
         "drawn pairs": towers.epochs * min(towers.pairs_per_epoch, 2 * size.target),
+        "held histories": min(_BAGS * size.users + _ENTRY * size.interactions, towers.cache_mb * _MB),
         "collections": settings.qdrant.keep * size.items,
         "int8 items": int8 * size.items,
         "int8 collections": int8 * settings.qdrant.keep * size.items,

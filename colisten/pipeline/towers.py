@@ -72,7 +72,7 @@ STAGE = Stage(
     "Training the two towers",
     depends_on=("listening", "text", "relations", "embed"),
     settings=("towers.*", "gnn.node_types", "target", "seed", *UPSTREAM),
-    ignores=("graph.memory_mb", "towers.device", "towers.devices", "tracking"),
+    ignores=("graph.memory_mb", "towers.cache_mb", "towers.device", "towers.devices", "tracking"),
     other_inputs=upstream,
     run=_run,
     files=files_in("towers/*"),

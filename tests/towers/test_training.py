@@ -161,8 +161,9 @@ def test_the_same_seed_gives_the_same_vectors_and_another_seed_others(tmp_path: 
 
 def test_shards_of_users_learn_as_well_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, text = worlds.clustered(tmp_path / "data")
-    monkeypatch.setattr("colisten.towers.two_tower.trainer._SHARD_BYTES", 20_000)
-    train(data, text, tmp_path / "towers")
+    monkeypatch.setattr("colisten.towers.two_tower.trainer._EVENT_BYTES", 1 << 14)
+    little = SETTINGS.model_copy(update={"towers": SETTINGS.towers.model_copy(update={"cache_mb": 1})})
+    train(data, text, tmp_path / "towers", little)
     assert separation(data, scores(data, tmp_path / "towers")) > 0.9
 
 

@@ -24,9 +24,8 @@ def check_python() -> Iterator[Finding]:
     memory = psutil.virtual_memory().total
     found = f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory / _GB:.0f} GB of memory"
     if memory < _LITTLE_MEMORY:
-        yield Finding(
-            "warn", "machine", found, "lower neo4j.memory_mb, graph.memory_mb, listening.memory_mb, gnn.cache_mb"
-        )
+        settings = ", ".join(f"{name}.memory_mb" for name in ("neo4j", "graph", "listening"))
+        yield Finding("warn", "machine", found, f"lower {settings}, gnn.cache_mb, towers.cache_mb")
     else:
         yield Finding("ok", "machine", found)
 

@@ -32,9 +32,8 @@ NOBODY_DRAWS = 0.05
 """Share of draws whose user features are all unknown, for users without any history."""
 HIDDEN_DRAWS = 0.2
 """Share of draws whose item shows no graph embedding, like one that nobody has streamed (DropoutNet, NIPS 2017)."""
-_SHARD_BYTES = 1 << 31
-"""Of the histories that are held at once: their sums by bag, and their entries."""
 _EVENT_BYTES = 64
+"""Of an event in a history that is held, beside the sums of its bags."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class TrainingSet:
     @property
     def draws(self) -> int:
         """Pairs of an epoch, about."""
-        return int(self.pair_draws.expected.sum())
+        return round(float(self.pair_draws.expected.sum()))
 
     @cached_property
     def log_q(self) -> Floats:
@@ -121,14 +120,14 @@ class TrainingSet:
         return features
 
     def shards(self, pairs: UserItemPairs) -> Iterator[tuple[UserExamples, UserItemPairs]]:
-        """The users of some pairs, ordered by user, in groups whose histories fit memory, each with its pairs."""
-        bags = self.features.bags.count * self.features.content.shape[1] * 4
-        if bags * len(self.histories) + _EVENT_BYTES * len(self.histories.items) <= _SHARD_BYTES:
+        """The users of some pairs, ordered by user, in groups whose histories fit `cache_mb`, each with its pairs."""
+        bags, held = self.features.bags.count * self.features.content.shape[1] * 4, self.settings.cache_mb << 20
+        if bags * len(self.histories) + _EVENT_BYTES * len(self.histories.items) <= held:
             yield self.examples, pairs
             return
         users = distinct(pairs.users)
         cost = np.cumsum(bags + _EVENT_BYTES * (self.histories.indptr[users + 1] - self.histories.indptr[users]))
-        for some in np.split(users, np.flatnonzero(np.diff(cost // _SHARD_BYTES)) + 1):
+        for some in np.split(users, np.flatnonzero(np.diff(cost // held)) + 1):
             mine = pairs.where((pairs.users >= some[0]) & (pairs.users <= some[-1]))
             examples = replace(self.examples, histories=self.histories.take(some))
             yield examples, UserItemPairs(np.searchsorted(some, mine.users), mine.items)

@@ -122,10 +122,11 @@ def test_an_epoch_draws_at_most_so_many_pairs_of_all_users(tmp_path: Path) -> No
 
 def test_only_the_histories_of_those_who_are_drawn_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = search_of(tmp_path, epochs=1)
-    monkeypatch.setattr("colisten.towers.two_tower.trainer._SHARD_BYTES", 1 << 11)
-    pairs = pairs_of(trials.data.histories, trials.data.features.bags.strong)
+    monkeypatch.setattr("colisten.towers.two_tower.trainer._EVENT_BYTES", 1 << 15)
+    data = replace(trials.data, settings=trials.data.settings.model_copy(update={"cache_mb": 1}))
+    pairs = pairs_of(data.histories, data.features.bags.strong)
     draw = pairs.where(np.arange(0, len(pairs), 40))
-    shards = list(trials.data.shards(draw))
+    shards = list(data.shards(draw))
     assert len(shards) > 1
     assert sum(len(examples.histories) for examples, _ in shards) == len(np.unique(draw.users))
     assert np.concatenate([pairs.items for _, pairs in shards]).tolist() == draw.items.tolist()
