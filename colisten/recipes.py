@@ -23,6 +23,7 @@ PRESETS: Mapping[Recipe, Mapping[str, object]] = {
         },
         "towers": {
             "parts": ["towers"],
+            "hidden": [512, 256],
             "batch_size": 128,
             "learning_rate": 1e-3,
             "epochs": 10,
