@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import get_ident, main_thread
 
 import pytest
 
@@ -49,25 +50,27 @@ class Recorded:
 
 
 class Recorder:
-    """Notes which settings the stage that runs at the moment reads."""
+    """Notes which settings a stage reads: the one of the thread that reads, and in threads that it began the last one
+    in the main thread (another may run beside it)."""
 
     def __init__(self) -> None:
         self.reads: dict[str, set[str]] = defaultdict(set)
-        self.stage = ""
+        self.stages: dict[int, str] = {}
         self.sections = {type(value): name for name, value in Settings() if isinstance(value, _Section)}
 
     def read(self, section: _Section, name: str) -> None:
-        if self.stage and name in type(section).model_fields:
+        stage = self.stages.get(get_ident(), self.stages.get(main_thread().ident or 0, ""))
+        if stage and name in type(section).model_fields:
             key = f"{self.sections[type(section)]}.{name}" if type(section) in self.sections else name
-            self.reads[self.stage] |= {key} & set(keys())
+            self.reads[stage] |= {key} & set(keys())
 
     def recorded(self, stage: Stage) -> Stage:
         def run(context: Context) -> str:
-            self.stage = stage.name
+            self.stages[get_ident()] = stage.name
             try:
                 return stage.run(context)
             finally:
-                self.stage = ""
+                self.stages[get_ident()] = ""
 
         return replace(stage, run=run)
 
