@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from mmap import ACCESS_COPY, ACCESS_WRITE, mmap
+from mmap import mmap
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
@@ -47,7 +47,7 @@ class GrowingArray(Generic[T]):
             return np.concatenate([np.empty(0, self._dtype), *self._pieces])
         with told_when_full():
             self._file.flush()
-        return _mapped(self._file, self._dtype, ACCESS_COPY)
+        return _mapped(self._file, self._dtype)
 
 
 def blank(length: int, dtype: type[T], folder: Path | None) -> npt.NDArray[T]:
@@ -63,14 +63,14 @@ def blank(length: int, dtype: type[T], folder: Path | None) -> npt.NDArray[T]:
         for at in range(0, size, _WRITTEN_AT_ONCE):
             file.write(bytes(min(_WRITTEN_AT_ONCE, size - at)))
         file.flush()
-    return _mapped(file, dtype, ACCESS_WRITE)
+    return _mapped(file, dtype)
 
 
 def _nameless(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder)
 
 
-def _mapped(file: IO[bytes], dtype: type[T], access: int) -> npt.NDArray[T]:
+def _mapped(file: IO[bytes], dtype: type[T]) -> npt.NDArray[T]:
     if not file.tell():
         return np.empty(0, dtype)
-    return np.frombuffer(mmap(file.fileno(), 0, access=access), dtype)
+    return np.frombuffer(mmap(file.fileno(), 0), dtype)

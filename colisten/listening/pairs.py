@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +39,13 @@ class UserItemPairs:
         return UserItemPairs(self.users[chosen], self.items[chosen], weights)
 
 
-def concatenated(pieces: Sequence[UserItemPairs]) -> UserItemPairs:
-    """All pairs of the pieces, none of which has weights."""
-    nothing = np.empty(0, np.int64)
-    users, items = [pair.users for pair in pieces], [pair.items for pair in pieces]
-    return UserItemPairs(np.concatenate([nothing, *users]), np.concatenate([nothing, *items]))
+def concatenated(shards: Iterable[tuple[slice, UserItemPairs]]) -> UserItemPairs:
+    """Pairs of shards, whose users are counted from their first, as pairs of all users; none has weights."""
+    users, items = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for people, pairs in shards:
+        users.append(pairs.users + people.start)
+        items.append(pairs.items)
+    return UserItemPairs(np.concatenate(users), np.concatenate(items))
 
 
 def pairs_of(histories: UserHistories, signals: int) -> UserItemPairs:

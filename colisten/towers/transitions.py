@@ -78,8 +78,7 @@ class OrderedStreams:
             lengths += np.bincount(streams.items, minlength=items)
             count, followed = count + len(streams), followed + int(np.count_nonzero(streams.newer))
         streamed = heard.whole()
-        pieces = ((piece, np.arange(at, at + len(piece))) for at, piece in _pieces(streamed))
-        indptr, places = grouped(pieces, lengths, np.int64, histories.scratch)
+        indptr, places = grouped(_with_places(streamed), lengths, np.int64, histories.scratch)
         return cls(users.whole(), streamed, same.whole(), later.whole(), indptr, places, followed)
 
     @property
@@ -88,9 +87,11 @@ class OrderedStreams:
         return self.followed >= MIN_PAIRS
 
 
-def _pieces(items: Int32s) -> Iterator[tuple[int, Int32s]]:
+def _with_places(items: Int32s) -> Iterator[tuple[Int32s, Int64s]]:
+    """Items and their places, some at a time."""
     for at in range(0, len(items), EVENTS_AT_ONCE):
-        yield at, items[at : at + EVENTS_AT_ONCE]
+        piece = items[at : at + EVENTS_AT_ONCE]
+        yield piece, np.arange(at, at + len(piece))
 
 
 def transition_matrix(streams: OrderedStreams, half_life: float) -> ItemMatrix:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from colisten.errors import WorkdirError
 from colisten.listening import histories as module
 from colisten.listening.histories import UserHistories
 from colisten.listening.history_reading import INTERACTIONS, read_histories
@@ -151,6 +152,13 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert pl.read_parquet(again.interactions).equals(wanted.select(*INTERACTIONS))
     assert {file.name for file in data.root.iterdir()} >= {"interactions.parquet"}
     assert {file.suffix for file in data.root.iterdir()} == {".parquet", ".json"}
+
+
+def test_interactions_in_another_order_are_refused(tmp_path: Path) -> None:
+    data = write_listening(tmp_path / "data", ["book"] * 2, [(0, 0, 0, None), (1, 1, 0, None)])
+    pl.read_parquet(data.interactions).reverse().write_parquet(data.interactions)
+    with pytest.raises(WorkdirError, match="not ordered by user"):
+        read_histories(data)
 
 
 def _train(some: UserHistories) -> None:

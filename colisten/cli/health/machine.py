@@ -24,8 +24,8 @@ def check_python() -> Iterator[Finding]:
     memory = psutil.virtual_memory().total
     found = f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory / _GB:.0f} GB of memory"
     if memory < _LITTLE_MEMORY:
-        settings = ", ".join(f"{name}.memory_mb" for name in ("neo4j", "graph", "listening"))
-        yield Finding("warn", "machine", found, f"lower {settings}, gnn.cache_mb, towers.cache_mb")
+        advice = "lower neo4j.memory_mb, graph.memory_mb, listening.memory_mb, gnn.cache_mb, towers.cache_mb"
+        yield Finding("warn", "machine", found, advice)
     else:
         yield Finding("ok", "machine", found)
 

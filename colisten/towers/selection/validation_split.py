@@ -81,14 +81,13 @@ def _hidden(histories: UserHistories, is_target: Bools, strong: int, rng: np.ran
 
 
 def _asked(whole: UserHistories, train: UserHistories, is_target: Bools, strong: int) -> ValidationSplit:
-    hidden, is_warm = list[UserItemPairs](), np.zeros(len(whole), bool)
+    hidden, is_warm = list[tuple[slice, UserItemPairs]](), np.zeros(len(whole), bool)
     for users, some in whole.shards():
         left = train.of(users)
         before, after = pairs_of(left, strong), pairs_of(some, strong)
         new = ~np.isin(after.keys, before.keys)
         known = np.diff(left.indptr) > 0
-        truth = after.where(new & is_target[after.items] & known[after.users])
-        hidden.append(UserItemPairs(truth.users + users.start, truth.items))
+        hidden.append((users, after.where(new & is_target[after.items] & known[after.users])))
         is_warm[users] = left.touching(is_target)
     truth = concatenated(hidden)
     asked = np.unique(truth.users)

@@ -42,8 +42,8 @@ class PairDraws:
         found = []
         for users, some in self.histories.shards():
             pairs = pairs_of(some, self.strong)
-            drawn = pairs.where(rng.random(len(pairs)) < self._chance(some, pairs) * np.float32(self._share))
-            found.append(UserItemPairs(drawn.users + users.start, drawn.items))
+            chance = self._chance(some, pairs) * np.float32(self._share)
+            found.append((users, pairs.where(rng.random(len(pairs)) < chance)))
         return concatenated(found)
 
     @property
